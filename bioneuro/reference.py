@@ -1,0 +1,314 @@
+"""NumPy twins of every C kernel: the readable specification, and the oracle of the tests.
+
+Each function here has the name, the arguments and the result of the function of the same name in
+:mod:`bioneuro.kernels`; it is written for reading, not for speed. ``n_threads`` is accepted and ignored.
+Rows of a weight matrix are post-synaptic cells, columns are pre-synaptic cells. ``X``, ``Y``, ``dY`` are
+batch-major: ``(batch, features)``. Structure and numbers are trusted here; :mod:`bioneuro.kernels` checks them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+__all__ = [
+    "candidates", "compete", "compete_grad", "contrast_response", "contrast_response_inverse",
+    "contrast_response_slope", "forward", "grow", "input_grad", "normal", "patches", "patches_grad", "philox",
+    "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
+]
+
+#: Rows whose summed activity is below this did not take part in the batch: they are left as they are.
+INACTIVE = 1e-6
+
+
+def _rows(indptr):
+    """Post-synaptic cell of every stored synapse, shape ``(nnz,)``."""
+    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
+def _matrix(indptr, indices, data, n_cols):
+    return sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, n_cols))
+
+
+# --- drive and its gradients -------------------------------------------------------------------------------
+
+def forward(indptr, indices, data, X, bias=None, *, n_threads=None):
+    """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
+    Y = (_matrix(indptr, indices, data, X.shape[1]) @ X.T).T
+    return np.ascontiguousarray(Y if bias is None else Y + bias)
+
+
+def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None):
+    """Gradient with respect to the input, ``dX = dY W``, shape ``(batch, n_cols)``."""
+    return np.ascontiguousarray((_matrix(indptr, indices, data, n_cols).T @ dY.T).T)
+
+
+def weight_grad(indptr, indices, X, dY, *, n_threads=None):
+    """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern, shape ``(nnz,)``."""
+    return np.einsum("bk,bk->k", dY[:, _rows(indptr)], X[:, indices])
+
+
+# --- competition -------------------------------------------------------------------------------------------
+
+def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None):
+    """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
+
+    With ``k`` only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share
+    the softmax; the others are exactly 0.
+    """
+    z = beta * drive - (0 if threshold is None else threshold)
+    if k is not None and k < z.shape[1]:
+        losers = np.argsort(-z, axis=1, kind="stable")[:, k:]
+        z = z.copy()
+        np.put_along_axis(z, losers, -np.inf, axis=1)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return (e / e.sum(axis=1, keepdims=True)).astype(drive.dtype)
+
+
+def compete_grad(Y, dY, *, beta=1.0, n_threads=None):
+    """Gradient of :func:`compete` with respect to the drive: ``beta y (dy - sum_i y_i dy_i)``.
+
+    Exact for softmax; for k-winners exact wherever the winners do not change.
+    """
+    return (beta * Y * (dY - (Y * dY).sum(axis=1, keepdims=True))).astype(Y.dtype)
+
+
+# --- plasticity --------------------------------------------------------------------------------------------
+
+def philox(counter, seed):
+    """Philox4x32-10 (Salmon et al. 2011): ``counter`` is ``(n, 4)`` uint32, ``seed`` a 64-bit key; ``(n, 4)`` uint32."""
+    c = [counter[:, i].astype(np.uint64) for i in range(4)]
+    low = np.uint64(0xFFFFFFFF)
+    k0, k1 = np.uint64(seed & 0xFFFFFFFF), np.uint64((seed >> 32) & 0xFFFFFFFF)
+    for _ in range(10):
+        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [(p1 >> np.uint64(32)) ^ c[1] ^ k0, p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ k1, p0 & low]
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
+    return np.stack(c, axis=1).astype(np.uint32)
+
+
+def normal(rows, columns, seed, step):
+    """Standard normal number of each synapse, keyed by ``(seed, step, row, column)`` and nothing else.
+
+    Counter ``(row, column, step low, step high)``; Box-Muller on the first two words,
+    ``u = (word + 0.5) / 2^32``: ``sqrt(-2 log u0) cos(2 pi u1)``.
+    """
+    counter = np.empty((len(rows), 4), np.uint32)
+    counter[:, 0], counter[:, 1] = rows, columns
+    counter[:, 2], counter[:, 3] = step & 0xFFFFFFFF, (step >> 32) & 0xFFFFFFFF
+    u = (philox(counter, seed)[:, :2] + 0.5) / 2.0**32
+    return np.sqrt(-2 * np.log(u[:, 0])) * np.cos(2 * np.pi * u[:, 1])
+
+
+def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1.0, floor=1e-3, sigma=0.0, w0=0.0,
+                    w_min=0.0, w_max=np.inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None):
+    """One local learning step on the stored synapses; changes ``data`` in place.
+
+    Forms (``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i``, ``xi`` from :func:`normal`):
+
+    ``"log-relaxation"``  ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
+        rows with ``c_i < 1e-6`` are left as they are.
+    ``"exponential"``     ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
+    ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
+
+    ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, with ``alpha_i`` from ``|c_i|``: ``sigma`` is the stationary
+    standard deviation of log w that noise alone gives under log-relaxation. Then ``|w|`` is clipped to
+    ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless the signed form moves it), and with
+    ``normalize`` each changed row is divided by its Euclidean norm (synaptic scaling; a row of zeros stays).
+    Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
+    """
+    rows = _rows(indptr)
+    n_rows = len(indptr) - 1
+    alpha = -np.expm1(-eta * np.abs(c.astype(float)))
+    w, g, ci = data.astype(float), G.astype(float), c.astype(float)[rows]
+    changed = np.ones(n_rows, bool)
+    noise = np.zeros(len(w))
+    if sigma > 0:
+        noise = sigma * np.sqrt(alpha * (2 - alpha))[rows] * normal(rows, indices, seed, step)
+    if form == "log-relaxation":
+        changed = c >= INACTIVE
+        target = g / np.where(changed, c, 1.0)[rows]
+        a = alpha[rows]
+        moved = np.exp((1 - a) * np.log(w + floor) + a * np.log(target + floor) + noise) - floor
+        w = np.where(changed[rows], np.maximum(moved, 0.0), w)
+    elif form == "exponential":
+        w = w * np.exp(eta * np.sign(w) * (g - ci * w) + noise)
+    elif form == "signed":
+        w = (w + eta * (np.abs(w) + w0) * (g - ci * w)) * np.exp(noise)
+    else:
+        raise ValueError(f"form must be 'log-relaxation', 'exponential' or 'signed', got {form!r}")
+    clipped = np.sign(w) * np.clip(np.abs(w), w_min, w_max)
+    w = np.where(changed[rows], clipped, w)
+    if normalize:
+        norm = np.sqrt(np.bincount(rows, w * w, n_rows))
+        w = np.where(changed[rows], w / np.where(norm > 0, norm, 1.0)[rows], w)
+    data[:] = w
+    return int(np.count_nonzero(np.abs(data) < theta * _row_max(indptr, data)[rows]))
+
+
+# --- structure ---------------------------------------------------------------------------------------------
+
+def _row_max(indptr, data):
+    top = np.zeros(len(indptr) - 1, data.dtype)
+    np.maximum.at(top, _rows(indptr), np.abs(data))
+    return top
+
+
+def validate(indptr, indices, data, n_cols):
+    """Raise ``ValueError`` naming the argument and the offending position unless this is a proper CSR structure:
+    ``indptr`` starts at 0, never falls, ends at ``len(indices)``; columns of a row rise strictly and lie in
+    ``[0, n_cols)``; ``data`` (may be ``None``: structure only) is finite."""
+    nnz = len(indices)
+    if indptr[0] != 0:
+        raise ValueError(f"indptr[0] must be 0, got {indptr[0]}")
+    falls = np.flatnonzero(np.diff(indptr) < 0)
+    if falls.size:
+        i = falls[0] + 1
+        raise ValueError(f"indptr must not decrease, but indptr[{i}] = {indptr[i]} < indptr[{i - 1}] = {indptr[i - 1]}")
+    if indptr[-1] != nnz:
+        raise ValueError(f"indptr[-1] must be len(indices) = {nnz}, got {indptr[-1]}")
+    outside = np.flatnonzero((indices < 0) | (indices >= n_cols))
+    first = np.zeros(nnz, bool)
+    first[indptr[:-1][np.diff(indptr) > 0]] = True
+    unsorted = np.flatnonzero((np.diff(indices, prepend=-1) <= 0) & ~first)
+    k = min([*outside[:1], *unsorted[:1]], default=None)
+    if k is not None and outside.size and k == outside[0]:
+        raise ValueError(f"indices must lie in [0, {n_cols}), but indices[{k}] = {indices[k]}")
+    if k is not None:
+        raise ValueError(f"indices must rise strictly within a row, but indices[{k}] = {indices[k]} follows {indices[k - 1]}")
+    if data is not None:
+        bad = np.flatnonzero(~np.isfinite(data))
+        if bad.size:
+            raise ValueError(f"data must be finite, but data[{bad[0]}] = {data[bad[0]]}")
+
+
+def transpose_index(indptr, indices, n_cols, *, n_threads=None):
+    """CSR structure of W^T and the permutation that carries the values: ``data_T = data[permutation]``."""
+    order = np.argsort(indices, kind="stable")
+    t_indptr = np.zeros(n_cols + 1, indptr.dtype)
+    np.cumsum(np.bincount(indices, minlength=n_cols), out=t_indptr[1:])
+    return t_indptr, _rows(indptr)[order].astype(indices.dtype), order.astype(indices.dtype)
+
+
+def prune(indptr, indices, data, theta, *, n_threads=None):
+    """New CSR without the synapses of ``|w| < theta max_j |w_ij|``: they turn silent and leave. ``0 <= theta <= 1``."""
+    rows = _rows(indptr)
+    keep = np.abs(data) >= theta * _row_max(indptr, data)[rows]
+    new_indptr = np.zeros_like(indptr)
+    np.cumsum(np.bincount(rows[keep], minlength=len(indptr) - 1), out=new_indptr[1:])
+    return new_indptr, indices[keep], data[keep]
+
+
+def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None):
+    """Random sites for new synapses: CSR structure of at most ``n_candidates`` silent columns per row.
+
+    Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of Philox with counter ``(i, t, step low,
+    step high)``, scaled to ``[0, n_cols)`` as ``word * n_cols >> 32``; present and repeated columns drop out.
+    """
+    out_indptr, out = np.zeros_like(indptr), []
+    counter = np.empty((n_candidates, 4), np.uint32)
+    counter[:, 1] = np.arange(n_candidates)
+    counter[:, 2], counter[:, 3] = step & 0xFFFFFFFF, (step >> 32) & 0xFFFFFFFF
+    for i in range(len(indptr) - 1):
+        counter[:, 0] = i
+        drawn = (philox(counter, seed)[:, 0].astype(np.uint64) * np.uint64(n_cols)) >> np.uint64(32)
+        fresh = np.setdiff1d(drawn.astype(indices.dtype), indices[indptr[i]:indptr[i + 1]])
+        out.append(fresh)
+        out_indptr[i + 1] = out_indptr[i] + len(fresh)
+    return out_indptr, np.concatenate(out) if out else indices[:0].copy()
+
+
+def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None):
+    """New CSR in which each row has gained its ``n_grow`` best candidates (highest ``score > 0``; ties: lower column).
+
+    A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses).
+    """
+    top = _row_max(indptr, data)
+    new_indptr, new_indices, new_data = np.zeros_like(indptr), [], []
+    for i in range(len(indptr) - 1):
+        old, cand = slice(indptr[i], indptr[i + 1]), slice(cand_indptr[i], cand_indptr[i + 1])
+        s = score[cand]
+        best = np.argsort(-s, kind="stable")[:n_grow]
+        born = cand_indices[cand][best[s[best] > 0]]
+        newborn = np.full(len(born), weight * top[i] if old.stop > old.start else weight, data.dtype)
+        columns = np.concatenate([indices[old], born])
+        order = np.argsort(columns)
+        new_indices.append(columns[order])
+        new_data.append(np.concatenate([data[old], newborn])[order])
+        new_indptr[i + 1] = new_indptr[i] + len(order)
+    if not new_indices:
+        return new_indptr, indices[:0].copy(), data[:0].copy()
+    return new_indptr, np.concatenate(new_indices).astype(indices.dtype), np.concatenate(new_data)
+
+
+# --- retina ------------------------------------------------------------------------------------------------
+
+def contrast_response(x, exponent=1.0, semi_saturation=np.inf):
+    """Naka-Rushton response ``r = x^n (1 + s^n) / (x^n + s^n)`` for ``0 <= x``; ``s = inf`` gives ``x^n``, so that
+    ``n = 1, s = inf`` is the identity."""
+    xn = x**exponent
+    if np.isinf(semi_saturation):
+        return xn
+    sn = semi_saturation**exponent
+    return xn * (1 + sn) / (xn + sn)
+
+
+def contrast_response_inverse(r, exponent=1.0, semi_saturation=np.inf):
+    """The ``x`` whose :func:`contrast_response` is ``r``, for ``0 <= r <= 1``."""
+    if np.isinf(semi_saturation):
+        return r ** (1 / exponent)
+    sn = semi_saturation**exponent
+    return (r * sn / (1 + sn - r)) ** (1 / exponent)
+
+
+def contrast_response_slope(x, exponent=1.0, semi_saturation=np.inf):
+    """Derivative ``dr/dx`` of :func:`contrast_response`."""
+    if np.isinf(semi_saturation):
+        return exponent * x ** (exponent - 1)
+    sn = semi_saturation**exponent
+    return exponent * x ** (exponent - 1) * sn * (1 + sn) / (x**exponent + sn) ** 2
+
+
+def _windows(images, patch_size):
+    """Zero-padded p x p neighbourhood of every pixel: ``(batch * height * width, p, p, channels)``."""
+    before, after = (patch_size - 1) // 2, patch_size // 2
+    padded = np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
+    view = np.lib.stride_tricks.sliding_window_view(padded, (patch_size, patch_size), axis=(1, 2))
+    return view.transpose(0, 1, 2, 4, 5, 3).reshape(-1, patch_size, patch_size, images.shape[3])
+
+
+def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
+    """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
+
+    ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
+    ``|z| = sqrt(sum z^2 + 1e-8)``; ``U = z / (|z| + c0)``, gate ``g = |z| / (|z| + 0.5)``.
+    Returns ``U (batch * height * width, 2 p p channels)`` and ``g (batch * height * width,)``; a row of ``U`` is
+    the ON half then the OFF half, each in (row, column, channel) order.
+    """
+    d = _windows(R, patch_size)
+    d = (d - d.mean(axis=(1, 2), keepdims=True)).reshape(len(d), -1)
+    z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
+    norm = np.sqrt((z * z).sum(axis=1) + 1e-8)
+    return (z / (norm + c0)[:, None]).astype(R.dtype), (norm / (norm + 0.5)).astype(R.dtype)
+
+
+def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
+    """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
+    batch, height, width, channels = R.shape
+    p = patch_size
+    d = _windows(R, p).astype(float)
+    d = (d - d.mean(axis=(1, 2), keepdims=True)).reshape(len(d), -1)
+    half = d.shape[1]
+    norm = np.sqrt((d * d).sum(axis=1) + 1e-8)
+    # U = z / (|z| + c0): dz = dU / (|z| + c0) + z * (d|z|) / |z|, and z^2 sums to d^2
+    z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
+    dnorm = -(dU * z).sum(axis=1) / (norm + c0) ** 2 + dgate * 0.5 / (norm + 0.5) ** 2
+    dd = (dU[:, :half] * (d > 0) - dU[:, half:] * (d < 0)) / (norm + c0)[:, None] + d * (dnorm / norm)[:, None]
+    dd = dd.reshape(-1, p, p, channels)
+    dd = (dd - dd.mean(axis=(1, 2), keepdims=True)).reshape(batch, height, width, p, p, channels)
+    before = (p - 1) // 2
+    dR = np.zeros((batch, height + p - 1, width + p - 1, channels))
+    for i in range(p):
+        for j in range(p):
+            dR[:, i:i + height, j:j + width] += dd[:, :, :, i, j]
+    return dR[:, before:before + height, before:before + width].astype(R.dtype)

@@ -1,0 +1,134 @@
+/* The vocabulary of the C core: types, status codes, the CSR view, and one contract for each kernel.
+ *
+ * Rules that hold for every kernel
+ *   - No kernel file includes Python.h; none touches a Python object. The binding has released the GIL.
+ *   - Arrays are C-contiguous and aligned; X, Y, dY are batch-major, (batch, features).
+ *   - A CSR view is trusted: bio_validate() was called when it was built.
+ *   - Outputs never alias inputs unless the contract says so; outputs are overwritten, never accumulated into.
+ *   - Work is split into disjoint outputs, so any n_threads >= 1 gives bit-identical results.
+ *   - Memory is the caller's; what a kernel allocates for itself it frees. Nothing aborts.
+ */
+#ifndef BIO_H
+#define BIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    BIO_OK = 0,
+    BIO_NO_MEMORY,
+    /* bio_validate: what is wrong with a CSR structure; bio_fault.where is the offending position */
+    BIO_INDPTR_START,    /* indptr[0] is not 0 */
+    BIO_INDPTR_FALLS,    /* indptr[where] < indptr[where - 1] */
+    BIO_INDPTR_END,      /* indptr[-1] is not nnz */
+    BIO_INDEX_RANGE,     /* indices[where] is outside [0, n_cols) */
+    BIO_INDEX_ORDER,     /* indices[where] <= indices[where - 1] in the same row */
+    BIO_DATA_NONFINITE,  /* data[where] is NaN or infinite */
+    BIO_N_STATUS
+} bio_status;
+
+typedef enum { BIO_FLOAT32, BIO_FLOAT64, BIO_N_VALUES } bio_value;
+typedef enum { BIO_INT32, BIO_INT64, BIO_N_INDICES } bio_index;
+
+/* A borrowed CSR matrix: row i is post-synaptic cell i, column j is pre-synaptic cell j.
+ * indptr (n_rows + 1) and indices (nnz) are of type `index`, data (nnz) of type `value`.
+ * Columns of a row rise strictly. data is NULL where only the structure counts. */
+typedef struct {
+    size_t n_rows, n_cols, nnz;
+    const void *indptr, *indices;
+    void *data;
+    bio_value value;
+    bio_index index;
+} bio_csr;
+
+/* ---- spmm.c: drive and its input gradient ---------------------------------------------------------------- */
+
+/* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
+ * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread.
+ * 2 nnz batch flops. Scratch: (n_cols + n_rows) x one tile of samples. */
+bio_status bio_forward(const bio_csr *w, const void *x, const void *bias, void *y, size_t batch, int n_threads);
+
+/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above.
+ * 2 nnz batch flops. Scratch: (n_cols + n_rows) x one tile of samples a thread. */
+bio_status bio_input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, int n_threads);
+
+/* ---- sddmm.c: sampled product ------------------------------------------------------------------------------ */
+
+/* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).
+ * Sums over the batch are blocked: one tile of samples at a time. 2 nnz batch flops.
+ * Scratch: (n_cols + n_rows) x one tile of samples. */
+bio_status bio_weight_grad(const bio_csr *w, const void *x, const void *dy, void *g, size_t batch, int n_threads);
+
+/* ---- compete.c: divisive inhibition ------------------------------------------------------------------------ */
+
+/* y (batch, n_cells) = softmax(beta drive - threshold (n_cells, or NULL)) along the cells; y may be drive itself.
+ * 0 < k < n_cells: only the k cells of largest beta a - th share it, ties go to the lower index, the rest are 0.
+ * k = 0 or k >= n_cells: softmax over all. Finite input gives finite output (the maximum is subtracted first). */
+bio_status bio_compete(bio_value value, const void *drive, double beta, const void *threshold, size_t k, void *y,
+                       size_t batch, size_t n_cells, int n_threads);
+
+/* da (batch, n_cells) = beta y (dy - sum_i y_i dy_i); da may be dy itself. */
+bio_status bio_compete_grad(bio_value value, const void *y, const void *dy, double beta, void *da, size_t batch,
+                            size_t n_cells, int n_threads);
+
+/* ---- plasticity.c: one local learning step ----------------------------------------------------------------- */
+
+typedef enum { BIO_LOG_RELAXATION, BIO_EXPONENTIAL, BIO_SIGNED, BIO_N_FORMS } bio_form;
+
+typedef struct {
+    bio_form form;
+    double eta;           /* learning rate, >= 0 */
+    double floor;         /* e of log(w + e), > 0 */
+    double sigma;         /* stationary sd of log w that the noise alone gives, >= 0 */
+    double w0;            /* additive part of the signed form, >= 0 */
+    double w_min, w_max;  /* bounds of |w|, 0 <= w_min <= w_max */
+    int normalize;        /* divide each changed row by its Euclidean norm */
+    double theta;         /* count synapses below theta x row maximum */
+    uint64_t seed, step;  /* key of the noise */
+} bio_plasticity;
+
+/* Changes w->data (nnz) in place from g (nnz) and c (n_rows), both of w->value; equations in bioneuro/reference.py,
+ * plasticity_step. *n_silent = number of synapses with |w| < theta x the row's maximum after the step.
+ * Noise is keyed by (seed, step, row, column), never by position or thread. O(nnz), no scratch. */
+bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
+                               size_t *n_silent, int n_threads);
+
+/* ---- structure.c: what is stored ------------------------------------------------------------------------------ */
+
+/* BIO_OK, or the first fault found (indptr first, then indices, then data) with its position in *where. O(nnz). */
+bio_status bio_validate(const bio_csr *w, size_t *where);
+
+/* CSR structure of W^T: t_indptr (n_cols + 1), t_indices (nnz), permutation (nnz) with data_T[k] = data[permutation[k]],
+ * all of w->index. Rows of W^T are sorted. O(nnz + n_cols). */
+bio_status bio_transpose_index(const bio_csr *w, void *t_indptr, void *t_indices, void *permutation);
+
+/* Two calls: with new_indices = NULL fills new_indptr (n_rows + 1, of w->index) for the synapses with
+ * |w| >= theta x the row's maximum; then with arrays of new_indptr[n_rows] places copies them. O(nnz). */
+bio_status bio_prune(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data, int n_threads);
+
+/* Two calls, as bio_prune: random silent columns of each row, at most n_candidates, sorted and unique
+ * (draws: bioneuro/reference.py, candidates). w->data is not read. O(n_rows n_candidates log n_candidates + nnz). */
+bio_status bio_candidates(const bio_csr *w, size_t n_candidates, uint64_t seed, uint64_t step, void *new_indptr,
+                          void *new_indices, int n_threads);
+
+/* Two calls, as bio_prune: w with, in each row, the n_grow candidates of highest score > 0 added at
+ * weight x the row's maximum (weight itself in an empty row). cand is disjoint from w; cand->data (of w->value) holds the scores. */
+bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
+                    void *new_indices, void *new_data, int n_threads);
+
+/* ---- patches.c: the retina --------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t batch, height, width, channels, patch_size;
+    double c0;  /* semi-saturation of the divisive normalisation, > 0 */
+} bio_retina;
+
+/* r (batch, height, width, channels) -> u (batch height width, 2 p p channels), gate (batch height width).
+ * Equations: bioneuro/reference.py, patches. Scratch: none beyond one patch a thread. */
+bio_status bio_patches(bio_value value, const bio_retina *retina, const void *r, void *u, void *gate, int n_threads);
+
+/* dr (like r), given du (like u) and dgate (like gate). Split over images. */
+bio_status bio_patches_grad(bio_value value, const bio_retina *retina, const void *r, const void *du,
+                            const void *dgate, void *dr, int n_threads);
+
+#endif

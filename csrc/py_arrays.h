@@ -1,0 +1,63 @@
+/* The border between Python objects and the kernels: every argument is checked here, in O(1), or refused by name. */
+#ifndef PY_ARRAYS_H
+#define PY_ARRAYS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL bioneuro_array_api
+#ifndef PY_ARRAYS_IMPORT
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "bio.h"
+
+/* All functions: NULL or -1 with an exception set on failure. Returned arrays are borrowed from the argument
+ * unless the name says new. */
+
+/* A C-contiguous, aligned, native-order array of ndim dimensions (0: any), of float32 or float64; none of them empty. */
+PyArrayObject *py_values(PyObject *object, const char *name, int ndim);
+
+/* The same, of exactly the value type `value`, because it goes with argument `like`. */
+PyArrayObject *py_values_of(PyObject *object, const char *name, int ndim, bio_value value, const char *like);
+
+/* As py_values_of, or *array = NULL for None. Returns 0 or -1. */
+int py_optional_values_of(PyObject *object, const char *name, int ndim, bio_value value, const char *like,
+                          PyArrayObject **array);
+
+/* -1 and a TypeError/ValueError when not writeable. */
+int py_writeable(PyArrayObject *array, const char *name);
+
+/* -1 and a ValueError naming both when dimension `axis` is not `size`, which comes from `from`. */
+int py_dimension(PyArrayObject *array, const char *name, int axis, size_t size, const char *from);
+
+/* Fills a CSR view from indptr, indices, data (NULL or None: structure only; then set view->value yourself).
+ * indptr and indices must share int32 or int64; contents are trusted. Returns 0 or -1. */
+int py_csr(PyObject *indptr, PyObject *indices, PyObject *data, size_t n_cols, bio_csr *view);
+
+/* A new array of the value type or of the index type. */
+PyArrayObject *py_new_values(int ndim, const npy_intp *dims, bio_value value);
+PyArrayObject *py_new_indices(npy_intp n, bio_index index);
+
+/* `out` checked for type, shape and writeability (new array when None). A new reference. */
+PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_value value);
+
+/* n_threads argument: None means the default; otherwise an integer >= 1. Returns 0 or -1. */
+int py_threads(PyObject *object, int *n_threads);
+
+/* Converts a kernel's status into None-result success (0) or an exception (-1). */
+int py_status(bio_status status);
+
+/* Default number of threads, set at import from BIONEURO_NUM_THREADS or OpenMP. */
+extern int py_default_threads;
+
+/* Function tables of the families, each in its own py_<family>.c. */
+extern PyMethodDef py_linear_methods[];
+extern PyMethodDef py_compete_methods[];
+extern PyMethodDef py_plasticity_methods[];
+extern PyMethodDef py_structure_methods[];
+extern PyMethodDef py_patches_methods[];
+
+#endif

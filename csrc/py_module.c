@@ -1,0 +1,81 @@
+/* The extension module bioneuro._core: multi-phase initialisation, one method table a kernel family. */
+#define PY_ARRAYS_IMPORT
+#include "py_arrays.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "parallel.h"
+#include "simd.h"
+
+static PyObject *config(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i}", "compiler",
+#ifdef __VERSION__
+                         __VERSION__,
+#else
+                         "unknown",
+#endif
+                         "simd", bio_isa_names[bio_current_isa()], "simd_best", bio_isa_names[bio_best_isa()], "openmp",
+                         bio_openmp(), "n_threads", py_default_threads);
+}
+
+static PyMethodDef module_methods[] = {
+    {"config", config, METH_NOARGS, "config()\n--\n\nHow this extension was built and runs, as a dict."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* BIONEURO_SIMD forces an instruction set, BIONEURO_NUM_THREADS the default thread count; nonsense is an ImportError. */
+static int read_environment(void) {
+    bio_select_isa(bio_best_isa());
+    const char *simd = getenv("BIONEURO_SIMD");
+    if (simd && *simd) {
+        int isa = 0;
+        while (isa < BIO_N_ISAS && strcmp(simd, bio_isa_names[isa])) isa++;
+        if (isa == BIO_N_ISAS || bio_select_isa((bio_isa)isa)) {
+            PyErr_Format(PyExc_ImportError, "BIONEURO_SIMD must be generic, avx2 or avx512 and supported here (best: %s), got '%s'",
+                         bio_isa_names[bio_best_isa()], simd);
+            return -1;
+        }
+    }
+    py_default_threads = bio_default_threads();
+    const char *threads = getenv("BIONEURO_NUM_THREADS");
+    if (threads && *threads) {
+        char *end;
+        long n = strtol(threads, &end, 10);
+        if (*end || n < 1 || n > 1024) {
+            PyErr_Format(PyExc_ImportError, "BIONEURO_NUM_THREADS must be an integer in [1, 1024], got '%s'", threads);
+            return -1;
+        }
+        py_default_threads = (int)n;
+    }
+    return 0;
+}
+
+static int execute(PyObject *module) {
+    PyMethodDef *families[] = {module_methods,         py_linear_methods,    py_compete_methods,
+                               py_plasticity_methods,  py_structure_methods, py_patches_methods};
+    import_array1(-1);
+    bio_parallel_init();
+    if (read_environment()) return -1;
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        if (PyModule_AddFunctions(module, families[f])) return -1;
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED}, /* NumPy's C API is not */
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_core", "C core of bioneuro; use bioneuro.kernels.", 0, NULL, slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&definition); }
