@@ -1,0 +1,489 @@
+"""A pathway of synapses: a validated CSR matrix with a sign, and what can be done to it.
+
+Rows are post-synaptic cells, columns are pre-synaptic cells; a synapse that is not stored is silent. Structure is
+checked once, when a :class:`Synapses` is built; the kernels then trust it, so its arrays stay private and go out as
+read-only views only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from . import _core
+
+__all__ = ["Sign", "Synapses"]
+
+Sign = Literal["mixed", "E", "I"]
+
+_SIGNS = ("mixed", "E", "I")
+_VALUES = (np.dtype(np.float32), np.dtype(np.float64))
+_INDICES = (np.dtype(np.int32), np.dtype(np.int64))
+
+#: Largest sigma under which log-relaxation cannot overflow float32: its noise stays within 6.8 sigma.
+_SAFE_SIGMA = 10.0
+
+
+class Synapses:
+    """Weights ``W`` (n_post, n_pre) of one pathway, stored as CSR.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray of int32 or int64, both the same
+        CSR structure; the columns of a row rise strictly. Taken over, not copied, and made read-only.
+    data : ndarray of float32 or float64, shape (nnz,), writeable
+        Weights, finite. Taken over, not copied: leave them alone afterwards.
+    n_pre : int >= 1
+        Number of pre-synaptic cells.
+    sign : {"mixed", "E", "I"}
+        Excitatory pathways hold weights >= 0, inhibitory ones <= 0; no operation here changes that (Dale's law for a
+        pathway). ``"mixed"`` allows any sign.
+
+    Raises
+    ------
+    TypeError
+        Wrong dtype, byte order or kind of object: nothing is cast in silence.
+    ValueError
+        Wrong layout or shape, faulty structure, non-finite weight or weight of the wrong sign; names the position.
+
+    Notes
+    -----
+    An operation that fails leaves the pathway as it was. ``version`` counts changes of the weights,
+    ``structure_version`` those of the stored pattern (each of which is also a change of the weights).
+    """
+
+    def __init__(
+        self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, *, sign: Sign = "mixed"
+    ) -> None:
+        if sign not in _SIGNS:
+            raise ValueError(f"sign must be 'mixed', 'E' or 'I', got {sign!r}")
+        _check_array(indptr, "indptr", _INDICES)
+        _check_array(indices, "indices", (indptr.dtype,))
+        _check_array(data, "data", _VALUES)
+        if not data.flags.writeable:
+            raise ValueError("data must be writeable, since learning changes it in place: pass a copy (copy=True)")
+        try:
+            _core.validate(indptr, indices, data, n_pre)
+        except ValueError as error:
+            hint = "A.sum_duplicates() sorts the columns of a csr_array and merges repeated ones"
+            raise ValueError(f"{error} ({hint})") from error
+        self._indptr, self._indices, self._data = indptr, indices, data
+        self._n_pre, self._sign = int(n_pre), sign
+        self._check_sign(data)
+        self._freeze()
+        self._version = self._structure_version = 0
+
+    def _freeze(self) -> None:
+        """Kernels trust the structure: writing to it, by whoever still holds it, must fail."""
+        self._indptr.flags.writeable = self._indices.flags.writeable = False
+
+    # --- in and out ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_scipy(cls, A: sp.csr_array | sp.csr_matrix, *, sign: Sign = "mixed", copy: bool = False) -> Synapses:
+        """Take over a scipy CSR matrix.
+
+        Parameters
+        ----------
+        A : csr_array or csr_matrix of shape (n_post, n_pre)
+            float32 or float64 weights, int32 or int64 structure, C-contiguous, columns sorted and unique.
+        sign : {"mixed", "E", "I"}
+        copy : bool
+            False: ``A``'s arrays are taken over; its ``indptr`` and ``indices`` become read-only and its ``data`` is
+            changed by learning. True: ``A`` stays independent.
+
+        Raises
+        ------
+        TypeError
+            Not CSR, or a dtype that would have to be cast.
+        ValueError
+            Anything else that :class:`Synapses` refuses.
+        """
+        if not sp.issparse(A) or A.format != "csr":
+            kind = type(A).__name__
+            raise TypeError(f"A must be a scipy csr_array or csr_matrix, got {kind}: use scipy.sparse.csr_array(A)")
+        if A.ndim != 2:
+            raise ValueError(f"A must have 2 dimensions (n_post, n_pre), got {A.ndim}")
+        arrays = (A.indptr, A.indices, A.data)
+        if copy:
+            arrays = tuple(array.copy() for array in arrays)
+        return cls(*arrays, A.shape[1], sign=sign)
+
+    def to_scipy(self) -> sp.csr_array:
+        """The pathway as a csr_array of read-only views: no copy, and later learning shows in its weights.
+
+        The structure is that of this moment: pruning and growing give the pathway new arrays.
+        """
+        A = sp.csr_array(self.shape, dtype=self.dtype)
+        # Set directly: the constructor would copy int64 indices down to int32.
+        A.data, A.indices, A.indptr = self.weights, self._indices.view(), self._indptr.view()
+        A.has_canonical_format = True
+        return A
+
+    def copy(self) -> Synapses:
+        """An independent pathway (structure is shared until either changes its own: it is never changed in place)."""
+        return Synapses(self._indptr, self._indices, self._data.copy(), self._n_pre, sign=self._sign)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Synapses:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._indptr, self._indices, self._data, self._n_pre, self._sign)
+
+    def __repr__(self) -> str:
+        return (
+            f"Synapses({self.n_post} x {self.n_pre}, nnz={self.nnz}, density={self.density:.3g}, "
+            f"sign={self.sign!r}, dtype={self.dtype})"
+        )
+
+    # --- what it is ---------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_post, n_pre)``."""
+        return self.n_post, self._n_pre
+
+    @property
+    def n_post(self) -> int:
+        """Number of post-synaptic cells (rows)."""
+        return len(self._indptr) - 1
+
+    @property
+    def n_pre(self) -> int:
+        """Number of pre-synaptic cells (columns)."""
+        return self._n_pre
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored synapses."""
+        return len(self._indices)
+
+    @property
+    def density(self) -> float:
+        """Stored share of the possible synapses, in [0, 1]."""
+        return self.nnz / (self.n_post * self.n_pre)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self._data.dtype
+
+    @property
+    def sign(self) -> Sign:
+        """``"mixed"``, ``"E"`` (weights >= 0) or ``"I"`` (weights <= 0)."""
+        return self._sign
+
+    @property
+    def weights(self) -> NDArray:
+        """Stored weights row by row, shape (nnz,): a read-only view."""
+        return _read_only(self._data)
+
+    @property
+    def indptr(self) -> NDArray:
+        """Start of each row in ``indices`` and ``weights``, shape (n_post + 1,): a read-only view."""
+        return self._indptr.view()
+
+    @property
+    def indices(self) -> NDArray:
+        """Pre-synaptic cell of each stored synapse, shape (nnz,): a read-only view."""
+        return self._indices.view()
+
+    @property
+    def version(self) -> int:
+        """Number of changes of the weights so far."""
+        return self._version
+
+    @property
+    def structure_version(self) -> int:
+        """Number of changes of the stored pattern so far."""
+        return self._structure_version
+
+    def row(self, i: int) -> tuple[NDArray, NDArray]:
+        """Synapses onto cell ``i`` (-n_post <= i < n_post): its pre-synaptic cells and weights, read-only views."""
+        if not -self.n_post <= i < self.n_post:
+            raise IndexError(f"row {i} is outside a pathway of {self.n_post} post-synaptic cells")
+        i %= self.n_post
+        stored = slice(self._indptr[i], self._indptr[i + 1])
+        return self._indices[stored], _read_only(self._data[stored])
+
+    # --- products -----------------------------------------------------------------------------------------
+
+    def forward(self, X: NDArray, bias: NDArray | None = None, n_threads: int | None = None) -> NDArray:
+        """Drive of the post-synaptic cells, ``Y = X W^T + bias``.
+
+        Parameters
+        ----------
+        X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
+        bias : ndarray of shape (n_post,), optional
+        n_threads : int >= 1, optional
+            Any number gives bit-identical results.
+
+        Returns
+        -------
+        ndarray of shape (batch, n_post)
+        """
+        self._check_batch(X, "X", self._n_pre)
+        return _core.forward(self._indptr, self._indices, self._data, X, bias, n_threads=n_threads)
+
+    def input_grad(self, dY: NDArray, n_threads: int | None = None) -> NDArray:
+        """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
+        self._check_batch(dY, "dY", self.n_post)
+        return _core.input_grad(self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads)
+
+    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: int | None = None) -> NDArray:
+        """Sampled product ``G_ij = sum_b dY_bi X_bj`` on the stored synapses, shape (nnz,).
+
+        With rates ``Y`` for ``dY`` it is the Hebbian term, with the gradient of a loss the gradient of the weights.
+        """
+        self._check_batch(X, "X", self._n_pre)
+        self._check_batch(dY, "dY", self.n_post)
+        return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads)
+
+    # --- changes of the weights ---------------------------------------------------------------------------
+
+    def plasticity_step(
+        self,
+        G: NDArray,
+        c: NDArray,
+        *,
+        step: int,
+        form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
+        eta: float = 1.0,
+        floor: float = 1e-3,
+        sigma: float = 0.0,
+        w0: float = 0.0,
+        w_min: float = 0.0,
+        w_max: float = np.inf,
+        normalize: bool = True,
+        theta: float = 0.0,
+        seed: int = 0,
+        n_threads: int | None = None,
+    ) -> int:
+        """One local learning step on the stored synapses, in place; signs of "E" and "I" pathways never change.
+
+        Parameters
+        ----------
+        G : ndarray of shape (nnz,), dtype of the weights
+            Hebbian term, ``weight_grad(X, Y)``; >= 0 for log-relaxation.
+        c : ndarray of shape (n_post,), dtype of the weights
+            Post-synaptic activity, ``Y.sum(axis=0)`` (a batch mean for the signed form); >= 0 for log-relaxation.
+        step : int >= 0
+            Number of this step; with ``seed`` it keys the noise.
+        form, eta, floor, sigma, w0, w_min, w_max, normalize, theta, seed
+            The rule; equations in :func:`bioneuro.reference.plasticity_step`. ``"log-relaxation"`` needs sign "E",
+            ``"signed"`` needs sign "mixed".
+        n_threads : int >= 1, optional
+
+        Returns
+        -------
+        int
+            Number of synapses with ``|w| < theta max_j |w_ij|``, which :meth:`prune` would remove.
+
+        Raises
+        ------
+        ValueError
+            Rule and sign do not go together, or ``G`` or ``c`` is non-finite, negative or of the wrong shape.
+        FloatingPointError
+            The step would have overflowed.
+        """
+        self._check_form(form)
+        for array, name in (G, "G"), (c, "c"):
+            _check_range(array, name, 0.0 if form == "log-relaxation" else -np.inf)
+        bounded = w_max < np.inf or (form == "log-relaxation" and sigma <= _SAFE_SIGMA)
+        backup = None if bounded else self._data.copy()
+        n_silent = _core.plasticity_step(
+            self._indptr, self._indices, self._data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0,
+            w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
+        )  # fmt: skip
+        if backup is not None and not _is_finite(self._data):
+            self._data[:] = backup
+            raise FloatingPointError("the step overflows: lower eta or sigma, or bound the weights with w_max")
+        self._version += 1
+        return n_silent
+
+    def add(self, delta: NDArray) -> None:
+        """``W += delta`` on the stored synapses, for rules that compute their own step (gradient descent, ...).
+
+        Parameters
+        ----------
+        delta : ndarray of shape (nnz,), dtype of the weights
+
+        Raises
+        ------
+        ValueError
+            The sum is not finite, or breaks the sign of the pathway.
+        """
+        _check_array(delta, "delta", (self.dtype,))
+        if delta.shape != self._data.shape:
+            raise ValueError(f"delta must have shape ({self.nnz},), one for each stored synapse, got {delta.shape}")
+        changed = self._data + delta
+        _check_range(changed, "weights + delta", -np.inf)
+        self._check_sign(changed)
+        self._data[:] = changed
+        self._version += 1
+
+    def normalize_rows(self) -> None:
+        """Synaptic scaling: divide each row by its Euclidean norm; rows of zeros stay."""
+        rows = np.repeat(np.arange(self.n_post), np.diff(self._indptr))
+        w = self._data.astype(np.float64)
+        # The largest weight goes first, so that no square under- or overflows.
+        top = np.zeros(self.n_post)
+        np.maximum.at(top, rows, np.abs(w))
+        w /= np.where(top > 0, top, 1.0)[rows]
+        norm = np.sqrt(np.bincount(rows, w * w, self.n_post))
+        self._data[:] = w / np.where(norm > 0, norm, 1.0)[rows]
+        self._version += 1
+
+    # --- changes of the structure -------------------------------------------------------------------------
+
+    def prune(self, theta: float, n_threads: int | None = None) -> int:
+        """Remove the synapses of ``|w| < theta max_j |w_ij|``: they turn silent. ``0 <= theta <= 1``.
+
+        Returns
+        -------
+        int
+            Number of synapses removed.
+        """
+        if not 0 <= theta <= 1:
+            raise ValueError(f"theta must lie in [0, 1], got {theta}")
+        before = self.nnz
+        self._replace(*_core.prune(self._indptr, self._indices, self._data, theta, n_threads=n_threads))
+        return before - self.nnz
+
+    def grow(
+        self,
+        X: NDArray,
+        Y: NDArray,
+        *,
+        n_grow: int,
+        n_candidates: int,
+        weight: float,
+        seed: int,
+        step: int,
+        n_threads: int | None = None,
+    ) -> int:
+        """Let each cell grow synapses where its Hebbian term ``sum_b Y_bi X_bj`` is largest, on a random candidate set.
+
+        Parameters
+        ----------
+        X : ndarray of shape (batch, n_pre), dtype of the weights
+            Pre-synaptic rates.
+        Y : ndarray of shape (batch, n_post), dtype of the weights
+            Post-synaptic rates.
+        n_grow : int >= 0
+            Most synapses born to a cell; candidates whose Hebbian term is not positive are never born.
+        n_candidates : int >= 0
+            Silent sites drawn for each cell.
+        weight : float > 0
+            Size of a newborn synapse relative to its cell's largest one (absolute for a cell without synapses);
+            newborns of an "I" pathway are negative.
+        seed, step : int >= 0
+            Key of the draw of candidates.
+        n_threads : int >= 1, optional
+
+        Returns
+        -------
+        int
+            Number of synapses born.
+        """
+        for name, value in ("n_grow", n_grow), ("n_candidates", n_candidates):
+            if value < 0:
+                raise ValueError(f"{name} must be >= 0, got {value}")
+        if not 0 < weight < np.inf:
+            raise ValueError(f"weight must be positive and finite, got {weight}")
+        self._check_batch(X, "X", self._n_pre)
+        self._check_batch(Y, "Y", self.n_post)
+        if n_grow == 0 or n_candidates == 0:
+            return 0
+        sites = _core.candidates(
+            self._indptr, self._indices, self._n_pre, n_candidates, seed=seed, step=step, n_threads=n_threads
+        )
+        score = _core.weight_grad(*sites, X, Y, n_threads=n_threads)
+        inhibitory = self._sign == "I"
+        before = self.nnz
+        # Newborns are positive: an inhibitory pathway grows in its mirror image.
+        data = -self._data if inhibitory else self._data
+        indptr, indices, data = _core.grow(
+            self._indptr, self._indices, data, *sites, score, n_grow, weight, n_threads=n_threads
+        )
+        self._replace(indptr, indices, np.negative(data, out=data) if inhibitory else data)
+        return self.nnz - before
+
+    def _replace(self, indptr: NDArray, indices: NDArray, data: NDArray) -> None:
+        """Take a new structure of the same shape, unless nothing was removed or born."""
+        if len(indices) == self.nnz:
+            return
+        self._indptr, self._indices, self._data = indptr, indices, data
+        self._freeze()
+        self._version += 1
+        self._structure_version += 1
+
+    # --- checks -------------------------------------------------------------------------------------------
+
+    def _check_batch(self, array: NDArray, name: str, width: int) -> None:
+        """What the core cannot know: the width and dtype of this pathway. The core refuses everything else."""
+        _check_array(array, name, (self.dtype,), ndim=2)
+        if array.shape[1] != width:
+            raise ValueError(f"{name} must have shape (batch, {width}), got {array.shape}")
+
+    def _check_sign(self, data: NDArray) -> None:
+        if self._sign == "mixed" or not data.size:
+            return
+        excitatory = self._sign == "E"
+        k = int(data.argmin() if excitatory else data.argmax())
+        if data[k] < 0 if excitatory else data[k] > 0:
+            i, j = np.searchsorted(self._indptr, k, side="right") - 1, self._indices[k]
+            bound = ">= 0" if excitatory else "<= 0"
+            raise ValueError(
+                f"sign {self._sign!r} needs weights {bound}, but data[{k}] = {data[k]} (row {i}, column {j})"
+            )
+
+    def _check_form(self, form: str) -> None:
+        needed = {"log-relaxation": ("E",), "exponential": _SIGNS, "signed": ("mixed",)}
+        if form not in needed:
+            raise ValueError(f"form must be one of {', '.join(map(repr, needed))}, got {form!r}")
+        if self._sign not in needed[form]:
+            raise ValueError(f"form {form!r} needs a pathway of sign {needed[form][0]!r}, this one has {self._sign!r}")
+
+
+def _restore(indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Synapses:
+    """Unpickle. joblib hands large arrays over as read-only memory maps, so the weights may need a copy."""
+    return Synapses(indptr, indices, data if data.flags.writeable else data.copy(), n_pre, sign=sign)
+
+
+def _read_only(array: NDArray) -> NDArray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int = 1) -> None:
+    """A C-contiguous ndarray of one of ``dtypes`` (native byte order) and ``ndim`` dimensions."""
+    wanted = " or ".join(map(str, dtypes))
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array of {wanted}, got {type(array).__name__}")
+    if array.dtype not in dtypes:
+        raise TypeError(f"{name} must be {wanted}, got {array.dtype}: cast it with astype({str(dtypes[0])!r})")
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape {array.shape}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be C-contiguous: use np.ascontiguousarray({name})")
+
+
+def _is_finite(array: NDArray) -> bool:
+    # The extremes carry NaN and infinity and, unlike np.isfinite(array), need no temporary.
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def _check_range(array: NDArray, name: str, low: float) -> None:
+    """Finite and >= ``low``; what is not a float array is left to the core to refuse."""
+    if not isinstance(array, np.ndarray) or array.dtype not in _VALUES or not array.size:
+        return
+    if _is_finite(array) and array.min() >= low:
+        return
+    k = int(np.flatnonzero(~(np.isfinite(array) & (array >= low)))[0])
+    bound = "finite" if low == -np.inf else f"finite and >= {low:g}"
+    raise ValueError(f"{name} must be {bound}, but {name}[{k}] = {array.flat[k]}")
