@@ -1,0 +1,46 @@
+"""bioneuro: sparse networks that learn by local, multiplicative plasticity, set beside backpropagation.
+
+>>> import bioneuro as bn
+>>> data = bn.datasets.load("digits")
+>>> model = bn.BioClassifier(random_state=0).fit(data.X_train, data.y_train)
+>>> model.score(data.X_test, data.y_test)  # doctest: +SKIP
+>>> bn.plot.weight_distribution(model)  # doctest: +SKIP
+"""
+
+from importlib.metadata import version as _version
+
+from bioneuro import (
+    analysis,
+    attacks,
+    baselines,
+    connectivity,
+    datasets,
+    fewshot,
+    kernels,
+    layers,
+    plot,
+    reference,
+)
+from bioneuro.classifier import BioClassifier
+from bioneuro.synapses import Synapses
+
+__version__ = _version("bioneuro")
+
+__all__ = [
+    "BioClassifier", "Synapses", "analysis", "attacks", "baselines", "connectivity", "datasets", "fewshot", "kernels",
+    "layers", "plot", "reference", "show_config",
+]
+
+
+def show_config():
+    """Print how this installation was built and runs: compiler, SIMD path, OpenMP, threads; returns it as a dict."""
+    import sys
+
+    import numpy
+
+    from bioneuro import _core
+
+    config = {"bioneuro": __version__, "python": sys.version.split()[0], "numpy": numpy.__version__, **_core.config()}
+    for name, value in config.items():
+        print(f"{name:>10}: {value}")
+    return config

@@ -1,0 +1,326 @@
+"""The whole network as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from bioneuro.layers import READOUTS, Adaptation, Association, FeatureMap, Retina
+from bioneuro.losses import loss_gradient
+from bioneuro.network import Network
+
+#: Side in pixels below which a square number of features is not taken for an image.
+SMALLEST_IMAGE = 6
+
+
+class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+    """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
+
+    Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells start
+    from samples and relax towards the mean features of what they win; weak synapses are pruned, new ones grow; the readout learns by a
+    multiplicative delta rule. No error is propagated backwards.
+
+    Parameters
+    ----------
+    readout : {"delta", "votes", "perturbation"}, default "delta"
+        What ``predict`` returns: the E/I delta readout, the association's votes, or the E/I readout taught by reward only.
+    image_shape : "auto", None, (height, width) or (height, width, channels)
+        ``"auto"``: a square gray image when the number of features is the square of 6 or more, else plain vectors.
+        None: plain vectors (adapted ON/OFF rates in place of retina and map). Images must lie in [0, 1].
+    encoder : None or a learned encoder
+        An encoder that already learned (e.g. ``other.encoder_``) is used as it is; None learns one from X.
+    n_cells : int, default 3000
+        Most association cells; one sample recruits one cell.
+    n_columns : int, default 64
+        Columns of the feature map.
+    patch_size : int or "auto"
+        Side of the retina's patches in pixels; ``"auto"`` is a quarter of the shorter side of the image, made odd, in [3, 7].
+    exponent, semi_saturation : float, default 4 and 0.5
+        Contrast response of the retina; 1 and inf are the identity.
+    map_beta, beta : float, default 40 and 120
+        Gain of the competition among columns and among association cells.
+    kappa : float, default 0.2
+        Top-down gain of the label in learning: 0 leaves cells feature-specific.
+    theta : float, default 0.02
+        Synapses below ``theta`` times their cell's strongest turn silent and leave the CSR.
+    n_grow, n_candidates : int, default 2 and 16
+        New synapses per cell and epoch, and the random silent sites they are chosen from.
+    eta : float, default 0.1
+        Learning rate of the association.
+    sigma : float, default 0
+        Size-proportional spine noise: the stationary standard deviation of log w that it alone would give.
+    n_epochs, readout_epochs : int, default 3 and 12
+        Passes over the training samples of association and readout.
+    batch_size : int, default 256
+        Samples in a plasticity step of the association.
+    readout_eta : float, default 0.5
+        Learning rate of the readout.
+    random_state : int, RandomState or None
+    dtype : {"float32", "float64"}, default "float32"
+    n_threads : int or None
+        Threads of the kernels; results do not depend on it.
+    progress : bool, default False
+        Show progress bars (tqdm).
+
+    Attributes
+    ----------
+    classes_ : array (n_classes,)
+    encoder_ : FeatureMap or Adaptation
+    network_ : Network
+    image_shape_ : tuple or None
+
+    References
+    ----------
+    Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's reconstruction).
+    """
+
+    def __init__(self, readout="delta", *, image_shape="auto", encoder=None, n_cells=3000, n_columns=64,
+                 patch_size="auto", exponent=4.0, semi_saturation=0.5, map_beta=40.0, beta=120.0, kappa=0.2, theta=0.02,
+                 n_grow=2, n_candidates=16, eta=0.1, sigma=0.0, n_epochs=3, readout_epochs=12, batch_size=256,
+                 readout_eta=0.5, random_state=None, dtype="float32", n_threads=None, progress=False):
+        self.readout = readout
+        self.image_shape = image_shape
+        self.encoder = encoder
+        self.n_cells = n_cells
+        self.n_columns = n_columns
+        self.patch_size = patch_size
+        self.exponent = exponent
+        self.semi_saturation = semi_saturation
+        self.map_beta = map_beta
+        self.beta = beta
+        self.kappa = kappa
+        self.theta = theta
+        self.n_grow = n_grow
+        self.n_candidates = n_candidates
+        self.eta = eta
+        self.sigma = sigma
+        self.n_epochs = n_epochs
+        self.readout_epochs = readout_epochs
+        self.batch_size = batch_size
+        self.readout_eta = readout_eta
+        self.random_state = random_state
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.progress = progress
+
+    # --- learning ---
+
+    def fit(self, X, y):
+        """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
+        X, y = self._validate(X, y, reset=True)
+        rng = self._generator()
+        self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
+        self._start_classes(np.unique(y))
+        H, T = self.encoder_.encode(X), self._one_hot(y)
+        self._start_network(H, T, rng)
+        self._learn(H, T, self.n_epochs, self.readout_epochs)
+        return self
+
+    def partial_fit(self, X, y, classes=None):
+        """Go on learning from one batch: the map only if it has not learned yet; new samples recruit cells while there
+        are fewer than ``n_cells``; then one pass of association and readout. ``classes`` is needed at the first call."""
+        first = not hasattr(self, "network_")
+        X, y = self._validate(X, y, reset=not hasattr(self, "encoder_"))
+        if first:
+            if classes is None:
+                raise ValueError("classes must be passed to the first call of partial_fit")
+            self._check_labels(y, np.unique(classes))
+            rng = self._generator()
+            if not hasattr(self, "encoder_"):
+                self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
+            self._start_classes(np.unique(classes))
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {np.unique(classes)}")
+        self._check_labels(y, self.classes_)
+        H, T = self.encoder_.encode(X), self._one_hot(y)
+        if first:
+            self._start_network(H, T, rng)
+        else:
+            room = self.n_cells - self.network_.association.n_cells
+            if room > 0:
+                self.network_.recruit(H[:room], T[:room])
+        self._learn(H, T, 1, 1)
+        return self
+
+    def fit_features(self, X, y=None):
+        """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
+        that is given ``encoder=self.encoder_``."""
+        X = self._validate(X, reset=True)
+        self.encoder_ = self._learned_encoder(X, self._generator())
+        if hasattr(self, "network_"):
+            del self.network_  # it was learned on other features
+        return self
+
+    def _learned_encoder(self, X, rng):
+        shape = self.image_shape_
+        if shape is None:
+            return Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+        patch = self.patch_size
+        if patch == "auto":
+            patch = int(np.clip(min(shape[:2]) // 4 // 2 * 2 + 1, 3, 7))
+        retina = Retina(patch, self.exponent, self.semi_saturation, n_threads=self.n_threads)
+        encoder = FeatureMap(shape, n_columns=self.n_columns, retina=retina, beta=self.map_beta, random_state=rng,
+                             dtype=self.dtype, n_threads=self.n_threads)
+        return encoder.learn(X, random_state=rng, progress=self._bar)
+
+    def _start_classes(self, classes):
+        if len(classes) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
+        self.classes_ = classes
+
+    def _start_network(self, H, T, rng):
+        self._rng = rng
+        cells = np.sort(rng.permutation(len(H))[: self.n_cells])
+        association = Association(
+            H[cells], T[cells], beta=self.beta, sharpening=4.0, kappa=self.kappa, theta=self.theta, eta=self.eta,
+            sigma=self.sigma, seed=int(rng.integers(2**63)), n_threads=self.n_threads,
+        )
+        readouts = {"votes": READOUTS["votes"](association, T.shape[1])}
+        if self.readout != "votes":
+            readouts[self.readout] = READOUTS[self.readout](association, T.shape[1], seed=int(rng.integers(2**63)))
+        self.network_ = Network(self.encoder_, association, readouts)
+
+    def _learn(self, H, T, n_epochs, readout_epochs):
+        self.network_.learn_association(
+            H, T, n_epochs=n_epochs, batch_size=self.batch_size, theta=self.theta, n_grow=self.n_grow,
+            n_candidates=self.n_candidates, rng=self._rng, progress=self._bar,
+        )
+        self.network_.learn_readouts(H, T, n_epochs=readout_epochs, batch_size=100, eta=self.readout_eta, rng=self._rng,
+                                     progress=self._bar)
+
+    # --- inference ---
+
+    def transform(self, X):
+        """Pooled features ``h (n, n_features_out)``: rates >= 0, rows of unit norm."""
+        check_is_fitted(self, "encoder_")
+        return self.encoder_.encode(self._validate(X))
+
+    def decision_function(self, X):
+        """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
+        z = self._logits(self._checked(X))
+        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
+
+    def predict_proba(self, X):
+        """Class probabilities ``(n, n_classes)``: softmax of the logits."""
+        return softmax(self._logits(self._checked(X)), axis=1)
+
+    def predict(self, X):
+        """Most probable class of each sample."""
+        return self.classes_[self._logits(self._checked(X)).argmax(axis=1)]
+
+    def input_gradient(self, X, y, loss="ce"):
+        """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
+
+        ``loss``: ``"ce"`` (softmax cross-entropy of the logits) or ``"margin"`` (``max_{k != t} z_k - z_t``).
+        """
+        return self._gradient(X, y, loss, "image")
+
+    def response(self, X):
+        """Contrast response of the retina, strictly increasing in each pixel; plain vectors pass as they are."""
+        return self.encoder_.retina.response(X) if self.image_shape_ else X
+
+    def response_inverse(self, R):
+        """The ``X`` whose :meth:`response` is ``R``."""
+        return self.encoder_.retina.response_inverse(R) if self.image_shape_ else R
+
+    def response_gradient(self, X, y, loss="ce"):
+        """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
+        return self._gradient(X, y, loss, "response")
+
+    def weights(self):
+        """Every learned pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""
+        check_is_fitted(self, "network_")
+        return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
+
+    def _checked(self, X):
+        check_is_fitted(self, "network_")
+        return self._validate(X)
+
+    def _logits(self, X):
+        return self.network_.logits(self.encoder_.encode(X), self.readout)
+
+    def _gradient(self, X, y, loss, space):
+        X = self._checked(X)
+        y = np.asarray(y)
+        if y.shape != (len(X),):
+            raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
+        self._check_labels(y, self.classes_)
+        true = np.searchsorted(self.classes_, y)
+        return self.network_.input_grad(X, lambda z, rows: loss_gradient(z, true[rows], loss), self.readout, space=space)
+
+    # --- checks ---
+
+    def _generator(self):
+        return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+
+    def _one_hot(self, y):
+        return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
+
+    @staticmethod
+    def _check_labels(y, classes):
+        unseen = np.flatnonzero(~np.isin(y, classes))
+        if unseen.size:
+            raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
+
+    def _validate(self, X, y=None, reset=False):
+        if reset:
+            self._check_parameters()
+        dtype = np.dtype(self.dtype)
+        if y is None:
+            X = validate_data(self, X, reset=reset, dtype=dtype, order="C")
+        else:
+            X, y = validate_data(self, X, y, reset=reset, dtype=dtype, order="C")
+            check_classification_targets(y)
+        if reset:
+            self.image_shape_ = self._resolved_image_shape(X.shape[1])
+        if self.image_shape_ is not None:
+            outside = np.argwhere((X < 0) | (X > 1))
+            if outside.size:
+                i, j = outside[0]
+                raise ValueError(
+                    f"X must lie in [0, 1] for images, but X[{i}, {j}] = {X[i, j]}: rescale it, or pass image_shape=None "
+                    "for plain feature vectors"
+                )
+        return X if y is None else (X, y)
+
+    def _check_parameters(self):
+        if self.readout not in READOUTS:
+            raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
+        if self.dtype not in ("float32", "float64", np.float32, np.float64):
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+        for name in ("n_grow", "n_candidates", "eta", "sigma", "kappa", "readout_eta"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")
+        if not 0 <= self.theta < 1:
+            raise ValueError(f"theta must lie in [0, 1), got {self.theta!r}")
+
+    def _resolved_image_shape(self, n_features):
+        if self.image_shape is None:
+            return None
+        if isinstance(self.image_shape, str):
+            if self.image_shape != "auto":
+                raise ValueError(f"image_shape must be 'auto', None or a tuple, got {self.image_shape!r}")
+            side = math.isqrt(n_features)
+            return (side, side) if side * side == n_features and side >= SMALLEST_IMAGE else None
+        shape = tuple(self.image_shape)
+        if len(shape) not in (2, 3) or math.prod(shape) != n_features:
+            raise ValueError(f"image_shape must be (height, width[, channels]) with a product of {n_features} features, "
+                             f"got {shape}")
+        return shape
+
+    def _bar(self, iterable, desc):
+        if not self.progress:
+            return iterable
+        from tqdm.auto import tqdm  # an optional extra: only those who want bars need it
+
+        return tqdm(iterable, desc=desc, leave=False)

@@ -1,0 +1,56 @@
+"""Adaptation: the encoder of plain feature vectors, which have no retina."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Adaptation:
+    """ON and OFF rates of adapted inputs: ``z = [(x - m)+ / s, (m - x)+ / s]``, ``h = z / |z|``.
+
+    ``m`` and ``s`` are the running mean and standard deviation of each input (computed by the parallel update of
+    Chan, Golub & LeVeque 1979, so that batches of any size give the same result up to rounding).
+    """
+
+    def __init__(self, n_inputs, dtype=np.float32):
+        self.dtype = np.dtype(dtype)
+        self.count = 0
+        self.mean = np.zeros(n_inputs)
+        self._squares = np.zeros(n_inputs)
+
+    @property
+    def n_features(self) -> int:
+        return 2 * len(self.mean)
+
+    @property
+    def sd(self):
+        """Standard deviation of each input; 1 where it never varied."""
+        sd = np.sqrt(self._squares / max(self.count, 1))
+        return np.where(sd > 1e-12 * (1 + np.abs(self.mean)), sd, 1.0)
+
+    def learn(self, X, **_):
+        """Adapt to a batch ``X (n, n_inputs)``."""
+        X = np.asarray(X, float)
+        n, mean = len(X), X.mean(axis=0)
+        total = self.count + n
+        self._squares += ((X - mean) ** 2).sum(axis=0) + (mean - self.mean) ** 2 * (self.count * n / total)
+        self.mean += (mean - self.mean) * (n / total)
+        self.count = total
+        return self
+
+    def _rates(self, X):
+        d = (np.asarray(X, float) - self.mean) / self.sd
+        z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
+        return d, z, np.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-8)
+
+    def encode(self, X):
+        """Features ``h (n, 2 n_inputs)`` of ``X (n, n_inputs)``."""
+        _, z, norm = self._rates(X)
+        return (z / norm).astype(self.dtype)
+
+    def encode_grad(self, X, dH, *, space="image"):
+        """Gradient of :meth:`encode` with respect to ``X``."""
+        d, z, norm = self._rates(X)
+        dz = (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm
+        half = d.shape[1]
+        return ((dz[:, :half] * (d > 0) - dz[:, half:] * (d < 0)) / self.sd).astype(self.dtype)

@@ -1,0 +1,153 @@
+"""Feature map: one competitive layer shared by all positions of the retina, pooled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bioneuro import connectivity
+from bioneuro.layers.competitive import CompetitiveLayer
+from bioneuro.layers.retina import Retina
+
+#: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
+POOL_FLOOR = 1e-8
+#: Positions handled at a time: patches and columns of one chunk stay near the cache.
+CHUNK_POSITIONS = 16384
+
+
+def pooling_matrix(length, size, stride):
+    """Averages over windows of ``size`` every ``stride`` positions: shape ``(n_windows, length)``."""
+    starts = np.arange(0, length - size + 1, stride)
+    inside = (np.arange(length) >= starts[:, None]) & (np.arange(length) < starts[:, None] + size)
+    return inside / size
+
+
+class FeatureMap:
+    """Retina -> P columns at every position -> average pooling -> square root -> unit norm.
+
+    ``y = softmax(beta W u) g`` at every pixel (``W`` tied over positions, g the retina's gate), ``s`` = its average over
+    pooling windows, ``f = sqrt(s + 1e-8)``, features ``h = f / |f|``, all >= 0.
+
+    Parameters
+    ----------
+    image_shape : (height, width) or (height, width, channels)
+    n_columns : int, default 64
+        Columns P, cells at each position.
+    retina : Retina
+    beta, sharpening, eta, homeostasis : float
+        Of the :class:`CompetitiveLayer` of the columns.
+    pool_size, pool_stride : int or None
+        Pooling windows in pixels; None takes 10/28 of the shorter side, and half of that.
+    random_state : Generator
+    dtype : float32 or float64
+    n_threads : int or None
+    """
+
+    def __init__(self, image_shape, *, n_columns=64, retina=None, beta=40.0, sharpening=2.0, eta=0.05, homeostasis=1.0,
+                 pool_size=None, pool_stride=None, random_state=None, dtype=np.float32, n_threads=None):
+        self.height, self.width, self.channels = (*image_shape, 1)[:3]
+        self.retina = Retina(n_threads=n_threads) if retina is None else retina
+        self.dtype = np.dtype(dtype)
+        rng = np.random.default_rng(random_state)
+        synapses = connectivity.dense(n_columns, self.n_patch, sign="E", random_state=rng, dtype=self.dtype)
+        synapses.normalize_rows()
+        self.columns = CompetitiveLayer(synapses, beta=beta, sharpening=sharpening, eta=eta, homeostasis=homeostasis,
+                                        seed=int(rng.integers(2**63)), n_threads=n_threads)
+        shorter = min(self.height, self.width)
+        self.pool_size = max(1, round(shorter * 10 / 28)) if pool_size is None else pool_size
+        self.pool_stride = max(1, self.pool_size // 2) if pool_stride is None else pool_stride
+        self._pool_rows = pooling_matrix(self.height, self.pool_size, self.pool_stride).astype(self.dtype)
+        self._pool_cols = pooling_matrix(self.width, self.pool_size, self.pool_stride).astype(self.dtype)
+
+    @property
+    def n_patch(self) -> int:
+        """Pre-synaptic cells of a column: ON and OFF of every pixel of a patch."""
+        return 2 * self.retina.patch_size**2 * self.channels
+
+    @property
+    def n_features(self) -> int:
+        """Length of the feature vector."""
+        return len(self._pool_rows) * len(self._pool_cols) * self.columns.n_cells
+
+    # --- learning ---
+
+    def learn(self, X, *, n_patches=40_000, n_epochs=3, batch_size=500, min_gate=0.2, theta=0.0, random_state=None,
+              progress=lambda iterable, **_: iterable):
+        """Learn the columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
+
+        ``n_patches`` patches of contrast (gate above ``min_gate``) are drawn at random, shown ``n_epochs`` times in
+        batches; with ``theta`` the weak synapses are pruned after each epoch.
+        """
+        rng = np.random.default_rng(random_state)
+        U = self._sample_patches(X, n_patches, min_gate, rng)
+        for _ in progress(range(n_epochs), desc="feature map"):
+            order = rng.permutation(len(U))
+            for start in range(0, len(U), batch_size):
+                self.columns.learn(U[order[start:start + batch_size]])
+            if theta:
+                self.columns.rewire(None, None, theta)
+        return self
+
+    def _sample_patches(self, X, n_patches, min_gate, rng):
+        """Random patches with contrast, at most ``n_patches``, drawn from as few images as give enough."""
+        kept, n_kept = [], 0
+        per_chunk = max(1, n_patches // 32)  # of one chunk of images: so that many images take part
+        for R in self._chunks(self.retina.response(X[rng.permutation(len(X))])):
+            U, gate = self.retina.patches(R)
+            live = np.flatnonzero(gate > min_gate)
+            if len(X) * self.height * self.width > n_patches and len(live) > per_chunk:
+                live = rng.choice(live, per_chunk, replace=False)
+            kept.append(U[live])
+            n_kept += len(live)
+            if n_kept >= n_patches:
+                break
+        U = np.concatenate(kept)
+        return U if len(U) else np.ascontiguousarray(self.retina.patches(R)[0])
+
+    # --- encoding ---
+
+    def encode(self, X):
+        """Features ``h (n, n_features)`` of images ``X (n, n_pixels)``: rates >= 0, rows of unit norm."""
+        out = np.empty((len(X), self.n_features), self.dtype)
+        start = 0
+        for R in self._chunks(self.retina.response(X)):
+            pooled = self._pooled(R)[2]
+            out[start:start + len(R)] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+            start += len(R)
+        return out
+
+    def encode_grad(self, X, dH, *, space="image"):
+        """Gradient of :meth:`encode` with respect to ``X`` (``space="image"``) or to its contrast response
+        (``space="response"``), given that with respect to the features."""
+        response = self.retina.response(X)
+        grad = np.empty_like(response)
+        start = 0
+        for R in self._chunks(response):
+            chunk = slice(start, start + len(R))
+            grad[chunk] = self._encode_chunk_grad(R, dH[chunk]).reshape(len(R), -1)
+            start += len(R)
+        return grad if space == "response" else grad * self.retina.response_slope(X)
+
+    def _chunks(self, response):
+        n = max(1, CHUNK_POSITIONS // (self.height * self.width))
+        images = np.ascontiguousarray(response, self.dtype).reshape(-1, self.height, self.width, self.channels)
+        for start in range(0, len(images), n):
+            yield images[start:start + n]
+
+    def _pooled(self, R):
+        """Rates ``Y``, gate and ``f = sqrt(pooled + floor)`` of a chunk of responses."""
+        U, gate = self.retina.patches(R)
+        Y = self.columns.respond(U)
+        F = (Y * gate[:, None]).reshape(len(R), self.height, self.width * self.columns.n_cells)
+        F = (self._pool_rows @ F).reshape(len(R), len(self._pool_rows), self.width, -1)
+        return Y, gate, np.sqrt((self._pool_cols @ F).reshape(len(R), -1) + self.dtype.type(POOL_FLOOR))
+
+    def _encode_chunk_grad(self, R, dH):
+        Y, gate, f = self._pooled(R)
+        norm = np.linalg.norm(f, axis=1, keepdims=True)
+        df = (dH - f * (dH * f).sum(axis=1, keepdims=True) / norm**2) / norm
+        dF = (df / (2 * f)).reshape(len(R), len(self._pool_rows), len(self._pool_cols), -1)
+        dF = (self._pool_cols.T @ dF).reshape(len(R), len(self._pool_rows), -1)
+        dF = (self._pool_rows.T @ dF).reshape(Y.shape)
+        dgate = (dF * Y).sum(axis=1)
+        dU = self.columns.respond_grad(Y, dF * gate[:, None])
+        return self.retina.patches_grad(R, dU, dgate)

@@ -1,0 +1,133 @@
+"""Readouts: from the association's drive to the logits of the classes. One class each, and one registry line."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_softmax, softmax
+
+from bioneuro import _core, connectivity
+from bioneuro.synapses import Synapses
+
+#: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
+VOTE_FLOOR = 1e-6
+
+
+class VotesReadout:
+    """Logits ``log(sum_i y_i v_i(c))`` with ``y = softmax(beta a)``: the association's own votes, nothing to learn."""
+
+    def __init__(self, association, n_classes, **_):
+        self.association = association
+
+    def logits(self, drive):
+        """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
+        return np.log(self._rates(drive) @ self.association.votes + VOTE_FLOOR)
+
+    def _rates(self, drive):
+        layer = self.association
+        return _core.compete(drive, beta=layer.beta, k=layer.k, n_threads=layer.n_threads)
+
+    def drive_grad(self, drive, dlogits):
+        """Gradient with respect to the drive, given that with respect to the logits."""
+        y, layer = self._rates(drive), self.association
+        dy = (dlogits / (y @ layer.votes + VOTE_FLOOR)) @ layer.votes.T
+        return _core.compete_grad(y, np.ascontiguousarray(dy, y.dtype), beta=layer.beta, n_threads=layer.n_threads)
+
+    def learn(self, drive, T, eta):
+        """Votes learn with the association."""
+
+    def recruit(self, n_cells):
+        """Votes are the association's."""
+
+    def pathways(self):
+        return {}
+
+
+class DeltaReadout:
+    """Multiplicative delta rule on separate excitatory and inhibitory cells.
+
+    ``out = (W_E + W_I) q + b`` with ``W_E >= 0``, ``W_I <= 0`` and ``q`` the association's activity; ``p = softmax(out)``;
+    ``log |W_E,I| += +-eta q (t - p)``: the exponential form of :func:`bioneuro.kernels.plasticity_step`, which can change
+    no sign (the EG+- algorithm of Kivinen & Warmuth 1997 on cells that obey Dale's law). The bias is homeostatic: each output comes to
+    fire as often as it is taught to.
+
+    Parameters
+    ----------
+    association : Association
+    n_classes : int
+    w_start : float, default 1
+        Weight of every synapse at the start: the E and I pathways cancel.
+    """
+
+    def __init__(self, association, n_classes, *, w_start=1.0, seed=0):
+        self.association = association
+        self.w_start = float(w_start)
+        self.rng = np.random.default_rng(seed)
+        self.bias = np.zeros(n_classes, association.synapses.dtype)
+        self.excitatory, self.inhibitory = self._pathways(n_classes, association.n_cells)
+
+    def _pathways(self, n_classes, n_cells):
+        dtype = self.association.synapses.dtype
+        return tuple(
+            connectivity.dense(n_classes, n_cells, init=connectivity.constant(self.w_start), sign=sign, dtype=dtype)
+            for sign in "EI"
+        )
+
+    def _outputs(self, Q):
+        n = self.association.n_threads
+        return self.excitatory.forward(Q, self.bias, n_threads=n) + self.inhibitory.forward(Q, n_threads=n)
+
+    def logits(self, drive):
+        """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
+        return self._outputs(self.association.activity(drive))
+
+    def drive_grad(self, drive, dlogits):
+        """Gradient with respect to the drive, given that with respect to the logits."""
+        dlogits = np.ascontiguousarray(dlogits, drive.dtype)
+        n = self.association.n_threads
+        dq = self.excitatory.input_grad(dlogits, n_threads=n) + self.inhibitory.input_grad(dlogits, n_threads=n)
+        return self.association.activity_grad(self.association.activity(drive), dq)
+
+    def learn(self, drive, T, eta):
+        """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
+        Q = self.association.activity(drive)
+        error = np.ascontiguousarray(self._error(self._outputs(Q), T), Q.dtype)
+        still = np.zeros(T.shape[1], Q.dtype)
+        for pathway in (self.excitatory, self.inhibitory):
+            G = pathway.weight_grad(Q, error, n_threads=self.association.n_threads)
+            pathway.plasticity_step(G, still, form="exponential", eta=eta, normalize=False)
+        self.bias += eta / len(T) * error.sum(axis=0)
+
+    def _error(self, outputs, T):
+        return T - softmax(outputs, axis=1)
+
+    def recruit(self, n_cells):
+        """Give the association's ``n_cells`` newest cells their synapses."""
+        born = self._pathways(len(self.bias), n_cells)
+        self.excitatory, self.inhibitory = (
+            Synapses.from_scipy(sp.csr_array(sp.hstack([old.to_scipy(), new.to_scipy()], format="csr")), sign=old.sign)
+            for old, new in zip((self.excitatory, self.inhibitory), born, strict=True)
+        )
+
+    def pathways(self):
+        """Named pathways, for the weight reports."""
+        return {"readout_excitatory": self.excitatory, "readout_inhibitory": self.inhibitory}
+
+
+class PerturbationReadout(DeltaReadout):
+    """The same cells taught by a scalar reward only (weight perturbation; Mazzoni, Andersen & Jordan 1991).
+
+    Synaptic noise of standard deviation ``s`` reaches each output as ``xi ~ N(0, s^2)`` (``q`` has unit norm); the
+    reward ``R = log p(label)`` with and without it gives the error ``(R(xi) - R(0)) xi / s^2``, whose mean is ``t - p``
+    as ``s -> 0``: no output is told its own error.
+    """
+
+    noise = 0.3
+
+    def _error(self, outputs, T):
+        xi = self.rng.normal(0, self.noise, outputs.shape)
+        reward = (log_softmax(outputs + xi, axis=1) - log_softmax(outputs, axis=1))[T > 0]
+        return reward[:, None] * xi / self.noise**2
+
+
+READOUTS = {"votes": VotesReadout, "delta": DeltaReadout, "perturbation": PerturbationReadout}

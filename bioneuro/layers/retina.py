@@ -1,0 +1,59 @@
+"""Retina: contrast response, ON and OFF patches, divisive normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bioneuro import _core
+from bioneuro.reference import contrast_response, contrast_response_inverse, contrast_response_slope
+
+
+class Retina:
+    """Images to ON/OFF patches, one for every pixel; nothing here is learned.
+
+    ``r = x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), then for each zero-padded p x p patch of mean ``m``
+    ``z = [(r - m)+, (m - r)+]``, ``U = z / (|z| + c0)`` and the gate ``g = |z| / (|z| + 0.5)``.
+
+    Parameters
+    ----------
+    patch_size : int, default 7
+        Side p of a patch in pixels, >= 1.
+    exponent, semi_saturation : float, default 1 and inf
+        n and s of the contrast response, > 0; the defaults are the identity.
+    c0 : float, default 0.5
+        Semi-saturation of the divisive normalisation, > 0.
+    n_threads : int or None
+        Threads of the kernels; None takes the default of the machine.
+    """
+
+    def __init__(self, patch_size=7, exponent=1.0, semi_saturation=np.inf, c0=0.5, n_threads=None):
+        if patch_size != int(patch_size) or patch_size < 1:
+            raise ValueError(f"patch_size must be an integer >= 1, got {patch_size}")
+        for name, value in (("exponent", exponent), ("semi_saturation", semi_saturation), ("c0", c0)):
+            if not value > 0:
+                raise ValueError(f"{name} must be > 0, got {value}")
+        self.patch_size = int(patch_size)
+        self.exponent = float(exponent)
+        self.semi_saturation = float(semi_saturation)
+        self.c0 = float(c0)
+        self.n_threads = n_threads
+
+    def response(self, X):
+        """Contrast response of intensities in [0, 1], any shape; strictly increasing, 0 -> 0 and 1 -> 1."""
+        return contrast_response(X, self.exponent, self.semi_saturation)
+
+    def response_inverse(self, R):
+        """The intensities whose :meth:`response` is ``R``."""
+        return contrast_response_inverse(R, self.exponent, self.semi_saturation)
+
+    def response_slope(self, X):
+        """Derivative of :meth:`response`."""
+        return contrast_response_slope(X, self.exponent, self.semi_saturation)
+
+    def patches(self, R):
+        """``(batch, height, width, channels)`` responses to ``U (batch * height * width, 2 p p channels)`` and ``g``."""
+        return _core.patches(R, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
+
+    def patches_grad(self, R, dU, dgate):
+        """Gradient of :meth:`patches` with respect to ``R``."""
+        return _core.patches_grad(R, dU, dgate, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
