@@ -21,7 +21,13 @@ def switch(name: str) -> str:
 
 
 class BuildExt(build_ext):
-    """Adds OpenMP where the compiler has it."""
+    """Adds OpenMP where the compiler has it, and leaves a copy of the extension beside the Python sources: else
+    ``python -m bioneuro`` in a clone would find the sources, without it, before the installed package."""
+
+    def run(self):
+        super().run()
+        if not self.inplace:  # with it, setuptools has done so
+            self.copy_extensions_to_source()
 
     def build_extensions(self):
         flags = [] if switch("NO_OPENMP") else self._openmp_flags()

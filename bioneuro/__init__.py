@@ -9,6 +9,15 @@
 
 from importlib.metadata import version as _version
 
+try:
+    from bioneuro import _core
+except ImportError as error:
+    if "BIONEURO_" in str(error):  # a setting of the environment that makes no sense: it says so itself
+        raise
+    raise ImportError(
+        "the C core of bioneuro is not built for this Python: run 'pip install .' (or 'pip install -e .') in the project's folder"
+    ) from error
+
 from bioneuro import (
     analysis,
     attacks,
@@ -37,8 +46,6 @@ def show_config():
     import sys
 
     import numpy
-
-    from bioneuro import _core
 
     config = {"bioneuro": __version__, "python": sys.version.split()[0], "numpy": numpy.__version__, **_core.config()}
     for name, value in config.items():

@@ -69,7 +69,7 @@ class DeltaReadout:
     def _pathways(self, n_classes, n_cells):
         dtype = self.association.synapses.dtype
         return tuple(
-            connectivity.dense(n_classes, n_cells, init=connectivity.constant(self.w_start), sign=sign, dtype=dtype)
+            connectivity.dense(n_classes, n_cells, init=connectivity.Constant(self.w_start), sign=sign, dtype=dtype)
             for sign in "EI"
         )
 
@@ -95,7 +95,7 @@ class DeltaReadout:
         still = np.zeros(T.shape[1], Q.dtype)
         for pathway in (self.excitatory, self.inhibitory):
             G = pathway.weight_grad(Q, error, n_threads=self.association.n_threads)
-            pathway.plasticity_step(G, still, form="exponential", eta=eta, normalize=False)
+            pathway.plasticity_step(G, still, form="exponential", eta=eta, normalize=False, step=0)
         self.bias += eta / len(T) * error.sum(axis=0)
 
     def _error(self, outputs, T):

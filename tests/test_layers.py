@@ -1,0 +1,290 @@
+"""Layers: gradients by finite differences, invariants of learning, homeostasis, structure."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from bioneuro import connectivity
+from bioneuro.layers import (
+    READOUTS,
+    Adaptation,
+    Association,
+    CompetitiveLayer,
+    DeltaReadout,
+    FeatureMap,
+    Retina,
+)
+
+
+def slope(f, X, D, e=1e-6):
+    """Directional derivative of f at X along D, by central differences."""
+    return (f(X + e * D) - f(X - e * D)) / (2 * e)
+
+
+def unit(X):
+    return X / np.linalg.norm(X, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def samples(rng):
+    """Features of three noisy prototypes, and one-hot labels."""
+    prototypes = rng.gamma(0.5, size=(3, 40))
+    y = rng.integers(0, 3, 120)
+    H = unit(prototypes[y] + 0.2 * rng.gamma(0.5, size=(120, 40)))
+    return np.ascontiguousarray(H), np.eye(3)[y]
+
+
+def layer(n_cells=12, n_pre=20, seed=0, **options):
+    synapses = connectivity.dense(n_cells, n_pre, sign="E", random_state=seed, dtype=np.float64)
+    synapses.normalize_rows()
+    return CompetitiveLayer(synapses, **{"beta": 20.0, **options})
+
+
+# --- retina and encoders ---
+
+
+@pytest.mark.parametrize(("exponent", "semi_saturation"), [(1.0, np.inf), (4.0, 0.5), (2.0, np.inf)])
+def test_response_maps_unit_interval_onto_itself_and_back(exponent, semi_saturation):
+    retina = Retina(exponent=exponent, semi_saturation=semi_saturation)
+    x = np.linspace(0, 1, 101)
+    r = retina.response(x)
+    assert r[0] == 0 and r[-1] == pytest.approx(1)
+    assert (np.diff(r) > 0).all()
+    np.testing.assert_allclose(retina.response_inverse(r), x, atol=1e-12)
+    inside = x[1:-1]
+    np.testing.assert_allclose(slope(retina.response, inside, 1.0), retina.response_slope(inside), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 6), (7, 7, 3)])
+@pytest.mark.parametrize("space", ["image", "response"])
+def test_feature_map_gradient(rng, shape, space):
+    encoder = FeatureMap(shape, n_columns=5, retina=Retina(3, 2.0, 0.5), random_state=0, dtype=np.float64)
+    X = rng.uniform(0.1, 0.9, (4, np.prod(shape)))
+    dH, D = rng.normal(size=(4, encoder.n_features)), rng.normal(size=X.shape)
+    to_image = encoder.retina.response_inverse if space == "response" else lambda Z: Z
+    Z = encoder.retina.response(X) if space == "response" else X
+    expected = slope(lambda Z: (encoder.encode(to_image(Z)) * dH).sum(), Z, D)
+    assert (encoder.encode_grad(X, dH, space=space) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def test_features_are_rates_of_unit_norm_and_do_not_depend_on_the_batch(rng):
+    encoder = FeatureMap((28, 28), n_columns=6, random_state=0)
+    X = rng.uniform(size=(50, 784)).astype(np.float32)
+    H = encoder.encode(X)
+    assert H.shape == (50, encoder.n_features) and H.min() >= 0
+    np.testing.assert_allclose(np.linalg.norm(H, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(H[31:32], encoder.encode(X[31:32]))
+
+
+def test_a_blank_image_has_finite_features_and_gradient():
+    encoder = FeatureMap((8, 8), n_columns=4, random_state=0)
+    X = np.zeros((1, 64), np.float32)
+    H = encoder.encode(X)
+    assert np.isfinite(H).all()
+    assert np.isfinite(encoder.encode_grad(X, np.ones_like(H))).all()
+
+
+def test_map_learning_leaves_no_dead_column_and_unit_rows(rng):
+    encoder = FeatureMap((12, 12), n_columns=24, retina=Retina(5), random_state=1)
+    X = rng.uniform(size=(60, 144)).astype(np.float32)
+    before = encoder.columns.synapses.weights.copy()
+    encoder.learn(X, n_patches=4000, random_state=2)
+    assert not np.array_equal(before, encoder.columns.synapses.weights)
+    W = encoder.columns.synapses.to_scipy()
+    np.testing.assert_allclose((W * W).sum(axis=1), 1, rtol=1e-5)
+    U, gate = encoder.retina.patches(encoder.retina.response(X).reshape(-1, 12, 12, 1))
+    winners = np.unique(encoder.columns.respond(U[gate > 0.2]).argmax(axis=1))
+    assert len(winners) == 24
+
+
+def test_adaptation_is_standardisation_split_in_two_and_the_same_in_batches(rng):
+    X = rng.normal(3, 2, (50, 6))
+    X[:, 2] = 7.0  # never varies
+    whole = Adaptation(6, np.float64).learn(X)
+    parts = Adaptation(6, np.float64).learn(X[:13]).learn(X[13:])
+    np.testing.assert_allclose(whole.mean, X.mean(axis=0))
+    np.testing.assert_allclose(np.delete(whole.sd, 2), np.delete(X.std(axis=0), 2))
+    np.testing.assert_allclose(whole.encode(X), parts.encode(X), atol=1e-12)
+    assert whole.encode(X).min() >= 0
+    dH, D = rng.normal(size=(50, 12)), rng.normal(size=X.shape)
+    D[:, 2] = 0  # the mean itself is a kink
+    expected = slope(lambda Z: (whole.encode(Z) * dH).sum(), X, D)
+    assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+# --- competition ---
+
+
+def test_competitive_layer_gradient(rng):
+    cells = layer()
+    U, dY, D = unit(rng.gamma(1, size=(5, 20))), rng.normal(size=(5, 12)), rng.normal(size=(5, 20))
+    expected = slope(lambda Z: (cells.respond(Z) * dY).sum(), U, D)
+    assert (cells.respond_grad(cells.respond(U), dY) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def test_homeostasis_brings_every_cell_into_use_from_a_random_start(rng):
+    """40 cells start nearly alike on clustered input: without homeostasis a few win everything."""
+    prototypes = rng.gamma(0.3, size=(8, 20))
+    U = unit(prototypes[rng.integers(0, 8, 2000)] + 0.05 * rng.gamma(1, size=(2000, 20)))
+
+    def share_in_use(homeostasis):
+        cells = layer(40, homeostasis=homeostasis)
+        for _ in range(5):
+            wins = np.zeros(40)
+            for batch in np.split(U, 20):
+                wins += np.bincount(cells.learn(batch).argmax(axis=1), minlength=40)
+        return (wins > 0).mean()
+
+    assert share_in_use(0.0) < 0.7
+    assert share_in_use(1.0) == 1.0
+
+
+def test_a_cell_that_alone_is_active_relaxes_to_the_mean_input(rng):
+    cells = layer(1)
+    U = unit(rng.gamma(1, size=(200, 20)))
+    for _ in range(50):
+        cells.learn(U)
+    W = cells.synapses.to_scipy().toarray()[0]
+    np.testing.assert_allclose(W, U.mean(axis=0) / np.linalg.norm(U.mean(axis=0)), rtol=2e-2)
+
+
+def test_rewire_prunes_and_grows(rng):
+    cells = layer(10, 50)
+    U = unit(rng.gamma(0.2, size=(300, 50)))
+    for _ in range(20):
+        rates = cells.learn(U)
+    nnz = cells.synapses.nnz
+    pruned, born = cells.rewire(U, rates, theta=0.3, n_grow=2, n_candidates=8)
+    assert pruned > 0 and born > 0
+    assert cells.synapses.nnz == nnz - pruned + born
+    W = cells.synapses.to_scipy()
+    np.testing.assert_allclose((W * W).sum(axis=1), 1)
+
+
+def test_learning_is_identical_for_any_thread_count(rng):
+    U = unit(rng.gamma(1, size=(64, 20)))
+    weights = []
+    for n_threads in (1, 2, 3):
+        cells = layer(33, sigma=0.3, n_threads=n_threads)
+        for _ in range(3):
+            cells.learn(U)
+        weights.append(cells.synapses.weights.copy())
+    np.testing.assert_array_equal(weights[0], weights[1])
+    np.testing.assert_array_equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(("argument", "value"), [("beta", 0.0), ("beta", np.nan), ("sharpening", -1.0)])
+def test_competitive_layer_refuses(argument, value):
+    with pytest.raises(ValueError, match=f"{argument} must be > 0"):
+        layer(**{argument: value})
+
+
+def test_competitive_layer_refuses_inhibitory_synapses():
+    with pytest.raises(ValueError, match="sign must be 'E'|must have sign 'E'"):
+        CompetitiveLayer(connectivity.dense(3, 4, sign="I"), beta=1.0)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("exponent", 0), ("semi_saturation", np.nan), ("c0", -1)])
+def test_retina_refuses(argument, value):
+    with pytest.raises(ValueError, match=f"{argument} must be > 0"):
+        Retina(**{argument: value})
+
+
+def test_retina_refuses_patch_size():
+    with pytest.raises(ValueError, match="patch_size must be an integer >= 1"):
+        Retina(patch_size=0)
+
+
+# --- association and readouts ---
+
+
+def test_votes_relax_to_the_label_distribution_of_what_a_cell_wins(samples):
+    H, T = samples
+    association = Association(H[:1], T[:1], beta=10.0, eta=1.0)
+    for _ in range(30):
+        association.learn(H, T)
+    np.testing.assert_allclose(association.votes[0], T.mean(axis=0), atol=1e-6)
+
+
+def test_recruits_join_with_their_sample_and_their_synapses(samples):
+    H, T = samples
+    association = Association(H[:10], T[:10], beta=50.0)
+    readout = DeltaReadout(association, 3)
+    association.recruit(H[10:14], T[10:14])
+    readout.recruit(4)
+    assert association.n_cells == 14 and association.votes.shape == (14, 3) and association.rate.shape == (14,)
+    assert readout.excitatory.shape == readout.inhibitory.shape == (3, 14)
+    drive = association.drive(H[10:14])
+    np.testing.assert_array_equal(drive.argmax(axis=1), np.arange(10, 14))
+    np.testing.assert_array_equal(association.votes[10:].argmax(axis=1), T[10:14].argmax(axis=1))
+
+
+def test_kappa_ties_cells_to_labels(rng):
+    """Same features, random labels: only the top-down drive can make cells task-specific."""
+    H = unit(rng.gamma(1, size=(200, 30)))
+    T = np.eye(2)[rng.integers(0, 2, 200)]
+
+    def certainty(kappa):
+        association = Association(H[:20], T[:20], beta=20.0, kappa=kappa, homeostasis=0.0)
+        for _ in range(5):
+            association.learn(H, T)
+        return association.votes.max(axis=1).mean()
+
+    assert certainty(1.0) > certainty(0.0) + 0.2
+
+
+@pytest.mark.parametrize("name", sorted(READOUTS))
+def test_readout_gradient(samples, rng, name):
+    H, T = samples
+    association = Association(H[:15], T[:15], beta=20.0)
+    readout = READOUTS[name](association, 3, seed=0)
+    for _ in range(3):
+        readout.learn(association.drive(H), T, 0.1)
+    a = association.drive(H[:6])
+    dz, D = rng.normal(size=(6, 3)), rng.normal(size=a.shape)
+    expected = slope(lambda Z: (readout.logits(Z) * dz).sum(), a, D)
+    assert (readout.drive_grad(a, dz) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["delta", "perturbation"])
+def test_readout_learns_and_keeps_every_sign(samples, name):
+    H, T = samples
+    association = Association(H[:30], T[:30], beta=40.0)
+    readout = READOUTS[name](association, 3, seed=0)
+    drive = association.drive(H)
+
+    def cross_entropy():
+        return -np.log(softmax(readout.logits(drive), axis=1)[T > 0]).mean()
+
+    before = cross_entropy()
+    for _ in range(100):
+        readout.learn(drive, T, 0.05)
+    assert cross_entropy() < 0.6 * before
+    assert (readout.excitatory.weights > 0).all()
+    assert (readout.inhibitory.weights < 0).all()
+
+
+def test_delta_step_is_the_exponentiated_gradient(samples):
+    """log |W| moves by exactly +-eta q (t - p)."""
+    H, T = samples
+    association = Association(H[:8], T[:8], beta=20.0)
+    readout = DeltaReadout(association, 3)
+    drive = association.drive(H[:5])
+    Q = association.activity(drive)
+    error = T[:5] - softmax(readout.logits(drive), axis=1)
+    readout.learn(drive, T[:5], 0.3)
+    expected = np.exp(0.3 * error.T @ Q)
+    np.testing.assert_allclose(readout.excitatory.to_scipy().toarray(), expected, rtol=1e-10)
+    np.testing.assert_allclose(readout.inhibitory.to_scipy().toarray(), -1 / expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("kappa", -0.1), ("activity_gain", 0.0)])
+def test_association_refuses(samples, argument, value):
+    H, T = samples
+    with pytest.raises(ValueError, match=argument):
+        Association(H, T, beta=1.0, **{argument: value})
