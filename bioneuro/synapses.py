@@ -249,7 +249,6 @@ class Synapses:
         G: NDArray,
         c: NDArray,
         *,
-        step: int,
         form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
         eta: float = 1.0,
         floor: float = 1e-3,
@@ -260,6 +259,7 @@ class Synapses:
         normalize: bool = True,
         theta: float = 0.0,
         seed: int = 0,
+        step: int = 0,
         n_threads: int | None = None,
     ) -> int:
         """One local learning step on the stored synapses, in place; signs of "E" and "I" pathways never change.
@@ -270,11 +270,11 @@ class Synapses:
             Hebbian term, ``weight_grad(X, Y)``; >= 0 for log-relaxation.
         c : ndarray of shape (n_post,), dtype of the weights
             Post-synaptic activity, ``Y.sum(axis=0)`` (a batch mean for the signed form); >= 0 for log-relaxation.
-        step : int >= 0
-            Number of this step; with ``seed`` it keys the noise.
-        form, eta, floor, sigma, w0, w_min, w_max, normalize, theta, seed
+        form, eta, floor, sigma, w0, w_min, w_max, normalize, theta
             The rule; equations in :func:`bioneuro.reference.plasticity_step`. ``"log-relaxation"`` needs sign "E",
             ``"signed"`` needs sign "mixed".
+        seed, step : int >= 0
+            Key of the noise: count the steps, or every step draws the same.
         n_threads : int >= 1, optional
 
         Returns
