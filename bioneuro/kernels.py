@@ -1,0 +1,561 @@
+"""The C kernels on plain arrays: fast sparse products, local plasticity, competition, structure and the retina.
+
+A pathway is a CSR matrix given as three arrays. Row ``i`` holds the synapses onto post-synaptic cell ``i``, column ``j``
+those made by pre-synaptic cell ``j``; a synapse that is not stored is silent.
+
+=================  ================  ===========================================================================
+``indptr``         ``(n_rows + 1,)``  int32 or int64; starts at 0, never falls, ends at ``nnz``
+``indices``        ``(nnz,)``         of the type of ``indptr``; rise strictly within a row, in ``[0, n_cols)``
+``data``           ``(nnz,)``         float32 or float64, finite
+``X``, ``dY``, ..  batch-major        ``(batch, features)``, of the type of ``data``
+=================  ================  ===========================================================================
+
+Rules that hold for every function here:
+
+- Arrays are NumPy arrays in native byte order, C-contiguous and aligned. Anything else is refused by name with a
+  ``TypeError`` (kind, dtype, byte order) or a ``ValueError`` (shape, layout, range); nothing is cast or copied in silence.
+- The whole structure is checked on every call, in O(nnz), so no argument can crash the process.
+  :class:`bioneuro.Synapses` checks once and is the better choice in a loop over small batches.
+- Activities are not scanned: NaN and infinity spread through sums as in BLAS.
+- ``out``, where there is one, is overwritten and returned; it must not share memory with an input.
+- ``n_threads`` is ``None`` (``BIONEURO_NUM_THREADS``, else all cores) or an integer >= 1. Results are bit-identical for
+  any number of threads. The GIL is released, so Python threads run side by side.
+
+Every function has a NumPy twin of the same name in :mod:`bioneuro.reference`, its readable specification.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from . import _core
+
+__all__ = [
+    "candidates", "compete", "compete_grad", "forward", "grow", "input_grad", "patches", "patches_grad",
+    "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
+]  # fmt: skip
+
+#: Number of columns where none is known: any column that the index type can name.
+_ANY = sys.maxsize
+
+
+def _width(X):
+    """Columns of ``X``; ``_ANY`` where it has none, and is about to be refused by name."""
+    shape = np.asarray(X).shape
+    return shape[1] if len(shape) == 2 and shape[1] else _ANY
+
+
+def _disjoint(name, array, **others):
+    """Refuse an array to be written that shares memory with one that is read."""
+    if array is None:
+        return
+    for other, read in others.items():
+        if read is not None and np.may_share_memory(array, read):
+            raise ValueError(f"{name} must not share memory with {other}")
+
+
+# --- drive and its gradients -------------------------------------------------------------------------------
+
+def forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None):
+    """Drive of every post-synaptic cell, ``Y = X W^T + b``.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway ``W``, ``(n_rows, n_cols)`` in CSR form.
+    X : ndarray, shape (batch, n_cols)
+        Pre-synaptic rates, of the type of ``data``; not empty.
+    bias : ndarray, shape (n_rows,), optional
+        Added to the drive of each cell.
+    n_threads : int, optional
+        Threads to use.
+    out : ndarray, shape (batch, n_rows), optional
+        Where to put the result.
+
+    Returns
+    -------
+    Y : ndarray, shape (batch, n_rows)
+        Each entry is one chain of multiply-adds in column order: a sample's drive does not depend, to the last bit,
+        on what else is in the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position.
+
+    Notes
+    -----
+    ``2 nnz batch`` flops; O(nnz) for the check.
+
+    Examples
+    --------
+    >>> W = scipy.sparse.random_array((3000, 784), density=0.1, format="csr", dtype=np.float32)
+    >>> Y = forward(W.indptr, W.indices, W.data, np.ones((128, 784), np.float32))
+    """
+    _core.validate(indptr, indices, data, _width(X))
+    _disjoint("out", out, X=X, data=data, indices=indices, indptr=indptr, bias=bias)
+    return _core.forward(indptr, indices, data, X, bias, n_threads=n_threads, out=out)
+
+
+def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None):
+    """Gradient of :func:`forward` with respect to its input, ``dX = dY W``.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway ``W``, ``(n_rows, n_cols)`` in CSR form.
+    dY : ndarray, shape (batch, n_rows)
+        Gradient with respect to the drive, of the type of ``data``; not empty.
+    n_cols : int
+        Number of pre-synaptic cells, >= 1.
+    n_threads : int, optional
+        Threads to use.
+    out : ndarray, shape (batch, n_cols), optional
+        Where to put the result.
+
+    Returns
+    -------
+    dX : ndarray, shape (batch, n_cols)
+        Each entry is one chain of multiply-adds in row order, whatever the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position.
+
+    Notes
+    -----
+    ``2 nnz batch`` flops; O(nnz) for the check.
+    """
+    _core.validate(indptr, indices, data, n_cols)
+    _disjoint("out", out, dY=dY, data=data, indices=indices, indptr=indptr)
+    return _core.input_grad(indptr, indices, data, dY, n_cols, n_threads=n_threads, out=out)
+
+
+def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
+    """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern.
+
+    With ``dY`` the post-synaptic rates this is the Hebbian term; with the gradient of a loss, the weights' gradient.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        The pattern of the pathway, ``(n_rows, n_cols)`` in CSR form.
+    X : ndarray, shape (batch, n_cols)
+        Pre-synaptic rates, float32 or float64; not empty.
+    dY : ndarray, shape (batch, n_rows)
+        Post-synaptic rates or gradient, of the type of ``X``.
+    n_threads : int, optional
+        Threads to use.
+    out : ndarray, shape (nnz,), optional
+        Where to put the result.
+
+    Returns
+    -------
+    G : ndarray, shape (nnz,)
+        In the order of ``indices``. A sum over the batch (not a mean), blocked by tiles of samples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position.
+
+    Notes
+    -----
+    ``2 nnz batch`` flops; O(nnz) for the check. No dense ``(n_rows, n_cols)`` array is ever made.
+    """
+    _core.validate(indptr, indices, None, _width(X))
+    _disjoint("out", out, X=X, dY=dY, indices=indices, indptr=indptr)
+    return _core.weight_grad(indptr, indices, X, dY, n_threads=n_threads, out=out)
+
+
+# --- competition and plasticity ----------------------------------------------------------------------------
+
+def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None, out=None):
+    """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells.
+
+    Parameters
+    ----------
+    drive : ndarray, shape (batch, n_cells)
+        Drive ``a``, float32 or float64; not empty.
+    beta : float
+        Sharpness of the competition.
+    threshold : ndarray, shape (n_cells,), optional
+        Homeostatic threshold ``th``, of the type of ``drive``.
+    k : int, optional
+        Only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share the softmax;
+        the others are exactly 0. ``None``: all cells share it.
+    n_threads : int, optional
+        Threads to use.
+    out : ndarray, shape (batch, n_cells), optional
+        Where to put the result; it may be ``drive`` itself.
+
+    Returns
+    -------
+    Y : ndarray, shape (batch, n_cells)
+        Rates in [0, 1] that sum to 1 for each sample.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+
+    Notes
+    -----
+    O(batch n_cells). Finite drive gives finite rates: the maximum is subtracted first.
+    """
+    _disjoint("out", out, threshold=threshold)
+    if out is not drive:
+        _disjoint("out", out, drive=drive)
+    return _core.compete(drive, beta=beta, threshold=threshold, k=k, n_threads=n_threads, out=out)
+
+
+def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
+    """Gradient of :func:`compete` with respect to the drive, ``da = beta y (dy - sum_i y_i dy_i)``.
+
+    Exact for softmax; for k-winners exact wherever the winners do not change.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (batch, n_cells)
+        What :func:`compete` returned, float32 or float64; not empty.
+    dY : ndarray, shape (batch, n_cells)
+        Gradient with respect to ``Y``, of its type.
+    beta : float
+        As given to :func:`compete`.
+    n_threads : int, optional
+        Threads to use.
+    out : ndarray, shape (batch, n_cells), optional
+        Where to put the result; it may be ``dY`` itself.
+
+    Returns
+    -------
+    da : ndarray, shape (batch, n_cells)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+
+    Notes
+    -----
+    O(batch n_cells).
+    """
+    _disjoint("out", out, Y=Y)
+    if out is not dY:
+        _disjoint("out", out, dY=dY)
+    return _core.compete_grad(Y, dY, beta=beta, n_threads=n_threads, out=out)
+
+
+def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1.0, floor=1e-3, sigma=0.0, w0=0.0,
+                    w_min=0.0, w_max=np.inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None):  # fmt: skip
+    """One local, multiplicative learning step on the stored synapses; changes ``data`` in place.
+
+    With ``alpha_i = 1 - exp(-eta |c_i|)``, ``T_ij = G_ij / c_i`` and
+    ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, ``xi`` standard normal:
+
+    ``"log-relaxation"``
+        ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``; rows with
+        ``c_i < 1e-6`` stay as they are.
+    ``"exponential"``
+        ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
+    ``"signed"``
+        ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
+
+    Then ``|w|`` is clipped to ``[w_min, w_max]`` and, with ``normalize``, each changed row is divided by its Euclidean
+    norm (synaptic scaling).
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway in CSR form; ``data`` is writeable.
+    G : ndarray, shape (nnz,)
+        Hebbian term of every synapse, as :func:`weight_grad` gives it, of the type of ``data``.
+    c : ndarray, shape (n_rows,)
+        Activity of every post-synaptic cell, summed (log-relaxation) or averaged over the batch like ``G``.
+    form : {"log-relaxation", "exponential", "signed"}
+        The learning rule.
+    eta : float
+        Learning rate, >= 0.
+    floor : float
+        ``e`` of ``log(w + e)``, > 0.
+    sigma : float
+        Stationary standard deviation of log w that the noise alone gives under log-relaxation, >= 0.
+    w0 : float
+        Additive part of the signed form, >= 0.
+    w_min, w_max : float
+        Bounds of ``|w|``, ``0 <= w_min <= w_max``.
+    normalize : bool
+        Whether to scale the changed rows to norm 1.
+    theta : float
+        Synapses below ``theta`` times their row's maximum count as silent, in [0, 1].
+    seed, step : int
+        Key of the noise, in [0, 2**64). Noise depends on ``(seed, step, row, column)`` and nothing else.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    n_silent : int
+        Synapses with ``|w| < theta max_j |w_ij|``: what :func:`prune` would take away.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument; ``data`` is then untouched.
+
+    Notes
+    -----
+    O(nnz), no scratch memory.
+    """
+    _core.validate(indptr, indices, data, _ANY)
+    _disjoint("data", data, G=G, c=c, indices=indices, indptr=indptr)
+    return _core.plasticity_step(
+        indptr, indices, data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max,
+        normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
+    )  # fmt: skip
+
+
+# --- structure ---------------------------------------------------------------------------------------------
+
+def validate(indptr, indices, data, n_cols):
+    """Check that this is a proper CSR structure, as every function here does before it starts.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        Starts at 0, never falls, ends at ``len(indices)``; columns rise strictly within a row and lie in ``[0, n_cols)``.
+    data : ndarray or None
+        Finite; ``None``: only the structure counts.
+    n_cols : int
+        Number of pre-synaptic cells, >= 1.
+
+    Raises
+    ------
+    TypeError
+        For a wrong kind of array, dtype or byte order.
+    ValueError
+        Naming the argument, the first offending position and the values there.
+
+    Notes
+    -----
+    O(nnz), at memory speed.
+    """
+    _core.validate(indptr, indices, data, n_cols)
+
+
+def transpose_index(indptr, indices, n_cols, *, n_threads=None):
+    """CSR structure of the transpose, and the permutation that carries the values: ``data_T = data[permutation]``.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        The pattern of the pathway, ``(n_rows, n_cols)`` in CSR form.
+    n_cols : int
+        Number of pre-synaptic cells, >= 1.
+    n_threads : int, optional
+        Has no effect: one pass on one thread.
+
+    Returns
+    -------
+    t_indptr : ndarray, shape (n_cols + 1,)
+    t_indices : ndarray, shape (nnz,)
+        Post-synaptic cells, rising within each pre-synaptic cell.
+    permutation : ndarray, shape (nnz,)
+        All of the type of ``indptr``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position.
+
+    Notes
+    -----
+    O(nnz + n_cols).
+    """
+    _core.validate(indptr, indices, None, n_cols)
+    return _core.transpose_index(indptr, indices, n_cols)
+
+
+def prune(indptr, indices, data, theta, *, n_threads=None):
+    """New pathway without the synapses of ``|w_ij| < theta max_j |w_ij|``: they turn silent and leave.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway in CSR form.
+    theta : float
+        Share of the row's maximum below which a synapse leaves, in [0, 1]. 0 keeps all.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    indptr, indices, data : ndarray
+        New arrays of the types given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position.
+
+    Notes
+    -----
+    O(nnz).
+    """
+    _core.validate(indptr, indices, data, _ANY)
+    return _core.prune(indptr, indices, data, theta, n_threads=n_threads)
+
+
+def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None):
+    """Random sites for new synapses: at most ``n_candidates`` silent columns for each row, sorted and unique.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        The pattern of the pathway, ``(n_rows, n_cols)`` in CSR form.
+    n_cols : int
+        Number of pre-synaptic cells, in [1, 2**32).
+    n_candidates : int
+        Draws per row, in [0, 2**32); columns that are present, or drawn twice, drop out.
+    seed, step : int
+        Key of the draws, in [0, 2**64). A draw depends on ``(seed, step, row, number of the draw)`` and nothing else.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    cand_indptr, cand_indices : ndarray
+        CSR structure of the candidates, of the type of ``indptr``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position; also when the result might be too large
+        for int32 indices.
+
+    Notes
+    -----
+    O(nnz + n_rows (n_candidates + n_cols / 64)).
+    """
+    _core.validate(indptr, indices, None, n_cols)
+    return _core.candidates(indptr, indices, n_cols, n_candidates, seed=seed, step=step, n_threads=n_threads)
+
+
+def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None):
+    """New pathway in which each row has gained its ``n_grow`` best candidates.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway in CSR form.
+    cand_indptr, cand_indices : ndarray
+        Candidates, as :func:`candidates` gives them: same number of rows and index type, none of them stored already.
+    score : ndarray, shape (len(cand_indices),)
+        Of the type of ``data``; for example the Hebbian term by :func:`weight_grad` on the candidates. Only a score > 0
+        can win, NaN never; ties go to the lower column.
+    n_grow : int
+        Most synapses that a row can gain, >= 0.
+    weight : float
+        A newborn synapse weighs ``weight * max_j |w_ij|``, or ``weight`` itself in a row without synapses. Finite.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    indptr, indices, data : ndarray
+        New arrays of the types given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position; also when the result might be too large
+        for int32 indices.
+
+    Notes
+    -----
+    O(nnz + 32 n_candidates), 64 for float64: the n-th best score is found bit by bit, with vectors.
+    """
+    _core.validate(indptr, indices, data, _ANY)
+    try:
+        _core.validate(cand_indptr, cand_indices, None, _ANY)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"candidates: {error}") from None
+    grown = _core.grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, n_threads=n_threads)
+    try:
+        _core.validate(*grown[:2], None, _ANY)
+    except ValueError:
+        raise ValueError("cand_indices must name silent synapses, but one that was to grow is stored already") from None
+    return grown
+
+
+# --- retina ------------------------------------------------------------------------------------------------
+
+def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
+    """ON/OFF patches of contrast responses, divisively normalised; stride 1, zero padded.
+
+    With ``m`` the patch mean of each channel: ON = ``(r - m)+``, OFF = ``(m - r)+``, ``z = [ON, OFF]``,
+    ``|z| = sqrt(sum z^2 + 1e-8)``, ``U = z / (|z| + c0)``, gate ``g = |z| / (|z| + 0.5)``.
+
+    Parameters
+    ----------
+    R : ndarray, shape (batch, height, width, channels)
+        Contrast responses, float32 or float64; not empty.
+    patch_size : int
+        Side ``p`` of a patch, in [1, 4096]; it may exceed the image. A patch reaches ``(p - 1) // 2`` pixels up and left
+        of its position and ``p // 2`` down and right.
+    c0 : float
+        Semi-saturation of the divisive normalisation, > 0.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    U : ndarray, shape (batch * height * width, 2 * p * p * channels)
+        The ON half, then the OFF half, each in (row, column, channel) order.
+    gate : ndarray, shape (batch * height * width,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+
+    Notes
+    -----
+    Bound by writing U: about 0.1 us for a position of 98 values. Go through a large set in batches.
+    """
+    return _core.patches(R, patch_size=patch_size, c0=c0, n_threads=n_threads)
+
+
+def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
+    """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``gate``.
+
+    Parameters
+    ----------
+    R : ndarray, shape (batch, height, width, channels)
+        As given to :func:`patches`.
+    dU : ndarray, shape (batch * height * width, 2 * p * p * channels)
+    dgate : ndarray, shape (batch * height * width,)
+        Both of the type of ``R``.
+    patch_size, c0
+        As given to :func:`patches`.
+    n_threads : int, optional
+        Threads to use; work is split over images.
+
+    Returns
+    -------
+    dR : ndarray, shape (batch, height, width, channels)
+        Finite on flat patches, where the ON/OFF rectification contributes 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+
+    Notes
+    -----
+    About as costly as three times :func:`patches`.
+    """
+    return _core.patches_grad(R, dU, dgate, patch_size=patch_size, c0=c0, n_threads=n_threads)
