@@ -1,23 +1,30 @@
-/* Counter-based random numbers: a number is a function of its key and counter, never of what was drawn before it. */
+/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): random numbers that are
+ * a pure function of a counter and a key, so that they do not depend on order, position or thread.
+ * Twin: bioneuro/reference.py, philox. Branch-free: a loop over counters vectorises. */
 #ifndef BIO_RNG_H
 #define BIO_RNG_H
 
 #include <stdint.h>
 
-/* Philox4x32-10 (Salmon et al. 2011): four independent 32-bit words of `counter` under the 64-bit key `seed`. */
-static inline void bio_philox(uint64_t seed, const uint32_t counter[4], uint32_t out[4]) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+typedef struct {
+    uint32_t word[4];
+} bio_random;
+
+/* Counter (a, b, step low, step high) under the key `seed`; 128 random bits. */
+static inline bio_random bio_philox(uint32_t a, uint32_t b, uint64_t step, uint64_t seed) {
+    uint32_t c0 = a, c1 = b, c2 = (uint32_t)step, c3 = (uint32_t)(step >> 32);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+#pragma GCC unroll 10
     for (int round = 0; round < 10; round++) {
-        const uint64_t p0 = (uint64_t)0xD2511F53 * c0, p1 = (uint64_t)0xCD9E8D57 * c2;
+        const uint64_t p0 = (uint64_t)c0 * 0xD2511F53u, p1 = (uint64_t)c2 * 0xCD9E8D57u;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)p1;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
         c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9;
-        k1 += 0xBB67AE85;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
     }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+    return (bio_random){{c0, c1, c2, c3}};
 }
 
 #endif

@@ -161,10 +161,8 @@ static void NAME(candidates_task)(void *context, size_t begin, size_t end, size_
     for (size_t i = begin; i < end; i++) {
         memset(drawn, 0, job->n_words * sizeof *drawn);
         for (size_t t = 0; t < job->n_candidates; t++) {
-            const uint32_t counter[4] = {(uint32_t)i, (uint32_t)t, (uint32_t)job->step, (uint32_t)(job->step >> 32)};
-            uint32_t words[4];
-            bio_philox(job->seed, counter, words);
-            const uint64_t j = words[0] * (uint64_t)job->w->n_cols >> 32;
+            const bio_random random = bio_philox((uint32_t)i, (uint32_t)t, job->step, job->seed);
+            const uint64_t j = random.word[0] * (uint64_t)job->w->n_cols >> 32;
             drawn[j / 64] |= UINT64_C(1) << j % 64;
         }
         for (size_t k = (size_t)indptr[i]; k < (size_t)indptr[i + 1]; k++)
