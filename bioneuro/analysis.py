@@ -39,6 +39,7 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "pit",
+    "positive_weights",
     "row_index",
     "row_thresholds",
     "treves_rolls",
@@ -122,7 +123,7 @@ def _pandas() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise ImportError("tables of results need pandas: pip install pandas") from error
+        raise ImportError('tables of results need pandas: pip install "bioneuro[experiments]"') from error
     return pandas
 
 
@@ -158,7 +159,7 @@ def _check_cut(values: Floats, threshold: ArrayLike) -> Floats:
     """Broadcast `threshold` to one cut a weight; silent weights may lie below theirs."""
     cut = np.asarray(threshold, dtype=np.float64)
     if not (_is_scalar(cut) or cut.size == values.size):
-        raise ValueError(f"threshold must be a scalar or one per weight ({values.size}), got shape {cut.shape}")
+        raise ValueError(f"threshold must be a scalar or one per weight ({values.size}), got {cut.size}")
     cut = np.broadcast_to(cut if _is_scalar(cut) else cut.ravel(), values.shape)
     if (i := _first(~(np.isfinite(cut) & (cut >= 0)))) is not None:
         raise ValueError(f"threshold must be finite and >= 0: threshold[{i}] is {cut[i]}")
@@ -166,6 +167,24 @@ def _check_cut(values: Floats, threshold: ArrayLike) -> Floats:
     if (i := _first((values > 0) & (cut > values * (1 + 1e-6)))) is not None:
         raise ValueError(f"threshold[{i}] = {cut[i]:g} is above weights[{i}] = {values[i]:g}")
     return np.minimum(cut, values)
+
+
+def positive_weights(weights: Any, threshold: ArrayLike | None = None) -> tuple[Floats, Floats | None]:
+    """The weights that are not silent, and the cut of each, checked and in float64.
+
+    Parameters
+    ----------
+    weights, threshold : as in `fit_weight_distribution`.
+
+    Returns
+    -------
+    weights : ndarray, (n,)
+    cuts : ndarray, (n,), or None without `threshold`
+    """
+    values, _ = _stored(weights)
+    _check_weights(values)
+    keep = values > 0
+    return values[keep], None if threshold is None else _check_cut(values, threshold)[keep]
 
 
 @dataclass(frozen=True)
@@ -204,7 +223,8 @@ class _Sample:
         place = np.interp(np.log(cut), grid, np.arange(grid.size))
         left = np.minimum(place.astype(np.intp), grid.size - 2)
         right_part = share * (place - left)
-        split = np.bincount(left, share - right_part, grid.size) + np.bincount(left + 1, right_part, grid.size)
+        split = np.bincount(left, share - right_part, grid.size)
+        split += np.bincount(left + 1, right_part, grid.size)
         return np.append(self.cut[:zero], np.exp(grid)), np.append(self.share[:zero], split)
 
     @property
@@ -217,22 +237,17 @@ class _Sample:
 
 
 def _sample(weights: Any, threshold: ArrayLike | None) -> _Sample:
-    values, n_possible = _stored(weights)
-    _check_weights(values)
-    cut = None if threshold is None else _check_cut(values, threshold)
-    keep = values > 0
-    x = values[keep]
+    x, cut = positive_weights(weights, threshold)
     if x.min() == x.max():
         raise ValueError(f"all {x.size} weights are equal ({x[0]:g}): no distribution can be fitted")
     unit = float(np.exp(np.mean(np.log(x))))
     which = None
     if cut is not None:
-        cut = cut[keep]
         if (cut == x).all():
             raise ValueError("every weight lies at its threshold: no distribution can be fitted")
         cut, which = np.unique(cut, return_inverse=True)
         cut = cut / unit
-    return _Sample(x / unit, unit, cut, which, n_possible - x.size)
+    return _Sample(x / unit, unit, cut, which, _stored(weights)[1] - x.size)
 
 
 # --- Candidate laws -----------------------------------------------------------------------------------
@@ -245,7 +260,8 @@ class _Gamma(type(stats.gamma)):
         sf = special.gammaincc(a, x)
         far = (sf < 1e-300) & np.isfinite(x)
         log_sf = np.log(sf, out=np.full(sf.shape, -np.inf), where=sf > 0)
-        log_sf[far] = self._log_tail(x[far], a[far])
+        if far.any():
+            log_sf[far] = self._log_tail(x[far], a[far])
         return log_sf
 
     @staticmethod
@@ -284,8 +300,8 @@ def _minimise(objective: Callable[[Floats], float], start: Sequence[float], boun
             options={
                 "initial_simplex": np.clip(np.vstack([best, corner]), low, high),
                 "xatol": 1e-8,
-                "fatol": 1e-13,
-                "maxiter": 2000,
+                "fatol": 1e-11,
+                "maxiter": 500,
             },
         ).x
     return best
@@ -296,8 +312,10 @@ def _minimise_1d(objective: Callable[[float], float], low: float, high: float) -
     return float(optimize.minimize_scalar(objective, bounds=(low, high), method="bounded", options=options).x)
 
 
-def _normal_mle(x: Floats, nodes: tuple[Floats, Floats] | None) -> tuple[float, float]:
-    """Mean and sd of a normal that is seen only above its cuts (nodes = cuts, shares)."""
+def _normal_mle(
+    x: Floats, nodes: tuple[Floats, Floats] | None, floor: float = -np.inf
+) -> tuple[float, float]:
+    """Mean (>= floor) and sd of a normal that is seen only above its cuts (nodes = cuts, shares)."""
     centre, spread = float(x.mean()), float(x.std())
     if nodes is None:
         return centre, spread
@@ -307,10 +325,12 @@ def _normal_mle(x: Floats, nodes: tuple[Floats, Floats] | None) -> tuple[float, 
     def objective(theta: Floats) -> float:
         a, b = theta[0], np.exp(theta[1])
         loc, scale = a / b, b**-0.5
+        if centre + spread * loc < floor:
+            return np.inf
         log_sf = special.log_ndtr((loc - cut) / scale)
         return np.log(scale) + (1 + loc * loc) / (2 * scale * scale) + 0.9189385332046727 + share @ log_sf
 
-    a, log_b = _minimise(objective, [0.0, 0.0], [(-1e4, 1e4), (np.log(1e-7), 30.0)])
+    a, log_b = _minimise(objective, [0.0, 0.0], [(-1e4, 1e4), (np.log(1e-5), 30.0)])
     return float(centre + spread * a * np.exp(-log_b)), float(spread * np.exp(-log_b / 2))
 
 
@@ -324,7 +344,7 @@ def _fit_lognormal(sample: _Sample) -> Params:
     if sample.is_cut:
         with np.errstate(divide="ignore"):
             nodes = np.log(sample.nodes[0]), sample.nodes[1]
-    mu, sigma = _normal_mle(sample.log_x, nodes)
+    mu, sigma = _normal_mle(sample.log_x, nodes, floor=-300.0)  # exp(mu) stays in the range of doubles
     return {"s": sigma, "scale": float(np.exp(mu))}
 
 
@@ -343,7 +363,8 @@ def _fit_half_normal(sample: _Sample) -> Params:
 
 
 def _fit_exponential(sample: _Sample) -> Params:
-    return {"scale": float(sample.x.mean()) - sample.mean_cut()}  # it has no memory: w - t is exponential again
+    # No memory: w - t is exponential again.
+    return {"scale": float(sample.x.mean()) - sample.mean_cut()}
 
 
 def _fit_gamma(sample: _Sample) -> Params:
@@ -653,10 +674,12 @@ def vuong(
     if a == b:
         raise ValueError(f"a and b are both {a!r}: compare two different distributions")
     sample = _sample(weights, threshold)
-    log_a, log_b = (
-        _log_likelihood(candidate.law, candidate.fitted(sample), sample) for candidate in map(_candidate, (a, b))
-    )
-    ratio = log_a - log_b
+
+    def log_likelihood(name: str) -> Floats:
+        candidate = _candidate(name)
+        return _log_likelihood(candidate.law, candidate.fitted(sample), sample)
+
+    ratio = log_likelihood(a) - log_likelihood(b)
     n, mean = ratio.size, float(ratio.mean())
     sums = _cluster(ratio - mean, groups, _stored(weights)[0] > 0)
     error = float(np.sqrt(sums.size / (sums.size - 1) * np.sum(sums**2))) / n
@@ -733,9 +756,7 @@ def log_moments(weights: Any) -> LogMoments:
     weights : array_like or scipy.sparse
         Weights >= 0, of one sign.
     """
-    values, _ = _stored(weights)
-    _check_weights(values)
-    log_w = np.log(values[values > 0])
+    log_w = np.log(positive_weights(weights)[0])
     if np.ptp(log_w) == 0:
         return LogMoments(float(log_w[0]), 0.0, np.nan, np.nan)
     return LogMoments(*map(float, (log_w.mean(), log_w.std(), stats.skew(log_w), stats.kurtosis(log_w))))
@@ -789,15 +810,17 @@ def _describe_fit(magnitudes: Floats, threshold: ArrayLike | None) -> dict[str, 
     }
 
 
-def weight_report(W: Any, *, sign: int | None = None, threshold: ArrayLike | None = None) -> pd.DataFrame:
+def weight_report(
+    W: Any, *, sign: str | int | None = None, threshold: ArrayLike | None = None
+) -> pd.DataFrame:
     """Describe the weights of one matrix, excitatory and inhibitory apart.
 
     Parameters
     ----------
     W : scipy.sparse, (n_post, n_pre)
-    sign : {None, 1, -1}
-        None: E are the weights > 0, I the magnitudes of those < 0. 1 or -1: `W` holds the magnitudes
-        (>= 0) of one E or one I pathway.
+    sign : {None, "mixed", "E", "I", 1, -1}
+        None or "mixed": E are the weights > 0, I the magnitudes of those < 0. "E" or 1: one excitatory
+        pathway, all weights >= 0. "I" or -1: one inhibitory pathway, all <= 0 or as magnitudes, all >= 0.
     threshold : float or array_like, optional
         Cut of the magnitudes, one or one per stored weight (see `row_thresholds`).
 
@@ -816,15 +839,19 @@ def weight_report(W: Any, *, sign: int | None = None, threshold: ArrayLike | Non
     Raises
     ------
     ValueError
-        Weights that are not finite or, with `sign`, negative; no weight at all; a bad threshold.
+        Weights that are not finite or not of the sign named; no weight at all; a bad threshold.
     """
-    if sign not in (None, 1, -1):
-        raise ValueError(f"sign must be None, 1 or -1, got {sign!r}")
+    if sign not in (None, "mixed", "E", "I", 1, -1):
+        raise ValueError(f"sign must be None, 'mixed', 'E', 'I', 1 or -1, got {sign!r}")
     W = sparse.csr_array(W)
     values, size = _stored(W)
-    _check_weights(np.abs(values) if sign is None else values)
+    mixed = sign in (None, "mixed")
+    if sign in ("I", -1) and (values <= 0).all():
+        values = -values
+    _check_weights(np.abs(values) if mixed else values)
     cut = None if threshold is None else _check_cut(np.abs(values), threshold)
-    parts = {"E": values > 0, "I": values < 0} if sign is None else {"E" if sign > 0 else "I": values > 0}
+    name = "E" if sign in ("E", 1) else "I"
+    parts = {"E": values > 0, "I": values < 0} if mixed else {name: values > 0}
     rows = []
     for pathway, mask in parts.items():
         if not mask.any():
@@ -898,10 +925,8 @@ def gini(weights: Any, *, silent: bool = False) -> float:
     ----------
     .. [1] N. Hurley & S. Rickard, IEEE Trans. Information Theory 55:4723 (2009).
     """
-    values, size = _stored(weights)
-    _check_weights(values)
-    w = np.sort(values[values > 0])
-    n = size if silent else w.size
+    w = np.sort(positive_weights(weights)[0])
+    n = _stored(weights)[1] if silent else w.size
     rank = np.arange(n - w.size + 1, n + 1)
     return float(2 * (rank @ w) / (n * w.sum()) - (n + 1) / n)
 
@@ -933,8 +958,8 @@ def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> F
     rates = np.asarray(rates, dtype=np.float64)
     if not np.isfinite(rates).all() or (rates < 0).any():
         raise ValueError("rates must be finite and >= 0")
-    square = np.asarray(np.mean(rates**2, axis=axis))
-    ratio = np.divide(np.mean(rates, axis=axis) ** 2, square, out=np.full(square.shape, np.nan), where=square > 0)
+    mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))
+    ratio = np.divide(mean**2, square, out=np.full(square.shape, np.nan), where=square > 0)
     n = rates.shape[axis]
     if not rescale:
         return ratio

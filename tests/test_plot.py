@@ -1,0 +1,263 @@
+"""Figures: what is drawn is what was computed."""
+
+import sys
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, sparse
+
+from bioneuro import analysis, plot
+
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def W():
+    w = np.random.default_rng(0).lognormal(-2, 0.7, (20, 100))
+    return sparse.csr_array(np.where(w >= 0.05 * w.max(axis=1, keepdims=True), w, 0.0))
+
+
+def curves(ax):
+    return {line.get_label().split(":")[0].split(",")[0]: line for line in ax.get_lines()}
+
+
+class Model:
+    def __init__(self, **pathways):
+        self.pathways = pathways
+
+    def weights(self):
+        return self.pathways
+
+
+# --- weight_distribution ------------------------------------------------------------------------------
+
+
+def test_weight_distribution_draws_the_fits_it_names(W):
+    ax = plot.weight_distribution(W)
+    ax.figure.canvas.draw()
+    fit = analysis.fit_weight_distribution(W).set_index("distribution")
+    drawn = curves(ax)
+    assert {"lognormal", "gamma", "exponential", "cortical shape"} == drawn.keys()
+    log10_w, density = drawn["gamma"].get_data()
+    law = analysis.DISTRIBUTIONS["gamma"].law(**fit.params["gamma"])
+    assert density == pytest.approx(law.pdf(10**log10_w) * 10**log10_w * np.log(10))
+    assert f"KS {fit.ks['gamma']:.3f}" in drawn["gamma"].get_label()
+    assert ax.get_xlabel() == "log$_{10}$ weight" and ax.get_ylabel() == "probability density"
+
+
+def test_weight_distribution_histogram_is_a_density(W):
+    ax = plot.weight_distribution(W, bins=17)
+    assert len(ax.patches) == 17
+    assert sum(bar.get_height() * bar.get_width() for bar in ax.patches) == pytest.approx(1)
+
+
+def test_weight_distribution_tells_silent_share_and_sigma(W):
+    title = plot.weight_distribution(W).get_title(loc="left")
+    assert f"{W.nnz:,} weights" in title
+    assert f"{1 - W.nnz / 2000:.0%} of synapses silent" in title
+    assert f"σ {np.log(W.data).std():.2f}" in title
+
+
+def test_weight_distribution_truncates_its_curves(W):
+    cut = analysis.row_thresholds(W, 0.05)
+    ax = plot.weight_distribution(W, threshold=cut)
+    for law in ("lognormal", "cortical shape"):
+        log10_w, density = curves(ax)[law].get_data()
+        assert (density[10**log10_w < cut.min()] == 0).all()
+        assert integrate.trapezoid(density, log10_w) == pytest.approx(1, abs=0.03)
+    assert ax.get_legend().get_title().get_text() == "fits left-truncated at the cut"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_cortical_shape_shares_the_median_of_the_weights(W, cut):
+    threshold = analysis.row_thresholds(W, 0.05) if cut else None
+    law = plot._cortical_shape(W.data, threshold)
+    assert law["s"] == analysis.SONG_2005.sigma
+    u = analysis.pit(W.data, "lognormal", law, threshold=threshold)
+    assert np.median(u) == pytest.approx(0.5, abs=2e-3)
+
+
+def test_cortical_shape_of_weights_at_their_cut_is_finite():
+    law = plot._cortical_shape(np.array([1.0, 1.0, 1.0, 1.1]), np.ones(4))
+    assert np.isfinite(law["scale"])
+
+
+def test_qq_inset_is_straight_for_a_lognormal_and_bent_for_an_exponential():
+    rng = np.random.default_rng(1)
+
+    def bend(weights):
+        (inset,) = plot.weight_distribution(weights).child_axes
+        theory, observed = inset.get_lines()[-1].get_data()
+        return np.abs(observed - theory)[10:-10].max()
+
+    assert bend(rng.lognormal(size=5000)) < 0.1
+    assert bend(rng.exponential(size=5000)) > 0.3
+
+
+def test_best_law_is_always_drawn(W):
+    w = np.random.default_rng(2).weibull(5.0, 3000)
+    assert "weibull" in curves(plot.weight_distribution(w, distributions=("exponential",)))
+
+
+def test_weight_distribution_of_a_model_and_its_layers(W):
+    model = Model(association=W, readout=2 * W[:10])
+    assert f"{W.nnz:,} weights" in plot.weight_distribution(model).get_title(loc="left")
+    readout = plot.weight_distribution(model, layer="readout").get_title(loc="left")
+    assert f"{W[:10].nnz:,} weights" in readout
+    with pytest.raises(ValueError, match="no layer 'map': choose from 'association', 'readout'"):
+        plot.weight_distribution(model, layer="map")
+
+
+def test_weight_distribution_of_both_signs_is_an_error(W):
+    with pytest.raises(ValueError, match="pass excitatory and inhibitory weights apart"):
+        plot.weight_distribution(sparse.vstack([W, -W]))
+
+
+def test_weight_distribution_of_an_inhibitory_pathway_is_of_its_magnitudes(W):
+    exc, inh = plot.weight_distribution(W), plot.weight_distribution(-W)
+    assert curves(inh)["gamma"].get_ydata() == pytest.approx(curves(exc)["gamma"].get_ydata())
+    assert inh.get_title(loc="left") == exc.get_title(loc="left")
+
+
+# --- receptive_fields ---------------------------------------------------------------------------------
+
+
+def test_receptive_fields_are_on_minus_off_tiles():
+    rng = np.random.default_rng(3)
+    W = rng.random((5, 24))
+    sheet = plot.receptive_fields(sparse.csr_array(W), (3, 4)).get_images()[0].get_array()
+    assert sheet.shape == (2 * 4 - 1, 3 * 5 - 1)
+    field = (W[4, :12] - W[4, 12:]).reshape(3, 4)  # the second row's second tile
+    np.testing.assert_allclose(sheet[4:7, 5:9], field / np.abs(field).max())
+    assert np.isnan(np.ma.filled(sheet[3], np.nan)).all()  # the gap
+    assert np.isnan(np.ma.filled(sheet[4:, 10:], np.nan)).all()  # no sixth cell
+
+
+def test_receptive_fields_of_plain_rows_and_of_the_first_n():
+    W = np.arange(1.0, 37.0).reshape(4, 9)
+    ax = plot.receptive_fields(W, (3, 3), n=1)
+    sheet = ax.get_images()[0].get_array()
+    np.testing.assert_allclose(sheet, W[0].reshape(3, 3) / 9)
+    assert ax.get_title(loc="left") == "Receptive fields of 1 cells"
+
+
+def test_receptive_field_of_a_silent_cell_is_flat():
+    sheet = plot.receptive_fields(np.zeros((1, 4)), (2, 2)).get_images()[0].get_array()
+    assert (sheet == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "n", "message"),
+    [((2, 3), 4, "W must have 6 or 12 columns for 2 x 3"), ((2, 2), 0, "n must be >= 1")],
+)
+def test_receptive_fields_errors(shape, n, message):
+    with pytest.raises(ValueError, match=message):
+        plot.receptive_fields(np.ones((3, 4)), shape, n=n)
+
+
+# --- Results over seeds -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def results():
+    rng = np.random.default_rng(4)
+    rows = [
+        {"model": model, "epsilon": x / 10, "n_shot": x + 1, "seed": seed, "value": rng.uniform(0.4, 0.6)}
+        for model in ("bio", "mlp")
+        for x in (4, 0, 1)
+        for seed in range(3)
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.assign(accuracy=frame.value, robust_accuracy=frame.value)
+
+
+@pytest.mark.parametrize(("draw", "x"), [(plot.robustness_curve, "epsilon"), (plot.low_data_curve, "n_shot")])
+def test_curves_are_means_with_student_bands(results, draw, x):
+    ax = draw(results)
+    ax.figure.canvas.draw()
+    assert [line.get_label() for line in ax.get_lines()] == ["bio", "mlp"]
+    for line, band, (_, part) in zip(ax.get_lines(), ax.collections, results.groupby("model"), strict=True):
+        intervals = [analysis.mean_interval(v) for _, v in part.groupby(x)["value"]]
+        assert line.get_xdata() == pytest.approx(np.sort(part[x].unique()))
+        assert line.get_ydata() == pytest.approx([i.mean for i in intervals])
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.min() == pytest.approx(max(0, min(i.low for i in intervals)))
+        assert heights.max() == pytest.approx(min(1, max(i.high for i in intervals)))
+
+
+def test_repeats_within_a_seed_are_not_evidence(results):
+    once, thrice = plot.robustness_curve(results), plot.robustness_curve(pd.concat([results] * 3))
+    for a, b in zip(once.collections, thrice.collections, strict=True):
+        assert a.get_paths()[0].vertices == pytest.approx(b.get_paths()[0].vertices)
+
+
+def test_one_seed_has_a_curve_and_no_band(results):
+    ax = plot.robustness_curve(results[results.seed == 0])
+    ax.figure.canvas.draw()
+    assert np.isfinite(ax.get_lines()[0].get_ydata()).all()
+    assert not any(path.vertices.size for band in ax.collections for path in band.get_paths())
+
+
+def test_low_data_curve_has_a_log_axis_with_the_shots_as_ticks(results):
+    ax = plot.low_data_curve(results)
+    assert ax.get_xscale() == "log"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "5"]
+
+
+def test_accuracy_bars(results):
+    ax = plot.accuracy_bars(results)
+    per_seed = results.groupby(["model", "seed"])["value"].mean()
+    bars = [bar.get_width() for bar in ax.patches]
+    assert bars == pytest.approx([per_seed["bio"].mean(), per_seed["mlp"].mean()])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bio", "mlp"]
+    seeds = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "o"]
+    assert seeds[0] == pytest.approx(per_seed["bio"].to_numpy())
+
+
+@pytest.mark.parametrize("draw", [plot.robustness_curve, plot.low_data_curve, plot.accuracy_bars])
+def test_frames_must_be_tidy(results, draw):
+    with pytest.raises(ValueError, match=r"frame lacks the columns \['seed'\]"):
+        draw(results.drop(columns="seed"))
+    with pytest.raises(ValueError, match="frame is empty"):
+        draw(results.iloc[:0])
+
+
+# --- All of them --------------------------------------------------------------------------------------
+
+EVERY = {
+    "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
+    "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
+    "robustness_curve": lambda W, results, ax: plot.robustness_curve(results, ax),
+    "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
+    "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),
+}
+
+
+def test_every_figure_is_tested():
+    assert set(EVERY) == set(plot.__all__)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_figures_are_drawn_on_the_axes_given(W, results, name):
+    _, ax = plt.subplots()
+    assert EVERY[name](W, results, ax) is ax
+    assert len(plt.get_fignums()) == 1
+    assert ax.get_title(loc="left")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_without_matplotlib_the_error_says_how_to_get_it(W, results, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "bioneuro\[plot\]"'):
+        EVERY[name](W, results, None)
