@@ -107,13 +107,13 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     Forms (``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i``, ``xi`` from :func:`normal`):
 
     ``"log-relaxation"``  ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
-        rows with ``c_i < 1e-6`` are left as they are.
+        rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
     ``"exponential"``     ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
     ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
     ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, with ``alpha_i`` from ``|c_i|``: ``sigma`` is the stationary
     standard deviation of log w that noise alone gives under log-relaxation. Then ``|w|`` is clipped to
-    ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless the signed form moves it), and with
+    ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless its form moves it), and with
     ``normalize`` each changed row is divided by its Euclidean norm (synaptic scaling; a row of zeros stays).
     Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
     """
@@ -127,18 +127,18 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
         noise = sigma * np.sqrt(alpha * (2 - alpha))[rows] * normal(rows, indices, seed, step)
     if form == "log-relaxation":
         changed = c >= INACTIVE
-        target = g / np.where(changed, c, 1.0)[rows]
+        target = np.maximum(g / np.where(changed, c, 1.0)[rows], 0.0)
         a = alpha[rows]
-        moved = np.exp((1 - a) * np.log(w + floor) + a * np.log(target + floor) + noise) - floor
-        w = np.where(changed[rows], np.maximum(moved, 0.0), w)
+        moved = np.exp((1 - a) * np.log(np.maximum(w, 0.0) + floor) + a * np.log(target + floor) + noise) - floor
+        moved, sign = np.maximum(moved, 0.0), 1.0
     elif form == "exponential":
-        w = w * np.exp(eta * np.sign(w) * (g - ci * w) + noise)
+        moved, sign = w * np.exp(eta * np.sign(w) * (g - ci * w) + noise), np.sign(w)
     elif form == "signed":
-        w = (w + eta * (np.abs(w) + w0) * (g - ci * w)) * np.exp(noise)
+        moved = (w + eta * (np.abs(w) + w0) * (g - ci * w)) * np.exp(noise)
+        sign = np.sign(moved)
     else:
         raise ValueError(f"form must be 'log-relaxation', 'exponential' or 'signed', got {form!r}")
-    clipped = np.sign(w) * np.clip(np.abs(w), w_min, w_max)
-    w = np.where(changed[rows], clipped, w)
+    w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
     if normalize:
         norm = np.sqrt(np.bincount(rows, w * w, n_rows))
         w = np.where(changed[rows], w / np.where(norm > 0, norm, 1.0)[rows], w)

@@ -1,6 +1,130 @@
-/* Bindings of the plasticity family. */
+/* Binding of plasticity_step; and _vmath, for the tests of the vector functions it is made of. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
 #include "py_arrays.h"
+#include "vmath.h"
+
+/* A real number in [low, high]; NaN never is. `expected` says so in words. An absent argument leaves *number alone. */
+static int real(PyObject *object, const char *name, double low, double high, const char *expected, double *number) {
+    if (object == NULL) return 0;
+    const double x = PyFloat_AsDouble(object);
+    if (x == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError, "%s must be %s, got %s", name, expected, Py_TYPE(object)->tp_name);
+        return -1;
+    }
+    if (!(x >= low && x <= high)) {
+        PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expected, object);
+        return -1;
+    }
+    *number = x;
+    return 0;
+}
+
+/* An integer in [0, 2**64). */
+static int key(PyObject *object, const char *name, uint64_t *number) {
+    if (object == NULL) return 0;
+    PyObject *integer = PyBool_Check(object) ? NULL : PyNumber_Index(object);
+    if (!integer) {
+        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError, "%s must be an integer in [0, 2**64), got %s", name, Py_TYPE(object)->tp_name);
+        return -1;
+    }
+    *number = PyLong_AsUnsignedLongLong(integer);
+    Py_DECREF(integer);
+    if (*number == UINT64_MAX && PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError, "%s must be an integer in [0, 2**64), got %R", name, object);
+        return -1;
+    }
+    return 0;
+}
+
+/* Index of the string `object` among `names`, or -1 with an exception that lists them. */
+static int one_of(PyObject *object, const char *name, const char *const *names, int n, const char *listed) {
+    const char *text = PyUnicode_Check(object) ? PyUnicode_AsUTF8(object) : NULL;
+    if (PyErr_Occurred()) return -1;
+    for (int i = 0; text && i < n; i++)
+        if (!strcmp(text, names[i])) return i;
+    PyErr_Format(text ? PyExc_ValueError : PyExc_TypeError, "%s must be %s, got %R", name, listed, object);
+    return -1;
+}
+
+/* -1 and a ValueError when two arrays share memory. */
+static int separate(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other) {
+    if (PyArray_BYTES(a) + PyArray_NBYTES(a) <= PyArray_BYTES(b) || PyArray_BYTES(b) + PyArray_NBYTES(b) <= PyArray_BYTES(a))
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s must share no memory with %s, which is changed in place", name, other);
+    return -1;
+}
+
+static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"indptr", "indices", "data",  "G",         "c",     "form", "eta",  "floor",     "sigma",
+                            "w0",     "w_min",   "w_max", "normalize", "theta", "seed", "step", "n_threads", NULL};
+    static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "exponential", "signed"};
+    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *form = NULL, *eta = NULL, *floor = NULL, *sigma = NULL;
+    PyObject *w0 = NULL, *w_min = NULL, *w_max = NULL, *theta = NULL, *seed = NULL, *step = NULL, *threads = NULL;
+    PyArrayObject *data, *g, *c;
+    bio_plasticity rule = {.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .w_max = INFINITY, .normalize = 1};
+    bio_csr w;
+    int n_threads;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOpOOOO", names, &indptr, &indices, &data_object, &g_object,
+                                     &c_object, &form, &eta, &floor, &sigma, &w0, &w_min, &w_max, &rule.normalize, &theta,
+                                     &seed, &step, &threads))
+        return NULL;
+    if (form) {
+        const int i = one_of(form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'exponential' or 'signed'");
+        if (i < 0) return NULL;
+        rule.form = (bio_form)i;
+    }
+    if (real(eta, "eta", 0, DBL_MAX, "a finite number >= 0", &rule.eta)) return NULL;
+    if (real(floor, "floor", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule.floor)) return NULL;
+    if (real(sigma, "sigma", 0, DBL_MAX, "a finite number >= 0", &rule.sigma)) return NULL;
+    if (real(w0, "w0", 0, DBL_MAX, "a finite number >= 0", &rule.w0)) return NULL;
+    if (real(w_min, "w_min", 0, DBL_MAX, "a finite number >= 0", &rule.w_min)) return NULL;
+    if (real(w_max, "w_max", rule.w_min, INFINITY, "a number >= w_min", &rule.w_max)) return NULL;
+    if (real(theta, "theta", 0, 1, "a number in [0, 1]", &rule.theta)) return NULL;
+    if (key(seed, "seed", &rule.seed) || key(step, "step", &rule.step) || py_threads(threads, &n_threads)) return NULL;
+    if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
+    if (py_csr(indptr, indices, data_object, PY_SSIZE_T_MAX, &w)) return NULL; /* the structure is trusted, its width unused */
+    data = (PyArrayObject *)data_object;
+    if (py_writeable(data, "data")) return NULL;
+    if (!(g = py_values_of(g_object, "G", 1, w.value, "data"))) return NULL;
+    if (!(c = py_values_of(c_object, "c", 1, w.value, "data"))) return NULL;
+    if (py_dimension(g, "G", 0, w.nnz, "one for each synapse")) return NULL;
+    if (py_dimension(c, "c", 0, w.n_rows, "one for each row of W")) return NULL;
+    if (separate(g, "G", data, "data") || separate(c, "c", data, "data")) return NULL;
+    bio_status status;
+    size_t n_silent;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
+    Py_END_ALLOW_THREADS
+    return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
+}
+
+static PyObject *vmath(PyObject *module, PyObject *args) {
+    static const char *const functions[BIO_N_FUNCTIONS] = {"exp", "log", "sqrt"};
+    PyObject *name, *object;
+    PyArrayObject *x, *y;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OO", &name, &object)) return NULL;
+    const int function = one_of(name, "name", functions, BIO_N_FUNCTIONS, "'exp', 'log' or 'sqrt'");
+    if (function < 0 || !(x = py_values(object, "x", 1))) return NULL;
+    const bio_value value = PyArray_TYPE(x) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
+    if (!(y = py_new_values(1, PyArray_DIMS(x), value))) return NULL;
+    bio_vmath(value, (bio_function)function, PyArray_DATA(x), PyArray_DATA(y), (size_t)PyArray_SIZE(x));
+    return (PyObject *)y;
+}
+
+#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_plasticity_methods[] = {
+    METHOD(plasticity_step,
+           "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, sigma=0.0, w0=0.0, "
+           "w_min=0.0, w_max=inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
+           "One local learning step; changes data in place and returns the number of silent synapses."),
+    {"_vmath", vmath, METH_VARARGS, "_vmath(name, x)\n--\n\nVectorised 'exp', 'log' or 'sqrt' of x. Private: for the tests."},
     {NULL, NULL, 0, NULL},
 };

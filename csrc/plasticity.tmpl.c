@@ -1,0 +1,146 @@
+#include "vmath.tmpl.h"
+
+/* The rule as seen by one row, in T. */
+typedef struct {
+    T alpha, inverse_c;           /* log-relaxation: step towards T_ij = G_ij / c_i */
+    T eta, eta_c;                 /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
+    T floor, w0, w_min, w_max;
+    T noise;                      /* standard deviation of the step's noise */
+} NAME(row);
+
+/* A parameter in T: beyond its range, the largest number there is. */
+static T NAME(fit)(double x) { return x > T_MAX ? T_MAX : x < -T_MAX ? -T_MAX : (T)x; }
+
+static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
+    const double alpha = -expm1(-rule->eta * fabs(c));
+    return (NAME(row)){
+        .alpha = (T)alpha,
+        .inverse_c = NAME(fit)(1 / c),
+        .eta = NAME(fit)(rule->eta),
+        .eta_c = NAME(fit)(rule->eta * c),
+        .floor = rule->floor < T_MIN ? T_MIN : NAME(fit)(rule->floor),
+        .w0 = NAME(fit)(rule->w0),
+        .w_min = NAME(fit)(rule->w_min),
+        .w_max = NAME(fit)(rule->w_max),
+        .noise = NAME(fit)(rule->sigma * sqrt(alpha * (2 - alpha))),
+    };
+}
+
+/* LANES synapses after the step: sign x clip(size x exp(growth)). */
+INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_form form, const int noisy) {
+    vec size, growth = noise, sign = {0};
+    if (form == BIO_LOG_RELAXATION) {
+        /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
+        const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
+        size = NAME(at_least)(w, (vec){0}) + row->floor;
+        growth += row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
+    } else {
+        const vec drive = row->eta * g - row->eta_c * w;
+        if (form == BIO_EXPONENTIAL) {
+            sign = NAME(sign_bit)(w);
+            size = NAME(magnitude)(w);
+            growth += (vec)((NAME(bits))drive ^ (NAME(bits))sign);
+        } else {
+            w += (NAME(magnitude)(w) + row->w0) * drive;
+            sign = NAME(sign_bit)(w);
+            size = NAME(at_most)(NAME(magnitude)(w), NAME(splat)(T_MAX));
+        }
+    }
+    vec moved = size;
+    if (form != BIO_SIGNED || noisy) moved *= NAME(exp)(growth);
+    if (form == BIO_LOG_RELAXATION) moved -= row->floor;
+    moved = NAME(at_most)(NAME(at_least)(moved, NAME(splat)(row->w_min)), NAME(splat)(row->w_max));
+    if (form == BIO_LOG_RELAXATION) return moved;
+    moved = NAME(select)((NAME(bits))(size == 0), (vec){0}, moved); /* 0 has no size to scale, whatever the factor */
+    return (vec)((NAME(bits))moved | (NAME(bits))sign);
+}
+
+/* Noise of at most BLOCK synapses onto cell i. */
+static void NAME(draw)(size_t i, const I *restrict columns, size_t n, const bio_plasticity *rule, T sd, T *restrict noise) {
+    int32_t word[2][BLOCK] = {{0}};
+    const uint64_t step = rule->step, seed = rule->seed;
+    for (size_t l = 0; l < n; l++) {
+        const bio_random r = bio_philox((uint32_t)i, (uint32_t)columns[l], step, seed);
+        word[0][l] = (int32_t)r.word[0];
+        word[1][l] = (int32_t)r.word[1];
+    }
+    for (size_t l = 0; l < n; l += LANES)
+        *(vec *)(noise + l) = sd * NAME(normal)(*(NAME(ints) *)(word[0] + l), *(NAME(ints) *)(word[1] + l));
+}
+
+/* Sum of squares in double; its order depends on n alone. */
+static double NAME(squares)(const T *w, size_t n) {
+    enum { FEW = BYTES / 8 };
+    typedef T few __attribute__((vector_size(FEW * SIZE), aligned(SIZE), may_alias));
+    typedef double wide __attribute__((vector_size(BYTES)));
+    wide sum[4] = {{0}};
+    size_t k = 0;
+    for (; k + 4 * FEW <= n; k += 4 * FEW)
+        for (size_t v = 0; v < 4; v++) {
+            const wide x = __builtin_convertvector(*(const few *)(w + k + v * FEW), wide);
+            sum[v] += x * x;
+        }
+    sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    double total = 0;
+    for (size_t l = 0; l < FEW; l++) total += sum[0][l];
+    for (; k < n; k++) total += (double)w[k] * (double)w[k];
+    return total;
+}
+
+static void NAME(scale)(T *w, size_t n, T factor) {
+    for (size_t k = 0; k < n; k++) w[k] *= factor;
+}
+
+static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
+    vec top = {0};
+    for (size_t k = 0; k < n; k += LANES) top = NAME(at_least)(top, NAME(magnitude)(NAME(load)(w + k, n - k, 0)));
+    const T bound = theta * NAME(largest)(top);
+    size_t count = 0;
+    for (size_t k = 0; k < n; k++) count += (w[k] < 0 ? -w[k] : w[k]) < bound;
+    return count;
+}
+
+INLINE void NAME(rows)(const plasticity_job *job, size_t begin, size_t end, size_t worker, const bio_form form,
+                       const int noisy) {
+    const bio_plasticity *rule = job->rule;
+    const I *indptr = job->w->indptr, *indices = job->w->indices;
+    size_t silent = 0;
+    for (size_t i = begin; i < end; i++) {
+        const size_t first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
+        T *w = (T *)job->w->data + first;
+        const T *g = (const T *)job->g + first, c = ((const T *)job->c)[i];
+        if (form != BIO_LOG_RELAXATION || c >= (T)BIO_INACTIVE) {
+            const NAME(row) row = NAME(row_of)(rule, c);
+            T noise[BLOCK] = {0};
+            for (size_t k = 0; k < n; k += BLOCK) {
+                const size_t here = n - k < BLOCK ? n - k : BLOCK;
+                if (noisy) NAME(draw)(i, indices + first + k, here, rule, row.noise, noise);
+                for (size_t l = 0; l < here; l += LANES) {
+                    T *at = w + k + l;
+                    const vec old = NAME(load)(at, here - l, 0), hebb = NAME(load)(g + k + l, here - l, 0);
+                    const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
+                    NAME(store)(at, here - l, NAME(learn)(old, hebb, xi, &row, form, noisy));
+                }
+            }
+            if (rule->normalize) {
+                const double norm = sqrt(NAME(squares)(w, n));
+                if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
+            }
+        }
+        if (rule->theta > 0) silent += NAME(count_silent)(w, n, (T)rule->theta);
+    }
+    job->silent[worker] += silent;
+}
+
+static void NAME(plasticity)(void *context, size_t begin, size_t end, size_t worker) {
+    const plasticity_job *job = context;
+    const int noisy = job->rule->sigma > 0;
+    switch (2 * job->rule->form + (noisy ? 1 : 0)) {
+        case 2 * BIO_LOG_RELAXATION: NAME(rows)(job, begin, end, worker, BIO_LOG_RELAXATION, 0); break;
+        case 2 * BIO_LOG_RELAXATION + 1: NAME(rows)(job, begin, end, worker, BIO_LOG_RELAXATION, 1); break;
+        case 2 * BIO_EXPONENTIAL: NAME(rows)(job, begin, end, worker, BIO_EXPONENTIAL, 0); break;
+        case 2 * BIO_EXPONENTIAL + 1: NAME(rows)(job, begin, end, worker, BIO_EXPONENTIAL, 1); break;
+        case 2 * BIO_SIGNED: NAME(rows)(job, begin, end, worker, BIO_SIGNED, 0); break;
+        default: NAME(rows)(job, begin, end, worker, BIO_SIGNED, 1); break;
+    }
+}
