@@ -35,7 +35,7 @@ class CompetitiveLayer:
         Learning rate per unit of summed activity, >= 0.
     sigma : float, default 0
         Stationary standard deviation of log w that size-proportional spine noise alone would give.
-    homeostasis : float, default 1
+    homeostasis : float, default 10
         Strength of the homeostatic threshold; 0 switches it off.
     seed : int
         Key of the noise and of the sites of new synapses.
@@ -43,7 +43,7 @@ class CompetitiveLayer:
         Threads of the kernels.
     """
 
-    def __init__(self, synapses, *, beta, sharpening=2.0, k=None, eta=0.1, sigma=0.0, homeostasis=1.0, seed=0,
+    def __init__(self, synapses, *, beta, sharpening=2.0, k=None, eta=0.1, sigma=0.0, homeostasis=10.0, seed=0,
                  n_threads=None):
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")

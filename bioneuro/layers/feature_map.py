@@ -42,7 +42,7 @@ class FeatureMap:
     n_threads : int or None
     """
 
-    def __init__(self, image_shape, *, n_columns=64, retina=None, beta=40.0, sharpening=2.0, eta=0.05, homeostasis=1.0,
+    def __init__(self, image_shape, *, n_columns=64, retina=None, beta=40.0, sharpening=2.0, eta=0.05, homeostasis=10.0,
                  pool_size=None, pool_stride=None, random_state=None, dtype=np.float32, n_threads=None):
         self.height, self.width, self.channels = (*image_shape, 1)[:3]
         self.retina = Retina(n_threads=n_threads) if retina is None else retina
