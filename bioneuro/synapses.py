@@ -290,7 +290,8 @@ class Synapses:
             The step would have overflowed.
         """
         self._check_form(form)
-        for array, name in (G, "G"), (c, "c"):
+        for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
+            self._check_vector(array, name, size)
             _check_range(array, name, 0.0 if form == "log-relaxation" else -np.inf)
         bounded = w_max < np.inf or (form == "log-relaxation" and sigma <= _SAFE_SIGMA)
         backup = None if bounded else self._data.copy()
@@ -316,9 +317,7 @@ class Synapses:
         ValueError
             The sum is not finite, or breaks the sign of the pathway.
         """
-        _check_array(delta, "delta", (self.dtype,))
-        if delta.shape != self._data.shape:
-            raise ValueError(f"delta must have shape ({self.nnz},), one for each stored synapse, got {delta.shape}")
+        self._check_vector(delta, "delta", self.nnz)
         changed = self._data + delta
         _check_range(changed, "weights + delta", -np.inf)
         self._check_sign(changed)
@@ -423,8 +422,12 @@ class Synapses:
 
     # --- checks -------------------------------------------------------------------------------------------
 
+    def _check_vector(self, array: NDArray, name: str, size: int) -> None:
+        _check_array(array, name, (self.dtype,))
+        if len(array) != size:
+            raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
+
     def _check_batch(self, array: NDArray, name: str, width: int) -> None:
-        """What the core cannot know: the width and dtype of this pathway. The core refuses everything else."""
         _check_array(array, name, (self.dtype,), ndim=2)
         if array.shape[1] != width:
             raise ValueError(f"{name} must have shape (batch, {width}), got {array.shape}")
@@ -479,11 +482,9 @@ def _is_finite(array: NDArray) -> bool:
 
 
 def _check_range(array: NDArray, name: str, low: float) -> None:
-    """Finite and >= ``low``; what is not a float array is left to the core to refuse."""
-    if not isinstance(array, np.ndarray) or array.dtype not in _VALUES or not array.size:
-        return
-    if _is_finite(array) and array.min() >= low:
+    """Finite and >= ``low``."""
+    if _is_finite(array) and (low == -np.inf or not array.size or array.min() >= low):
         return
     k = int(np.flatnonzero(~(np.isfinite(array) & (array >= low)))[0])
     bound = "finite" if low == -np.inf else f"finite and >= {low:g}"
-    raise ValueError(f"{name} must be {bound}, but {name}[{k}] = {array.flat[k]}")
+    raise ValueError(f"{name} must be {bound}, but {name}[{k}] = {array[k]}")

@@ -1,0 +1,39 @@
+"""Rivals to measure against: scikit-learn classifiers on the same kernels and behind the same retina.
+
+A new baseline is one file plus one line in :data:`BASELINES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.base import ClassifierMixin
+
+from .mlp import BackpropMLP
+
+__all__ = ["BASELINES", "BackpropMLP", "make"]
+
+BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
+    "mlp": BackpropMLP,
+}
+
+
+def make(name: str, **params: Any) -> ClassifierMixin:
+    """A baseline by name, unfitted.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`BASELINES`.
+    **params
+        Parameters of that estimator.
+
+    Raises
+    ------
+    ValueError
+        Unknown name.
+    """
+    if name not in BASELINES:
+        raise ValueError(f"unknown baseline {name!r}; choose one of {', '.join(BASELINES)}")
+    return BASELINES[name](**params)
