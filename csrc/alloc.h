@@ -25,4 +25,20 @@ static inline void bio_free(void *memory) {
 #endif
 }
 
+static inline void bio_scratch_free(void **scratch, size_t n_workers) {
+    for (size_t worker = 0; scratch && worker < n_workers; worker++) bio_free(scratch[worker]);
+    free(scratch);
+}
+
+/* One piece of scratch a worker; NULL, with nothing left behind, without memory. */
+static inline void **bio_scratch_new(size_t n_workers, size_t bytes) {
+    void **scratch = calloc(n_workers, sizeof *scratch);
+    for (size_t worker = 0; scratch && worker < n_workers; worker++)
+        if (!(scratch[worker] = bio_alloc(bytes))) {
+            bio_scratch_free(scratch, n_workers);
+            return NULL;
+        }
+    return scratch;
+}
+
 #endif

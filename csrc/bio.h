@@ -45,18 +45,18 @@ typedef struct {
 
 /* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
  * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread.
- * 2 nnz batch flops. Scratch: (n_cols + n_rows) x one tile of samples. */
+ * 2 nnz batch flops. Scratch: (n_cols + a chunk of rows) x one tile of samples a thread. */
 bio_status bio_forward(const bio_csr *w, const void *x, const void *bias, void *y, size_t batch, int n_threads);
 
 /* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above.
- * 2 nnz batch flops. Scratch: (n_cols + n_rows) x one tile of samples a thread. */
+ * 2 nnz batch flops. Scratch: (n_rows + a block of columns) x one tile of samples a thread. */
 bio_status bio_input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, int n_threads);
 
 /* ---- sddmm.c: sampled product ------------------------------------------------------------------------------ */
 
 /* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).
  * Sums over the batch are blocked: one tile of samples at a time. 2 nnz batch flops.
- * Scratch: (n_cols + n_rows) x one tile of samples. */
+ * Scratch: (n_cols + a chunk of rows) x one tile of samples a thread. */
 bio_status bio_weight_grad(const bio_csr *w, const void *x, const void *dy, void *g, size_t batch, int n_threads);
 
 /* ---- compete.c: divisive inhibition ------------------------------------------------------------------------ */

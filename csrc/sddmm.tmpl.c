@@ -1,12 +1,13 @@
 #include "tile.tmpl.h"
 
+/* A unit of work is one chunk of rows, over all tiles of the batch: so each g is summed by one worker, tile after tile. */
 typedef struct {
     const bio_csr *w;
-    const T *xt, *dyt; /* tiles of x and dy */
+    const T *x, *dy;
     T *g;
+    T **scratch; /* of each worker: its tile of x, then its chunk of dy */
     const size_t *cut;
-    size_t n_blocks, nv;
-    int first; /* first tile of the batch: overwrite g, do not add */
+    size_t n_blocks, chunk, nv, batch;
 } NAME(sddmm_job);
 
 /* Products of up to LANES synapses, reduced together. */
@@ -35,18 +36,18 @@ static inline __attribute__((always_inline)) void NAME(sddmm_run)(const T *xt, c
     for (size_t s = 0; s < n; s++) g[s] = first ? total[s] : g[s] + total[s];
 }
 
-static inline __attribute__((always_inline)) void NAME(sddmm_rows)(const NAME(sddmm_job) *job, size_t begin,
-                                                                   size_t end, const int nv) {
+static inline __attribute__((always_inline)) void NAME(sddmm_rows)(const NAME(sddmm_job) *job, const T *xt, const T *dyt,
+                                                                   size_t begin, size_t end, int first, const int nv) {
     const I *restrict indices = job->w->indices;
     const size_t n_rows = job->w->n_rows, width = (size_t)nv * LANES;
     for (size_t c = 0; c < job->n_blocks; c++) {
         const size_t *cut = job->cut + c * n_rows, *stop = cut + n_rows;
         for (size_t i = begin; i < end; i++) {
             vec d[4];
-            for (int v = 0; v < nv; v++) d[v] = ((const vec *)(job->dyt + i * width))[v];
+            for (int v = 0; v < nv; v++) d[v] = ((const vec *)(dyt + (i - begin) * width))[v];
             for (size_t k = cut[i]; k < stop[i]; k += LANES) {
                 const size_t n = stop[i] - k < LANES ? stop[i] - k : LANES;
-                NAME(sddmm_run)(job->xt, d, indices + k, job->g + k, n, job->first, nv);
+                NAME(sddmm_run)(xt, d, indices + k, job->g + k, n, first, nv);
             }
         }
     }
@@ -54,11 +55,21 @@ static inline __attribute__((always_inline)) void NAME(sddmm_rows)(const NAME(sd
 
 static void NAME(sddmm_task)(void *context, size_t begin, size_t end, size_t worker) {
     const NAME(sddmm_job) *job = context;
-    (void)worker;
-    switch (job->nv) {
-        case 1: NAME(sddmm_rows)(job, begin, end, 1); break;
-        case 2: NAME(sddmm_rows)(job, begin, end, 2); break;
-        default: NAME(sddmm_rows)(job, begin, end, 4); break;
+    const bio_csr *w = job->w;
+    const size_t width = job->nv * LANES;
+    T *xt = job->scratch[worker], *dyt = xt + w->n_cols * width;
+    for (size_t unit = begin; unit < end; unit++) {
+        const size_t top = unit * job->chunk, bottom = top + job->chunk < w->n_rows ? top + job->chunk : w->n_rows;
+        for (size_t b = 0; b < job->batch; b += width) {
+            const size_t samples = job->batch - b < width ? job->batch - b : width;
+            NAME(pack)(job->x + b * w->n_cols, w->n_cols, samples, 0, w->n_cols, width, xt);
+            NAME(pack)(job->dy + b * w->n_rows, w->n_rows, samples, top, bottom, width, dyt);
+            switch (job->nv) {
+                case 1: NAME(sddmm_rows)(job, xt, dyt, top, bottom, b == 0, 1); break;
+                case 2: NAME(sddmm_rows)(job, xt, dyt, top, bottom, b == 0, 2); break;
+                default: NAME(sddmm_rows)(job, xt, dyt, top, bottom, b == 0, 4); break;
+            }
+        }
     }
 }
 
@@ -66,22 +77,19 @@ static bio_status NAME(weight_grad)(const bio_csr *w, const void *x, const void 
                                     int n_threads) {
     const size_t nv = bio_tile_vectors(batch, LANES), width = nv * LANES;
     const size_t block = bio_block_columns(w, width, SIZE), n_blocks = (w->n_cols + block - 1) / block;
-    if (batch == 0) memset(g, 0, w->nnz * SIZE);
     n_threads = bio_worth_threads(w, batch, n_threads);
-    T *xt = bio_alloc(w->n_cols * width * SIZE), *dyt = bio_alloc(w->n_rows * width * SIZE);
+    /* every unit packs x for itself: two a thread are enough to even out the load */
+    const size_t chunk = (w->n_rows + 2 * (size_t)n_threads - 1) / (2 * (size_t)n_threads);
+    const size_t n_chunks = (w->n_rows + chunk - 1) / chunk;
+    const size_t n_workers = bio_workers(n_chunks, 1, n_threads);
+    T **scratch = (T **)bio_scratch_new(n_workers, (w->n_cols + chunk) * width * SIZE);
     size_t *cut = NAME(make_cuts)(w, block, n_blocks, n_threads);
-    bio_status status = xt && dyt && cut ? BIO_OK : BIO_NO_MEMORY;
-    for (size_t b = 0; status == BIO_OK && b < batch; b += width) {
-        const size_t samples = batch - b < width ? batch - b : width;
-        NAME(pack_job) pack_x = {(const T *)x + b * w->n_cols, xt, w->n_cols, samples, width};
-        NAME(pack_job) pack_dy = {(const T *)dy + b * w->n_rows, dyt, w->n_rows, samples, width};
-        bio_parallel(NAME(pack_task), &pack_x, w->n_cols, 512, n_threads);
-        bio_parallel(NAME(pack_task), &pack_dy, w->n_rows, 512, n_threads);
-        NAME(sddmm_job) job = {w, xt, dyt, g, cut, n_blocks, nv, b == 0};
-        bio_parallel(NAME(sddmm_task), &job, w->n_rows, BIO_ROW_GRAIN, n_threads);
+    bio_status status = scratch && cut ? BIO_OK : BIO_NO_MEMORY;
+    if (status == BIO_OK) {
+        NAME(sddmm_job) job = {w, x, dy, g, scratch, cut, n_blocks, chunk, nv, batch};
+        bio_parallel(NAME(sddmm_task), &job, n_chunks, 1, n_threads);
     }
     free(cut);
-    bio_free(dyt);
-    bio_free(xt);
+    bio_scratch_free((void **)scratch, n_workers);
     return status;
 }

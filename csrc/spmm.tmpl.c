@@ -18,48 +18,62 @@ static void NAME(unpack)(const T *restrict tile, size_t stride, size_t samples, 
     }
 }
 
-/* ---- forward ---- */
+/* ---- forward: a unit of work is one tile of samples x one chunk of rows ---- */
 
 typedef struct {
     const bio_csr *w;
-    const T *xt, *bias; /* xt: tile of x */
-    T *yt, *y;          /* yt: tile of y; y: first sample of the tile in the output */
+    const T *x, *bias;
+    T *y;
+    T **scratch;    /* of each worker: its tile of x, then its chunk of y */
+    size_t *packed; /* of each worker: the tile in its scratch, plus one */
     const size_t *cut;
-    size_t n_blocks, nv, samples;
+    size_t n_blocks, n_chunks, nv, batch;
 } NAME(forward_job);
 
-static inline __attribute__((always_inline)) void NAME(forward_rows)(const NAME(forward_job) *job, size_t begin,
-                                                                     size_t end, const int nv) {
+static inline __attribute__((always_inline)) void NAME(forward_rows)(const NAME(forward_job) *job, const T *xt, T *yt,
+                                                                     size_t begin, size_t end, const int nv) {
     const I *restrict indices = job->w->indices;
     const T *restrict data = job->w->data;
     const size_t n_rows = job->w->n_rows, width = (size_t)nv * LANES;
     for (size_t c = 0; c < job->n_blocks; c++) {
         const size_t *cut = job->cut + c * n_rows, *stop = cut + n_rows;
         for (size_t i = begin; i < end; i++) {
-            vec *yt = (vec *)(job->yt + i * width);
+            vec *y = (vec *)(yt + (i - begin) * width);
             vec acc[4];
-            for (int v = 0; v < nv; v++) acc[v] = c ? yt[v] : (vec){0};
+            for (int v = 0; v < nv; v++) acc[v] = c ? y[v] : (vec){0};
             for (size_t k = cut[i]; k < stop[i]; k++) {
-                const vec *x = (const vec *)(job->xt + (size_t)indices[k] * width);
+                const vec *x = (const vec *)(xt + (size_t)indices[k] * width);
                 const vec weight = (vec){0} + data[k];
                 for (int v = 0; v < nv; v++) acc[v] += weight * x[v];
             }
-            for (int v = 0; v < nv; v++) yt[v] = acc[v];
+            for (int v = 0; v < nv; v++) y[v] = acc[v];
         }
     }
     if (job->bias)
         for (size_t i = begin; i < end; i++)
-            for (int v = 0; v < nv; v++) ((vec *)(job->yt + i * width))[v] += job->bias[i];
-    NAME(unpack)(job->yt + begin * width, n_rows, job->samples, begin, end, width, job->y);
+            for (int v = 0; v < nv; v++) ((vec *)(yt + (i - begin) * width))[v] += job->bias[i];
 }
 
 static void NAME(forward_task)(void *context, size_t begin, size_t end, size_t worker) {
     const NAME(forward_job) *job = context;
-    (void)worker;
-    switch (job->nv) {
-        case 1: NAME(forward_rows)(job, begin, end, 1); break;
-        case 2: NAME(forward_rows)(job, begin, end, 2); break;
-        default: NAME(forward_rows)(job, begin, end, 4); break;
+    const bio_csr *w = job->w;
+    const size_t width = job->nv * LANES;
+    T *xt = job->scratch[worker], *yt = xt + w->n_cols * width;
+    for (size_t unit = begin; unit < end; unit++) {
+        const size_t tile = unit / job->n_chunks, chunk = unit % job->n_chunks, sample = tile * width;
+        const size_t samples = job->batch - sample < width ? job->batch - sample : width;
+        const size_t first = chunk * BIO_CHUNK_ROWS;
+        const size_t last = first + BIO_CHUNK_ROWS < w->n_rows ? first + BIO_CHUNK_ROWS : w->n_rows;
+        if (job->packed[worker] != tile + 1) {
+            NAME(pack)(job->x + sample * w->n_cols, w->n_cols, samples, 0, w->n_cols, width, xt);
+            job->packed[worker] = tile + 1;
+        }
+        switch (job->nv) {
+            case 1: NAME(forward_rows)(job, xt, yt, first, last, 1); break;
+            case 2: NAME(forward_rows)(job, xt, yt, first, last, 2); break;
+            default: NAME(forward_rows)(job, xt, yt, first, last, 4); break;
+        }
+        NAME(unpack)(yt, w->n_rows, samples, first, last, width, job->y + sample * w->n_rows);
     }
 }
 
@@ -67,87 +81,99 @@ static bio_status NAME(forward)(const bio_csr *w, const void *x, const void *bia
                                 int n_threads) {
     const size_t nv = bio_tile_vectors(batch, LANES), width = nv * LANES;
     const size_t block = bio_block_columns(w, width, SIZE), n_blocks = (w->n_cols + block - 1) / block;
+    const size_t n_tiles = (batch + width - 1) / width, n_chunks = (w->n_rows + BIO_CHUNK_ROWS - 1) / BIO_CHUNK_ROWS;
+    const size_t rows = w->n_rows < BIO_CHUNK_ROWS ? w->n_rows : BIO_CHUNK_ROWS;
     n_threads = bio_worth_threads(w, batch, n_threads);
-    T *xt = bio_alloc(w->n_cols * width * SIZE), *yt = bio_alloc(w->n_rows * width * SIZE);
+    const size_t n_workers = bio_workers(n_tiles * n_chunks, 1, n_threads);
+    size_t *packed = calloc(n_workers, sizeof *packed);
+    T **scratch = (T **)bio_scratch_new(n_workers, (w->n_cols + rows) * width * SIZE);
     size_t *cut = NAME(make_cuts)(w, block, n_blocks, n_threads);
-    bio_status status = xt && yt && cut ? BIO_OK : BIO_NO_MEMORY;
-    for (size_t b = 0; status == BIO_OK && b < batch; b += width) {
-        const size_t samples = batch - b < width ? batch - b : width;
-        NAME(pack_job) pack = {(const T *)x + b * w->n_cols, xt, w->n_cols, samples, width};
-        bio_parallel(NAME(pack_task), &pack, w->n_cols, 512, n_threads);
-        NAME(forward_job) job = {w, xt, bias, yt, (T *)y + b * w->n_rows, cut, n_blocks, nv, samples};
-        bio_parallel(NAME(forward_task), &job, w->n_rows, BIO_ROW_GRAIN, n_threads);
+    bio_status status = packed && scratch && cut ? BIO_OK : BIO_NO_MEMORY;
+    if (status == BIO_OK) {
+        NAME(forward_job) job = {w, x, bias, y, scratch, packed, cut, n_blocks, n_chunks, nv, batch};
+        bio_parallel(NAME(forward_task), &job, n_tiles * n_chunks, 1, n_threads);
     }
     free(cut);
-    bio_free(yt);
-    bio_free(xt);
+    bio_scratch_free((void **)scratch, n_workers);
+    free(packed);
     return status;
 }
 
-/* ---- input gradient: each worker owns blocks of columns and scatters into a tile that stays in its cache ---- */
+/* ---- input gradient: a unit is one tile of samples x one block of columns, scattered into while it stays in cache ---- */
 
 typedef struct {
     const bio_csr *w;
-    const T *dyt; /* tile of dy */
-    T *dxt, *dx;  /* dxt: tile of dx; dx: first sample of the tile in the output */
+    const T *dy;
+    T *dx;
+    T **scratch;    /* of each worker: its tile of dy, then its block of dx */
+    size_t *packed; /* of each worker: the tile in its scratch, plus one */
     const size_t *cut;
-    size_t block, nv, samples;
+    size_t block, n_blocks, nv, batch;
 } NAME(scatter_job);
 
-static inline __attribute__((always_inline)) void NAME(scatter_block)(const NAME(scatter_job) *job, size_t c,
-                                                                      const int nv) {
+static inline __attribute__((always_inline)) void NAME(scatter_block)(const NAME(scatter_job) *job, const T *dyt, T *dxt,
+                                                                      size_t c, size_t first, const int nv) {
     const bio_csr *w = job->w;
     const I *restrict indices = w->indices;
     const T *restrict data = w->data;
-    const size_t width = (size_t)nv * LANES, first = c * job->block;
-    const size_t last = first + job->block < w->n_cols ? first + job->block : w->n_cols;
+    const size_t width = (size_t)nv * LANES;
     const size_t *cut = job->cut + c * w->n_rows, *stop = cut + w->n_rows;
-    memset(job->dxt + first * width, 0, (last - first) * width * SIZE);
     for (size_t i = 0; i < w->n_rows; i++) {
-        const vec *dy = (const vec *)(job->dyt + i * width);
+        const vec *dy = (const vec *)(dyt + i * width);
         vec d[4];
         for (int v = 0; v < nv; v++) d[v] = dy[v];
         for (size_t k = cut[i]; k < stop[i]; k++) {
-            vec *dx = (vec *)(job->dxt + (size_t)indices[k] * width);
+            vec *dx = (vec *)(dxt + ((size_t)indices[k] - first) * width);
             const vec weight = (vec){0} + data[k];
             for (int v = 0; v < nv; v++) dx[v] += weight * d[v];
         }
     }
-    NAME(unpack)(job->dxt + first * width, w->n_cols, job->samples, first, last, width, job->dx);
 }
 
 static void NAME(scatter_task)(void *context, size_t begin, size_t end, size_t worker) {
     const NAME(scatter_job) *job = context;
-    (void)worker;
-    for (size_t c = begin; c < end; c++) {
-        switch (job->nv) {
-            case 1: NAME(scatter_block)(job, c, 1); break;
-            case 2: NAME(scatter_block)(job, c, 2); break;
-            default: NAME(scatter_block)(job, c, 4); break;
+    const bio_csr *w = job->w;
+    const size_t width = job->nv * LANES;
+    T *dyt = job->scratch[worker], *dxt = dyt + w->n_rows * width;
+    for (size_t unit = begin; unit < end; unit++) {
+        const size_t tile = unit / job->n_blocks, c = unit % job->n_blocks, sample = tile * width;
+        const size_t samples = job->batch - sample < width ? job->batch - sample : width;
+        const size_t first = c * job->block;
+        const size_t last = first + job->block < w->n_cols ? first + job->block : w->n_cols;
+        if (job->packed[worker] != tile + 1) {
+            NAME(pack)(job->dy + sample * w->n_rows, w->n_rows, samples, 0, w->n_rows, width, dyt);
+            job->packed[worker] = tile + 1;
         }
+        memset(dxt, 0, (last - first) * width * SIZE);
+        switch (job->nv) {
+            case 1: NAME(scatter_block)(job, dyt, dxt, c, first, 1); break;
+            case 2: NAME(scatter_block)(job, dyt, dxt, c, first, 2); break;
+            default: NAME(scatter_block)(job, dyt, dxt, c, first, 4); break;
+        }
+        NAME(unpack)(dxt, w->n_cols, samples, first, last, width, job->dx + sample * w->n_cols);
     }
 }
 
 static bio_status NAME(input_grad)(const bio_csr *w, const void *dy, void *dx, size_t batch, int n_threads) {
     const size_t nv = bio_tile_vectors(batch, LANES), width = nv * LANES;
-    size_t block = bio_block_columns(w, width, SIZE);
-    /* at least eight blocks where there are columns enough: they are the units of the threads */
-    if (block > bio_round_up(w->n_cols, 8 * LANES) / 8) block = bio_round_up(w->n_cols, 8 * LANES) / 8;
-    if (block == 0) return BIO_OK;
-    const size_t n_blocks = (w->n_cols + block - 1) / block;
     n_threads = bio_worth_threads(w, batch, n_threads);
-    T *dyt = bio_alloc(w->n_rows * width * SIZE), *dxt = bio_alloc(w->n_cols * width * SIZE);
+    const size_t n_tiles = (batch + width - 1) / width;
+    size_t block = bio_block_columns(w, width, SIZE);
+    /* few tiles: cut the columns further, so that every thread has blocks of its own */
+    const size_t wanted = n_tiles < (size_t)n_threads ? 4 * (size_t)n_threads : 1;
+    if (block > bio_round_up(w->n_cols, wanted) / wanted) block = bio_round_up(w->n_cols, wanted) / wanted;
+    const size_t n_blocks = (w->n_cols + block - 1) / block;
+    const size_t n_workers = bio_workers(n_tiles * n_blocks, 1, n_threads);
+    size_t *packed = calloc(n_workers, sizeof *packed);
+    T **scratch = (T **)bio_scratch_new(n_workers, (w->n_rows + block) * width * SIZE);
     size_t *cut = NAME(make_cuts)(w, block, n_blocks, n_threads);
-    bio_status status = dyt && dxt && cut ? BIO_OK : BIO_NO_MEMORY;
-    for (size_t b = 0; status == BIO_OK && b < batch; b += width) {
-        const size_t samples = batch - b < width ? batch - b : width;
-        NAME(pack_job) pack = {(const T *)dy + b * w->n_rows, dyt, w->n_rows, samples, width};
-        bio_parallel(NAME(pack_task), &pack, w->n_rows, 512, n_threads);
-        NAME(scatter_job) job = {w, dyt, dxt, (T *)dx + b * w->n_cols, cut, block, nv, samples};
-        bio_parallel(NAME(scatter_task), &job, n_blocks, 1, n_threads);
+    bio_status status = packed && scratch && cut ? BIO_OK : BIO_NO_MEMORY;
+    if (status == BIO_OK) {
+        NAME(scatter_job) job = {w, dy, dx, scratch, packed, cut, block, n_blocks, nv, batch};
+        bio_parallel(NAME(scatter_task), &job, n_tiles * n_blocks, 1, n_threads);
     }
     free(cut);
-    bio_free(dxt);
-    bio_free(dyt);
+    bio_scratch_free((void **)scratch, n_workers);
+    free(packed);
     return status;
 }

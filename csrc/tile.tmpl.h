@@ -62,19 +62,6 @@ static void NAME(pack)(const T *restrict slab, size_t stride, size_t samples, si
     }
 }
 
-/* A parallel pack of all the columns of a slab. */
-typedef struct {
-    const T *slab;
-    T *tile;
-    size_t stride, samples, width;
-} NAME(pack_job);
-
-static void NAME(pack_task)(void *context, size_t begin, size_t end, size_t worker) {
-    const NAME(pack_job) *job = context;
-    (void)worker;
-    NAME(pack)(job->slab, job->stride, job->samples, begin, end, job->width, job->tile + begin * job->width);
-}
-
 /* Cuts of the rows at the borders of the column blocks: synapses of row i in block c are cut[c][i] .. cut[c + 1][i]. */
 typedef struct {
     const I *indptr, *indices;

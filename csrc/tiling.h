@@ -11,7 +11,7 @@ enum {
     BIO_L1_BYTES = 32 * 1024,   /* a block of columns x a tile of samples should stay in here */
     BIO_MIN_RUN = 8,            /* synapses of a row in a block below which blocking costs more than it saves */
     BIO_SERIAL_FLOPS = 200000,  /* below this, waking another thread costs more than the work */
-    BIO_ROW_GRAIN = 64          /* rows handed out at a time */
+    BIO_CHUNK_ROWS = 256        /* rows of a unit of work: their tile of y stays in the L2 cache */
 };
 
 /* Vectors of samples in a tile: 4 hide the latency of a multiply-add; fewer where the batch is smaller. */
