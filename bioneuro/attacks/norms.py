@@ -1,0 +1,90 @@
+"""The geometry of each norm: one class and one line in `NORMS`.
+
+All batches are (n, features); epsilon is the radius of the ball, in units of the pixels' range [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .base import SampleRandom
+
+__all__ = ["NORMS", "Norm"]
+
+
+class Norm(Protocol):
+    def distance(self, delta: NDArray) -> NDArray:
+        """Length of each row, (n,), in float64."""
+        ...
+
+    def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
+        """A point of both the ball around X and [0, 1] close to Z, in X's dtype."""
+        ...
+
+    def steepest(self, gradient: NDArray) -> NDArray:
+        """The vector of length 1 with the largest inner product with each row; 0 where the row is 0."""
+        ...
+
+    def uniform(self, random: SampleRandom, features: int, rows: NDArray | None = None) -> NDArray:
+        """A draw from the uniform distribution in the ball of radius 1 for each sample."""
+        ...
+
+    def diameter(self, features: int) -> float:
+        """The radius of a ball that holds all of [0, 1]^features, whichever image it is around."""
+        ...
+
+
+class _Linf:
+    def distance(self, delta: NDArray) -> NDArray:
+        return np.abs(delta, dtype=np.float64).max(axis=1)
+
+    def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
+        return np.clip(Z, *self.box(X, epsilon)).astype(X.dtype, copy=False)
+
+    def box(self, X: NDArray, epsilon: float) -> tuple[NDArray, NDArray]:
+        """Lowest and highest image of the ball, both in [0, 1]."""
+        return np.maximum(X - X.dtype.type(epsilon), 0), np.minimum(X + X.dtype.type(epsilon), 1)
+
+    def steepest(self, gradient: NDArray) -> NDArray:
+        return np.sign(gradient)
+
+    def uniform(self, random: SampleRandom, features: int, rows: NDArray | None = None) -> NDArray:
+        return 2 * random.uniform(features, rows=rows) - 1
+
+    def diameter(self, features: int) -> float:
+        return 1.0
+
+
+class _L2:
+    def distance(self, delta: NDArray) -> NDArray:
+        return np.linalg.norm(delta.astype(np.float64), axis=1)
+
+    def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
+        # Shrinking into the ball and then clipping stays in the ball: X is in [0, 1], so clipping goes
+        # towards it.
+        delta = Z.astype(np.float64) - X
+        length = self.distance(delta)[:, None]
+        delta *= epsilon / np.maximum(length, max(epsilon, np.finfo(float).tiny))
+        return np.clip(X + delta, 0, 1).astype(X.dtype)
+
+    def steepest(self, gradient: NDArray) -> NDArray:
+        # Scaled by the largest entry first: the squares of a tiny gradient would underflow to a length of 0.
+        largest = np.abs(gradient).max(axis=1, keepdims=True)
+        scaled = gradient.astype(np.float64) / np.where(largest > 0, largest, 1)
+        length = self.distance(scaled)[:, None]
+        return scaled / np.where(length > 0, length, 1)
+
+    def uniform(self, random: SampleRandom, features: int, rows: NDArray | None = None) -> NDArray:
+        direction = self.steepest(random.normal(features, rows=rows))
+        return direction * random.uniform(1, rows=rows) ** (1 / features)
+
+    def diameter(self, features: int) -> float:
+        return float(np.sqrt(features))
+
+
+LINF = _Linf()
+NORMS: dict[str, Norm] = {"linf": LINF, "l2": _L2()}

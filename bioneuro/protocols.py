@@ -1,0 +1,64 @@
+"""What a model must offer to be attacked, audited or evaluated: structural types, nothing to inherit from.
+
+A scikit-learn classifier is a `Classifier`; add `input_gradient` and it is a `WhiteBox`; a white-box model
+whose first stage acts on each feature alone may also be a `ResponseFront`.
+
+Throughout, ``X`` is (n, features) in [0, 1], ``y`` holds labels out of ``classes_``, and the two losses of
+one sample with logits z and true class t are
+
+* ``"ce"``: softmax cross-entropy, ``log(sum_k exp z_k) - z_t``;
+* ``"margin"``: ``max_{k != t} z_k - z_t``, positive exactly when the sample is misclassified.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
+
+__all__ = ["Classifier", "Loss", "ResponseFront", "WhiteBox"]
+
+Loss = Literal["ce", "margin"]
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A fitted classifier. ``decision_function`` gives logits, (n, n_classes), or (n,) for two classes."""
+
+    classes_: NDArray
+
+    def predict(self, X: NDArray) -> NDArray: ...
+
+    def decision_function(self, X: NDArray) -> NDArray: ...
+
+
+@runtime_checkable
+class WhiteBox(Classifier, Protocol):
+    """A classifier that knows the gradient of its losses with respect to its input."""
+
+    def input_gradient(self, X: NDArray, y: NDArray, loss: Loss = "ce") -> NDArray:
+        """Gradient of the *sum* of the losses over the rows of X, (n, features)."""
+        ...
+
+
+@runtime_checkable
+class ResponseFront(WhiteBox, Protocol):
+    """A white-box model that sees its input only through ``r(X)``, strictly increasing feature by feature.
+
+    The retina's contrast response ``x^n (1 + s^n) / (x^n + s^n)`` is the case in point: its slope is 0 at x
+    = 0, so the gradient with respect to x vanishes on black pixels whatever the network behind it does, and
+    an attack that follows it stands still. As r is increasing, the Linf ball around x is exactly the box
+    ``[r(x - eps), r(x + eps)]``, in which the gradient is not masked. Attacks use it when it is offered.
+    """
+
+    def response(self, X: NDArray) -> NDArray:
+        """``r(X)``, (n, features)."""
+        ...
+
+    def response_inverse(self, R: NDArray) -> NDArray:
+        """The X in [0, 1] with ``r(X) = R``, (n, features)."""
+        ...
+
+    def response_gradient(self, X: NDArray, y: NDArray, loss: Loss = "ce") -> NDArray:
+        """Gradient of the sum of losses at X with respect to ``r(X)``, (n, features)."""
+        ...
