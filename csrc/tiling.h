@@ -10,7 +10,7 @@ enum {
     BIO_ALIGN = 64,             /* bytes; a cache line and the widest vector */
     BIO_L1_BYTES = 32 * 1024,   /* a block of columns x a tile of samples should stay in here */
     BIO_MIN_RUN = 8,            /* synapses of a row in a block below which blocking costs more than it saves */
-    BIO_SERIAL_FLOPS = 200000,  /* below this, waking another thread costs more than the work */
+    BIO_SERIAL_FLOPS = 2000000, /* below this (some 20 us), waking another thread costs more than it saves */
     BIO_CHUNK_ROWS = 256        /* rows of a unit of work: their tile of y stays in the L2 cache */
 };
 
