@@ -23,9 +23,6 @@ _SIGNS = ("mixed", "E", "I")
 _VALUES = (np.dtype(np.float32), np.dtype(np.float64))
 _INDICES = (np.dtype(np.int32), np.dtype(np.int64))
 
-#: Largest sigma under which log-relaxation cannot overflow float32: its noise stays within 6.8 sigma.
-_SAFE_SIGMA = 10.0
-
 
 class Synapses:
     """Weights ``W`` (n_post, n_pre) of one pathway, stored as CSR.
@@ -285,23 +282,19 @@ class Synapses:
         Raises
         ------
         ValueError
-            Rule and sign do not go together, or ``G`` or ``c`` is non-finite, negative or of the wrong shape.
-        FloatingPointError
-            The step would have overflowed.
+            Rule and sign do not go together, or ``G`` or ``c`` is non-finite, negative or of the wrong shape, or
+            ``eta`` times them overflows. (Weights do not: they saturate.)
         """
         self._check_form(form)
         for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
             self._check_vector(array, name, size)
             _check_range(array, name, 0.0 if form == "log-relaxation" else -np.inf)
-        bounded = w_max < np.inf or (form == "log-relaxation" and sigma <= _SAFE_SIGMA)
-        backup = None if bounded else self._data.copy()
+        if form != "log-relaxation":
+            self._check_drive(G, c, eta)
         n_silent = _core.plasticity_step(
             self._indptr, self._indices, self._data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0,
             w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
         )  # fmt: skip
-        if backup is not None and not _is_finite(self._data):
-            self._data[:] = backup
-            raise FloatingPointError("the step overflows: lower eta or sigma, or bound the weights with w_max")
         self._version += 1
         return n_silent
 
@@ -451,6 +444,12 @@ class Synapses:
         if self._sign not in needed[form]:
             raise ValueError(f"form {form!r} needs a pathway of sign {needed[form][0]!r}, this one has {self._sign!r}")
 
+    def _check_drive(self, G: NDArray, c: NDArray, eta: float) -> None:
+        """Both products in ``eta G - eta c w`` must be finite, or their difference is not a number."""
+        largest = eta * max(_largest(G), _largest(c) * _largest(self._data))
+        if largest > float(np.finfo(self.dtype).max):
+            raise ValueError(f"eta = {eta:g} times G or c w overflows {self.dtype}: lower eta")
+
 
 def _restore(indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Synapses:
     """Unpickle. joblib hands large arrays over as read-only memory maps, so the weights may need a copy."""
@@ -476,14 +475,14 @@ def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int 
         raise ValueError(f"{name} must be C-contiguous: use np.ascontiguousarray({name})")
 
 
-def _is_finite(array: NDArray) -> bool:
-    # The extremes carry NaN and infinity and, unlike np.isfinite(array), need no temporary.
-    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+def _largest(array: NDArray) -> float:
+    """Largest magnitude; NaN if there is one. Unlike ``np.abs(array).max()`` it needs no temporary."""
+    return max(-float(array.min()), float(array.max())) if array.size else 0.0
 
 
 def _check_range(array: NDArray, name: str, low: float) -> None:
     """Finite and >= ``low``."""
-    if _is_finite(array) and (low == -np.inf or not array.size or array.min() >= low):
+    if np.isfinite(_largest(array)) and (low == -np.inf or not array.size or array.min() >= low):
         return
     k = int(np.flatnonzero(~(np.isfinite(array) & (array >= low)))[0])
     bound = "finite" if low == -np.inf else f"finite and >= {low:g}"

@@ -1,0 +1,428 @@
+"""bioneuro.synapses: nothing is copied, nothing is cast, no sign changes, and no failure leaves a trace."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bioneuro import reference
+from bioneuro.synapses import Synapses
+
+BATCH, N_POST, N_PRE = 6, 9, 13
+KINDS = [(value, index) for value in (np.float32, np.float64) for index in (np.int32, np.int64)]
+FORMS = {"mixed": "signed", "E": "log-relaxation", "I": "exponential"}
+
+
+def csr(value=np.float32, index=np.int32, sign="mixed", seed=0, density=0.4):
+    """A random canonical csr_array, with an empty row and weights of the sign's range."""
+    rng = np.random.default_rng(seed)
+    W = rng.uniform(0.1, 1, (N_POST, N_PRE)) * (rng.random((N_POST, N_PRE)) < density)
+    W[4] = 0
+    W *= {"E": 1, "I": -1, "mixed": rng.choice([-1, 1], W.shape)}[sign]
+    A = sp.csr_array(W.astype(value))
+    A.indptr, A.indices = A.indptr.astype(index), A.indices.astype(index)
+    return A
+
+
+def rates(n, value=np.float32, seed=1):
+    return np.random.default_rng(seed).random((BATCH, n)).astype(value)
+
+
+def batch_terms(synapses, seed=1):
+    """Hebbian term and activity of a random batch."""
+    X, Y = rates(N_PRE, synapses.dtype, seed), rates(N_POST, synapses.dtype, seed + 1)
+    return synapses.weight_grad(X, Y), Y.sum(axis=0)
+
+
+def snapshot(s):
+    return s.indptr.copy(), s.indices.copy(), s.weights.copy(), s.version, s.structure_version
+
+
+def assert_unchanged(s, before):
+    for now, then in zip(snapshot(s), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+# --- in and out
+
+
+@pytest.mark.parametrize(("value", "index"), KINDS)
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix])
+def test_no_copy_in_or_out(value, index, kind):
+    A = kind(csr(value, index))
+    A.indptr, A.indices = A.indptr.astype(index), A.indices.astype(index)
+    out = Synapses.from_scipy(A).to_scipy()
+    assert type(out) is sp.csr_array and out.shape == A.shape and out.dtype == value
+    for name in ("data", "indices", "indptr"):
+        ours, theirs = getattr(out, name), getattr(A, name)
+        assert np.shares_memory(ours, theirs) and ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(out.toarray(), A.toarray())
+
+
+def test_copy_leaves_the_source_alone():
+    A = csr(sign="E")
+    s = Synapses.from_scipy(A, sign="E", copy=True)
+    assert not any(np.shares_memory(getattr(s.to_scipy(), n), getattr(A, n)) for n in ("data", "indices", "indptr"))
+    assert A.indices.flags.writeable and A.indptr.flags.writeable
+
+
+def test_what_goes_out_is_read_only():
+    s = Synapses.from_scipy(csr())
+    A, (columns, weights) = s.to_scipy(), s.row(0)
+    for view in (A.data, A.indices, A.indptr, columns, weights, s.weights, s.indices, s.indptr):
+        with pytest.raises(ValueError, match="read-only"):
+            view[0] = 0
+
+
+def test_structure_taken_over_turns_read_only_for_its_former_owner():
+    A = csr()
+    Synapses.from_scipy(A)
+    with pytest.raises(ValueError, match="read-only"):
+        A.indices[0] = 99
+
+
+def test_views_show_later_learning():
+    s = Synapses.from_scipy(csr(sign="E"), sign="E")
+    A, before = s.to_scipy(), s.to_scipy().toarray()
+    s.plasticity_step(*batch_terms(s))
+    assert not np.array_equal(A.toarray(), before)
+
+
+@pytest.mark.parametrize("clone", [Synapses.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_clones_are_equal_and_independent(clone):
+    s = Synapses.from_scipy(csr(sign="I"), sign="I")
+    t = clone(s)
+    assert (t.sign, t.shape, t.dtype) == (s.sign, s.shape, s.dtype)
+    before = s.weights.copy()
+    np.testing.assert_array_equal(t.weights, before)
+    t.normalize_rows()
+    t.prune(0.9)
+    np.testing.assert_array_equal(s.weights, before)
+    with pytest.raises(ValueError, match="read-only"):
+        t.indices[0] = 0
+
+
+def test_unpickles_from_read_only_memory():
+    """As joblib does with large arrays: what was given as a read-only map must still learn."""
+    rebuild, (indptr, indices, data, *rest) = Synapses.from_scipy(csr()).__reduce__()
+    data.flags.writeable = False
+    rebuild(indptr, indices, data, *rest).normalize_rows()
+
+
+def test_properties_and_repr():
+    A = csr(np.float64, np.int64, "E")
+    s = Synapses.from_scipy(A, sign="E")
+    assert (s.shape, s.n_post, s.n_pre, s.nnz) == (A.shape, N_POST, N_PRE, A.nnz)
+    assert s.density == A.nnz / (N_POST * N_PRE) and s.dtype == np.float64 and s.sign == "E"
+    assert (s.version, s.structure_version) == (0, 0)
+    assert repr(s) == f"Synapses(9 x 13, nnz={A.nnz}, density={s.density:.3g}, sign='E', dtype=float64)"
+
+
+def test_row():
+    A = csr()
+    s = Synapses.from_scipy(A)
+    for i in (0, 4, N_POST - 1, -1):
+        columns, weights = s.row(i)
+        np.testing.assert_array_equal(columns, np.flatnonzero(A.toarray()[i]))
+        np.testing.assert_array_equal(weights, A.toarray()[i, columns])
+    for i in (N_POST, -N_POST - 1):
+        with pytest.raises(IndexError, match=f"row {i} is outside a pathway of 9"):
+            s.row(i)
+
+
+# --- what is refused
+
+
+def replaced(**arrays):
+    """A valid matrix in which some arrays were replaced behind scipy's back."""
+    A = csr()
+    for name, array in arrays.items():
+        setattr(A, name, array)
+    return A
+
+
+def swapped(A):
+    A.indices[[0, 1]] = A.indices[[1, 0]]
+    return A
+
+
+def repeated(A):
+    A.indices[1] = A.indices[0]
+    return A
+
+
+def edited(name, position, value):
+    A = csr()
+    getattr(A, name)[position] = value
+    return A
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: csr().toarray(), TypeError, r"csr_array or csr_matrix, got ndarray: use scipy.sparse.csr_array\(A\)"),
+        (lambda: csr().tocsc(), TypeError, "got csc_array"),
+        (lambda: replaced(data=csr().data.astype(np.float16)), TypeError, "got float16"),
+        (lambda: csr().astype(int), TypeError, r"data must be float32 or float64, got int64: cast it with astype"),
+        (lambda: replaced(data=csr().data.astype(">f4")), TypeError, "data must be float32 or float64, got >f4"),
+        (lambda: replaced(indices=csr().indices.astype(np.int16)), TypeError, "indices must be int32, got int16"),
+        (lambda: replaced(indptr=csr().indptr.astype(np.int64)), TypeError, "indices must be int64, got int32"),
+        (lambda: replaced(indptr=csr().indptr.astype(np.uint32)), TypeError, "indptr must be int32 or int64"),
+        (lambda: replaced(data=np.repeat(csr().data, 2)[::2]), ValueError, r"np.ascontiguousarray\(data\)"),
+        (lambda: replaced(data=csr().data[:, None]), ValueError, "data must have 1 dimension, got shape"),
+        (lambda: replaced(data=csr().data[:-1]), ValueError, "data"),
+        (lambda: Synapses.from_scipy(csr()).to_scipy(), ValueError, "data must be writeable.*copy=True"),
+        (lambda: swapped(csr()), ValueError, r"indices.*indices\[1\].*A.sum_duplicates\(\)"),
+        (lambda: repeated(csr()), ValueError, r"indices.*indices\[1\].*A.sum_duplicates\(\)"),
+        (lambda: edited("indices", 3, N_PRE), ValueError, r"indices must lie in \[0, 13\), but indices\[3\] = 13"),
+        (lambda: edited("indices", 0, -1), ValueError, r"indices\[0\] = -1"),
+        (lambda: edited("indptr", 0, 1), ValueError, r"indptr\[0\] must be 0, got 1"),
+        (lambda: edited("indptr", 3, 0), ValueError, r"indptr must not decrease, but indptr\[3\] = 0"),
+        (lambda: edited("indptr", -1, 99), ValueError, r"indptr\[-1\]"),
+        (lambda: edited("data", 5, np.nan), ValueError, r"data must be finite, but data\[5\]"),
+        (lambda: edited("data", 5, -np.inf), ValueError, r"data\[5\]"),
+    ],
+)
+def test_refuses(make, error, match):
+    with pytest.raises(error, match=match):
+        Synapses.from_scipy(make())
+
+
+@pytest.mark.parametrize(("sign", "wrong"), [("E", -0.5), ("I", 0.5)])
+def test_refuses_weights_of_the_wrong_sign(sign, wrong):
+    A = csr(sign=sign)
+    k = A.indptr[5] + 1  # the second synapse of row 5: the empty row 4 must not confuse the message
+    A.data[k] = wrong
+    with pytest.raises(ValueError, match=rf"data\[{k}\] = {wrong} \(row 5, column {A.indices[k]}\)"):
+        Synapses.from_scipy(A, sign=sign)
+    assert A.indices.flags.writeable  # refused: not taken over
+
+
+def test_refuses_unknown_sign():
+    with pytest.raises(ValueError, match="sign must be 'mixed', 'E' or 'I', got 'both'"):
+        Synapses.from_scipy(csr(), sign="both")
+
+
+# --- products
+
+
+@pytest.mark.parametrize(("value", "index"), KINDS)
+def test_products_are_those_of_the_dense_matrix(value, index):
+    A = csr(value, index)
+    s, W = Synapses.from_scipy(A), A.toarray().astype(np.float64)
+    X, dY, bias = rates(N_PRE, value), rates(N_POST, value), rates(N_POST, value)[0].copy()
+    tolerance = {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(s.forward(X), X @ W.T, **tolerance)
+    np.testing.assert_allclose(s.forward(X, bias), X @ W.T + bias, **tolerance)
+    np.testing.assert_allclose(s.input_grad(dY), dY @ W, **tolerance)
+    np.testing.assert_allclose(s.weight_grad(X, dY), (dY.T @ X)[W != 0], **tolerance)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_products_do_not_depend_on_threads(n_threads):
+    rng = np.random.default_rng(0)
+    s = Synapses.from_scipy(sp.random_array((300, 400), density=0.3, format="csr", dtype=np.float32, rng=0))
+    X, dY = rng.random((200, 400), np.float32), rng.random((200, 300), np.float32)
+    for product in (lambda n: s.forward(X, None, n), lambda n: s.input_grad(dY, n), lambda n: s.weight_grad(X, dY, n)):
+        np.testing.assert_array_equal(product(1), product(n_threads))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda s: s.forward(rates(N_PRE - 1)), ValueError, r"X must have shape \(batch, 13\), got \(6, 12\)"),
+        (lambda s: s.forward(rates(N_PRE, np.float64)), TypeError, "X must be float32, got float64"),
+        (lambda s: s.forward(rates(N_PRE).tolist()), TypeError, "X must be a NumPy array of float32, got list"),
+        (lambda s: s.forward(rates(N_PRE)[0]), ValueError, "X must have 2 dimensions"),
+        (lambda s: s.forward(np.asfortranarray(rates(N_PRE))), ValueError, r"np.ascontiguousarray\(X\)"),
+        (lambda s: s.forward(rates(N_PRE), np.zeros(3, np.float32)), ValueError, "bias"),
+        (lambda s: s.forward(rates(N_PRE), n_threads=0), ValueError, "n_threads"),
+        (lambda s: s.input_grad(rates(N_PRE)), ValueError, r"dY must have shape \(batch, 9\), got \(6, 13\)"),
+        (lambda s: s.weight_grad(rates(N_POST), rates(N_POST)), ValueError, r"X must have shape \(batch, 13\)"),
+        (lambda s: s.weight_grad(rates(N_PRE), rates(N_PRE)), ValueError, r"dY must have shape \(batch, 9\)"),
+        (lambda s: s.weight_grad(rates(N_PRE), rates(N_POST)[:2]), ValueError, r"dY.shape\[0\]"),
+    ],
+)
+def test_products_refuse(call, error, match):
+    with pytest.raises(error, match=match):
+        call(Synapses.from_scipy(csr()))
+
+
+# --- weights
+
+
+@pytest.mark.parametrize("sign", FORMS)
+@pytest.mark.parametrize("value", [np.float32, np.float64])
+def test_plasticity_step_is_that_of_the_specification(sign, value):
+    A = csr(value, sign=sign)
+    s = Synapses.from_scipy(A, sign=sign, copy=True)
+    G, c = batch_terms(s)
+    rule = {"form": FORMS[sign], "eta": 0.05, "sigma": 0.1, "theta": 0.3, "w_max": 5.0, "seed": 7, "step": 3}
+    silent = s.plasticity_step(G, c, **rule)
+    expected = A.data.copy()
+    assert silent == reference.plasticity_step(A.indptr, A.indices, expected, G, c, **rule)
+    np.testing.assert_allclose(s.weights, expected, rtol=1e-4 if value == np.float32 else 1e-9)
+    assert (s.version, s.structure_version) == (1, 0)
+    assert silent == s.prune(0.3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sign=st.sampled_from("EI"),
+    value=st.sampled_from([np.float32, np.float64]),
+    form=st.sampled_from(["log-relaxation", "exponential"]),
+    eta=st.floats(0, 3) | st.just(1e6),
+    sigma=st.floats(0, 2),
+    theta=st.floats(0, 1),
+    normalize=st.booleans(),
+    seed=st.integers(0, 2**63),
+)
+def test_no_operation_changes_a_sign(sign, value, form, eta, sigma, theta, normalize, seed):
+    if sign == "I":
+        form = "exponential"
+    s = Synapses.from_scipy(csr(value, sign=sign, seed=seed % 97), sign=sign)
+    X, Y = rates(N_PRE, value, seed), rates(N_POST, value, seed + 1)
+    for step in range(3):
+        rule = {"form": form, "eta": eta, "sigma": sigma, "normalize": normalize}
+        s.plasticity_step(s.weight_grad(X, Y), Y.sum(axis=0), seed=seed, step=step, **rule)
+        s.prune(theta)
+        s.grow(X, Y, n_grow=2, n_candidates=5, weight=0.5, seed=seed, step=step)
+        s.normalize_rows()
+        assert np.isfinite(s.weights).all()
+        assert (s.weights >= 0).all() if sign == "E" else (s.weights <= 0).all()
+    Synapses.from_scipy(s.to_scipy(), sign=sign, copy=True)  # still a valid pathway
+
+
+def poisoned(array, value):
+    array = array.copy()
+    array[2] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("sign", "change", "error", "match"),
+    [
+        ("E", lambda s, G, c: s.plasticity_step(poisoned(G, np.nan), c), ValueError, r"G must be finite.*G\[2\] = nan"),
+        ("E", lambda s, G, c: s.plasticity_step(G, poisoned(c, np.inf)), ValueError, r"c must be finite.*c\[2\] = inf"),
+        ("E", lambda s, G, c: s.plasticity_step(poisoned(G, -1), c), ValueError, r">= 0, but G\[2\] = -1"),
+        ("E", lambda s, G, c: s.plasticity_step(G[:-1], c), ValueError, r"G must have shape \("),
+        ("E", lambda s, G, c: s.plasticity_step(G, c[:-1]), ValueError, r"c must have shape \(9,\), got \(8,\)"),
+        ("E", lambda s, G, c: s.plasticity_step(G.astype(float), c), TypeError, "G must be float32"),
+        ("E", lambda s, G, c: s.plasticity_step(G.tolist(), c), TypeError, "G must be a NumPy array"),
+        ("E", lambda s, G, c: s.plasticity_step(G, c, eta=-1.0), ValueError, "eta"),
+        ("E", lambda s, G, c: s.plasticity_step(G, c, form="oja"), ValueError, "form must be one of.*got 'oja'"),
+        ("E", lambda s, G, c: s.plasticity_step(G, c, form="signed"), ValueError, "'signed' needs.*'mixed'.*has 'E'"),
+        ("I", lambda s, G, c: s.plasticity_step(G, c, form="signed"), ValueError, "'signed' needs.*'mixed'.*has 'I'"),
+        ("I", lambda s, G, c: s.plasticity_step(G, c), ValueError, "'log-relaxation' needs.*'E'.*has 'I'"),
+        ("mixed", lambda s, G, c: s.plasticity_step(G, c), ValueError, "'log-relaxation' needs.*'E'.*has 'mixed'"),
+        ("E", lambda s, G, c: s.plasticity_step(G, c, form="exponential", eta=1e39), ValueError, "G or c w overflows"),
+        ("E", lambda s, G, c: s.add(-np.ones_like(G)), ValueError, "'E' needs weights >= 0"),
+        ("mixed", lambda s, G, c: s.add(poisoned(G, np.inf)), ValueError, r"finite.*\[2\] = inf"),
+        ("mixed", lambda s, G, c: s.add(G[:3]), ValueError, r"delta must have shape \("),
+        ("mixed", lambda s, G, c: s.add(1.0), TypeError, "delta must be a NumPy array"),
+        ("E", lambda s, G, c: s.prune(1.5), ValueError, r"theta must lie in \[0, 1\], got 1.5"),
+        ("E", lambda s, G, c: s.prune(np.nan), ValueError, r"theta must lie in \[0, 1\], got nan"),
+        ("E", lambda s, G, c: grow(s, X=rates(3)), ValueError, r"X must have shape \(batch, 13\)"),
+        ("E", lambda s, G, c: grow(s, Y=rates(3)), ValueError, r"Y must have shape \(batch, 9\)"),
+        ("E", lambda s, G, c: grow(s, Y=rates(N_POST)[:2].copy()), ValueError, r"shape\[0\]"),
+        ("E", lambda s, G, c: grow(s, weight=0.0), ValueError, "weight must be positive and finite, got 0.0"),
+        ("E", lambda s, G, c: grow(s, weight=np.inf), ValueError, "weight must be positive"),
+        ("E", lambda s, G, c: grow(s, n_grow=-1), ValueError, "n_grow must be >= 0, got -1"),
+        ("E", lambda s, G, c: grow(s, n_candidates=-1), ValueError, "n_candidates must be >= 0, got -1"),
+    ],
+)
+def test_a_failure_changes_nothing(sign, change, error, match):
+    s = Synapses.from_scipy(csr(sign=sign), sign=sign)
+    terms, before = batch_terms(s), snapshot(s)
+    with pytest.raises(error, match=match):
+        change(s, *terms)
+    assert_unchanged(s, before)
+
+
+def test_add():
+    s = Synapses.from_scipy(csr(sign="E"), sign="E")
+    before = s.weights.copy()
+    s.add(np.full(s.nnz, 0.5, np.float32))
+    np.testing.assert_array_equal(s.weights, before + np.float32(0.5))
+    assert (s.version, s.structure_version) == (1, 0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e30])
+def test_normalize_rows(size):
+    A = csr()
+    A.data *= np.float32(size)
+    A.data[A.indptr[2] : A.indptr[3]] = 0
+    s = Synapses.from_scipy(A)
+    s.normalize_rows()
+    norms = np.sqrt((s.to_scipy().toarray().astype(np.float64) ** 2).sum(axis=1))
+    silent = np.isin(np.arange(N_POST), [2, 4])  # row 2 stores zeros, row 4 nothing
+    np.testing.assert_allclose(norms, ~silent, atol=1e-6)
+
+
+# --- structure
+
+
+def grow(s, **change):
+    arguments = {"n_grow": 2, "n_candidates": 6, "weight": 0.5, "seed": 5, "step": 2}
+    X, Y = rates(N_PRE, s.dtype), rates(N_POST, s.dtype)
+    return s.grow(change.pop("X", X), change.pop("Y", Y), **{**arguments, **change})
+
+
+@pytest.mark.parametrize(("value", "index"), KINDS)
+def test_prune(value, index):
+    A = csr(value, index)
+    s = Synapses.from_scipy(A, copy=True)
+    W = A.toarray()
+    kept = np.where(np.abs(W) >= 0.6 * np.abs(W).max(axis=1, keepdims=True), W, 0)
+    assert s.prune(0.6) == np.count_nonzero(W) - np.count_nonzero(kept) > 0
+    np.testing.assert_array_equal(s.to_scipy().toarray(), kept)
+    assert s.indices.dtype == index and (s.version, s.structure_version) == (1, 1)
+    assert s.prune(0.6) == 0 and (s.version, s.structure_version) == (1, 1)  # nothing left to do: no new version
+
+
+@pytest.mark.parametrize("sign", FORMS)
+@pytest.mark.parametrize(("value", "index"), KINDS)
+def test_grow(sign, value, index):
+    s = Synapses.from_scipy(csr(value, index, sign), sign=sign)
+    old, before = s.to_scipy().toarray(), s.nnz
+    n_born = grow(s)
+    new = s.to_scipy().toarray()
+    born = (new != 0) & (old == 0)
+    assert n_born == s.nnz - before == born.sum() > 0
+    assert born.sum(axis=1).max() <= 2 and (s.version, s.structure_version) == (1, 1)
+    np.testing.assert_array_equal(new[~born], old[~born])
+    top = np.abs(old).max(axis=1, keepdims=True)
+    expected = (-1 if sign == "I" else 1) * 0.5 * np.where(top > 0, top, 1)
+    np.testing.assert_allclose(new[born], np.broadcast_to(expected, new.shape)[born], rtol=1e-6)
+
+
+def test_grow_takes_the_most_hebbian_sites():
+    s = Synapses.from_scipy(csr(sign="E", density=0.2), sign="E")
+    old = s.to_scipy().toarray()
+    X, Y = rates(N_PRE), rates(N_POST)
+    grow(s, X=X, Y=Y, n_grow=1, n_candidates=500)  # 500 draws: every silent site is a candidate
+    hebbian = np.where(old == 0, Y.T @ X, 0)
+    born = (s.to_scipy().toarray() != 0) & (old == 0)
+    np.testing.assert_array_equal(born.argmax(axis=1), hebbian.argmax(axis=1))
+
+
+def test_grow_is_keyed_by_seed_and_step():
+    def pattern(**key):
+        s = Synapses.from_scipy(csr(sign="E"), sign="E")
+        grow(s, n_candidates=2, **key)
+        return s.indices.tolist()
+
+    assert pattern() == pattern()
+    assert pattern() != pattern(seed=6) and pattern() != pattern(step=3)
+
+
+@pytest.mark.parametrize("nothing", [{"n_grow": 0}, {"n_candidates": 0}, {"Y": np.zeros((BATCH, N_POST), np.float32)}])
+def test_grow_of_nothing_changes_nothing(nothing):
+    s = Synapses.from_scipy(csr())
+    before = snapshot(s)
+    assert grow(s, **nothing) == 0
+    assert_unchanged(s, before)
