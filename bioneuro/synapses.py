@@ -317,17 +317,11 @@ class Synapses:
         self._data[:] = changed
         self._version += 1
 
-    def normalize_rows(self) -> None:
+    def normalize_rows(self, n_threads: int | None = None) -> None:
         """Synaptic scaling: divide each row by its Euclidean norm; rows of zeros stay."""
-        rows = np.repeat(np.arange(self.n_post), np.diff(self._indptr))
-        w = self._data.astype(np.float64)
-        # The largest weight goes first, so that no square under- or overflows.
-        top = np.zeros(self.n_post)
-        np.maximum.at(top, rows, np.abs(w))
-        w /= np.where(top > 0, top, 1.0)[rows]
-        norm = np.sqrt(np.bincount(rows, w * w, self.n_post))
-        self._data[:] = w / np.where(norm > 0, norm, 1.0)[rows]
-        self._version += 1
+        # A step that learns nothing, w exp(0), then scales: the kernel does it threaded and without large temporaries.
+        G, c = np.zeros_like(self._data), np.zeros(self.n_post, self.dtype)
+        self.plasticity_step(G, c, form="exponential", eta=0.0, normalize=True, n_threads=n_threads)
 
     # --- changes of the structure -------------------------------------------------------------------------
 
