@@ -1,0 +1,161 @@
+"""Command line: ``python -m bioneuro <command>``.
+
+A command is one function that parses its own arguments and returns an exit code, and one line of `COMMANDS`. What is
+imported only inside a command costs ``--help`` nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bioneuro.experiments import UserError
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a wrong argument, where argparse prints its usage too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """train bioneuro and its rivals on the same data; accuracy, few images, attacks, weights"""
+    parser = _Parser(prog="bioneuro compare", description=compare.__doc__, epilog=(
+        "Finished rows are kept in results.csv whatever happens; the same command again goes on where it stopped, and "
+        "more --seeds add to it. A small trial: --quick --seeds 1 --n-train 100."))  # fmt: skip
+    parser.add_argument(
+        "--dataset",
+        choices=("digits", "mnist", "fashion-mnist"),
+        default="digits",
+        help="digits comes with scikit-learn; the others are read from BIONEURO_DATA or downloaded",
+    )
+    parser.add_argument("--seeds", type=_whole, metavar="N", help="number of seeds (default 5, with --quick 2)")
+    parser.add_argument(
+        "--n-train",
+        type=_whole,
+        metavar="N",
+        help="training images, drawn for each seed (default: all of digits, 20000 of the others)",
+    )
+    parser.add_argument("--epsilons", type=_budget, nargs="+", metavar="E", help="Linf budgets of the attacks")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/<dataset>)")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer seeds, images and PGD steps (in results/<dataset>-quick)"
+    )
+    options = parser.parse_args(arguments)
+    _need_extra("pandas", "matplotlib", "tqdm")
+
+    from bioneuro import datasets
+    from bioneuro.experiments import compare as experiment
+    from bioneuro.experiments import report
+
+    start = time.perf_counter()
+    try:
+        data = datasets.load(options.dataset)
+    except (datasets.DatasetNotFoundError, datasets.DatasetCorruptError) as error:
+        raise UserError(str(error)) from error
+    plan = experiment.Plan.for_dataset(
+        options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
+    )
+    out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
+    try:
+        ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5))
+        frame = ledger.frame()
+        print(
+            report.text(
+                frame,
+                plan,
+                ours=[name for name, model in experiment.MODELS.items() if model.ours],
+                references=[name for name, model in experiment.MODELS.items() if not model.ours],
+            )
+        )
+        written = report.figures(frame, out, experiment.weight_samples(out))
+    except KeyboardInterrupt:
+        _say(f"interrupted; finished rows are kept in {out / 'results.csv'}, the same command again resumes")
+        return INTERRUPTED
+    print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
+    print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
+    return 0
+
+
+def config(arguments: Sequence[str]) -> int:
+    """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
+    _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
+    from bioneuro import show_config
+
+    show_config()
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "compare": compare,
+    "config": config,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a mistake of the user, 130 if interrupted."""
+    width = max(map(len, COMMANDS))
+    parser = _Parser(
+        prog="bioneuro",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:{width}}  {run.__doc__}" for name, run in COMMANDS.items()),
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="command")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see bioneuro <command> --help")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a console that lacks a Greek letter is no reason to fail
+    try:
+        options = parser.parse_args(argv)
+        return COMMANDS[options.command](options.arguments)
+    except UserError as error:
+        _say(str(error))
+        return USER_ERROR
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except SystemExit as stop:  # argparse's way to end --help
+        return int(stop.code or 0)
+
+
+def _say(message: str) -> None:
+    """One line on stderr."""
+    print("bioneuro: " + " ".join(message.split()), file=sys.stderr)
+
+
+def _whole(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return value
+
+
+def _budget(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
+    return value
+
+
+def _need_extra(*modules: str) -> None:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise UserError(f'{", ".join(missing)} not installed: pip install "bioneuro[experiments]"')
+
+
+if __name__ == "__main__":
+    sys.exit(main())

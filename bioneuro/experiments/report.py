@@ -1,0 +1,304 @@
+"""What a ledger of `compare` says: one table, what is better and what is worse, and the figures.
+
+Everything here is computed from the rows of the ledger (and, for one figure, the weights kept beside it).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import analysis, plot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .compare import Plan
+
+__all__ = ["differences", "figures", "table", "text"]
+
+#: Level below which a Holm-adjusted p-value says better or worse, and the fewest seeds that can say so.
+ALPHA, MIN_SEEDS = 0.05, 3
+WIDTH = 110
+
+
+# --- cells ---
+
+
+def _mean(values: NDArray, scale: float, digits: int) -> str:
+    """Mean and half-width of its interval; the mean alone for one seed."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "-"
+    interval = analysis.mean_interval(scale * values)
+    half = f" ± {interval.half_width:.{digits}f}" if interval.n > 1 else ""
+    return f"{interval.mean:.{digits}f}{half}"
+
+
+def _numbers(scale: float = 1, digits: int = 2) -> Callable[[pd.DataFrame], str]:
+    return lambda rows: _mean(rows["value"].to_numpy(), scale, digits)
+
+
+def _votes(rows: pd.DataFrame) -> str:
+    """The notes, the commonest first; counted unless all seeds agree."""
+    counts = Counter(rows["note"]).most_common()
+    return counts[0][0] if len(counts) == 1 else ", ".join(f"{note} {count}" for note, count in counts)
+
+
+def _same(setting: str) -> str:
+    return ""
+
+
+def _sign(setting: str) -> str:
+    return setting.split()[-1]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Lines of the table for one metric: one for each `key` of its settings, with that put into `label`."""
+
+    metric: str
+    label: str
+    cell: Callable[[pd.DataFrame], str]
+    key: Callable[[str], str] = str
+    skip: tuple[str, ...] = ()
+    compared: bool = False
+
+    def parts(self, frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+        """Label and rows of each line."""
+        rows = frame[(frame["metric"] == self.metric) & ~frame["setting"].isin(self.skip)]
+        for key, part in rows.groupby(rows["setting"].map(self.key), sort=False):
+            yield self.label.format(key), part
+
+
+PERCENT = _numbers(100, 1)
+LINES = (
+    Line("accuracy", "clean accuracy, %", PERCENT, compared=True),
+    Line("low_data_accuracy", "k = {} images a class, %", PERCENT, compared=True),
+    Line("robust_accuracy", "PGD ε = {}, %", PERCENT, skip=("0",), compared=True),
+    Line("density", "density, %", PERCENT, key=_same),
+    Line("lognormal_sigma", "lognormal σ, {} weights", _numbers(), key=_sign),
+    Line("aic_behind_best", "best law, {} weights", _votes, key=_sign),
+    Line("dale_index", "Dale index, {}", _numbers()),
+    Line("train_seconds", "training, s", _numbers(digits=1), key=_same),
+)
+
+
+def _grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
+    """Columns of equal width, the first to the left; a rule under the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
+    lines.insert(n_head, "-" * len(lines[0]))
+    return "\n".join(lines)
+
+
+# --- tables ---
+
+
+def _audited(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the robustness of models that no audit has seen: such figures are not printed."""
+    audited = frame.loc[frame["metric"] == "audit", "model"].unique()
+    return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(audited)]
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Every metric of every model: mean and 95 % interval over seeds."""
+    frame = _audited(frame)
+    models = list(frame["model"].unique())
+    readouts = [frame.loc[frame["model"] == model, "readout"].iloc[0] for model in models]
+    rows = [["", *models], ["readout", *readouts]]
+    for line in LINES:
+        for label, part in line.parts(frame):
+            rows.append(
+                [label, *(line.cell(part[part["model"] == m]) if (part["model"] == m).any() else "-" for m in models)]
+            )
+    return _grid(rows, n_head=2)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`model` minus the reference in one line of the table, in points."""
+
+    model: str
+    label: str
+    found: analysis.PairedDifference
+    p_holm: float
+
+    @property
+    def verdict(self) -> str:
+        # Accuracies are counts: differences of a few seeds may agree exactly by chance, which shows no spread.
+        if self.found.n < MIN_SEEDS or self.found.half_width == 0 or not self.p_holm <= ALPHA:
+            return "unclear"
+        return "better" if self.found.mean > 0 else "WORSE"
+
+    def __str__(self) -> str:
+        if self.found.n < 2:
+            return f"{self.found.mean:+.1f} (one seed)"
+        return f"{self.found.mean:+.1f} [{self.found.low:+.1f}, {self.found.high:+.1f}] {self.verdict:7}"
+
+
+def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> list[Difference]:
+    """Paired differences to the reference over the seeds that both have, Holm-adjusted over all of them."""
+    found = []
+    for line in LINES:
+        if not line.compared:
+            continue
+        for label, part in line.parts(_audited(frame)):
+            values = part.pivot(index="seed", columns="model", values="value")
+            for model in ours:
+                if {model, reference} <= set(values.columns):
+                    a, b = 100 * values[[model, reference]].dropna().to_numpy().T
+                    if a.size:
+                        found.append((model, label.removesuffix(", %"), analysis.paired_difference(a, b)))
+    p_values = np.array([difference.p_value for *_, difference in found])
+    adjusted = analysis.holm(p_values) if p_values.size and np.isfinite(p_values).all() else np.full(len(found), np.nan)
+    return [Difference(*difference, p) for difference, p in zip(found, adjusted, strict=True)]
+
+
+def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
+    labels = list(dict.fromkeys(difference.label for difference in found))
+    cells = {(difference.label, difference.model): str(difference) for difference in found}
+    return _grid([["", *ours], *([label, *(cells.get((label, model), "-") for model in ours)] for label in labels)])
+
+
+def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
+    """Where a model is worse than the reference, said also when nowhere."""
+
+    def where(verdict: str) -> str:
+        return ", ".join(d.label for d in found if (d.model, d.verdict) == (model, verdict)) or "nothing"
+
+    return (
+        f"{model} is WORSE than {reference} at: {where('WORSE')}. Better at: {where('better')}. "
+        f"Unclear: {where('unclear')}."
+    )
+
+
+def _audit_lines(frame: pd.DataFrame) -> list[str]:
+    checks = frame[frame["metric"] == "audit"]
+    lines = []
+    for model, part in checks.groupby("model", sort=False):
+        warned = part[part["note"] != "pass"]
+        findings = "; ".join(f"{row.setting} = {row.value:.3g}" for row in warned.itertuples())
+        lines.append(f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {len(part)} checks pass"))
+    return lines
+
+
+def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Sequence[str]) -> str:
+    """The whole report.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the ledger.
+    plan : Plan
+    ours, references : sequence of str
+        Every model of the first is set against each of the second.
+    """
+    seeds = sorted(frame["seed"].unique())
+    if len(seeds) == 1:
+        spread = f"seed {seeds[0]} only, so no interval"
+    else:
+        spread = f"seeds {seeds[0]} to {seeds[-1]}: mean ± half-width of the 95 % Student interval"
+    blocks = [
+        f"{plan.dataset}: {plan.n_train:,} training images, whole test set; {spread}",
+        *(["QUICK RUN: few seeds, small samples, few PGD steps: a look, not a result"] if plan.quick else []),
+        "",
+        table(frame),
+        "",
+        *_notes(frame, plan),
+    ]
+    for reference in references:
+        found = differences(frame, ours, reference)
+        verdict = f"[95 % interval], verdict: Holm-adjusted p <= {ALPHA} over this table, {MIN_SEEDS} seeds or more"
+        blocks += ["", f"Ours minus {reference}, in points {verdict}", _difference_table(found, ours)]
+        blocks += [textwrap.fill(_in_words(found, model, reference), WIDTH) for model in ours]
+    return "\n".join(blocks)
+
+
+def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
+    """What must be known to read the table."""
+    attack = (
+        f"PGD: Linf, the worst of cross-entropy and margin, {plan.pgd_steps} steps, {plan.n_attacked} test images; in the "
+        "space of the contrast response where a model has one."
+    )
+    weights = (
+        "Weights: of the synapses onto association or hidden cells, excitatory (E) and inhibitory (I) apart; laws "
+        f"compared by AIC on {plan.n_described} random cells, left-truncated where weak synapses were pruned."
+    )
+    dale = (
+        "Dale index: 1 if a pre-synaptic cell has synapses of one sign only; afferent: cells that project onto these "
+        "cells, outgoing: these cells onto the outputs. bioneuro builds each pathway with one sign, so its afferent "
+        "index is 1 by construction; the outgoing one takes its E and I pathways together."
+    )
+    audit = f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images):"
+    return [*(textwrap.fill(note, WIDTH) for note in (weights, dale, attack)), audit, *_audit_lines(frame)]
+
+
+# --- figures ---
+
+
+def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray, NDArray | None]]) -> list[Path]:
+    """Write ``robustness.png``, ``low_data.png`` and ``weight_distribution.png``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the ledger.
+    out : Path
+    weights : iterable of (model, weights, cuts or None)
+        Signed weights; the excitatory ones are drawn, a panel each.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    written = [
+        _curve(_audited(frame), "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"),
+        _curve(frame, "low_data_accuracy", "n_shot", plot.low_data_curve, out / "low_data.png", value="accuracy"),
+        _weight_figure(list(weights), out / "weight_distribution.png"),
+    ]
+    return [path for path in written if path is not None]
+
+
+def _curve(frame: pd.DataFrame, metric: str, setting: str, draw: Callable, path: Path, value: str = "") -> Path | None:
+    rows = frame[frame["metric"] == metric].rename(columns={"setting": setting, "value": value or metric})
+    if rows.empty:
+        return None
+    figure = _figure(6.4, 4.2)
+    draw(rows.astype({setting: float}), ax=figure.subplots())
+    return _save(figure, path)
+
+
+def _weight_figure(samples: Sequence[tuple[str, NDArray, NDArray | None]], path: Path) -> Path | None:
+    if not samples:
+        return None
+    figure = _figure(7.2 * len(samples), 4.8)
+    for ax, (model, weights, cut) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
+        excitatory = weights > 0
+        plot.weight_distribution(weights[excitatory], ax, threshold=None if cut is None else cut[excitatory])
+        ax.set_title(f"{model}: excitatory weights onto its cells\n{ax.get_title(loc='left')}", loc="left", fontsize=10)
+    return _save(figure, path)
+
+
+def _figure(width: float, height: float):
+    from matplotlib.figure import Figure  # not pyplot: no window, no state
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path: Path) -> Path:
+    figure.savefig(path, dpi=150)
+    return path

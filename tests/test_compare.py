@@ -1,0 +1,314 @@
+"""The comparison: what is measured, what is kept, what is printed."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pandas")
+pytest.importorskip("matplotlib")
+
+from bioneuro import datasets
+from bioneuro.__main__ import main
+from bioneuro.baselines import BackpropMLP
+from bioneuro.experiments import UserError, compare, report
+from bioneuro.experiments.ledger import Ledger, Row
+
+TINY = ["compare", "--quick", "--n-train", "100", "--epsilons", "0.1"]
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Three small models, two of which share a network; the list grows by a name with every training."""
+    made = []
+
+    def maker(name):
+        def make(seed):
+            made.append(name)
+            return BackpropMLP((8,), n_epochs=2, random_state=seed, n_threads=1)
+
+        return make
+
+    shared, other = maker("shared"), maker("other")
+    models = {
+        "one": compare.Model(shared, "softmax", "hidden_1", ("output",), ours=True),
+        "one again": compare.Model(shared, "softmax", "hidden_1", ours=True),
+        "other": compare.Model(other, "softmax", "hidden_1", ("output",)),
+    }
+    monkeypatch.setattr(compare, "MODELS", models)
+    monkeypatch.setattr(compare, "configuration", lambda plan: {"n_train": plan.n_train})
+    monkeypatch.delitem(compare.MEASUREMENTS, "audit")
+    monkeypatch.delitem(compare.MEASUREMENTS, "few images")
+    return made
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """One real run of all models: folder and what was printed."""
+    out = tmp_path_factory.mktemp("compare")
+    code, printed = _run([*TINY, "--seeds", "1", "--out", str(out)])
+    assert code == 0
+    return out, printed
+
+
+def _run(arguments):
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        code = main(arguments)
+    return code, printed.getvalue()
+
+
+def _frame(out):
+    import pandas as pd
+
+    return pd.read_csv(out / "results.csv", dtype={"setting": str}, keep_default_na=False)
+
+
+# --- a real run ---
+
+
+def test_ledger_is_tidy_and_complete(real):
+    frame = _frame(real[0])
+    assert tuple(frame.columns) == Row._fields
+    assert not frame.duplicated(["model", "seed", "metric", "setting"]).any()
+    assert np.isfinite(frame["value"]).all()
+    everywhere = {"accuracy", "train_seconds", "low_data_accuracy", "robust_accuracy", "density", "lognormal_sigma",
+                  "aic_behind_best", "dale_index", "audit"}  # fmt: skip
+    for model, part in frame.groupby("model"):
+        assert everywhere <= set(part["metric"]), model
+    assert set(frame["model"]) == set(compare.MODELS)
+    assert (frame["readout"] == frame["model"].map({n: m.readout for n, m in compare.MODELS.items()})).all()
+    assert set(frame.loc[frame["metric"] == "low_data_accuracy", "setting"]) == {"1", "5", "10"}
+    shares = frame[frame["metric"].str.contains("accuracy") | frame["metric"].isin(["density", "dale_index"])]
+    assert shares["value"].between(0, 1).all()
+
+
+def test_values_have_the_sense_they_claim(real):
+    frame = _frame(real[0]).set_index(["model", "metric", "setting"])["value"]
+    for model in compare.MODELS:
+        assert frame[model, "accuracy", ""] > 0.7
+        assert frame[model, "robust_accuracy", "0"] >= frame[model, "robust_accuracy", "0.1"]
+        assert frame[model, "low_data_accuracy", "10"] > frame[model, "low_data_accuracy", "1"]
+    assert frame["MLP", "density", "hidden_1"] == 1 > frame["bioneuro", "density", "association"]
+    assert frame["bioneuro", "dale_index", "afferent"] == pytest.approx(1)
+    assert frame["MLP", "dale_index", "afferent"] < 0.5
+    assert frame["bioneuro", "train_seconds", "100"] == frame["bioneuro votes", "train_seconds", "100"]
+
+
+def test_table_names_every_model_metric_and_readout(real):
+    _, printed = real
+    for words in (*compare.MODELS, "delta", "votes", "softmax", "clean accuracy", "k = 1 images", "k = 5 images",
+                  "k = 10 images", "PGD ε = 0.1", "density", "lognormal σ", "best law", "Dale index", "training, s",
+                  "QUICK RUN", "Ours minus MLP", "Audit", "Total time"):  # fmt: skip
+        assert words in printed
+    assert "PGD ε = 0," not in printed
+    for model in compare.MODELS:  # each has its line of the audit
+        assert f"\n  {model}: " in printed
+
+
+def test_configuration_and_figures_are_written(real):
+    out, _ = real
+    kept = json.loads((out / "configuration.json").read_text())
+    assert kept["configuration"]["dataset"] == "digits"
+    assert kept["configuration"]["n_train"] == 100
+    assert kept["configuration"]["models"]["bioneuro"]["random_state"] == "0"
+    assert {"bioneuro", "numpy", "commit"} <= set(kept["environments"][0])
+    for name in ("weight_distribution.png", "robustness.png", "low_data.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+
+
+# --- resuming ---
+
+
+def test_resume_trains_nothing_and_more_seeds_only_the_new_ones(fits, tmp_path):
+    arguments = [*TINY, "--out", str(tmp_path)]
+    assert _run([*arguments, "--seeds", "1"])[0] == 0
+    assert fits == ["shared", "other"]
+    before = (tmp_path / "results.csv").read_text()
+    assert _run([*arguments, "--seeds", "1"])[0] == 0
+    assert fits == ["shared", "other"]
+    assert _run([*arguments, "--seeds", "2"])[0] == 0
+    assert fits == ["shared", "other"] * 2
+    assert (tmp_path / "results.csv").read_text().startswith(before)
+    assert sorted(_frame(tmp_path)["seed"].unique()) == [0, 1]
+
+
+def test_interrupted_run_keeps_finished_models(fits, tmp_path, monkeypatch, capsys):
+    arguments = [*TINY, "--seeds", "1", "--out", str(tmp_path)]
+    whole, measure = tmp_path / "whole", compare.MEASUREMENTS["PGD"]
+    assert main([*TINY, "--seeds", "1", "--out", str(whole)]) == 0
+    fits.clear()
+    capsys.readouterr()
+
+    def interrupted(model, trial):
+        if model is compare.MODELS["one again"]:
+            raise KeyboardInterrupt
+        yield from measure(model, trial)
+
+    monkeypatch.setitem(compare.MEASUREMENTS, "PGD", interrupted)
+    assert main(arguments) == 130
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "results.csv" in error and "resumes" in error
+    assert set(_frame(tmp_path)["model"]) == {"one"}
+
+    monkeypatch.setitem(compare.MEASUREMENTS, "PGD", measure)
+    assert main(arguments) == 0
+    assert fits == ["shared", "shared", "other"]  # "one again" needs the network of "one" once more
+    columns = ["model", "seed", "metric", "setting", "value"]
+    resumed, straight = (f[f["metric"] != "train_seconds"][columns] for f in (_frame(tmp_path), _frame(whole)))
+    assert resumed.equals(straight)
+
+
+def test_other_configuration_in_the_same_folder_is_refused(fits, tmp_path, capsys):
+    assert _run([*TINY, "--seeds", "1", "--out", str(tmp_path)])[0] == 0
+    before = (tmp_path / "results.csv").read_text()
+    capsys.readouterr()
+    assert main(["compare", "--quick", "--n-train", "120", "--seeds", "1", "--out", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "another configuration" in captured.err and "n_train: 100 there, 120 now" in captured.err
+    assert fits == ["shared", "other"]
+    assert (tmp_path / "results.csv").read_text() == before
+
+
+def test_configuration_follows_plan_and_parameters(monkeypatch):
+    plan = compare.Plan.for_dataset("digits", 1297, n_train=None, quick=False, epsilons=None)
+    assert plan.n_train == 1297
+    before = compare.configuration(plan)
+    changed = compare.Model(lambda seed: BackpropMLP((9,)), "softmax", "hidden_1")
+    monkeypatch.setitem(compare.MODELS, "MLP", changed)
+    assert compare.configuration(plan) != before
+
+
+# --- the ledger ---
+
+
+def _unit(model="m", seed=0, value=0.5):
+    return [
+        Row(model, "r", seed, "accuracy", "", value, ""),
+        Row(model, "r", seed, "density", "a, b", 1 / 3, 'say "x"'),
+    ]
+
+
+def test_ledger_returns_what_was_added(tmp_path):
+    ledger = Ledger(tmp_path / "new" / "folder", {"a": (1, 2)}, {})
+    assert not ledger.finished("m", 0)
+    ledger.add(_unit())
+    again = Ledger(tmp_path / "new" / "folder", {"a": (1, 2)}, {})
+    assert again.rows == _unit()
+    assert again.finished("m", 0) and not again.finished("m", 1) and not again.finished("n", 0)
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path, {}, {})
+    ledger.add(_unit())
+    before = ledger.path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        ledger.add(_unit(seed=1))
+    assert ledger.path.read_bytes() == before
+    assert not ledger.finished("m", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["configuration.json", "results.csv"]
+
+
+def test_environments_are_kept_apart_and_once(tmp_path):
+    for environment in ({"commit": "a"}, {"commit": "b"}, {"commit": "a"}):
+        Ledger(tmp_path, {}, environment).add(_unit())
+    kept = json.loads((tmp_path / "configuration.json").read_text())
+    assert kept["environments"] == [{"commit": "a"}, {"commit": "b"}]
+
+
+@pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "model,readout,seed,metric,setting,value,note\na,b,c\n"])
+def test_foreign_file_is_not_overwritten(tmp_path, content):
+    (tmp_path / "results.csv").write_text(content)
+    with pytest.raises(UserError, match="not a ledger"):
+        Ledger(tmp_path, {}, {})
+    assert (tmp_path / "results.csv").read_text() == content
+
+
+def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="cannot keep results"):
+        Ledger(tmp_path / "taken", {}, {})
+
+
+# --- data of a trial ---
+
+
+def test_stratified_keeps_shares_and_depends_on_the_seed():
+    y = np.repeat([0, 1, 2], [600, 300, 100])
+    rows = compare.stratified(y, 100, 0)
+    assert len(set(rows)) == 100
+    assert np.bincount(y[rows]).tolist() == [60, 30, 10]
+    assert np.array_equal(rows, compare.stratified(y, 100, 0))
+    assert set(rows) != set(compare.stratified(y, 100, 1))
+    assert sorted(compare.stratified(y, 1000, 0)) == list(range(1000))
+    with pytest.raises(UserError, match="class without an image"):
+        compare.stratified(y, 2, 0)
+
+
+def test_models_of_a_seed_see_the_same_images(monkeypatch):
+    seen = []
+
+    class Spy(BackpropMLP):
+        def fit(self, X, y):
+            seen.append(X)
+            return self
+
+    a, b = (compare.Model(make, "", "") for make in (lambda seed: Spy(), lambda seed: Spy()))
+    plan = compare.Plan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=None)
+    trial = compare.Trial(plan, datasets.load("digits"), 3)
+    for n_shot in (None, 5):
+        for model in (a, b, a):
+            trial.network(model, n_shot)
+    assert [len(X) for X in seen] == [100, 100, 50, 50]
+    assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[2], seen[3])
+
+
+# --- the report ---
+
+
+def _rows(model, values, metric="accuracy", setting="", note=""):
+    return [Row(model, "r", seed, metric, setting, value, note) for seed, value in enumerate(values)]
+
+
+def _as_frame(*parts):
+    import pandas as pd
+
+    return pd.DataFrame([row for part in parts for row in part], columns=Row._fields)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.1, "better"), (-0.1, "WORSE"), (0.001, "unclear")])
+def test_differences_are_paired_and_say_where_ours_is_worse(shift, verdict):
+    reference = np.array([0.5, 0.6, 0.7, 0.8])
+    ours = reference + shift + np.array([0.004, -0.004, 0.003, -0.002])
+    (found,) = report.differences(_as_frame(_rows("a", ours), _rows("b", reference)), ["a"], "b")
+    assert found.found.mean == pytest.approx(100 * (ours - reference).mean())
+    assert found.verdict == verdict
+
+
+def test_two_seeds_that_agree_by_chance_decide_nothing():
+    (found,) = report.differences(_as_frame(_rows("a", [0.6, 0.7]), _rows("b", [0.5, 0.6])), ["a"], "b")
+    assert found.verdict == "unclear"
+
+
+def test_robustness_without_an_audit_is_not_printed():
+    frame = _as_frame(
+        *(_rows(m, [0.321], "robust_accuracy", "0.1") for m in "ab"), _rows("a", [0], "audit", "c", "warn")
+    )
+    printed = report.table(frame)
+    assert printed.count("32.1") == 1
+    assert report.differences(frame, ["a"], "b") == []
+
+
+def test_winning_laws_are_counted_over_seeds():
+    frame = _as_frame(
+        [
+            Row("m", "r", s, "aic_behind_best", "association E", 1.0, law)
+            for s, law in enumerate(["gamma", "normal", "gamma"])
+        ]
+    )
+    assert "gamma 2, normal 1" in report.table(frame)
