@@ -206,9 +206,6 @@ def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None, out=None
     -----
     O(batch n_cells). Finite drive gives finite rates: the maximum is subtracted first.
     """
-    _disjoint("out", out, threshold=threshold)
-    if out is not drive:
-        _disjoint("out", out, drive=drive)
     return _core.compete(drive, beta=beta, threshold=threshold, k=k, n_threads=n_threads, out=out)
 
 
@@ -243,9 +240,6 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
     -----
     O(batch n_cells).
     """
-    _disjoint("out", out, Y=Y)
-    if out is not dY:
-        _disjoint("out", out, dY=dY)
     return _core.compete_grad(Y, dY, beta=beta, n_threads=n_threads, out=out)
 
 
@@ -258,7 +252,7 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
 
     ``"log-relaxation"``
         ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``; rows with
-        ``c_i < 1e-6`` stay as they are.
+        ``c_i < 1e-6`` stay as they are; targets and weights below 0 count as 0.
     ``"exponential"``
         ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
     ``"signed"``
@@ -311,7 +305,7 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     O(nnz), no scratch memory.
     """
     _core.validate(indptr, indices, data, _ANY)
-    _disjoint("data", data, G=G, c=c, indices=indices, indptr=indptr)
+    _disjoint("data", data, indices=indices, indptr=indptr, G=G, c=c)
     return _core.plasticity_step(
         indptr, indices, data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max,
         normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,

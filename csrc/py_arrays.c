@@ -38,8 +38,9 @@ static PyArrayObject *wrong_dtype(const char *name, const char *wanted, PyArrayO
 
 static int not_empty(PyArrayObject *array, const char *name) {
     if (PyArray_SIZE(array) > 0) return 0;
-    PyErr_Format(PyExc_ValueError, "%s must not be empty, got shape %R", name,
-                 PyObject_GetAttrString((PyObject *)array, "shape"));
+    PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
+    if (shape) PyErr_Format(PyExc_ValueError, "%s must not be empty, got shape %R", name, shape);
+    Py_XDECREF(shape);
     return -1;
 }
 
@@ -153,13 +154,13 @@ PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_valu
 int py_threads(PyObject *object, int *n_threads) {
     *n_threads = py_default_threads;
     if (object == NULL || object == Py_None) return 0;
-    if (!PyLong_Check(object) || PyBool_Check(object)) {
+    if (!PyIndex_Check(object) || PyBool_Check(object)) {
         PyErr_Format(PyExc_TypeError, "n_threads must be None or an integer >= 1, got %R", object);
         return -1;
     }
-    int overflow;
-    long n = PyLong_AsLongAndOverflow(object, &overflow);
-    if (overflow || n < 1 || n > 1024) {
+    Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* NULL: too large a number is clipped */
+    if (n == -1 && PyErr_Occurred()) return -1;
+    if (n < 1 || n > 1024) {
         PyErr_Format(PyExc_ValueError, "n_threads must be None or an integer in [1, 1024], got %R", object);
         return -1;
     }

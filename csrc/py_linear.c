@@ -1,6 +1,14 @@
 /* Bindings of forward, input_grad and weight_grad. */
 #include "py_arrays.h"
 
+/* A CSR view with weights: None is no pathway to compute with. Returns 0 or -1. */
+static int pathway(PyObject *indptr, PyObject *indices, PyObject *data, size_t n_cols, bio_csr *w) {
+    if (py_csr(indptr, indices, data, n_cols, w)) return -1;
+    if (w->data) return 0;
+    PyErr_SetString(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
+    return -1;
+}
+
 static PyObject *forward(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"indptr", "indices", "data", "X", "bias", "n_threads", "out", NULL};
     PyObject *indptr, *indices, *data, *x_object, *bias_object = NULL, *threads = NULL, *out = NULL;
@@ -8,11 +16,11 @@ static PyObject *forward(PyObject *module, PyObject *args, PyObject *kwargs) {
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O$OO", names, &indptr, &indices, &data, &x_object, &bias_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O$OO:forward", names, &indptr, &indices, &data, &x_object, &bias_object,
                                      &threads, &out))
         return NULL;
     if (!(x = py_values(x_object, "X", 2))) return NULL;
-    if (py_csr(indptr, indices, data, (size_t)PyArray_DIM(x, 1), &w) || py_threads(threads, &n_threads)) return NULL;
+    if (pathway(indptr, indices, data, (size_t)PyArray_DIM(x, 1), &w) || py_threads(threads, &n_threads)) return NULL;
     if (!py_values_of(x_object, "X", 2, w.value, "data")) return NULL;
     if (py_optional_values_of(bias_object, "bias", 1, w.value, "data", &bias)) return NULL;
     if (bias && py_dimension(bias, "bias", 0, w.n_rows, "one for each row of W")) return NULL;
@@ -37,12 +45,12 @@ static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) 
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOn|$OO", names, &indptr, &indices, &data, &dy_object, &n_cols,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOn|$OO:input_grad", names, &indptr, &indices, &data, &dy_object, &n_cols,
                                      &threads, &out))
         return NULL;
     if (n_cols < 1) return PyErr_Format(PyExc_ValueError, "n_cols must be >= 1, got %zd", n_cols);
     if (!(dy = py_values(dy_object, "dY", 2))) return NULL;
-    if (py_csr(indptr, indices, data, (size_t)n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
+    if (pathway(indptr, indices, data, (size_t)n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
     if (!py_values_of(dy_object, "dY", 2, w.value, "data")) return NULL;
     if (py_dimension(dy, "dY", 1, w.n_rows, "one for each row of W")) return NULL;
     npy_intp dims[2] = {PyArray_DIM(dy, 0), n_cols};
@@ -65,7 +73,7 @@ static PyObject *weight_grad(PyObject *module, PyObject *args, PyObject *kwargs)
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OO", names, &indptr, &indices, &x_object, &dy_object, &threads,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OO:weight_grad", names, &indptr, &indices, &x_object, &dy_object, &threads,
                                      &out))
         return NULL;
     if (!(x = py_values(x_object, "X", 2)) || !(dy = py_values(dy_object, "dY", 2))) return NULL;

@@ -34,14 +34,15 @@ static PyObject *fault(const bio_csr *w, PyObject *data, bio_status status, size
     }
 }
 
-/* An integer argument in [low, high]. Returns 0 or -1. */
+/* An integer argument in [low, high], low >= 0. Returns 0 or -1. */
 static int integer(PyObject *object, const char *name, Py_ssize_t low, Py_ssize_t high, size_t *value) {
     if (!PyIndex_Check(object) || PyBool_Check(object)) {
         PyErr_Format(PyExc_TypeError, "%s must be an integer, got %R", name, object);
         return -1;
     }
-    Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* NULL: too large a number is clipped */
-    if (n == -1 && PyErr_Occurred()) return -1;
+    Py_ssize_t n = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+    if (n == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError)) PyErr_Clear(); /* -1 is out of range too */
+    if (PyErr_Occurred()) return -1;
     if (n < low || n > high) {
         PyErr_Format(PyExc_ValueError, "%s must lie in [%zd, %zd], got %R", name, low, high, object);
         return -1;
@@ -154,7 +155,7 @@ static PyObject *prune(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOd|$O:prune", names, &indptr, &indices, &data, &theta, &threads))
         return NULL;
     if (py_csr(indptr, indices, data, PY_SSIZE_T_MAX, &w) || py_threads(threads, &n_threads)) return NULL;
-    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got None");
+    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
     if (!(theta >= 0 && theta <= 1)) {
         PyObject *value = PyFloat_FromDouble(theta);
         if (value) PyErr_Format(PyExc_ValueError, "theta must lie in [0, 1], got %R", value);
@@ -226,7 +227,7 @@ static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (integer(n_object, "n_grow", 0, PY_SSIZE_T_MAX, &n_grow)) return NULL;
     if (!isfinite(weight)) return PyErr_Format(PyExc_ValueError, "weight must be finite");
     if (py_csr(indptr, indices, data, PY_SSIZE_T_MAX, &w) || py_threads(threads, &n_threads)) return NULL;
-    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got None");
+    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
     if (py_csr(cand_indptr, cand_indices, NULL, PY_SSIZE_T_MAX, &cand)) return NULL;
     if (cand.index != w.index)
         return PyErr_Format(PyExc_TypeError, "cand_indptr and cand_indices must be %s like indptr: nothing is cast in silence",

@@ -1,0 +1,123 @@
+"""The C core. Structure is trusted here; :mod:`bioneuro.kernels` is the same with every argument checked."""
+
+from typing import Literal, TypeAlias, TypedDict
+
+from numpy import float32, float64, int32, int64
+from numpy.typing import NDArray
+
+_Index: TypeAlias = NDArray[int32] | NDArray[int64]
+_Values: TypeAlias = NDArray[float32] | NDArray[float64]
+
+class _Config(TypedDict):
+    compiler: str
+    simd: Literal["generic", "avx2", "avx512"]
+    simd_best: Literal["generic", "avx2", "avx512"]
+    openmp: int
+    n_threads: int
+
+def config() -> _Config: ...
+def forward(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    X: _Values,
+    bias: _Values | None = None,
+    *,
+    n_threads: int | None = None,
+    out: _Values | None = None,
+) -> _Values: ...
+def input_grad(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    dY: _Values,
+    n_cols: int,
+    *,
+    n_threads: int | None = None,
+    out: _Values | None = None,
+) -> _Values: ...
+def weight_grad(
+    indptr: _Index,
+    indices: _Index,
+    X: _Values,
+    dY: _Values,
+    *,
+    n_threads: int | None = None,
+    out: _Values | None = None,
+) -> _Values: ...
+def compete(
+    drive: _Values,
+    *,
+    beta: float = 1.0,
+    threshold: _Values | None = None,
+    k: int | None = None,
+    n_threads: int | None = None,
+    out: _Values | None = None,
+) -> _Values: ...
+def compete_grad(
+    Y: _Values,
+    dY: _Values,
+    *,
+    beta: float = 1.0,
+    n_threads: int | None = None,
+    out: _Values | None = None,
+) -> _Values: ...
+def plasticity_step(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    G: _Values,
+    c: _Values,
+    *,
+    form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
+    eta: float = 1.0,
+    floor: float = 0.001,
+    sigma: float = 0.0,
+    w0: float = 0.0,
+    w_min: float = 0.0,
+    w_max: float = ...,
+    normalize: bool = True,
+    theta: float = 0.0,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: int | None = None,
+) -> int: ...
+def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...
+def transpose_index(indptr: _Index, indices: _Index, n_cols: int) -> tuple[_Index, _Index, _Index]: ...
+def prune(
+    indptr: _Index, indices: _Index, data: _Values, theta: float, *, n_threads: int | None = None
+) -> tuple[_Index, _Index, _Values]: ...
+def candidates(
+    indptr: _Index,
+    indices: _Index,
+    n_cols: int,
+    n_candidates: int,
+    *,
+    seed: int,
+    step: int,
+    n_threads: int | None = None,
+) -> tuple[_Index, _Index]: ...
+def grow(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    cand_indptr: _Index,
+    cand_indices: _Index,
+    score: _Values,
+    n_grow: int,
+    weight: float,
+    *,
+    n_threads: int | None = None,
+) -> tuple[_Index, _Index, _Values]: ...
+def patches(
+    R: _Values, *, patch_size: int = 7, c0: float = 0.5, n_threads: int | None = None
+) -> tuple[_Values, _Values]: ...
+def patches_grad(
+    R: _Values,
+    dU: _Values,
+    dgate: _Values,
+    *,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    n_threads: int | None = None,
+) -> _Values: ...
