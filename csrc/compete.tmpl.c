@@ -1,6 +1,7 @@
 #include "vmath.tmpl.h"
 
-/* ---- selection: bisection on the order of the numbers themselves, so that at most 8 SIZE counts over the row decide ---- */
+/* ---- selection: bisection on the order of the numbers themselves, so that at most 8 SIZE counts over the row decide
+ * ---- */
 
 typedef NAME(word) NAME(key);
 
@@ -45,17 +46,13 @@ static void NAME(keep_largest)(T *z, size_t n, size_t k, T smallest, T largest) 
         bound = NAME(number_of)(middle);
         const size_t above = NAME(count_above)(z, n, bound);
         if (above == k) break;
-        if (above > k)
-            low = middle;
-        else
-            high = middle;
+        if (above > k) low = middle;
+        else high = middle;
     }
     for (size_t i = 0; i < n; i++) {
         if (z[i] > bound) continue;
-        if (ties && z[i] == bound)
-            ties--;
-        else
-            z[i] = -(T)INFINITY;
+        if (ties && z[i] == bound) ties--;
+        else z[i] = -(T)INFINITY;
     }
 }
 
@@ -96,7 +93,7 @@ static inline double NAME(exponentials)(T *y, size_t n, T top) {
 static void NAME(compete)(void *context, size_t begin, size_t end, size_t worker) {
     const compete_job *job = context;
     const size_t n = job->n_cells;
-    const T beta = (T)job->beta;
+    const T beta = NAME(fit)(job->beta);
     (void)worker;
     for (size_t b = begin; b < end; b++) {
         T *y = (T *)job->y + b * n, smallest;
@@ -112,7 +109,7 @@ static void NAME(compete)(void *context, size_t begin, size_t end, size_t worker
 static void NAME(compete_grad)(void *context, size_t begin, size_t end, size_t worker) {
     const compete_grad_job *job = context;
     const size_t n = job->n_cells;
-    const T beta = (T)job->beta;
+    const T beta = NAME(fit)(job->beta);
     (void)worker;
     for (size_t b = begin; b < end; b++) {
         const T *y = (const T *)job->y + b * n, *dy = (const T *)job->dy + b * n;

@@ -1,4 +1,5 @@
-/* One local learning step on the stored synapses. Contract: bio.h; equations: bioneuro/reference.py, plasticity_step. */
+/* One local learning step on the stored synapses. Contract: bio.h; equations: bioneuro/reference.py, plasticity_step.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,14 +2,11 @@
 
 /* The rule as seen by one row, in T. */
 typedef struct {
-    T alpha, inverse_c;           /* log-relaxation: step towards T_ij = G_ij / c_i */
-    T eta, eta_c;                 /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
+    T alpha, inverse_c; /* log-relaxation: step towards T_ij = G_ij / c_i */
+    T eta, eta_c;       /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
     T floor, w0, w_min, w_max;
-    T noise;                      /* standard deviation of the step's noise */
+    T noise; /* standard deviation of the step's noise */
 } NAME(row);
-
-/* A parameter in T: beyond its range, the largest number there is. */
-static T NAME(fit)(double x) { return x > T_MAX ? T_MAX : x < -T_MAX ? -T_MAX : (T)x; }
 
 static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
     const double alpha = -expm1(-rule->eta * fabs(c));
@@ -27,25 +24,26 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
 }
 
 /* LANES synapses after the step: sign x clip(size x exp(growth)). */
-INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_form form, const int noisy) {
-    vec size, growth = noise, sign = {0};
+INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) * row, const bio_form form, const int noisy) {
+    vec size, growth = {0}, sign = {0};
     if (form == BIO_LOG_RELAXATION) {
         /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
         const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
         size = NAME(at_least)(w, (vec){0}) + row->floor;
-        growth += row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
+        growth = row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
     } else {
         const vec drive = row->eta * g - row->eta_c * w;
         if (form == BIO_EXPONENTIAL) {
             sign = NAME(sign_bit)(w);
             size = NAME(magnitude)(w);
-            growth += (vec)((NAME(bits))drive ^ (NAME(bits))sign);
+            growth = (vec)((NAME(bits))drive ^ (NAME(bits))sign);
         } else {
             w += (NAME(magnitude)(w) + row->w0) * drive;
             sign = NAME(sign_bit)(w);
             size = NAME(at_most)(NAME(magnitude)(w), NAME(splat)(T_MAX));
         }
     }
+    if (noisy) growth += noise;
     vec moved = size;
     if (form != BIO_SIGNED || noisy) moved *= NAME(exp)(growth);
     if (form == BIO_LOG_RELAXATION) moved -= row->floor;
@@ -56,7 +54,8 @@ INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_
 }
 
 /* Noise of at most BLOCK synapses onto cell i. */
-static void NAME(draw)(size_t i, const I *restrict columns, size_t n, const bio_plasticity *rule, T sd, T *restrict noise) {
+static void NAME(draw)(size_t i, const I *restrict columns, size_t n, const bio_plasticity *rule, T sd,
+                       T *restrict noise) {
     int32_t word[2][BLOCK] = {{0}};
     const uint64_t step = rule->step, seed = rule->seed;
     for (size_t l = 0; l < n; l++) {

@@ -7,8 +7,9 @@
 static int no_overlap(PyArrayObject *out, PyArrayObject *input, const char *name, int may_be_same) {
     const char *a = PyArray_BYTES(out), *b = PyArray_BYTES(input);
     if ((may_be_same && a == b) || a + PyArray_NBYTES(out) <= b || b + PyArray_NBYTES(input) <= a) return 0;
-    PyErr_Format(PyExc_ValueError, may_be_same ? "out must be %s itself or share no memory with it"
-                                               : "out must share no memory with %s", name);
+    PyErr_Format(PyExc_ValueError,
+                 may_be_same ? "out must be %s itself or share no memory with it" : "out must share no memory with %s",
+                 name);
     return -1;
 }
 
@@ -46,23 +47,23 @@ static PyObject *compete(PyObject *module, PyObject *args, PyObject *kwargs) {
     size_t k;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$dOOOO", names, &drive_object, &beta, &threshold_object, &k_object,
-                                     &threads, &out))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$dOOOO", names, &drive_object, &beta, &threshold_object,
+                                     &k_object, &threads, &out))
         return NULL;
     if (!(drive = py_values(drive_object, "drive", 2)) || finite_beta(beta)) return NULL;
     const bio_value value = PyArray_TYPE(drive) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
     const npy_intp *dims = PyArray_DIMS(drive);
     if (py_optional_values_of(threshold_object, "threshold", 1, value, "drive", &threshold)) return NULL;
-    if (threshold && py_dimension(threshold, "threshold", 0, (size_t)dims[1], "one for each cell of drive")) return NULL;
+    if (threshold && py_dimension(threshold, "threshold", 0, (size_t)dims[1], "one for each cell of drive"))
+        return NULL;
     if (winners(k_object, &k) || py_threads(threads, &n_threads)) return NULL;
     if (!(y = py_output(out, 2, dims, value))) return NULL;
     if (no_overlap(y, drive, "drive", 1) || (threshold && no_overlap(y, threshold, "threshold", 0))) goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_compete(value, PyArray_DATA(drive), beta, threshold ? PyArray_DATA(threshold) : NULL, k, PyArray_DATA(y),
-                         (size_t)dims[0], (size_t)dims[1], n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS status =
+        bio_compete(value, PyArray_DATA(drive), beta, threshold ? PyArray_DATA(threshold) : NULL, k, PyArray_DATA(y),
+                    (size_t)dims[0], (size_t)dims[1], n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
     return (PyObject *)y;
 fail:
     Py_DECREF(y);
@@ -88,18 +89,17 @@ static PyObject *compete_grad(PyObject *module, PyObject *args, PyObject *kwargs
     if (!(da = py_output(out, 2, dims, value))) return NULL;
     if (no_overlap(da, dy, "dY", 1) || no_overlap(da, y, "Y", 0)) goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_compete_grad(value, PyArray_DATA(y), PyArray_DATA(dy), beta, PyArray_DATA(da), (size_t)dims[0],
-                              (size_t)dims[1], n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS status = bio_compete_grad(value, PyArray_DATA(y), PyArray_DATA(dy), beta, PyArray_DATA(da),
+                                                     (size_t)dims[0], (size_t)dims[1], n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
     return (PyObject *)da;
 fail:
     Py_DECREF(da);
     return NULL;
 }
 
-#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
+#define METHOD(name, doc) \
+    { #name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc }
 
 PyMethodDef py_compete_methods[] = {
     METHOD(compete,

@@ -29,7 +29,8 @@ static int key(PyObject *object, const char *name, uint64_t *number) {
     PyObject *integer = PyBool_Check(object) ? NULL : PyNumber_Index(object);
     if (!integer) {
         if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, "%s must be an integer in [0, 2**64), got %s", name, Py_TYPE(object)->tp_name);
+            PyErr_Format(PyExc_TypeError, "%s must be an integer in [0, 2**64), got %s", name,
+                         Py_TYPE(object)->tp_name);
         return -1;
     }
     *number = PyLong_AsUnsignedLongLong(integer);
@@ -53,7 +54,8 @@ static int one_of(PyObject *object, const char *name, const char *const *names, 
 
 /* -1 and a ValueError when two arrays share memory. */
 static int separate(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other) {
-    if (PyArray_BYTES(a) + PyArray_NBYTES(a) <= PyArray_BYTES(b) || PyArray_BYTES(b) + PyArray_NBYTES(b) <= PyArray_BYTES(a))
+    if (PyArray_BYTES(a) + PyArray_NBYTES(a) <= PyArray_BYTES(b) ||
+        PyArray_BYTES(b) + PyArray_NBYTES(b) <= PyArray_BYTES(a))
         return 0;
     PyErr_Format(PyExc_ValueError, "%s must share no memory with %s, which is changed in place", name, other);
     return -1;
@@ -63,16 +65,17 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
     static char *names[] = {"indptr", "indices", "data",  "G",         "c",     "form", "eta",  "floor",     "sigma",
                             "w0",     "w_min",   "w_max", "normalize", "theta", "seed", "step", "n_threads", NULL};
     static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "exponential", "signed"};
-    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *form = NULL, *eta = NULL, *floor = NULL, *sigma = NULL;
+    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *form = NULL, *eta = NULL, *floor = NULL,
+                                                                    *sigma = NULL;
     PyObject *w0 = NULL, *w_min = NULL, *w_max = NULL, *theta = NULL, *seed = NULL, *step = NULL, *threads = NULL;
     PyArrayObject *data, *g, *c;
     bio_plasticity rule = {.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .w_max = INFINITY, .normalize = 1};
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOpOOOO", names, &indptr, &indices, &data_object, &g_object,
-                                     &c_object, &form, &eta, &floor, &sigma, &w0, &w_min, &w_max, &rule.normalize, &theta,
-                                     &seed, &step, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOpOOOO", names, &indptr, &indices, &data_object,
+                                     &g_object, &c_object, &form, &eta, &floor, &sigma, &w0, &w_min, &w_max,
+                                     &rule.normalize, &theta, &seed, &step, &threads))
         return NULL;
     if (form) {
         const int i = one_of(form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'exponential' or 'signed'");
@@ -88,7 +91,8 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
     if (real(theta, "theta", 0, 1, "a number in [0, 1]", &rule.theta)) return NULL;
     if (key(seed, "seed", &rule.seed) || key(step, "step", &rule.step) || py_threads(threads, &n_threads)) return NULL;
     if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
-    if (py_csr(indptr, indices, data_object, PY_SSIZE_T_MAX, &w)) return NULL; /* the structure is trusted, its width unused */
+    if (py_csr(indptr, indices, data_object, PY_SSIZE_T_MAX, &w))
+        return NULL; /* the structure is trusted, its width unused */
     data = (PyArrayObject *)data_object;
     if (py_writeable(data, "data")) return NULL;
     if (!(g = py_values_of(g_object, "G", 1, w.value, "data"))) return NULL;
@@ -98,10 +102,9 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
     if (separate(g, "G", data, "data") || separate(c, "c", data, "data")) return NULL;
     bio_status status;
     size_t n_silent;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
-    Py_END_ALLOW_THREADS
-    return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
+    Py_BEGIN_ALLOW_THREADS status =
+        bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
+    Py_END_ALLOW_THREADS return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
 }
 
 static PyObject *vmath(PyObject *module, PyObject *args) {
@@ -118,13 +121,16 @@ static PyObject *vmath(PyObject *module, PyObject *args) {
     return (PyObject *)y;
 }
 
-#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
+#define METHOD(name, doc) \
+    { #name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc }
 
 PyMethodDef py_plasticity_methods[] = {
     METHOD(plasticity_step,
-           "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, sigma=0.0, w0=0.0, "
+           "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, sigma=0.0, "
+           "w0=0.0, "
            "w_min=0.0, w_max=inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
            "One local learning step; changes data in place and returns the number of silent synapses."),
-    {"_vmath", vmath, METH_VARARGS, "_vmath(name, x)\n--\n\nVectorised 'exp', 'log' or 'sqrt' of x. Private: for the tests."},
+    {"_vmath", vmath, METH_VARARGS,
+     "_vmath(name, x)\n--\n\nVectorised 'exp', 'log' or 'sqrt' of x. Private: for the tests."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,5 +1,5 @@
-/* Elementary functions on `vec`, in vector extensions only: exp and log to about 1 ulp over the whole range, square root and
- * Gaussian numbers, and the small idioms (select, parts of vectors, horizontal folds) that row kernels share.
+/* Elementary functions on `vec`, in vector extensions only: exp and log to about 1 ulp over the whole range, square
+ * root and Gaussian numbers, and the small idioms (select, parts of vectors, horizontal folds) that row kernels share.
  * NaN goes in and comes out everywhere. Polynomials: interpolated at Chebyshev nodes in 60 digits. */
 #include "shuffle.tmpl.h"
 
@@ -19,23 +19,24 @@
 #define INLINE static inline __attribute__((always_inline, unused))
 
 #if SIZE == 4
-#define MANTISSA 23                             /* stored bits of the significand */
-#define BIAS 127u                               /* of the exponent */
-#define ROUNDER 0x1.8p23f                       /* x + ROUNDER - ROUNDER rounds to an integer, left in the low bits of the sum */
-#define LN2_HIGH 0.693359375f                   /* few bits, so that n LN2_HIGH is exact for every exponent n */
-#define LN2_LOW (-2.1219444005469058e-4f)       /* ln 2 - LN2_HIGH */
-#define T_MAX 0x1.fffffep127f                   /* largest number */
-#define T_MIN 0x1p-126f                         /* smallest normal number */
-#define EXP_HIGH 89.0f                          /* exp is infinite from here on, */
-#define EXP_LOW (-105.0f)                       /* and 0 below */
-#define SQRT_HALF 0x3F3504F3u                   /* sqrt(1/2) as an integer */
-#define RSQRT_GUESS 0x5F3759DFu                 /* minus half of its bits: 1 / sqrt(x) to 3.5 % */
+#define MANTISSA 23           /* stored bits of the significand */
+#define BIAS 127u             /* of the exponent */
+#define ROUNDER 0x1.8p23f     /* x + ROUNDER - ROUNDER rounds to an integer, left in the low bits of the sum */
+#define LN2_HIGH 0.693359375f /* few bits, so that n LN2_HIGH is exact for every exponent n */
+#define LN2_LOW (-2.1219444005469058e-4f) /* ln 2 - LN2_HIGH */
+#define T_MAX 0x1.fffffep127f             /* largest number */
+#define T_MIN 0x1p-126f                   /* smallest normal number */
+#define EXP_HIGH 89.0f                    /* exp is infinite from here on, */
+#define EXP_LOW (-105.0f)                 /* and 0 below */
+#define SQRT_HALF 0x3F3504F3u             /* sqrt(1/2) as an integer */
+#define RSQRT_GUESS 0x5F3759DFu           /* minus half of its bits: 1 / sqrt(x) to 3.5 % */
 #define RSQRT_STEPS 3
 typedef uint32_t NAME(word);
-static const T NAME(exp_c)[] = {0.5f, 0.16666576998242924f, 0.041666554627878202f, 0.0083631776299944449f, 0.00139261818104815f};
+static const T NAME(exp_c)[] = {0.5f, 0.16666576998242924f, 0.041666554627878202f, 0.0083631776299944449f,
+                                0.00139261818104815f};
 static const T NAME(log_c)[] = {0.66666666554497089f, 0.40000121839806124f, 0.28550820815960665f, 0.23330467216303838f};
-static const T NAME(sin_c)[] = {6.2831853070722641f, -41.341702116744003f, 81.605226174029667f,
-                                -76.704279876042619f, 42.009779303153906f, -14.393966295455941f};
+static const T NAME(sin_c)[] = {6.2831853070722641f,  -41.341702116744003f, 81.605226174029667f,
+                                -76.704279876042619f, 42.009779303153906f,  -14.393966295455941f};
 #else
 #define MANTISSA 52
 #define BIAS 1023u
@@ -62,8 +63,8 @@ static const T NAME(exp_c)[] = {0.5,
                                 2.5100383195867021e-08};
 static const T NAME(log_c)[] = {0.66666666666666696, 0.39999999999899505, 0.28571428625975487, 0.22222211134795081,
                                 0.18182889125261723, 0.15331721600556042, 0.14616449685043406};
-static const T NAME(sin_c)[] = {6.2831853071795862,  -41.341702240399762, 81.605249276075057,   -76.705859753060722,
-                                42.058693944828704,  -15.094642572701975, 3.819952434866809,    -0.71811892189106585,
+static const T NAME(sin_c)[] = {6.2831853071795862,  -41.341702240399762,  81.605249276075057, -76.705859753060722,
+                                42.058693944828704,  -15.094642572701975,  3.819952434866809,  -0.71811892189106585,
                                 0.10418309087064648, -0.011683082881307493};
 #endif
 typedef NAME(word) NAME(bits) __attribute__((vector_size(BYTES), aligned(SIZE), may_alias));
@@ -71,7 +72,10 @@ typedef int32_t NAME(ints) __attribute__((vector_size(4 * LANES), aligned(4), ma
 
 /* ---- idioms ---- */
 
-INLINE vec NAME(splat)(T x) { return (vec){0} + x; }
+INLINE vec NAME(splat)(T x) { return x - (vec){0}; } /* x - 0 is x, so it costs nothing; x + 0 is not: -0 */
+
+/* A parameter in T: beyond its range, the largest number there is. */
+INLINE T NAME(fit)(double x) { return x > T_MAX ? T_MAX : x < -T_MAX ? -T_MAX : (T)x; }
 
 /* a where the comparison `mask` holds, else b */
 INLINE vec NAME(select)(NAME(bits) mask, vec a, vec b) {
@@ -88,16 +92,18 @@ INLINE vec NAME(magnitude)(vec x) { return (vec)((NAME(bits))x & ~((NAME(word))1
 /* The first n of LANES values (n >= LANES: all); the other lanes are `rest`, and are not stored. */
 INLINE vec NAME(load)(const T *p, size_t n, T rest) {
     if (n >= LANES) return *(const vec *)p;
-    vec v = NAME(splat)(rest);
-    memcpy(&v, p, n * SIZE);
-    return v;
+    vec part = NAME(splat)(rest);
+    memcpy(&part, p, n * SIZE);
+    return part;
 }
 
 INLINE void NAME(store)(T *p, size_t n, vec v) {
-    if (n >= LANES)
+    if (n >= LANES) {
         *(vec *)p = v;
-    else
-        memcpy(p, &v, n * SIZE);
+    } else {
+        const vec part = v; /* so that v itself stays in a register */
+        memcpy(p, &part, n * SIZE);
+    }
 }
 
 #undef FOLD
@@ -135,14 +141,15 @@ INLINE vec NAME(horner)(const T *c, size_t n, vec x) {
 
 /* ---- functions ---- */
 
-/* exp(x) = 2^n exp(r), |r| <= ln(2) / 2; 2^n in two factors, so that both ends of the range round correctly. */
+/* exp(x) = 2^n exp(r), |r| <= ln(2) / 2 */
 INLINE vec NAME(exp)(vec x) {
-    x = NAME(at_most)(NAME(at_least)(x, NAME(splat)(EXP_LOW)), NAME(splat)(EXP_HIGH));
     const vec t = x * (T)1.4426950408889634 + ROUNDER, n = t - ROUNDER;
     const vec r = x - n * LN2_HIGH - n * LN2_LOW;
     const vec e = r * r * HORNER(NAME(exp_c), r) + r + 1;
     const NAME(bits) both = (NAME(bits))t - (NAME(bits))NAME(splat)(ROUNDER) + 2 * BIAS, one = both >> 1;
-    return e * (vec)(one << MANTISSA) * (vec)((both - one) << MANTISSA);
+    const vec y = e * (vec)(one << MANTISSA) * (vec)((both - one) << MANTISSA);
+    const NAME(bits) low = (NAME(bits))(x < EXP_LOW), high = (NAME(bits))(x > EXP_HIGH);
+    return NAME(select)(high, NAME(splat)((T)INFINITY), (vec)(~low & (NAME(bits))y));
 }
 
 /* x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), for normal x */
