@@ -23,31 +23,43 @@ static inline T NAME(number_of)(NAME(key) key) {
 /* How many of z (n) are above `bound`. */
 static size_t NAME(count_above)(const T *z, size_t n, T bound) {
     NAME(bits) count = {0};
-    size_t k = 0, total = 0;
-    for (; k + LANES <= n; k += LANES) count -= (NAME(bits))(*(const vec *)(z + k) > bound);
-    for (size_t l = 0; l < LANES; l++) total += count[l];
-    for (; k < n; k++) total += z[k] > bound;
-    return total;
+    for (size_t k = 0; k < n; k += LANES) count -= (NAME(bits))(NAME(load)(z + k, n - k, -(T)INFINITY) > bound);
+    return NAME(total)(count);
 }
 
-/* All but the k largest of z (n) become -inf; of equals, the first stay. 0 < k < n; smallest, largest: those of z. */
-static void NAME(keep_largest)(T *z, size_t n, size_t k, T smallest, T largest) {
-    /* more than k above `low`, fewer than k above `high`; the loop ends at the k-th largest, or at a gap below it */
-    NAME(key) low = NAME(key_of)(smallest) - 1, high = NAME(key_of)(largest);
-    T bound = largest;
+/* All but the k largest of z (n) become -inf; of equals, the first stay. 0 < k < n; `largest` is that of z. */
+static void NAME(keep_largest)(T *z, size_t n, size_t k, T largest) {
+    vec least = NAME(splat)(largest);
+    for (size_t i = 0; i < n; i += LANES) least = NAME(at_most)(least, NAME(load)(z + i, n - i, largest));
+    /* More than k are above `low`, fewer than k above `high`, until a gap right below the k-th largest is hit or the
+     * k-th largest itself is left. Halving the numbers is quick where they spread evenly, halving the keys is sure. */
+    NAME(key) low = NAME(key_of)(-NAME(largest)(-least)) - 1, high = NAME(key_of)(largest);
     size_t ties = 0;
-    for (;;) {
+    T bound;
+    for (int round = 0;; round++) {
         if (high - low <= 1) {
             bound = NAME(number_of)(high);
             ties = k - NAME(count_above)(z, n, bound);
             break;
         }
-        const NAME(key) middle = low + (high - low) / 2;
+        NAME(key) middle = low + (high - low) / 2;
+        if (round < 16) {
+            const NAME(key) half = NAME(key_of)(NAME(number_of)(low) / 2 + NAME(number_of)(high) / 2);
+            if (half > low && half < high) middle = half;
+        }
         bound = NAME(number_of)(middle);
         const size_t above = NAME(count_above)(z, n, bound);
         if (above == k) break;
         if (above > k) low = middle;
         else high = middle;
+    }
+    const vec out = NAME(splat)(-(T)INFINITY);
+    if (!ties) {
+        for (size_t i = 0; i < n; i += LANES) {
+            const vec v = NAME(load)(z + i, n - i, 0);
+            NAME(store)(z + i, n - i, NAME(select)((NAME(bits))(v > bound), v, out));
+        }
+        return;
     }
     for (size_t i = 0; i < n; i++) {
         if (z[i] > bound) continue;
@@ -58,20 +70,24 @@ static void NAME(keep_largest)(T *z, size_t n, size_t k, T smallest, T largest) 
 
 /* ---- softmax ---- */
 
-/* y = beta a - th, held within the numbers of T so that differences of infinities never arise; returns the largest. */
-static inline T NAME(inhibit)(const T *a, const T *th, T beta, size_t n, T *y, T *smallest) {
-    vec high = NAME(splat)(-T_MAX), low = NAME(splat)(T_MAX);
+/* y = beta a - th; returns the largest. What overflows is taken for the largest number there is, so that no differences
+ * of infinities arise. */
+static inline T NAME(inhibit)(const T *a, const T *th, T beta, size_t n, T *y) {
+    const vec lowest = NAME(splat)(-T_MAX), highest = NAME(splat)(T_MAX);
+    vec most = NAME(splat)(-(T)INFINITY);
     for (size_t k = 0; k < n; k += LANES) {
-        vec z = beta * NAME(load)(a + k, n - k, 0);
-        if (th) z -= NAME(load)(th + k, n - k, 0);
-        z = NAME(at_most)(NAME(at_least)(z, NAME(splat)(-T_MAX)), NAME(splat)(T_MAX));
+        vec z = beta * NAME(load)(a + k, n - k, a[k]);
+        if (th) z -= NAME(load)(th + k, n - k, th[k]);
         NAME(store)(y + k, n - k, z);
-        if (n - k < LANES) z = NAME(load)(y + k, n - k, y[k]);
-        high = NAME(select)((NAME(bits))(z > high), z, high);
-        low = NAME(select)((NAME(bits))(z < low), z, low);
+        most = NAME(at_least)(most, z);
     }
-    *smallest = -NAME(largest)(-low);
-    return NAME(largest)(high);
+    const T top = NAME(largest)(most);
+    if (top >= -T_MAX && top <= T_MAX) return top;
+    for (size_t k = 0; k < n; k += LANES) {
+        const vec z = NAME(load)(y + k, n - k, 0);
+        NAME(store)(y + k, n - k, NAME(at_most)(NAME(at_least)(z, lowest), highest));
+    }
+    return top > 0 ? T_MAX : -T_MAX;
 }
 
 /* y = exp(y - top), the sum of which is returned. */
@@ -96,9 +112,9 @@ static void NAME(compete)(void *context, size_t begin, size_t end, size_t worker
     const T beta = NAME(fit)(job->beta);
     (void)worker;
     for (size_t b = begin; b < end; b++) {
-        T *y = (T *)job->y + b * n, smallest;
-        const T top = NAME(inhibit)((const T *)job->drive + b * n, job->threshold, beta, n, y, &smallest);
-        if (job->k) NAME(keep_largest)(y, n, job->k, smallest, top);
+        T *y = (T *)job->y + b * n;
+        const T top = NAME(inhibit)((const T *)job->drive + b * n, job->threshold, beta, n, y);
+        if (job->k) NAME(keep_largest)(y, n, job->k, top);
         const T share = (T)(1 / NAME(exponentials)(y, n, top));
         for (size_t i = 0; i < n; i++) y[i] *= share;
     }

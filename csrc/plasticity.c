@@ -30,7 +30,7 @@ static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE
 
 bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
                                size_t *n_silent, int n_threads) {
-    const size_t per_row = w->nnz / w->n_rows + 1, grain = CHUNK / per_row + 1;
+    const size_t per_row = w->n_rows ? w->nnz / w->n_rows + 1 : 1, grain = CHUNK / per_row + 1;
     const size_t workers = bio_workers(w->n_rows, grain, n_threads);
     plasticity_job job = {w, g, c, rule, calloc(workers, sizeof(size_t))};
     if (!job.silent) return BIO_NO_MEMORY;

@@ -126,6 +126,11 @@ INLINE T NAME(sum)(vec v) {
     return v[0];
 }
 
+INLINE NAME(word) NAME(total)(NAME(bits) v) {
+    FOLD(ADD_HALF)
+    return v[0];
+}
+
 INLINE T NAME(largest)(vec v) {
     FOLD(MAX_HALF)
     return v[0];

@@ -18,7 +18,7 @@ TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 
 
 def pathway(form, value=np.float64, index=np.int32, n_rows=13, n_cols=150, density=0.6, seed=0):
-    """indptr, indices, data, G, c with rows of every length (one of them empty), zeros and, where allowed, both signs."""
+    """indptr, indices, data, G, c: rows of many lengths (one empty), zeros and, where allowed, both signs."""
     rng = np.random.default_rng(seed)
     mask = rng.random((n_rows, n_cols)) < density * rng.random((n_rows, 1))
     mask[n_rows // 2] = False
@@ -47,7 +47,8 @@ def assert_close(fast, slow, value):
     np.testing.assert_allclose(fast, slow, rtol=tolerance, atol=tolerance * max(0.1, np.abs(slow).max(initial=0)))
 
 
-# --- against the twin ------------------------------------------------------------------------------------------
+# --- against the twin ----------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("sigma", [0.0, 0.4])
@@ -57,7 +58,9 @@ def assert_close(fast, slow, value):
 def test_twin(value, index, form, sigma, normalize):
     arrays = pathway(form, value, index)
     arrays[4][2] = 0  # a cell that was not active
-    rule = dict(form=form, eta=0.7, sigma=sigma, w0=0.02, w_max=5.0, normalize=normalize, seed=2**63 + 5, step=2**40 + 7)
+    rule = dict(
+        form=form, eta=0.7, sigma=sigma, w0=0.02, w_max=5.0, normalize=normalize, seed=2**63 + 5, step=2**40 + 7
+    )
     fast, slow, _, _ = both(arrays, **rule)
     assert_close(fast, slow, value)
 
@@ -78,7 +81,9 @@ def test_twin(value, index, form, sigma, normalize):
 )
 def test_twin_over_the_rule(form, value, eta, floor, sigma, w0, bounds, normalize, n_cols, seed, step):
     arrays = pathway(form, value, n_rows=5, n_cols=n_cols, seed=seed % 1000)
-    rule = dict(form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=bounds[0], w_max=bounds[1], normalize=normalize)
+    rule = dict(
+        form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=bounds[0], w_max=bounds[1], normalize=normalize
+    )
     if form == "signed":  # a weight of about 0 has no sign of its own that rounding would leave alone
         rule["w_min"] = 0.0
     fast, slow, _, _ = both(arrays, seed=seed, step=step, **rule)
@@ -89,7 +94,13 @@ def test_twin_over_the_rule(form, value, eta, floor, sigma, w0, bounds, normaliz
 @pytest.mark.parametrize("value", VALUES)
 def test_every_row_length(value, n):
     rng = np.random.default_rng(n)
-    arrays = (np.array([0, n]), np.arange(n), rng.random(n).astype(value), rng.random(n).astype(value), np.ones(1, value))
+    arrays = (
+        np.array([0, n]),
+        np.arange(n),
+        rng.random(n).astype(value),
+        rng.random(n).astype(value),
+        np.ones(1, value),
+    )
     for form in FORMS:
         fast, slow, n_fast, n_slow = both(arrays, form=form, sigma=0.2, theta=0.5)
         assert_close(fast, slow, value)
@@ -116,7 +127,9 @@ def test_a_row_does_not_depend_on_its_neighbours():
     for i in range(len(c)):
         s = slice(indptr[i], indptr[i + 1])
         alone = data[s].copy()
-        _core.plasticity_step(np.array([0, len(alone)], np.int32), indices[s].copy(), alone, G[s].copy(), c[i : i + 1].copy())
+        _core.plasticity_step(
+            np.array([0, len(alone)], np.int32), indices[s].copy(), alone, G[s].copy(), c[i : i + 1].copy()
+        )
         np.testing.assert_array_equal(alone, whole[s])
 
 
@@ -131,10 +144,16 @@ def test_inputs_are_left_alone():
 
 def test_nothing_stored():
     none = np.zeros(0, np.float32)
-    assert _core.plasticity_step(np.zeros(4, np.int32), np.zeros(0, np.int32), none, none, np.ones(3, np.float32), theta=1.0) == 0
+    assert (
+        _core.plasticity_step(
+            np.zeros(4, np.int32), np.zeros(0, np.int32), none, none, np.ones(3, np.float32), theta=1.0
+        )
+        == 0
+    )
 
 
-# --- what the equations promise ----------------------------------------------------------------------------------
+# --- what the equations promise ------------------------------------------------------------------------------
+
 
 def test_log_relaxation_goes_to_the_target():
     indptr, indices, data, G, c = pathway("log-relaxation")
@@ -149,7 +168,9 @@ def test_signs_stay(form):
     indptr, indices, data, G, c = pathway(form)
     before = np.sign(data)
     for step in range(5):
-        _core.plasticity_step(indptr, indices, data, G, c, form=form, eta=5.0, sigma=0.5, step=step, w_min=1e-9, w_max=10.0)
+        _core.plasticity_step(
+            indptr, indices, data, G, c, form=form, eta=5.0, sigma=0.5, step=step, w_min=1e-9, w_max=10.0
+        )
     if form == "log-relaxation":
         assert (data[np.repeat(c, np.diff(indptr)) >= 1e-6] > 0).all()
     else:
@@ -183,7 +204,9 @@ def test_normalised_rows_have_unit_length(value):
 @pytest.mark.parametrize("scale", [1e-25, 1e25])
 def test_normalisation_beyond_the_squares_of_float32(scale):
     w = np.full(20, scale, np.float32)
-    _core.plasticity_step(np.array([0, 20]), np.arange(20), w, np.zeros(20, np.float32), np.zeros(1, np.float32), form="exponential")
+    _core.plasticity_step(
+        np.array([0, 20]), np.arange(20), w, np.zeros(20, np.float32), np.zeros(1, np.float32), form="exponential"
+    )
     np.testing.assert_allclose(w, 20**-0.5, rtol=1e-6)
 
 
@@ -202,7 +225,8 @@ def test_silent_count(value, theta):
     assert n == sum(int((r < value(theta) * r.max(initial=0)).sum()) for r in rows)
 
 
-# --- robustness ----------------------------------------------------------------------------------------------------
+# --- robustness ----------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("form", FORMS)
@@ -226,7 +250,9 @@ def test_extremes_stay_finite(form, value):
 @pytest.mark.parametrize("value", VALUES)
 def test_growth_saturates_at_w_max(value):
     w, g = np.array([1e-30, 1, -1, 0], value), np.array([1e6, 1e6, -1e6, 1e6], value)
-    _core.plasticity_step(np.array([0, 4]), np.arange(4), w, g, np.zeros(1, value), form="exponential", w_max=7.0, normalize=False)
+    _core.plasticity_step(
+        np.array([0, 4]), np.arange(4), w, g, np.zeros(1, value), form="exponential", w_max=7.0, normalize=False
+    )
     np.testing.assert_array_equal(w, [7, 7, -7, 0])
 
 
@@ -240,11 +266,14 @@ def test_negative_targets_and_weights_count_as_zero():
 def test_nan_is_not_hidden():
     for form in FORMS:
         w = np.ones(3)
-        _core.plasticity_step(np.array([0, 3]), np.arange(3), w, np.array([1, np.nan, 1]), np.ones(1), form=form, normalize=False)
+        _core.plasticity_step(
+            np.array([0, 3]), np.arange(3), w, np.array([1, np.nan, 1]), np.ones(1), form=form, normalize=False
+        )
         np.testing.assert_array_equal(np.isnan(w), [False, True, False])
 
 
-# --- noise ---------------------------------------------------------------------------------------------------------
+# --- noise ---------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize(
     "counter, key, expected",
@@ -266,7 +295,9 @@ def noise(columns, seed=0, step=0, row=0, value=np.float64):
     w, c = np.ones(n, value), np.zeros(row + 1, value)
     c[-1] = 1e3  # alpha = 1
     with np.errstate(over="ignore"):
-        _core.plasticity_step(indptr, columns, w, 1e3 * w, c, form="exponential", sigma=1.0, seed=seed, step=step, normalize=False)
+        _core.plasticity_step(
+            indptr, columns, w, 1e3 * w, c, form="exponential", sigma=1.0, seed=seed, step=step, normalize=False
+        )
     return np.log(w.astype(float))
 
 
@@ -274,7 +305,9 @@ def noise(columns, seed=0, step=0, row=0, value=np.float64):
 def test_noise_is_the_twins(value):
     columns = np.arange(20_000)
     expected = reference.normal(np.full(20_000, 3), columns, 77, 2**33 + 1)
-    np.testing.assert_allclose(noise(columns, 77, 2**33 + 1, 3, value), expected, atol=3e-6 if value is np.float32 else 1e-12)
+    np.testing.assert_allclose(
+        noise(columns, 77, 2**33 + 1, 3, value), expected, atol=3e-6 if value is np.float32 else 1e-12
+    )
 
 
 def test_noise_moments():
@@ -288,7 +321,8 @@ def test_noise_moments():
 def test_noise_has_no_memory_of_position():
     columns = np.arange(1000)
     every = noise(columns)
-    np.testing.assert_array_equal(noise(columns[::3].copy()), every[::3])  # what is dropped changes nothing for the others
+    # what is dropped changes nothing for the others
+    np.testing.assert_array_equal(noise(columns[::3].copy()), every[::3])
     for other in (noise(columns, seed=1), noise(columns, step=1), noise(columns, step=2**32), noise(columns, row=1)):
         assert abs(np.corrcoef(every, other)[0, 1]) < 0.15
 
@@ -305,7 +339,8 @@ def test_stationary_spread_is_sigma(batch):
     assert np.log(w).mean() == pytest.approx(np.log(0.5), abs=0.02)
 
 
-# --- vector functions ------------------------------------------------------------------------------------------------
+# --- vector functions ----------------------------------------------------------------------------------------
+
 
 def ulps(fast, exact):
     return np.max(np.abs(fast - exact) / np.spacing(np.abs(exact.astype(fast.dtype))).astype(np.longdouble))
@@ -318,8 +353,8 @@ def test_vector_functions_over_the_whole_range(value):
     x = rng.uniform(np.log(info.smallest_subnormal.astype(np.longdouble)), np.log(info.max), 200_001).astype(value)
     x = np.r_[x, rng.normal(size=50_000).astype(value), np.array([0, -0.0, 1e-40], value)]
     assert ulps(_core._vmath("exp", x), np.exp(x.astype(np.longdouble))) < 1.5
-    bits = np.dtype(f"i{info.bits // 8}")
-    x = rng.integers(1, np.array(info.max).view(bits), 200_001).astype(bits).view(value)  # every exponent, denormals too
+    bits = np.dtype(f"i{info.bits // 8}")  # every exponent, denormals too
+    x = rng.integers(1, np.array(info.max).view(bits), 200_001).astype(bits).view(value)
     x = np.r_[x, rng.normal(1, 0.1, 50_000).astype(value), rng.uniform(0, info.tiny, 1000).astype(value)]
     x = x[x > 0]
     assert ulps(_core._vmath("log", x), np.log(x.astype(np.longdouble))) < 1.5
@@ -336,7 +371,7 @@ def test_vector_functions_at_the_edges(value):
         np.testing.assert_allclose(_core._vmath("log", x), np.log(x), rtol=info.eps)
 
 
-# --- instruction sets ------------------------------------------------------------------------------------------------
+# --- instruction sets ----------------------------------------------------------------------------------------
 
 COMPARE = """
 import numpy as np
@@ -367,7 +402,8 @@ def test_other_instruction_sets(simd):
     assert run.stdout.strip() == simd
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize(
     "rule, error, message",
