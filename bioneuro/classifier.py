@@ -17,14 +17,17 @@ from bioneuro.network import Network
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
+#: What "auto" epochs mean: samples shown per association cell, and least steps of the readout.
+SAMPLES_PER_CELL = 6.5
+READOUT_STEPS = 1000
 
 
 class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
-    Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells start
-    from samples and relax towards the mean features of what they win; weak synapses are pruned, new ones grow; the readout learns by a
-    multiplicative delta rule. No error is propagated backwards.
+    Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells are recruited by
+    samples and relax towards the mean features of what they win; weak synapses are pruned, new ones grow; the readout
+    learns by a multiplicative delta rule. No error is propagated backwards.
 
     Parameters
     ----------
@@ -36,31 +39,30 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     encoder : None or a learned encoder
         An encoder that already learned (e.g. ``other.encoder_``) is used as it is; None learns one from X.
     n_cells : int, default 3000
-        Most association cells; one sample recruits one cell.
+        Association cells; ``fit`` takes at most one for each sample.
     n_columns : int, default 64
         Columns of the feature map.
     patch_size : int or "auto"
-        Side of the retina's patches in pixels; ``"auto"`` is a quarter of the shorter side of the image, made odd, in [3, 7].
+        Side of the retina's patches in pixels; ``"auto"`` is 7 from a side of 20 on, 5 from 12 on, else 3.
     exponent, semi_saturation : float, default 4 and 0.5
         Contrast response of the retina; 1 and inf are the identity.
     map_beta, beta : float, default 40 and 120
         Gain of the competition among columns and among association cells.
     kappa : float, default 0.2
         Top-down gain of the label in learning: 0 leaves cells feature-specific.
-    theta : float, default 0.02
+    theta : float, default 0.05
         Synapses below ``theta`` times their cell's strongest turn silent and leave the CSR.
     n_grow, n_candidates : int, default 2 and 16
-        New synapses per cell and epoch, and the random silent sites they are chosen from.
+        New synapses per cell in a round of structural plasticity, and the random silent sites they are chosen from.
     eta : float, default 0.1
-        Learning rate of the association.
+        Learning rate of a grown-up association cell.
     sigma : float, default 0
         Size-proportional spine noise: the stationary standard deviation of log w that it alone would give.
-    n_epochs, readout_epochs : int, default 3 and 12
-        Passes over the training samples of association and readout.
-    batch_size : int, default 256
-        Samples in a plasticity step of the association.
+    n_epochs, readout_epochs : int or "auto"
+        Passes over the training samples of association and readout. ``"auto"``: as many as show 6.5 samples per
+        association cell, and at least 10 passes and 1,000 steps of the readout.
     readout_eta : float, default 0.5
-        Learning rate of the readout.
+        Learning rate of the readout; it falls linearly to 0.
     random_state : int, RandomState or None
     dtype : {"float32", "float64"}, default "float32"
     n_threads : int or None
@@ -81,8 +83,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, readout="delta", *, image_shape="auto", encoder=None, n_cells=3000, n_columns=64,
-                 patch_size="auto", exponent=4.0, semi_saturation=0.5, map_beta=40.0, beta=120.0, kappa=0.2, theta=0.02,
-                 n_grow=2, n_candidates=16, eta=0.1, sigma=0.0, n_epochs=3, readout_epochs=12, batch_size=256,
+                 patch_size="auto", exponent=4.0, semi_saturation=0.5, map_beta=40.0, beta=120.0, kappa=0.2, theta=0.05,
+                 n_grow=2, n_candidates=16, eta=0.1, sigma=0.0, n_epochs="auto", readout_epochs="auto",
                  readout_eta=0.5, random_state=None, dtype="float32", n_threads=None, progress=False):
         self.readout = readout
         self.image_shape = image_shape
@@ -102,7 +104,6 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.sigma = sigma
         self.n_epochs = n_epochs
         self.readout_epochs = readout_epochs
-        self.batch_size = batch_size
         self.readout_eta = readout_eta
         self.random_state = random_state
         self.dtype = dtype
@@ -113,40 +114,29 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y):
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
-        X, y = self._validate(X, y, reset=True)
+        X, y = self._validate_labelled(X, y, reset=True)
         rng = self._generator()
         self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
-        self._start_classes(np.unique(y))
-        H, T = self.encoder_.encode(X), self._one_hot(y)
-        self._start_network(H, T, rng)
-        self._learn(H, T, self.n_epochs, self.readout_epochs)
-        return self
+        self._start(np.unique(y), min(self.n_cells, len(X)), rng)
+        n_epochs = math.ceil(SAMPLES_PER_CELL * min(self.n_cells, len(X)) / len(X))
+        return self._learn(X, y, n_epochs if self.n_epochs == "auto" else self.n_epochs, self.readout_epochs)
 
     def partial_fit(self, X, y, classes=None):
-        """Go on learning from one batch: the map only if it has not learned yet; new samples recruit cells while there
-        are fewer than ``n_cells``; then one pass of association and readout. ``classes`` is needed at the first call."""
+        """Go on learning from one batch, shown once: retina and map learn at the first call and stay as they are,
+        ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
         first = not hasattr(self, "network_")
-        X, y = self._validate(X, y, reset=not hasattr(self, "encoder_"))
+        X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
+        if first and classes is None:
+            raise ValueError("classes must be passed to the first call of partial_fit")
+        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {np.unique(classes)}")
+        self._check_labels(y, np.unique(classes) if first else self.classes_)
         if first:
-            if classes is None:
-                raise ValueError("classes must be passed to the first call of partial_fit")
-            self._check_labels(y, np.unique(classes))
             rng = self._generator()
             if not hasattr(self, "encoder_"):
                 self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
-            self._start_classes(np.unique(classes))
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {np.unique(classes)}")
-        self._check_labels(y, self.classes_)
-        H, T = self.encoder_.encode(X), self._one_hot(y)
-        if first:
-            self._start_network(H, T, rng)
-        else:
-            room = self.n_cells - self.network_.association.n_cells
-            if room > 0:
-                self.network_.recruit(H[:room], T[:room])
-        self._learn(H, T, 1, 1)
-        return self
+            self._start(np.unique(classes), self.n_cells, rng)
+        return self._learn(X, y, 1, 1)
 
     def fit_features(self, X, y=None):
         """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
@@ -163,36 +153,40 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             return Adaptation(X.shape[1], dtype=self.dtype).learn(X)
         patch = self.patch_size
         if patch == "auto":
-            patch = int(np.clip(min(shape[:2]) // 4 // 2 * 2 + 1, 3, 7))
+            side = min(shape[:2])
+            patch = 7 if side >= 20 else 5 if side >= 12 else 3
         retina = Retina(patch, self.exponent, self.semi_saturation, n_threads=self.n_threads)
         encoder = FeatureMap(shape, n_columns=self.n_columns, retina=retina, beta=self.map_beta, random_state=rng,
                              dtype=self.dtype, n_threads=self.n_threads)
         return encoder.learn(X, random_state=rng, progress=self._bar)
 
-    def _start_classes(self, classes):
+    def _start(self, classes, n_cells, rng):
+        """An association and readouts that know nothing yet."""
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
-        self.classes_ = classes
-
-    def _start_network(self, H, T, rng):
-        self._rng = rng
-        cells = np.sort(rng.permutation(len(H))[: self.n_cells])
         association = Association(
-            H[cells], T[cells], beta=self.beta, sharpening=4.0, kappa=self.kappa, theta=self.theta, eta=self.eta,
-            sigma=self.sigma, seed=int(rng.integers(2**63)), n_threads=self.n_threads,
+            n_cells, self.encoder_.n_features, len(classes), beta=self.beta, kappa=self.kappa, theta=self.theta,
+            eta=self.eta, sigma=self.sigma, seed=int(rng.integers(2**31)), dtype=self.dtype, n_threads=self.n_threads,
         )
-        readouts = {"votes": READOUTS["votes"](association, T.shape[1])}
-        if self.readout != "votes":
-            readouts[self.readout] = READOUTS[self.readout](association, T.shape[1], seed=int(rng.integers(2**63)))
+        names = dict.fromkeys(["votes", self.readout])  # votes cost nothing: they are always there
+        seed = int(rng.integers(2**31))
+        readouts = {name: READOUTS[name](association, len(classes), seed=seed) for name in names}
+        self.classes_, self._rng = classes, rng
         self.network_ = Network(self.encoder_, association, readouts)
 
-    def _learn(self, H, T, n_epochs, readout_epochs):
+    def _learn(self, X, y, n_epochs, readout_epochs):
+        H = self.encoder_.encode(X)
+        T = np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
         self.network_.learn_association(
-            H, T, n_epochs=n_epochs, batch_size=self.batch_size, theta=self.theta, n_grow=self.n_grow,
+            H, T, n_epochs=n_epochs, batch_size=min(256, max(10, len(H) // 8)), n_grow=self.n_grow,
             n_candidates=self.n_candidates, rng=self._rng, progress=self._bar,
         )
-        self.network_.learn_readouts(H, T, n_epochs=readout_epochs, batch_size=100, eta=self.readout_eta, rng=self._rng,
-                                     progress=self._bar)
+        batch_size = min(100, max(10, len(H) // 10))
+        if readout_epochs == "auto":
+            readout_epochs = max(10, math.ceil(READOUT_STEPS * batch_size / len(H)))
+        self.network_.learn_readouts(H, T, n_epochs=readout_epochs, batch_size=batch_size, eta=self.readout_eta,
+                                     rng=self._rng, progress=self._bar)
+        return self
 
     # --- inference ---
 
@@ -212,7 +206,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable class of each sample."""
-        return self.classes_[self._logits(self._checked(X)).argmax(axis=1)]
+        best = self._logits(self._checked(X)).argmax(axis=1)
+        return self.classes_[best]
 
     def input_gradient(self, X, y, loss="ce"):
         """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
@@ -259,24 +254,25 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _generator(self):
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
 
-    def _one_hot(self, y):
-        return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
-
     @staticmethod
     def _check_labels(y, classes):
         unseen = np.flatnonzero(~np.isin(y, classes))
         if unseen.size:
             raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
 
-    def _validate(self, X, y=None, reset=False):
+    def _validate_labelled(self, X, y, reset):
         if reset:
             self._check_parameters()
-        dtype = np.dtype(self.dtype)
-        if y is None:
-            X = validate_data(self, X, reset=reset, dtype=dtype, order="C")
-        else:
-            X, y = validate_data(self, X, y, reset=reset, dtype=dtype, order="C")
-            check_classification_targets(y)
+        X, y = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
+        check_classification_targets(y)
+        return self._checked_images(X, reset), y
+
+    def _validate(self, X, reset=False):
+        if reset:
+            self._check_parameters()
+        return self._checked_images(validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C"), reset)
+
+    def _checked_images(self, X, reset):
         if reset:
             self.image_shape_ = self._resolved_image_shape(X.shape[1])
         if self.image_shape_ is not None:
@@ -287,15 +283,22 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                     f"X must lie in [0, 1] for images, but X[{i}, {j}] = {X[i, j]}: rescale it, or pass image_shape=None "
                     "for plain feature vectors"
                 )
-        return X if y is None else (X, y)
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # features are of the parameter dtype
+        return tags
 
     def _check_parameters(self):
         if self.readout not in READOUTS:
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs", "batch_size"):
+        for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs"):
             value = getattr(self, name)
+            if isinstance(value, str) and value == "auto" and name.endswith("epochs"):
+                continue
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
         for name in ("n_grow", "n_candidates", "eta", "sigma", "kappa", "readout_eta"):

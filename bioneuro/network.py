@@ -8,6 +8,8 @@ import numpy as np
 CACHED_DRIVES = 256_000_000
 #: Samples whose drive is in memory at a time in inference.
 INFERENCE_BATCH = 512
+#: Learning steps of the association between two rounds of structural plasticity.
+REWIRE_EVERY = 20
 
 
 class Network:
@@ -26,33 +28,31 @@ class Network:
 
     # --- learning (on features: the encoder has learned before) ---
 
-    def learn_association(self, H, T, *, n_epochs, batch_size, theta, n_grow, n_candidates, rng, progress):
-        """Competitive learning on features ``H`` with one-hot labels ``T``; structural plasticity after each epoch."""
+    def learn_association(self, H, T, *, n_epochs, batch_size, n_grow, n_candidates, rng, progress):
+        """Competitive learning on features ``H`` with one-hot labels ``T``, and structural plasticity as it goes."""
+        layer = self.association
         for _ in progress(range(n_epochs), desc="association"):
             for batch in batches(len(H), batch_size, rng):
-                rates = self.association.learn(H[batch], T[batch])
-            if theta:
-                self.association.rewire(H[batch], rates, theta, n_grow, n_candidates)
+                step = layer.learn(H[batch], T[batch])
+                if layer.step % REWIRE_EVERY == 0:
+                    layer.rewire(H[batch], step.rates, n_grow, n_candidates)
+        layer.rewire(None, None)
 
     def learn_readouts(self, H, T, *, n_epochs, batch_size, eta, rng, progress):
-        """Readouts learn from the drive of the finished association."""
+        """Readouts learn from the drive of the finished association, ever more slowly: ``eta`` falls linearly to 0."""
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
         drives = None
         if len(H) * self.association.n_cells <= CACHED_DRIVES:
             drives = self.association.drive(H)
+        n_steps, step = n_epochs * len(batches(len(H), batch_size, rng)), 0
         for _ in progress(range(n_epochs), desc="readout"):
             for batch in batches(len(H), batch_size, rng):
                 drive = self.association.drive(H[batch]) if drives is None else drives[batch]
                 for readout in learned:
-                    readout.learn(drive, T[batch], eta)
-
-    def recruit(self, H, T):
-        """Add one association cell for each sample, with its synapses onto the readouts."""
-        self.association.recruit(H, T)
-        for readout in self.readouts.values():
-            readout.recruit(len(H))
+                    readout.learn(drive, T[batch], eta * (1 - step / n_steps))
+                step += 1
 
     # --- inference ---
 
@@ -88,6 +88,6 @@ def slices(n, size):
 
 
 def batches(n, size, rng):
-    """Random minibatches of row numbers that cover ``range(n)`` once; the last is as large as its like permit."""
+    """Random minibatches of row numbers that cover ``range(n)`` once, of at most ``size`` rows and nearly equal."""
     order = rng.permutation(n)
     return np.array_split(order, max(1, -(-n // size)))

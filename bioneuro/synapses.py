@@ -398,10 +398,48 @@ class Synapses:
         self._replace(indptr, indices, np.negative(data, out=data) if inhibitory else data)
         return self.nnz - before
 
+    def replace_rows(self, rows: NDArray, A: sp.csr_array) -> None:
+        """Give the cells ``rows`` new synapses: row k of ``A`` becomes row ``rows[k]``.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Post-synaptic cells, each once.
+        A : csr_array of shape (n, n_pre)
+            As for :meth:`from_scipy`, with the dtype of the weights.
+
+        Raises
+        ------
+        ValueError
+            Shapes do not fit, a row out of range or named twice, or what :meth:`from_scipy` refuses.
+        """
+        new = Synapses.from_scipy(A, sign=self._sign)
+        rows = np.asarray(rows)
+        if new.shape != (len(rows), self.n_pre) or new.dtype != self.dtype:
+            raise ValueError(f"A must have shape {(len(rows), self.n_pre)} and dtype {self.dtype}, got {A.shape}, {A.dtype}")
+        if len(rows) and not (0 <= rows.min() and rows.max() < self.n_post and len(np.unique(rows)) == len(rows)):
+            raise ValueError(f"rows must be different integers in [0, {self.n_post})")
+        order = np.argsort(rows)
+        kept = np.ones(self.n_post, bool)
+        kept[rows] = False
+        old_sizes = np.diff(self._indptr)
+        sizes = old_sizes.copy()
+        sizes[rows[order]] = np.diff(new._indptr)[order]
+        indptr = np.zeros_like(self._indptr)
+        np.cumsum(sizes, out=indptr[1:])
+        stays, comes_from = np.repeat(kept, old_sizes), np.repeat(kept, sizes)
+        sorted_new = new.to_scipy()[order]
+        indices, data = np.empty(indptr[-1], self._indices.dtype), np.empty(indptr[-1], self.dtype)
+        indices[comes_from], data[comes_from] = self._indices[stays], self._data[stays]
+        indices[~comes_from], data[~comes_from] = sorted_new.indices, sorted_new.data
+        self._take(indptr, indices, data)
+
     def _replace(self, indptr: NDArray, indices: NDArray, data: NDArray) -> None:
         """Take a new structure of the same shape, unless nothing was removed or born."""
-        if len(indices) == self.nnz:
-            return
+        if len(indices) != self.nnz:
+            self._take(indptr, indices, data)
+
+    def _take(self, indptr: NDArray, indices: NDArray, data: NDArray) -> None:
         self._indptr, self._indices, self._data = indptr, indices, data
         self._freeze()
         self._version += 1
@@ -456,13 +494,16 @@ def _read_only(array: NDArray) -> NDArray:
     return view
 
 
+def _either(dtypes: tuple[np.dtype, ...]) -> str:
+    return " or ".join(map(str, dtypes))
+
+
 def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int = 1) -> None:
     """A C-contiguous ndarray of one of ``dtypes`` (native byte order) and ``ndim`` dimensions."""
-    wanted = " or ".join(map(str, dtypes))
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array of {wanted}, got {type(array).__name__}")
+        raise TypeError(f"{name} must be a NumPy array of {_either(dtypes)}, got {type(array).__name__}")
     if array.dtype not in dtypes:
-        raise TypeError(f"{name} must be {wanted}, got {array.dtype}: cast it with astype({str(dtypes[0])!r})")
+        raise TypeError(f"{name} must be {_either(dtypes)}, got {array.dtype}: cast it with astype({str(dtypes[0])!r})")
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape {array.shape}")
     if not array.flags.c_contiguous:

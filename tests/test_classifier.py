@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import bioneuro as bn
 from bioneuro import BioClassifier
 
-SMALL = {"n_cells": 100, "n_epochs": 1, "readout_epochs": 3, "n_columns": 12, "random_state": 0}
+SMALL = {"n_cells": 100, "n_epochs": 2, "readout_epochs": 5, "n_columns": 12, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def exact(digits):
     return BioClassifier(**SMALL, dtype="float64").fit(digits.X_train[:400], digits.y_train[:400])
 
 
-@parametrize_with_checks([BioClassifier(n_epochs=2, random_state=0), BioClassifier("votes", n_epochs=2, random_state=0)])
+@parametrize_with_checks([BioClassifier(random_state=0), BioClassifier("votes", random_state=0)])
 def test_estimator_contract(estimator, check):
     check(estimator)
 
@@ -36,7 +36,7 @@ def test_estimator_contract(estimator, check):
 def test_learns_digits(digits):
     model = BioClassifier(random_state=0).fit(digits.X_train, digits.y_train)
     assert model.score(digits.X_test, digits.y_test) > 0.95
-    assert model.set_params(readout="votes").score(digits.X_test, digits.y_test) > 0.94
+    assert model.set_params(readout="votes").score(digits.X_test, digits.y_test) > 0.95
 
 
 def test_perturbation_readout_learns_from_reward_alone(digits):
@@ -61,7 +61,7 @@ def test_reproducible_and_independent_of_threads(digits):
 def test_input_gradient(exact, digits, readout, loss, space):
     model = clone(exact).set_params(readout=readout)
     model.__dict__.update({k: v for k, v in vars(exact).items() if k.endswith("_")})
-    X = np.clip(digits.X_test[:5].astype(float), 0.05, 0.95)
+    X = np.random.default_rng(1).uniform(0.2, 0.9, (5, 64))  # no two pixels alike: ON and OFF have a kink at 0
     y, rows = digits.y_test[:5], np.arange(5)
 
     def total(Z):
@@ -83,9 +83,12 @@ def test_input_gradient(exact, digits, readout, loss, space):
 @pytest.mark.parametrize("shape", [(28, 28), (8, 8), (35, 35), (12, 20), (16, 16, 3)])
 def test_images_of_any_size(shape):
     rng = np.random.default_rng(0)
-    templates = rng.uniform(size=(3, np.prod(shape)))
+    bars = [np.zeros(shape), np.zeros(shape), np.zeros(shape)]  # horizontal, vertical, blob
+    bars[0][shape[0] // 2] = bars[1][:, shape[1] // 2] = 1
+    bars[2][shape[0] // 4 : shape[0] // 2, shape[1] // 4 : shape[1] // 2] = 1
+    templates = np.reshape(bars, (3, -1))
     y = np.repeat([0, 1, 2], 20)
-    X = np.clip(templates[y] + rng.normal(0, 0.05, (60, np.prod(shape))), 0, 1).astype(np.float32)
+    X = np.clip(templates[y] + rng.normal(0, 0.05, (60, templates.shape[1])), 0, 1).astype(np.float32)
     model = BioClassifier(**SMALL, image_shape=shape).fit(X[::2], y[::2])
     assert model.score(X[1::2], y[1::2]) == 1.0
     assert model.transform(X).shape == (60, model.encoder_.n_features)
@@ -99,24 +102,18 @@ def test_plain_vectors():
     assert cross_val_score(BioClassifier(random_state=0), X, y, cv=3).mean() > 0.93
 
 
-def test_partial_fit_goes_on_and_recruits_up_to_its_budget(digits):
-    model = BioClassifier(**{**SMALL, "n_cells": 250})
-    for start in range(0, 900, 300):
-        batch = slice(start, start + 300)
+def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
+    model = BioClassifier(**{**SMALL, "n_cells": 300})
+    in_use, score = [], []
+    for start in range(0, 1200, 400):
+        batch = slice(start, start + 400)
         model.partial_fit(digits.X_train[batch], digits.y_train[batch], classes=np.arange(10))
-        if start == 0:
-            encoder = model.encoder_
+        encoder = model.encoder_ if start == 0 else encoder
+        in_use.append(int((model.network_.association.age > 0.5).sum()))
+        score.append(model.score(digits.X_test, digits.y_test))
     assert model.encoder_ is encoder
-    assert model.network_.association.n_cells == 250
-    assert model.score(digits.X_test, digits.y_test) > 0.85
-
-
-def test_partial_fit_recruits_from_later_batches(digits):
-    model = BioClassifier(**SMALL)
-    model.partial_fit(digits.X_train[:40], digits.y_train[:40], classes=np.arange(10))
-    assert model.network_.association.n_cells == 40
-    model.partial_fit(digits.X_train[40:130], digits.y_train[40:130])
-    assert model.network_.association.n_cells == 100
+    assert in_use[0] < in_use[1] <= 300
+    assert score[2] > max(score[0], 0.85)
 
 
 def test_features_learned_without_labels_serve_another_classifier(digits):
@@ -130,7 +127,7 @@ def test_features_learned_without_labels_serve_another_classifier(digits):
 def test_silent_synapses_leave_the_csr(digits):
     dense = BioClassifier(**{**SMALL, "theta": 0.0}).fit(digits.X_train[:400], digits.y_train[:400])
     sparse = BioClassifier(**{**SMALL, "theta": 0.2}).fit(digits.X_train[:400], digits.y_train[:400])
-    assert sparse.weights()["association"].nnz < 0.5 * dense.weights()["association"].nnz
+    assert sparse.weights()["association"].nnz < 0.7 * dense.weights()["association"].nnz
 
 
 def test_weights_are_read_only_and_obey_dale(small):
@@ -174,6 +171,7 @@ def fit_with(**parameters):
         ({"kappa": -1.0}, "kappa must be >= 0"),
         ({"image_shape": "square"}, "image_shape must be 'auto'"),
         ({"image_shape": (8, 9)}, "product of 64 features"),
+        ({"n_epochs": "all"}, "n_epochs must be an integer >= 1"),
         ({"exponent": 0.0}, "exponent must be > 0"),
         ({"n_threads": 0}, "n_threads must be"),
         ({"beta": 0.0}, "beta must be > 0"),

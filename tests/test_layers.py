@@ -127,21 +127,30 @@ def test_competitive_layer_gradient(rng):
     assert (cells.respond_grad(cells.respond(U), dY) * D).sum() == pytest.approx(expected, rel=1e-5)
 
 
-def test_homeostasis_brings_every_cell_into_use_from_a_random_start(rng):
-    """40 cells start nearly alike on clustered input: without homeostasis a few win everything."""
+def test_homeostasis_keeps_every_cell_in_use_from_a_random_start(rng):
+    """60 cells start nearly alike on clustered input: without homeostasis a few win nearly everything."""
     prototypes = rng.gamma(0.3, size=(8, 20))
     U = unit(prototypes[rng.integers(0, 8, 2000)] + 0.05 * rng.gamma(1, size=(2000, 20)))
 
-    def share_in_use(homeostasis):
-        cells = layer(40, homeostasis=homeostasis)
+    def share_in_use(**homeostasis):
+        cells = layer(60, beta=100.0, **homeostasis)
         for _ in range(5):
-            wins = np.zeros(40)
-            for batch in np.split(U, 20):
-                wins += np.bincount(cells.learn(batch).argmax(axis=1), minlength=40)
-        return (wins > 0).mean()
+            rate = np.mean([cells.learn(batch).rates.mean(axis=0) for batch in np.split(U, 20)], axis=0)
+        return (rate > 0.1 / 60).mean()
 
-    assert share_in_use(0.0) < 0.7
-    assert share_in_use(10.0) == 1.0
+    assert share_in_use(homeostasis=0.0) < 0.5
+    assert share_in_use(homeostasis=0.0, recruitment=0.25) == 1.0
+    assert share_in_use(homeostasis=1.0, recruitment=0.25) == 1.0
+
+
+def test_a_silent_cell_takes_over_the_worst_matched_input(rng):
+    U = unit(rng.gamma(0.5, size=(8, 20)))
+    cells = layer(5, recruitment=0.25, beta=100.0)
+    worst = cells.drive(U).max(axis=1).argsort()[:2]
+    step = cells.learn(U)
+    assert (cells.rate[:2] == 1 / 5).all()
+    np.testing.assert_array_equal(step.rates[worst, :2], np.eye(2))
+    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], U[worst], rtol=1e-6)
 
 
 def test_a_cell_that_alone_is_active_relaxes_to_the_mean_input(rng):
@@ -154,12 +163,12 @@ def test_a_cell_that_alone_is_active_relaxes_to_the_mean_input(rng):
 
 
 def test_rewire_prunes_and_grows(rng):
-    cells = layer(10, 50)
+    cells = layer(10, 50, theta=0.3)
     U = unit(rng.gamma(0.2, size=(300, 50)))
     for _ in range(20):
-        rates = cells.learn(U)
+        rates = cells.learn(U).rates
     nnz = cells.synapses.nnz
-    pruned, born = cells.rewire(U, rates, theta=0.3, n_grow=2, n_candidates=8)
+    pruned, born = cells.rewire(U, rates, n_grow=2, n_candidates=8)
     assert pruned > 0 and born > 0
     assert cells.synapses.nnz == nnz - pruned + born
     W = cells.synapses.to_scipy()
@@ -167,10 +176,10 @@ def test_rewire_prunes_and_grows(rng):
 
 
 def test_learning_is_identical_for_any_thread_count(rng):
-    U = unit(rng.gamma(1, size=(64, 20)))
+    U = unit(rng.gamma(1, size=(256, 100)))
     weights = []
     for n_threads in (1, 2, 3):
-        cells = layer(33, sigma=0.3, n_threads=n_threads)
+        cells = layer(333, 100, sigma=0.3, recruitment=0.2, n_threads=n_threads)
         for _ in range(3):
             cells.learn(U)
         weights.append(cells.synapses.weights.copy())
@@ -203,45 +212,38 @@ def test_retina_refuses_patch_size():
 # --- association and readouts ---
 
 
+def learned_association(H, T, n_cells=15, **options):
+    association = Association(n_cells, H.shape[1], T.shape[1], **{"beta": 20.0, "dtype": np.float64, **options})
+    for _ in range(5):
+        association.learn(H, T)
+    return association
+
+
 def test_votes_relax_to_the_label_distribution_of_what_a_cell_wins(samples):
     H, T = samples
-    association = Association(H[:1], T[:1], beta=10.0, eta=1.0)
-    for _ in range(30):
-        association.learn(H, T)
+    association = learned_association(H, T, 1, recruitment=0.0, eta=1.0)
     np.testing.assert_allclose(association.votes[0], T.mean(axis=0), atol=1e-6)
+    assert learned_association(H, T).votes.sum(axis=1) == pytest.approx(1)
 
 
-def test_recruits_join_with_their_sample_and_their_synapses(samples):
+def test_association_uses_all_its_cells(samples):
     H, T = samples
-    association = Association(H[:10], T[:10], beta=50.0)
-    readout = DeltaReadout(association, 3)
-    association.recruit(H[10:14], T[10:14])
-    readout.recruit(4)
-    assert association.n_cells == 14 and association.votes.shape == (14, 3) and association.rate.shape == (14,)
-    assert readout.excitatory.shape == readout.inhibitory.shape == (3, 14)
-    drive = association.drive(H[10:14])
-    np.testing.assert_array_equal(drive.argmax(axis=1), np.arange(10, 14))
-    np.testing.assert_array_equal(association.votes[10:].argmax(axis=1), T[10:14].argmax(axis=1))
+    association = learned_association(H, T, 20, beta=60.0)
+    assert (association.rate > 0.1 / 20).all()
 
 
 def test_kappa_ties_cells_to_labels(rng):
     """Same features, random labels: only the top-down drive can make cells task-specific."""
     H = unit(rng.gamma(1, size=(200, 30)))
     T = np.eye(2)[rng.integers(0, 2, 200)]
-
-    def certainty(kappa):
-        association = Association(H[:20], T[:20], beta=20.0, kappa=kappa, homeostasis=0.0)
-        for _ in range(5):
-            association.learn(H, T)
-        return association.votes.max(axis=1).mean()
-
-    assert certainty(1.0) > certainty(0.0) + 0.2
+    certainty = {k: learned_association(H, T, 20, kappa=k, homeostasis=0.0).votes.max(axis=1).mean() for k in (0.0, 1.0)}
+    assert certainty[1.0] > certainty[0.0] + 0.2
 
 
 @pytest.mark.parametrize("name", sorted(READOUTS))
 def test_readout_gradient(samples, rng, name):
     H, T = samples
-    association = Association(H[:15], T[:15], beta=20.0)
+    association = learned_association(H, T)
     readout = READOUTS[name](association, 3, seed=0)
     for _ in range(3):
         readout.learn(association.drive(H), T, 0.1)
@@ -254,7 +256,7 @@ def test_readout_gradient(samples, rng, name):
 @pytest.mark.parametrize("name", ["delta", "perturbation"])
 def test_readout_learns_and_keeps_every_sign(samples, name):
     H, T = samples
-    association = Association(H[:30], T[:30], beta=40.0)
+    association = learned_association(H, T, 30, beta=40.0)
     readout = READOUTS[name](association, 3, seed=0)
     drive = association.drive(H)
 
@@ -272,7 +274,7 @@ def test_readout_learns_and_keeps_every_sign(samples, name):
 def test_delta_step_is_the_exponentiated_gradient(samples):
     """log |W| moves by exactly +-eta q (t - p)."""
     H, T = samples
-    association = Association(H[:8], T[:8], beta=20.0)
+    association = learned_association(H, T, 8)
     readout = DeltaReadout(association, 3)
     drive = association.drive(H[:5])
     Q = association.activity(drive)
@@ -283,8 +285,7 @@ def test_delta_step_is_the_exponentiated_gradient(samples):
     np.testing.assert_allclose(readout.inhibitory.to_scipy().toarray(), -1 / expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize(("argument", "value"), [("kappa", -0.1), ("activity_gain", 0.0)])
-def test_association_refuses(samples, argument, value):
-    H, T = samples
+@pytest.mark.parametrize(("argument", "value"), [("kappa", -0.1), ("activity_gain", 0.0), ("recruitment", 2.0)])
+def test_association_refuses(argument, value):
     with pytest.raises(ValueError, match=argument):
-        Association(H, T, beta=1.0, **{argument: value})
+        Association(5, 10, 2, **{argument: value})

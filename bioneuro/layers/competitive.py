@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from bioneuro import _core
+from bioneuro.synapses import Synapses
 
-#: Time constant of a cell's rate estimate, in units of its own expected wins.
-RATE_MEMORY = 5.0
+#: A cell whose rate is below this share of the average is silent: it can be recruited.
+SILENT = 0.1
+#: Largest plasticity of a young cell, per unit of activity.
+YOUNG_ETA = 3.0
+#: Plasticity of a cell in the moment of its recruitment: it all but takes the sample over.
+RECRUIT_ETA = 6.0
+
+
+class Step(NamedTuple):
+    """What a learning step did: ``rates (batch, n_cells)`` that learned, ``alpha (n_cells,)`` how far each cell moved."""
+
+    rates: NDArray
+    alpha: NDArray
 
 
 class CompetitiveLayer:
@@ -15,11 +31,12 @@ class CompetitiveLayer:
 
     Drive ``a = W u`` (``w >= 0``, rows of unit norm); response ``y = softmax(beta a)``. In learning the competition is
     sharper, ``softmax(sharpening beta a - th)``, and the weights relax in the log domain towards the mean input of
-    the moments at which their cell was active (:func:`bioneuro.kernels.plasticity_step`, ``"log-relaxation"``).
+    the moments at which their cell was active (:func:`bioneuro.kernels.plasticity_step`, ``"log-relaxation"``), the
+    faster the less the cell has been active in its life: ``eta_i = clip(1 / activity so far, eta, 3)``.
 
-    Homeostasis: every cell keeps a slow estimate ``r_i`` of its own rate and raises its threshold with the log of it,
-    ``th_i = homeostasis log(N r_i)``: a cell that wins too often gets harder to excite, one that never wins ever
-    easier, without bound, so none stays silent.
+    Two homeostatic mechanisms keep every cell in use. Threshold: each cell follows its own rate ``r_i`` and raises
+    ``th_i = homeostasis log(N r_i)``. Recruitment: a silent cell (``r_i < 0.1 / N``) becomes so excitable that the
+    input of the batch which the others match worst drives it alone, and it takes that input over.
 
     Parameters
     ----------
@@ -32,39 +49,51 @@ class CompetitiveLayer:
     k : int or None
         With ``k`` only the k most excited cells are active.
     eta : float, default 0.1
-        Learning rate per unit of summed activity, >= 0.
+        Learning rate of a grown-up cell, per unit of summed activity, >= 0.
     sigma : float, default 0
         Stationary standard deviation of log w that size-proportional spine noise alone would give.
-    homeostasis : float, default 10
-        Strength of the homeostatic threshold; 0 switches it off.
+    homeostasis : float, default 1
+        Gain of the homeostatic threshold; 0 switches it off.
+    rate_memory : float, default 1
+        Time constant of the rate estimate, in units of ``n_cells`` samples, > 0.
+    recruitment : float, default 0
+        Largest share of a batch that recruits silent cells, in [0, 1].
+    theta : float, default 0
+        Weights below ``theta`` times their cell's strongest turn silent in :meth:`rewire` and in recruitment.
     seed : int
         Key of the noise and of the sites of new synapses.
     n_threads : int or None
         Threads of the kernels.
     """
 
-    def __init__(self, synapses, *, beta, sharpening=2.0, k=None, eta=0.1, sigma=0.0, homeostasis=10.0, seed=0,
-                 n_threads=None):
+    def __init__(self, synapses: Synapses, *, beta, sharpening=2.0, k=None, eta=0.1, sigma=0.0, homeostasis=1.0,
+                 rate_memory=1.0, recruitment=0.0, theta=0.0, seed=0, n_threads=None):
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
-        for name, value in (("beta", beta), ("sharpening", sharpening)):
+        for name, value in (("beta", beta), ("sharpening", sharpening), ("rate_memory", rate_memory)):
             if not value > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
+        if not 0 <= recruitment <= 1:
+            raise ValueError(f"recruitment must lie in [0, 1], got {recruitment}")
         self.synapses = synapses
         self.beta, self.sharpening, self.k = float(beta), float(sharpening), k
-        self.eta, self.sigma, self.homeostasis = float(eta), float(sigma), float(homeostasis)
+        self.eta, self.sigma, self.theta = float(eta), float(sigma), float(theta)
+        self.homeostasis, self.rate_memory, self.recruitment = float(homeostasis), float(rate_memory), float(recruitment)
         self.seed, self.n_threads = int(seed), n_threads
         self.step = 0
-        self.rate = np.full(self.n_cells, 1 / self.n_cells)
+        # Where cells can be recruited they start silent; elsewhere as if each had had its share.
+        self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_cells)
+        self.age = np.zeros(self.n_cells)
 
     @property
     def n_cells(self) -> int:
+        """Cells of the layer."""
         return self.synapses.n_post
 
     @property
-    def threshold(self):
+    def threshold(self) -> NDArray:
         """Homeostatic threshold of every cell in learning, shape ``(n_cells,)``."""
-        return (self.homeostasis * np.log(self.n_cells * self.rate + 1e-6)).astype(self.synapses.dtype)
+        return (self.homeostasis * np.log(np.maximum(self.n_cells * self.rate, 0.01))).astype(self.synapses.dtype)
 
     def drive(self, U):
         """``a = W u``, shape ``(batch, n_cells)``."""
@@ -80,33 +109,56 @@ class CompetitiveLayer:
         da = _core.compete_grad(Y, dY, beta=self.beta, n_threads=self.n_threads)
         return self.synapses.input_grad(da, n_threads=self.n_threads)
 
-    def learn(self, U, top_down=None):
-        """One learning step on a batch ``U (batch, n_pre)``; returns the rates ``(batch, n_cells)`` that learned.
-
-        ``top_down (batch, n_cells)`` is added to the drive (in learning only).
-        """
+    def learn(self, U, top_down=None) -> Step:
+        """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
         a = self.drive(U)
+        match = a.max(axis=1) if self.recruitment else None
         if top_down is not None:
             a += top_down
         y = _core.compete(a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k,
                           n_threads=self.n_threads, out=a)
+        eta = np.empty(self.n_cells)
+        recruits = self._recruit(U, match, y) if self.recruitment else []
+        c = y.sum(axis=0, dtype=float)
+        self.age += c
+        np.clip(1 / np.maximum(self.age, 1e-9), self.eta, max(self.eta, YOUNG_ETA), out=eta)
+        self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
+
+        # alpha_i = 1 - exp(-eta_i c_i): a cell's own learning rate enters as more or less of its activity
+        eta = eta.astype(y.dtype)
         self.synapses.plasticity_step(
-            self.synapses.weight_grad(U, y, n_threads=self.n_threads), y.sum(axis=0), form="log-relaxation",
-            eta=self.eta, sigma=self.sigma, normalize=True, seed=self.seed, step=self.step, n_threads=self.n_threads,
+            self.synapses.weight_grad(U, y * eta, n_threads=self.n_threads), (c * eta).astype(y.dtype),
+            form="log-relaxation", sigma=self.sigma, seed=self.seed, step=self.step, n_threads=self.n_threads,
         )
         self.step += 1
-        speed = min(1.0, len(U) / (RATE_MEMORY * self.n_cells))
-        self.rate += speed * (y.mean(axis=0, dtype=float) - self.rate)
-        return y
+        speed = min(1.0, len(U) / (self.rate_memory * self.n_cells))
+        self.rate += speed * (c / len(U) - self.rate)
+        self.rate[recruits] = 1 / self.n_cells
+        return Step(y, -np.expm1(-eta * c).astype(y.dtype))
 
-    def rewire(self, U, Y, theta, n_grow=0, n_candidates=0):
+    def _recruit(self, U, match, y):
+        """Pair the most silent cells with the worst matched inputs; changes ``y`` and those cells' synapses."""
+        silent = np.flatnonzero(self.rate < SILENT / self.n_cells)
+        n = min(int(np.ceil(self.recruitment * len(U))), len(silent))
+        cells = silent[np.argsort(self.rate[silent], kind="stable")[:n]]
+        inputs = np.argsort(match, kind="stable")[:n]
+        y[inputs] = 0
+        y[:, cells] = 0
+        y[inputs, cells] = 1
+        if n:
+            H = U[inputs]
+            rows = sp.csr_array(np.where(H >= self.theta * H.max(axis=1, keepdims=True), H, 0))
+            self.synapses.replace_rows(cells, rows)
+        return cells
+
+    def rewire(self, U, Y, n_grow=0, n_candidates=0):
         """Structural plasticity: synapses below ``theta`` times their cell's strongest turn silent and leave; then up
         to ``n_grow`` of ``n_candidates`` random silent sites per cell, those of the largest Hebbian term
         ``sum_b y u``, grow at twice that threshold. Returns (pruned, born)."""
-        pruned = self.synapses.prune(theta)
+        pruned = self.synapses.prune(self.theta)
         born = 0
         if n_grow:
-            born = self.synapses.grow(U, Y, n_grow=n_grow, n_candidates=n_candidates, weight=min(1.0, 2 * theta),
+            born = self.synapses.grow(U, Y, n_grow=n_grow, n_candidates=n_candidates, weight=min(1.0, 2 * self.theta),
                                       seed=self.seed, step=self.step)
         if pruned or born:
             self.synapses.normalize_rows()

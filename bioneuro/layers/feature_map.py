@@ -14,11 +14,16 @@ POOL_FLOOR = 1e-8
 CHUNK_POSITIONS = 16384
 
 
-def pooling_matrix(length, size, stride):
-    """Averages over windows of ``size`` every ``stride`` positions: shape ``(n_windows, length)``."""
-    starts = np.arange(0, length - size + 1, stride)
-    inside = (np.arange(length) >= starts[:, None]) & (np.arange(length) < starts[:, None] + size)
-    return inside / size
+def pooling_matrix(length, grid):
+    """Averages over ``grid`` windows that overlap by half, shape ``(grid, length)``.
+
+    The stride is ``length / (grid + 1)``, rounded; a window is two strides wide; together they are centred on the
+    image. What they see beyond its border is 0.
+    """
+    stride = max(1, round(length / (grid + 1)))
+    start = np.arange(grid) * stride - ((grid + 1) * stride - length) // 2
+    position = np.arange(length)
+    return ((position >= start[:, None]) & (position < start[:, None] + 2 * stride)) / (2 * stride)
 
 
 class FeatureMap:
@@ -35,15 +40,15 @@ class FeatureMap:
     retina : Retina
     beta, sharpening, eta, homeostasis : float
         Of the :class:`CompetitiveLayer` of the columns.
-    pool_size, pool_stride : int or None
-        Pooling windows in pixels; None takes 10/28 of the shorter side, and half of that.
+    grid : int, default 4
+        Pooling windows along each side (:func:`pooling_matrix`).
     random_state : Generator
     dtype : float32 or float64
     n_threads : int or None
     """
 
-    def __init__(self, image_shape, *, n_columns=64, retina=None, beta=40.0, sharpening=2.0, eta=0.05, homeostasis=10.0,
-                 pool_size=None, pool_stride=None, random_state=None, dtype=np.float32, n_threads=None):
+    def __init__(self, image_shape, *, n_columns=64, retina=None, beta=40.0, sharpening=2.0, eta=0.05, homeostasis=1.0,
+                 grid=4, random_state=None, dtype=np.float32, n_threads=None):
         self.height, self.width, self.channels = (*image_shape, 1)[:3]
         self.retina = Retina(n_threads=n_threads) if retina is None else retina
         self.dtype = np.dtype(dtype)
@@ -51,12 +56,9 @@ class FeatureMap:
         synapses = connectivity.dense(n_columns, self.n_patch, sign="E", random_state=rng, dtype=self.dtype)
         synapses.normalize_rows()
         self.columns = CompetitiveLayer(synapses, beta=beta, sharpening=sharpening, eta=eta, homeostasis=homeostasis,
-                                        seed=int(rng.integers(2**63)), n_threads=n_threads)
-        shorter = min(self.height, self.width)
-        self.pool_size = max(1, round(shorter * 10 / 28)) if pool_size is None else pool_size
-        self.pool_stride = max(1, self.pool_size // 2) if pool_stride is None else pool_stride
-        self._pool_rows = pooling_matrix(self.height, self.pool_size, self.pool_stride).astype(self.dtype)
-        self._pool_cols = pooling_matrix(self.width, self.pool_size, self.pool_stride).astype(self.dtype)
+                                        seed=int(rng.integers(2**31)), n_threads=n_threads)
+        self._pool_rows = pooling_matrix(self.height, grid).astype(self.dtype)
+        self._pool_cols = pooling_matrix(self.width, grid).astype(self.dtype)
 
     @property
     def n_patch(self) -> int:
@@ -70,38 +72,31 @@ class FeatureMap:
 
     # --- learning ---
 
-    def learn(self, X, *, n_patches=40_000, n_epochs=3, batch_size=500, min_gate=0.2, theta=0.0, random_state=None,
+    def learn(self, X, *, n_images=400, n_patches=40_000, n_epochs=3, batch_size=500, min_gate=0.2, random_state=None,
               progress=lambda iterable, **_: iterable):
         """Learn the columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
 
-        ``n_patches`` patches of contrast (gate above ``min_gate``) are drawn at random, shown ``n_epochs`` times in
-        batches; with ``theta`` the weak synapses are pruned after each epoch.
+        At most ``n_patches`` patches of contrast (gate above ``min_gate``) of at most ``n_images`` images, drawn at random,
+        are shown ``n_epochs`` times in batches.
         """
         rng = np.random.default_rng(random_state)
-        U = self._sample_patches(X, n_patches, min_gate, rng)
+        U = self._sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, min_gate, rng)
         for _ in progress(range(n_epochs), desc="feature map"):
             order = rng.permutation(len(U))
             for start in range(0, len(U), batch_size):
                 self.columns.learn(U[order[start:start + batch_size]])
-            if theta:
-                self.columns.rewire(None, None, theta)
         return self
 
     def _sample_patches(self, X, n_patches, min_gate, rng):
-        """Random patches with contrast, at most ``n_patches``, drawn from as few images as give enough."""
-        kept, n_kept = [], 0
-        per_chunk = max(1, n_patches // 32)  # of one chunk of images: so that many images take part
-        for R in self._chunks(self.retina.response(X[rng.permutation(len(X))])):
+        """Random patches with contrast."""
+        kept = []
+        for R in self._chunks(self.retina.response(X)):
             U, gate = self.retina.patches(R)
-            live = np.flatnonzero(gate > min_gate)
-            if len(X) * self.height * self.width > n_patches and len(live) > per_chunk:
-                live = rng.choice(live, per_chunk, replace=False)
-            kept.append(U[live])
-            n_kept += len(live)
-            if n_kept >= n_patches:
-                break
+            kept.append(U[gate > min_gate])
         U = np.concatenate(kept)
-        return U if len(U) else np.ascontiguousarray(self.retina.patches(R)[0])
+        if not len(U):  # nothing has contrast: any patch will do
+            U = self.retina.patches(R)[0]
+        return U[rng.permutation(len(U))[:n_patches]]
 
     # --- encoding ---
 

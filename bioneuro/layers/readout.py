@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.special import log_softmax, softmax
 
 from bioneuro import _core, connectivity
-from bioneuro.synapses import Synapses
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6
+#: Largest change of log |w| in one step of the delta rule.
+LARGEST_GROWTH = 1.0
 
 
 class VotesReadout:
@@ -36,9 +36,6 @@ class VotesReadout:
     def learn(self, drive, T, eta):
         """Votes learn with the association."""
 
-    def recruit(self, n_cells):
-        """Votes are the association's."""
-
     def pathways(self):
         return {}
 
@@ -61,15 +58,11 @@ class DeltaReadout:
 
     def __init__(self, association, n_classes, *, w_start=1.0, seed=0):
         self.association = association
-        self.w_start = float(w_start)
         self.rng = np.random.default_rng(seed)
-        self.bias = np.zeros(n_classes, association.synapses.dtype)
-        self.excitatory, self.inhibitory = self._pathways(n_classes, association.n_cells)
-
-    def _pathways(self, n_classes, n_cells):
-        dtype = self.association.synapses.dtype
-        return tuple(
-            connectivity.dense(n_classes, n_cells, init=connectivity.Constant(self.w_start), sign=sign, dtype=dtype)
+        dtype = association.synapses.dtype
+        self.bias = np.zeros(n_classes, dtype)
+        self.excitatory, self.inhibitory = (
+            connectivity.dense(n_classes, association.n_cells, connectivity.Constant(w_start), sign=sign, dtype=dtype)
             for sign in "EI"
         )
 
@@ -93,21 +86,15 @@ class DeltaReadout:
         Q = self.association.activity(drive)
         error = np.ascontiguousarray(self._error(self._outputs(Q), T), Q.dtype)
         still = np.zeros(T.shape[1], Q.dtype)
+        # both pathways reach from every cell to every output, so they share the Hebbian term
+        G = self.excitatory.weight_grad(Q, error, n_threads=self.association.n_threads)
+        growth = np.clip(eta * G, -LARGEST_GROWTH, LARGEST_GROWTH)
         for pathway in (self.excitatory, self.inhibitory):
-            G = pathway.weight_grad(Q, error, n_threads=self.association.n_threads)
-            pathway.plasticity_step(G, still, form="exponential", eta=eta, normalize=False, step=0)
+            pathway.plasticity_step(growth, still, form="exponential", normalize=False)
         self.bias += eta / len(T) * error.sum(axis=0)
 
     def _error(self, outputs, T):
         return T - softmax(outputs, axis=1)
-
-    def recruit(self, n_cells):
-        """Give the association's ``n_cells`` newest cells their synapses."""
-        born = self._pathways(len(self.bias), n_cells)
-        self.excitatory, self.inhibitory = (
-            Synapses.from_scipy(sp.csr_array(sp.hstack([old.to_scipy(), new.to_scipy()], format="csr")), sign=old.sign)
-            for old, new in zip((self.excitatory, self.inhibitory), born, strict=True)
-        )
 
     def pathways(self):
         """Named pathways, for the weight reports."""
