@@ -1,7 +1,7 @@
 """The C kernels on plain arrays: fast sparse products, local plasticity, competition, structure and the retina.
 
-A pathway is a CSR matrix given as three arrays. Row ``i`` holds the synapses onto post-synaptic cell ``i``, column ``j``
-those made by pre-synaptic cell ``j``; a synapse that is not stored is silent.
+A pathway is a CSR matrix given as three arrays. Row ``i`` holds the synapses onto post-synaptic cell ``i``, column
+``j`` those made by pre-synaptic cell ``j``; a synapse that is not stored is silent.
 
 =================  ================  ===========================================================================
 ``indptr``         ``(n_rows + 1,)``  int32 or int64; starts at 0, never falls, ends at ``nnz``
@@ -13,7 +13,8 @@ those made by pre-synaptic cell ``j``; a synapse that is not stored is silent.
 Rules that hold for every function here:
 
 - Arrays are NumPy arrays in native byte order, C-contiguous and aligned. Anything else is refused by name with a
-  ``TypeError`` (kind, dtype, byte order) or a ``ValueError`` (shape, layout, range); nothing is cast or copied in silence.
+  ``TypeError`` (kind, dtype, byte order) or a ``ValueError`` (shape, layout, range); nothing is cast or copied in
+  silence.
 - The whole structure is checked on every call, in O(nnz), so no argument can crash the process.
   :class:`bioneuro.Synapses` checks once and is the better choice in a loop over small batches.
 - Activities are not scanned: NaN and infinity spread through sums as in BLAS.
@@ -57,6 +58,7 @@ def _disjoint(name, array, **others):
 
 
 # --- drive and its gradients -------------------------------------------------------------------------------
+
 
 def forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None):
     """Drive of every post-synaptic cell, ``Y = X W^T + b``.
@@ -172,6 +174,7 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
 
 
 # --- competition and plasticity ----------------------------------------------------------------------------
+
 
 def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None, out=None):
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells.
@@ -314,13 +317,15 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
 
 # --- structure ---------------------------------------------------------------------------------------------
 
+
 def validate(indptr, indices, data, n_cols):
     """Check that this is a proper CSR structure, as every function here does before it starts.
 
     Parameters
     ----------
     indptr, indices : ndarray
-        Starts at 0, never falls, ends at ``len(indices)``; columns rise strictly within a row and lie in ``[0, n_cols)``.
+        ``indptr`` starts at 0, never falls and ends at ``len(indices)``; columns rise strictly within a row and lie in
+        ``[0, n_cols)``.
     data : ndarray or None
         Finite; ``None``: only the structure counts.
     n_cols : int
@@ -487,6 +492,7 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
 
 # --- retina ------------------------------------------------------------------------------------------------
 
+
 def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
     """ON/OFF patches of contrast responses, divisively normalised; stride 1, zero padded.
 
@@ -498,8 +504,8 @@ def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
     R : ndarray, shape (batch, height, width, channels)
         Contrast responses, float32 or float64; not empty.
     patch_size : int
-        Side ``p`` of a patch, in [1, 4096]; it may exceed the image. A patch reaches ``(p - 1) // 2`` pixels up and left
-        of its position and ``p // 2`` down and right.
+        Side ``p`` of a patch, in [1, 4096]; it may exceed the image. A patch reaches ``(p - 1) // 2`` pixels up and
+        left of its position and ``p // 2`` down and right.
     c0 : float
         Semi-saturation of the divisive normalisation, > 0.
     n_threads : int, optional
@@ -550,6 +556,6 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
 
     Notes
     -----
-    About as costly as three times :func:`patches`.
+    About twice as costly as :func:`patches`.
     """
     return _core.patches_grad(R, dU, dgate, patch_size=patch_size, c0=c0, n_threads=n_threads)

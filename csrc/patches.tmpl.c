@@ -7,21 +7,21 @@
 typedef struct {
     const bio_retina *retina;
     const T *r;
-    T *u, *gate;               /* forward */
-    const T *du, *dgate;       /* gradient */
+    T *u, *gate;         /* forward */
+    const T *du, *dgate; /* gradient */
     T *dr;
-    size_t run, half, stride;  /* values of a patch row, of a patch, of a padded image row */
-    size_t scratch;            /* values of scratch a worker */
+    size_t run, half, stride; /* values of a patch row, of a patch, of a padded image row */
+    size_t scratch;           /* values of scratch a worker */
     T *memory;
 } NAME(retina_job);
 
 typedef struct {
-    double *sums, *totals;     /* (stride) sums over the rows of the strip; over the columns of each patch as well */
-    T *strip;                  /* (p, stride) */
-    T *mean;                   /* (run) of one patch, repeated along the row; 0 beyond */
-    T *keep;                   /* (run) 1; 0 beyond */
-    T *d, *e;                  /* (half) patch minus mean, and its gradient; 0 beyond */
-    T *dr;                     /* (height + p - 1, stride) gradient of the padded image */
+    double *sums, *totals; /* (stride) sums over the rows of the strip; over the columns of each patch as well */
+    T *strip;              /* (p, stride) */
+    T *mean;               /* (run) of one patch, repeated along the row; 0 beyond */
+    T *keep;               /* (run) 1; 0 beyond */
+    T *d, *e;              /* (half) patch minus mean, and its gradient; 0 beyond */
+    T *dr;                 /* (height + p - 1, stride) gradient of the padded image */
 } NAME(retina_scratch);
 
 static NAME(retina_job) NAME(retina_plan)(const bio_retina *a, const void *r, int gradient) {
@@ -35,7 +35,7 @@ static NAME(retina_job) NAME(retina_plan)(const bio_retina *a, const void *r, in
     return job;
 }
 
-static NAME(retina_scratch) NAME(retina_start)(const NAME(retina_job) *job, size_t worker) {
+static NAME(retina_scratch) NAME(retina_start)(const NAME(retina_job) * job, size_t worker) {
     const size_t run = bio_round_up(job->run + LANES, LANES), half = bio_round_up(job->half + LANES, LANES);
     NAME(retina_scratch) s;
     s.sums = (double *)(job->memory + worker * job->scratch);
@@ -73,17 +73,15 @@ static inline T NAME(dot)(const T *a, const T *b, size_t n) {
 }
 
 /* Strip and window sums of the positions (image, y, .). Sums are in double: a flat patch is exactly its mean. */
-static void NAME(load_strip)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t image, size_t y) {
+static void NAME(load_strip)(const NAME(retina_job) * job, const NAME(retina_scratch) * s, size_t image, size_t y) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, before = (p - 1) / 2, line = a->width * a->channels;
     const size_t padded = (a->width + p - 1) * a->channels;
     for (size_t i = 0; i < p; i++) {
         T *to = s->strip + i * job->stride + before * a->channels;
         const size_t row = y + i - before; /* wraps above the image */
-        if (row < a->height)
-            memcpy(to, job->r + (image * a->height + row) * line, line * SIZE);
-        else
-            memset(to, 0, line * SIZE);
+        if (row < a->height) memcpy(to, job->r + (image * a->height + row) * line, line * SIZE);
+        else memset(to, 0, line * SIZE);
     }
     memset(s->sums, 0, padded * sizeof(double));
     memset(s->totals, 0, line * sizeof(double));
@@ -94,7 +92,7 @@ static void NAME(load_strip)(const NAME(retina_job) *job, const NAME(retina_scra
 }
 
 /* d = patch - mean at column x of the strip; returns |z| = sqrt(sum d^2 + 1e-8). */
-static inline T NAME(load_patch)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t x) {
+static inline T NAME(load_patch)(const NAME(retina_job) * job, const NAME(retina_scratch) * s, size_t x) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, c = a->channels;
     for (size_t k = 0; k < c; k++) s->mean[k] = (T)(s->totals[x * c + k] / (double)(p * p));
@@ -147,9 +145,10 @@ static bio_status NAME(patches)(const bio_retina *a, const void *r, void *u, voi
 /* ---- gradient: units are images ---- */
 
 /* With s = 1 / (|z| + c0), e = dU_on where d > 0, -dU_off where d < 0:  dz = e s + d (d|z|) / |z|,
- * d|z| = -(e . d) s^2 + 0.5 dgate / (|z| + 0.5)^2;  then each channel's mean is taken off and the patch is added back. */
-static inline void NAME(patch_grad)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t position, size_t x,
-                                    size_t y) {
+ * d|z| = -(e . d) s^2 + 0.5 dgate / (|z| + 0.5)^2;  then each channel's mean is taken off and the patch is added back.
+ */
+static inline void NAME(patch_grad)(const NAME(retina_job) * job, const NAME(retina_scratch) * s, size_t position,
+                                    size_t x, size_t y) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, c = a->channels, half = job->half, run = job->run;
     const T norm = NAME(load_patch)(job, s, x), scale = 1 / (norm + (T)a->c0), slope = 1 / (norm + (T)0.5);
@@ -176,7 +175,8 @@ static inline void NAME(patch_grad)(const NAME(retina_job) *job, const NAME(reti
     for (size_t i = 0; i < p; i++) {
         T *to = s->dr + (y + i) * job->stride + x * c;
         for (size_t k = 0; k < run; k += LANES)
-            *(vec *)(to + k) += (*(const vec *)(e + i * run + k) - *(const vec *)(s->mean + k)) * *(const vec *)(s->keep + k);
+            *(vec *)(to + k) +=
+                (*(const vec *)(e + i * run + k) - *(const vec *)(s->mean + k)) * *(const vec *)(s->keep + k);
     }
 }
 

@@ -20,8 +20,9 @@ static PyArrayObject *plain_array(PyObject *object, const char *name, int ndim, 
         return NULL;
     }
     if (PyArray_ISBYTESWAPPED(array)) {
-        PyErr_Format(PyExc_TypeError, "%s must be in native byte order, got %R: use %s.astype(%s.dtype.newbyteorder('='))",
-                     name, PyArray_DESCR(array), name, name);
+        PyErr_Format(PyExc_TypeError,
+                     "%s must be in native byte order, got %R: use %s.astype(%s.dtype.newbyteorder('='))", name,
+                     PyArray_DESCR(array), name, name);
         return NULL;
     }
     if (!PyArray_IS_C_CONTIGUOUS(array) || !PyArray_ISALIGNED(array)) {
@@ -32,7 +33,8 @@ static PyArrayObject *plain_array(PyObject *object, const char *name, int ndim, 
 }
 
 static PyArrayObject *wrong_dtype(const char *name, const char *wanted, PyArrayObject *array) {
-    PyErr_Format(PyExc_TypeError, "%s must be %s, got %R: nothing is cast in silence", name, wanted, PyArray_DESCR(array));
+    PyErr_Format(PyExc_TypeError, "%s must be %s, got %R: nothing is cast in silence", name, wanted,
+                 PyArray_DESCR(array));
     return NULL;
 }
 
@@ -105,7 +107,8 @@ int py_csr(PyObject *indptr_object, PyObject *indices_object, PyObject *data_obj
         return -1;
     }
     if (PyArray_SIZE(indptr) < 2) {
-        PyErr_Format(PyExc_ValueError, "indptr must have n_rows + 1 >= 2 entries, got %zd", (Py_ssize_t)PyArray_SIZE(indptr));
+        PyErr_Format(PyExc_ValueError, "indptr must have n_rows + 1 >= 2 entries, got %zd",
+                     (Py_ssize_t)PyArray_SIZE(indptr));
         return -1;
     }
     if (n_cols == 0) {
@@ -170,9 +173,7 @@ int py_threads(PyObject *object, int *n_threads) {
 
 int py_status(bio_status status) {
     if (status == BIO_OK) return 0;
-    if (status == BIO_NO_MEMORY)
-        PyErr_NoMemory();
-    else
-        PyErr_Format(PyExc_SystemError, "unexpected kernel status %d", (int)status);
+    if (status == BIO_NO_MEMORY) PyErr_NoMemory();
+    else PyErr_Format(PyExc_SystemError, "unexpected kernel status %d", (int)status);
     return -1;
 }

@@ -10,20 +10,24 @@ static long long entry(const void *array, bio_index index, size_t k) {
 
 static PyObject *fault(const bio_csr *w, PyObject *data, bio_status status, size_t k) {
     const long long p = status == BIO_INDPTR_START || status == BIO_INDPTR_FALLS || status == BIO_INDPTR_END
-                            ? entry(w->indptr, w->index, k) : 0;
+                            ? entry(w->indptr, w->index, k)
+                            : 0;
     const long long j = status == BIO_INDEX_RANGE || status == BIO_INDEX_ORDER ? entry(w->indices, w->index, k) : 0;
     switch (status) {
         case BIO_INDPTR_START: return PyErr_Format(PyExc_ValueError, "indptr[0] must be 0, got %lld", p);
         case BIO_INDPTR_FALLS:
-            return PyErr_Format(PyExc_ValueError, "indptr must not decrease, but indptr[%zu] = %lld < indptr[%zu] = %lld", k, p,
-                                k - 1, entry(w->indptr, w->index, k - 1));
+            return PyErr_Format(PyExc_ValueError,
+                                "indptr must not decrease, but indptr[%zu] = %lld < indptr[%zu] = %lld", k, p, k - 1,
+                                entry(w->indptr, w->index, k - 1));
         case BIO_INDPTR_END:
             return PyErr_Format(PyExc_ValueError, "indptr[-1] must be len(indices) = %zu, got %lld", w->nnz, p);
         case BIO_INDEX_RANGE:
-            return PyErr_Format(PyExc_ValueError, "indices must lie in [0, %zu), but indices[%zu] = %lld", w->n_cols, k, j);
+            return PyErr_Format(PyExc_ValueError, "indices must lie in [0, %zu), but indices[%zu] = %lld", w->n_cols, k,
+                                j);
         case BIO_INDEX_ORDER:
-            return PyErr_Format(PyExc_ValueError, "indices must rise strictly within a row, but indices[%zu] = %lld follows %lld",
-                                k, j, entry(w->indices, w->index, k - 1));
+            return PyErr_Format(PyExc_ValueError,
+                                "indices must rise strictly within a row, but indices[%zu] = %lld follows %lld", k, j,
+                                entry(w->indices, w->index, k - 1));
         case BIO_DATA_NONFINITE: {
             PyObject *value = PySequence_GetItem(data, (Py_ssize_t)k);
             if (value) PyErr_Format(PyExc_ValueError, "data must be finite, but data[%zu] = %S", k, value);
@@ -41,7 +45,8 @@ static int integer(PyObject *object, const char *name, Py_ssize_t low, Py_ssize_
         return -1;
     }
     Py_ssize_t n = PyNumber_AsSsize_t(object, PyExc_OverflowError);
-    if (n == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError)) PyErr_Clear(); /* -1 is out of range too */
+    if (n == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError))
+        PyErr_Clear(); /* -1 is out of range too */
     if (PyErr_Occurred()) return -1;
     if (n < low || n > high) {
         PyErr_Format(PyExc_ValueError, "%s must lie in [%zd, %zd], got %R", name, low, high, object);
@@ -69,7 +74,8 @@ static int fits(const bio_csr *w, const char *what, double count) {
     if (w->index == BIO_INT64 || count <= INT32_MAX) return 0;
     PyObject *number = PyLong_FromDouble(count);
     if (number)
-        PyErr_Format(PyExc_ValueError, "%s may reach %S, more than int32 indices can count (2**31 - 1): use int64 indptr and indices",
+        PyErr_Format(PyExc_ValueError,
+                     "%s may reach %S, more than int32 indices can count (2**31 - 1): use int64 indptr and indices",
                      what, number);
     Py_XDECREF(number);
     return -1;
@@ -83,12 +89,11 @@ static PyObject *validate(PyObject *module, PyObject *args, PyObject *kwargs) {
     (void)module;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:validate", names, &indptr, &indices, &data, &n_cols_object))
         return NULL;
-    if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX, &n_cols) || py_csr(indptr, indices, data, n_cols, &w)) return NULL;
+    if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX, &n_cols) || py_csr(indptr, indices, data, n_cols, &w))
+        return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_validate(&w, &where);
-    Py_END_ALLOW_THREADS
-    if (status != BIO_OK) return fault(&w, data, status, where);
+    Py_BEGIN_ALLOW_THREADS status = bio_validate(&w, &where);
+    Py_END_ALLOW_THREADS if (status != BIO_OK) return fault(&w, data, status, where);
     Py_RETURN_NONE;
 }
 
@@ -100,17 +105,17 @@ static PyObject *transpose_index(PyObject *module, PyObject *args, PyObject *kwa
     (void)module;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:transpose_index", names, &indptr, &indices, &n_cols_object))
         return NULL;
-    if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX - 1, &n_cols) || py_csr(indptr, indices, NULL, n_cols, &w)) return NULL;
+    if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX - 1, &n_cols) || py_csr(indptr, indices, NULL, n_cols, &w))
+        return NULL;
     if (fits(&w, "the number of rows", (double)w.n_rows)) return NULL;
     PyArrayObject *t_indptr = py_new_indices((npy_intp)n_cols + 1, w.index);
     PyArrayObject *t_indices = py_new_indices((npy_intp)w.nnz, w.index);
     PyArrayObject *permutation = py_new_indices((npy_intp)w.nnz, w.index);
     if (!t_indptr || !t_indices || !permutation) goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_transpose_index(&w, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
-    Py_END_ALLOW_THREADS
-    if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS status =
+        bio_transpose_index(&w, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
+    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
     return Py_BuildValue("(NNN)", t_indptr, t_indices, permutation);
 fail:
     Py_XDECREF(t_indptr);
@@ -164,14 +169,11 @@ static PyObject *prune(PyObject *module, PyObject *args, PyObject *kwargs) {
     }
     if (new_begin(&w, &made)) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_prune(&w, theta, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_prune(&w, theta, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), PyArray_DATA(made.data), n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS status = bio_prune(&w, theta, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS status =
+        bio_prune(&w, theta, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), PyArray_DATA(made.data), n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 
@@ -184,8 +186,8 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
     new_csr made;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOO:candidates", names, &indptr, &indices, &n_cols_object, &n_object,
-                                     &seed_object, &step_object, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOO:candidates", names, &indptr, &indices, &n_cols_object,
+                                     &n_object, &seed_object, &step_object, &threads))
         return NULL;
     if (!seed_object || !step_object)
         return PyErr_Format(PyExc_TypeError, "candidates() missing required keyword-only argument: '%s'",
@@ -199,20 +201,17 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
     if (fits(&w, "the number of candidates", (double)w.n_rows * (double)(n < n_cols ? n : n_cols))) return NULL;
     if (new_begin(&w, &made)) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), NULL, n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status) || new_arrays(&w, &made, 0)) return new_abandon(&made);
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), NULL, n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status) || new_arrays(&w, &made, 0)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS status =
+        bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NN)", made.indptr, made.indices);
 }
 
 static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data", "cand_indptr", "cand_indices", "score", "n_grow", "weight",
-                            "n_threads", NULL};
+    static char *names[] = {"indptr", "indices", "data",   "cand_indptr", "cand_indices",
+                            "score",  "n_grow",  "weight", "n_threads",   NULL};
     PyObject *indptr, *indices, *data, *cand_indptr, *cand_indices, *score_object, *n_object, *threads = NULL;
     PyArrayObject *score;
     double weight;
@@ -230,7 +229,8 @@ static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
     if (py_csr(cand_indptr, cand_indices, NULL, PY_SSIZE_T_MAX, &cand)) return NULL;
     if (cand.index != w.index)
-        return PyErr_Format(PyExc_TypeError, "cand_indptr and cand_indices must be %s like indptr: nothing is cast in silence",
+        return PyErr_Format(PyExc_TypeError,
+                            "cand_indptr and cand_indices must be %s like indptr: nothing is cast in silence",
                             w.index == BIO_INT64 ? "int64" : "int32");
     if (py_dimension((PyArrayObject *)cand_indptr, "cand_indptr", 0, w.n_rows + 1, "the length of indptr")) return NULL;
     if (!(score = py_values_of(score_object, "score", 1, w.value, "data"))) return NULL;
@@ -238,27 +238,29 @@ static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
     cand.value = w.value;
     cand.data = PyArray_DATA(score);
     double born = (double)w.n_rows * (double)n_grow;
-    if (fits(&w, "the number of synapses", (double)w.nnz + (born < (double)cand.nnz ? born : (double)cand.nnz))) return NULL;
+    if (fits(&w, "the number of synapses", (double)w.nnz + (born < (double)cand.nnz ? born : (double)cand.nnz)))
+        return NULL;
     if (new_begin(&w, &made)) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
-    Py_BEGIN_ALLOW_THREADS
-    status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
-                      PyArray_DATA(made.data), n_threads);
-    Py_END_ALLOW_THREADS
-    if (py_status(status)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS status =
+        bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr),
+                                             PyArray_DATA(made.indices), PyArray_DATA(made.data), n_threads);
+    Py_END_ALLOW_THREADS if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_structure_methods[] = {
-    METHOD(validate, "validate(indptr, indices, data, n_cols)\n--\n\nRaise ValueError unless this is a proper CSR structure."),
-    METHOD(transpose_index, "transpose_index(indptr, indices, n_cols)\n--\n\nCSR structure of W^T and the permutation of its values."),
-    METHOD(prune, "prune(indptr, indices, data, theta, *, n_threads=None)\n--\n\nCSR without the synapses below theta x the row's maximum."),
+    METHOD(validate,
+           "validate(indptr, indices, data, n_cols)\n--\n\nRaise ValueError unless this is a proper CSR structure."),
+    METHOD(transpose_index,
+           "transpose_index(indptr, indices, n_cols)\n--\n\nCSR structure of W^T and the permutation of its values."),
+    METHOD(prune,
+           "prune(indptr, indices, data, theta, *, n_threads=None)\n--\n\nCSR without the synapses below theta x the "
+           "row's maximum."),
     METHOD(candidates,
            "candidates(indptr, indices, n_cols, n_candidates, *, seed, step, n_threads=None)\n--\n\n"
            "Random silent sites, as a CSR structure."),

@@ -6,7 +6,8 @@
 #include "parallel.h"
 #include "rng.h"
 
-/* Rows handed out at a time when `work` synapses are spread over n_rows: below about 2^15, waking a thread costs more. */
+/* Rows handed out at a time when `work` synapses are spread over n_rows: below about 2^15, waking a thread costs more.
+ */
 static size_t row_grain(size_t n_rows, size_t work) { return (n_rows << 15) / (work + 1) + 1; }
 
 #define BIO_TEMPLATE "structure.tmpl.c"
@@ -40,12 +41,12 @@ bio_status bio_prune(const bio_csr *w, double theta, void *new_indptr, void *new
 
 bio_status bio_candidates(const bio_csr *w, size_t n_candidates, uint64_t seed, uint64_t step, void *new_indptr,
                           void *new_indices, int n_threads) {
-    return BIO_PICK(candidates_table, w->value, w->index)
-    (w, n_candidates, seed, step, new_indptr, new_indices, n_threads);
+    return BIO_PICK(candidates_table, w->value, w->index)(w, n_candidates, seed, step, new_indptr, new_indices,
+                                                          n_threads);
 }
 
 bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                     void *new_indices, void *new_data, int n_threads) {
-    return BIO_PICK(grow_table, w->value, w->index)
-    (w, cand, n_grow, weight, new_indptr, new_indices, new_data, n_threads);
+    return BIO_PICK(grow_table, w->value, w->index)(w, cand, n_grow, weight, new_indptr, new_indices, new_data,
+                                                    n_threads);
 }

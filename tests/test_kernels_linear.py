@@ -39,6 +39,7 @@ def close(actual, expected, value):
 
 # --- results -----------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 8, 9, 16, 17, 31, 32, 33, 64, 65, 128, 200])
@@ -66,8 +67,14 @@ def test_products_match_twins_scipy_and_numpy(batch, index, value):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    n_rows=st.integers(1, 90), n_cols=st.integers(1, 400), density=st.floats(0, 1), batch=st.integers(1, 200),
-    value=st.sampled_from(VALUES), index=st.sampled_from(INDICES), seed=st.integers(0, 2**16), bias=st.booleans(),
+    n_rows=st.integers(1, 90),
+    n_cols=st.integers(1, 400),
+    density=st.floats(0, 1),
+    batch=st.integers(1, 200),
+    value=st.sampled_from(VALUES),
+    index=st.sampled_from(INDICES),
+    seed=st.integers(0, 2**16),
+    bias=st.booleans(),
 )
 def test_products_at_any_shape(n_rows, n_cols, density, batch, value, index, seed, bias):
     indptr, indices, data = pathway(n_rows, n_cols, density, value, index, seed)
@@ -81,7 +88,11 @@ def test_products_at_any_shape(n_rows, n_cols, density, batch, value, index, see
     close(G, reference.weight_grad(indptr, indices, X.astype(float), dY.astype(float)), value)
     # adjoint: <dY, W X> = <dY W, X> = <G, w>
     if b is None:
-        forward, backward, weights = np.vdot(dY.astype(float), Y), np.vdot(dX.astype(float), X), np.vdot(G.astype(float), data)
+        forward, backward, weights = (
+            np.vdot(dY.astype(float), Y),
+            np.vdot(dX.astype(float), X),
+            np.vdot(G.astype(float), data),
+        )
         size = np.abs(dY).sum() * max(1.0, np.abs(Y).max(initial=0)) + 1
         assert abs(forward - backward) < TOLERANCE[value] * size and abs(forward - weights) < TOLERANCE[value] * size
 
@@ -113,8 +124,11 @@ def test_threads_do_not_show(batch, value):
     indptr, indices, data = pathway(n_rows, n_cols, 0.2, value)
     X, dY = activity(batch, n_cols, value), activity(batch, n_rows, value, 2)
     results = [
-        (kernels.forward(indptr, indices, data, X, n_threads=n), kernels.input_grad(indptr, indices, data, dY, n_cols, n_threads=n),
-         kernels.weight_grad(indptr, indices, X, dY, n_threads=n))
+        (
+            kernels.forward(indptr, indices, data, X, n_threads=n),
+            kernels.input_grad(indptr, indices, data, dY, n_cols, n_threads=n),
+            kernels.weight_grad(indptr, indices, X, dY, n_threads=n),
+        )
         for n in (1, 2, 3, 4)
     ]
     for other in results[1:]:
@@ -131,8 +145,8 @@ def test_a_sample_does_not_depend_on_its_batch(value, density):
     bias = activity(1, n_rows, value, 3)[0]
     Y, dX = kernels.forward(indptr, indices, data, X, bias), kernels.input_grad(indptr, indices, data, dY, n_cols)
     for b in range(batch):
-        np.testing.assert_array_equal(kernels.forward(indptr, indices, data, X[b:b + 1], bias)[0], Y[b])
-        np.testing.assert_array_equal(kernels.input_grad(indptr, indices, data, dY[b:b + 1], n_cols)[0], dX[b])
+        np.testing.assert_array_equal(kernels.forward(indptr, indices, data, X[b : b + 1], bias)[0], Y[b])
+        np.testing.assert_array_equal(kernels.input_grad(indptr, indices, data, dY[b : b + 1], n_cols)[0], dX[b])
 
 
 def test_float32_sums_over_a_large_batch_stay_accurate():
@@ -191,9 +205,12 @@ N_ROWS, N_COLS, BATCH = 4, 6, 3
 
 def good():
     return dict(
-        indptr=np.array([0, 2, 2, 5, 6], np.int32), indices=np.array([1, 4, 0, 2, 5, 3], np.int32),
-        data=np.arange(1, 7, dtype=np.float32), X=np.ones((BATCH, N_COLS), np.float32),
-        dY=np.ones((BATCH, N_ROWS), np.float32), n_cols=N_COLS,
+        indptr=np.array([0, 2, 2, 5, 6], np.int32),
+        indices=np.array([1, 4, 0, 2, 5, 3], np.int32),
+        data=np.arange(1, 7, dtype=np.float32),
+        X=np.ones((BATCH, N_COLS), np.float32),
+        dY=np.ones((BATCH, N_ROWS), np.float32),
+        n_cols=N_COLS,
     )
 
 
@@ -209,12 +226,14 @@ def with_entry(name, k, value):
     def change(arguments):
         arguments[name] = arguments[name].copy()
         arguments[name][k] = value
+
     return change
 
 
 def with_array(name, make):
     def change(arguments):
         arguments[name] = make(arguments[name])
+
     return change
 
 
@@ -228,8 +247,18 @@ def misaligned(a):
 
 BAD = [
     ("indptr", with_array("indptr", list), TypeError, "indptr must be a NumPy array of int32 or int64, got list"),
-    ("indptr", with_array("indptr", lambda a: a.astype(np.int64)), TypeError, "indices must be dtype('int64') like indptr"),
-    ("indptr", with_array("indptr", lambda a: a.astype(np.float32)), TypeError, "indptr must be int32 or int64, got dtype('float32')"),
+    (
+        "indptr",
+        with_array("indptr", lambda a: a.astype(np.int64)),
+        TypeError,
+        "indices must be dtype('int64') like indptr",
+    ),
+    (
+        "indptr",
+        with_array("indptr", lambda a: a.astype(np.float32)),
+        TypeError,
+        "indptr must be int32 or int64, got dtype('float32')",
+    ),
     ("indptr", with_array("indptr", lambda a: a.astype(">i4")), TypeError, "indptr must be in native byte order"),
     ("indptr", with_array("indptr", strided), ValueError, "indptr must be C-contiguous and aligned"),
     ("indptr", with_array("indptr", misaligned), ValueError, "indptr must be C-contiguous and aligned"),
@@ -239,7 +268,12 @@ BAD = [
     ("indptr", with_entry("indptr", 0, 1), ValueError, "indptr[0] must be 0, got 1"),
     ("indptr", with_entry("indptr", 0, -1), ValueError, "indptr[0] must be 0, got -1"),
     ("indptr", with_entry("indptr", 3, 1), ValueError, "indptr must not decrease, but indptr[3] = 1 < indptr[2] = 2"),
-    ("indptr", with_entry("indptr", 3, 1000), ValueError, "indptr must not decrease, but indptr[4] = 6 < indptr[3] = 1000"),
+    (
+        "indptr",
+        with_entry("indptr", 3, 1000),
+        ValueError,
+        "indptr must not decrease, but indptr[4] = 6 < indptr[3] = 1000",
+    ),
     ("indptr", with_entry("indptr", 4, 7), ValueError, "indptr[-1] must be len(indices) = 6, got 7"),
     ("indptr", with_entry("indptr", 4, 5), ValueError, "indptr[-1] must be len(indices) = 6, got 5"),
     ("indices", with_array("indices", lambda a: a.astype(np.uint32)), TypeError, "indices must be int32 or int64"),
@@ -247,26 +281,71 @@ BAD = [
     ("indices", with_array("indices", lambda a: a[:5]), ValueError, None),
     ("indices", with_entry("indices", 4, 6), ValueError, "indices must lie in [0, 6), but indices[4] = 6"),
     ("indices", with_entry("indices", 2, -1), ValueError, "indices must lie in [0, 6), but indices[2] = -1"),
-    ("indices", with_entry("indices", 1, 2**31 - 1), ValueError, "indices must lie in [0, 6), but indices[1] = 2147483647"),
-    ("indices", with_entry("indices", 3, 0), ValueError, "indices must rise strictly within a row, but indices[3] = 0 follows 0"),
-    ("indices", with_entry("indices", 0, 5), ValueError, "indices must rise strictly within a row, but indices[1] = 4 follows 5"),
-    ("data", with_array("data", lambda a: None), TypeError, "data must be a NumPy array of float32 or float64, got NoneType"),
-    ("data", with_array("data", lambda a: a.astype(np.float16)), TypeError, "data must be float32 or float64, got dtype('float16')"),
-    ("data", with_array("data", lambda a: a.astype(np.int32)), TypeError, "data must be float32 or float64, got dtype('int32')"),
+    (
+        "indices",
+        with_entry("indices", 1, 2**31 - 1),
+        ValueError,
+        "indices must lie in [0, 6), but indices[1] = 2147483647",
+    ),
+    (
+        "indices",
+        with_entry("indices", 3, 0),
+        ValueError,
+        "indices must rise strictly within a row, but indices[3] = 0 follows 0",
+    ),
+    (
+        "indices",
+        with_entry("indices", 0, 5),
+        ValueError,
+        "indices must rise strictly within a row, but indices[1] = 4 follows 5",
+    ),
+    (
+        "data",
+        with_array("data", lambda a: None),
+        TypeError,
+        "data must be a NumPy array of float32 or float64, got NoneType",
+    ),
+    (
+        "data",
+        with_array("data", lambda a: a.astype(np.float16)),
+        TypeError,
+        "data must be float32 or float64, got dtype('float16')",
+    ),
+    (
+        "data",
+        with_array("data", lambda a: a.astype(np.int32)),
+        TypeError,
+        "data must be float32 or float64, got dtype('int32')",
+    ),
     ("data", with_array("data", lambda a: a.astype(">f4")), TypeError, "data must be in native byte order"),
     ("data", with_array("data", strided), ValueError, "data must be C-contiguous"),
     ("data", with_array("data", lambda a: a[:5]), ValueError, "data.shape[0] must be 6, the length of indices, got 5"),
     ("data", with_entry("data", 4, np.nan), ValueError, "data must be finite, but data[4] = nan"),
     ("data", with_entry("data", 0, -np.inf), ValueError, "data must be finite, but data[0] = -inf"),
-    ("data", with_array("data", lambda a: a.astype(float)), TypeError, "must be float64 like data, got dtype('float32')"),
+    (
+        "data",
+        with_array("data", lambda a: a.astype(float)),
+        TypeError,
+        "must be float64 like data, got dtype('float32')",
+    ),
     ("n_cols", with_array("n_cols", lambda n: 0), ValueError, "n_cols must lie in [1, "),
     ("n_cols", with_array("n_cols", lambda n: -6), ValueError, "n_cols must lie in [1, "),
     ("n_cols", with_array("n_cols", lambda n: 5), ValueError, "indices must lie in [0, 5), but indices[4] = 5"),
     ("n_cols", with_array("n_cols", lambda n: 6.0), TypeError, "n_cols must be an integer, got 6.0"),
     ("n_cols", with_array("n_cols", lambda n: 2**70), ValueError, "n_cols must lie in [1, "),
     ("", with_array("n_threads", lambda _: 0), ValueError, "n_threads must be None or an integer in [1, 1024], got 0"),
-    ("", with_array("n_threads", lambda _: -1), ValueError, "n_threads must be None or an integer in [1, 1024], got -1"),
-    ("", with_array("n_threads", lambda _: 10**30), ValueError, "n_threads must be None or an integer in [1, 1024], got 1000"),
+    (
+        "",
+        with_array("n_threads", lambda _: -1),
+        ValueError,
+        "n_threads must be None or an integer in [1, 1024], got -1",
+    ),
+    (
+        "",
+        with_array("n_threads", lambda _: 10**30),
+        ValueError,
+        "n_threads must be None or an integer in [1, 1024], got 1000",
+    ),
     ("", with_array("n_threads", lambda _: True), TypeError, "n_threads must be None or an integer >= 1, got True"),
     ("", with_array("n_threads", lambda _: 2.0), TypeError, "n_threads must be None or an integer >= 1, got 2.0"),
     ("", with_array("n_threads", lambda _: "2"), TypeError, "n_threads must be None or an integer >= 1, got '2'"),
@@ -289,7 +368,9 @@ for rates in ("X", "dY"):
 
 CASES = [
     pytest.param(function, change, error, message, id=f"{function}-{name or 'n_threads'}-{i}")
-    for i, (name, change, error, message) in enumerate(BAD) for function in TAKES if not name or name in TAKES[function]
+    for i, (name, change, error, message) in enumerate(BAD)
+    for function in TAKES
+    if not name or name in TAKES[function]
 ]
 
 
@@ -316,7 +397,11 @@ def test_a_bad_out_is_refused(function):
         (out.tolist(), TypeError, "out must be a NumPy array of float32, got list"),
         (out.astype(float), TypeError, "out must be float32 like the result"),
         (out.astype(">f4"), TypeError, "out must be in native byte order"),
-        (np.empty((*shape[:-1], shape[-1] + 1), np.float32), ValueError, f"out.shape[{len(shape) - 1}] must be {shape[-1]}"),
+        (
+            np.empty((*shape[:-1], shape[-1] + 1), np.float32),
+            ValueError,
+            f"out.shape[{len(shape) - 1}] must be {shape[-1]}",
+        ),
         (out[None], ValueError, "out must have"),
         (strided(out), ValueError, "out must be C-contiguous"),
         (frozen, ValueError, "out must be writeable"),
@@ -332,9 +417,11 @@ def test_out_must_not_alias_an_input(function):
         arguments = good()
         memory = np.zeros(4096, np.uint8)
         source = arguments[name]
-        arguments[name] = memory[:source.nbytes].view(source.dtype).reshape(source.shape)
+        arguments[name] = memory[: source.nbytes].view(source.dtype).reshape(source.shape)
         arguments[name][...] = source
-        out = memory[source.nbytes - 4:][:4 * int(np.prod(shape))].view(np.float32).reshape(shape)  # one word in common
+        out = (
+            memory[source.nbytes - 4 :][: 4 * int(np.prod(shape))].view(np.float32).reshape(shape)
+        )  # one word in common
         with pytest.raises(ValueError, match=f"out must not share memory with {name}"):
             getattr(kernels, function)(*(arguments[a] for a in TAKES[function]), out=out)
         np.testing.assert_array_equal(arguments[name], source)

@@ -24,8 +24,14 @@ def upstream(U, gate, seed=1):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    batch=st.integers(1, 4), height=st.integers(1, 12), width=st.integers(1, 20), channels=st.integers(1, 4),
-    patch_size=st.integers(1, 9), c0=st.sampled_from([0.01, 0.5, 3.0]), value=st.sampled_from(VALUES), seed=st.integers(0, 99),
+    batch=st.integers(1, 4),
+    height=st.integers(1, 12),
+    width=st.integers(1, 20),
+    channels=st.integers(1, 4),
+    patch_size=st.integers(1, 9),
+    c0=st.sampled_from([0.01, 0.5, 3.0]),
+    value=st.sampled_from(VALUES),
+    seed=st.integers(0, 99),
 )
 def test_matches_the_twin(batch, height, width, channels, patch_size, c0, value, seed):
     """Even patches, patches larger than the image, colour."""
@@ -39,11 +45,15 @@ def test_matches_the_twin(batch, height, width, channels, patch_size, c0, value,
     dU, dgate = upstream(U, gate)
     expected = reference.patches_grad(R, dU, dgate, **keywords)
     actual = kernels.patches_grad(R, dU, dgate, **keywords)
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=10 * TOLERANCE[value] * np.abs(expected).max(), strict=True)
+    np.testing.assert_allclose(
+        actual, expected, rtol=0, atol=10 * TOLERANCE[value] * np.abs(expected).max(), strict=True
+    )
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize(("shape", "patch_size"), [((3, 28, 28, 1), 7), ((2, 32, 32, 3), 7), ((1, 16, 40, 2), 11), ((1, 3, 3, 1), 32)])
+@pytest.mark.parametrize(
+    ("shape", "patch_size"), [((3, 28, 28, 1), 7), ((2, 32, 32, 3), 7), ((1, 16, 40, 2), 11), ((1, 3, 3, 1), 32)]
+)
 def test_threads_do_not_show(shape, patch_size, value):
     R = responses(*shape, value=value)
     runs = []
@@ -145,19 +155,35 @@ U, GATE = kernels.patches(R, patch_size=3)
 
 REFUSED = {
     "list": (lambda: kernels.patches(R.tolist()), TypeError, "R must be a NumPy array of float32 or float64, got list"),
-    "uint8": (lambda: kernels.patches((255 * R).astype(np.uint8)), TypeError, "R must be float32 or float64, got dtype('uint8')"),
+    "uint8": (
+        lambda: kernels.patches((255 * R).astype(np.uint8)),
+        TypeError,
+        "R must be float32 or float64, got dtype('uint8')",
+    ),
     "3 dimensions": (lambda: kernels.patches(R[0]), ValueError, "R must have 4 dimensions, got 3"),
     "empty": (lambda: kernels.patches(R[:0]), ValueError, "R must not be empty, got shape (0, 4, 5, 3)"),
     "strided": (lambda: kernels.patches(R[:, ::2]), ValueError, "R must be C-contiguous"),
     "byte order": (lambda: kernels.patches(R.astype(">f4")), TypeError, "R must be in native byte order"),
     "patch_size 0": (lambda: kernels.patches(R, patch_size=0), ValueError, "patch_size must lie in [1, 4096], got 0"),
-    "patch_size large": (lambda: kernels.patches(R, patch_size=5000), ValueError, "patch_size must lie in [1, 4096], got 5000"),
+    "patch_size large": (
+        lambda: kernels.patches(R, patch_size=5000),
+        ValueError,
+        "patch_size must lie in [1, 4096], got 5000",
+    ),
     "patch_size float": (lambda: kernels.patches(R, patch_size=3.0), TypeError, "integer"),
     "c0 0": (lambda: kernels.patches(R, c0=0), ValueError, "c0 must be positive and finite, got 0.0"),
     "c0 nan": (lambda: kernels.patches(R, c0=np.nan), ValueError, "c0 must be positive and finite, got nan"),
     "n_threads": (lambda: kernels.patches(R, n_threads=0), ValueError, "n_threads must be"),
-    "dU dtype": (lambda: kernels.patches_grad(R, U.astype(float), GATE, patch_size=3), TypeError, "dU must be float32 like R"),
-    "dU columns": (lambda: kernels.patches_grad(R, U, GATE), ValueError, "dU.shape[1] must be 294, 2 x patch_size^2 x channels, got 54"),
+    "dU dtype": (
+        lambda: kernels.patches_grad(R, U.astype(float), GATE, patch_size=3),
+        TypeError,
+        "dU must be float32 like R",
+    ),
+    "dU columns": (
+        lambda: kernels.patches_grad(R, U, GATE),
+        ValueError,
+        "dU.shape[1] must be 294, 2 x patch_size^2 x channels, got 54",
+    ),
     "dU rows": (lambda: kernels.patches_grad(R, U[:-1], GATE, patch_size=3), ValueError, "dU.shape[0] must be 40"),
     "dgate": (lambda: kernels.patches_grad(R, U, GATE[1:], patch_size=3), ValueError, "dgate.shape[0] must be 40"),
 }

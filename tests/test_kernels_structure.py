@@ -28,18 +28,27 @@ def same(actual, expected):
 
 
 shapes = dict(
-    n_rows=st.integers(1, 80), n_cols=st.integers(1, 300), density=st.floats(0, 1), value=st.sampled_from(VALUES),
-    index=st.sampled_from(INDICES), seed=st.integers(0, 2**16),
+    n_rows=st.integers(1, 80),
+    n_cols=st.integers(1, 300),
+    density=st.floats(0, 1),
+    value=st.sampled_from(VALUES),
+    index=st.sampled_from(INDICES),
+    seed=st.integers(0, 2**16),
 )
 
 
 # --- validate ----------------------------------------------------------------------------------------------
 
+
 @settings(max_examples=400, deadline=None)
 @given(
-    indptr=st.lists(st.integers(-1, 7), min_size=2, max_size=6), indices=st.lists(st.integers(-1, 5), max_size=7),
-    bad=st.sampled_from([None, 0.0, np.nan, np.inf]), where=st.integers(0, 6), index=st.sampled_from(INDICES),
-    value=st.sampled_from(VALUES), repair=st.integers(0, 3),
+    indptr=st.lists(st.integers(-1, 7), min_size=2, max_size=6),
+    indices=st.lists(st.integers(-1, 5), max_size=7),
+    bad=st.sampled_from([None, 0.0, np.nan, np.inf]),
+    where=st.integers(0, 6),
+    index=st.sampled_from(INDICES),
+    value=st.sampled_from(VALUES),
+    repair=st.integers(0, 3),
 )
 def test_validate_says_what_its_twin_says(indptr, indices, bad, where, index, value, repair):
     """Arbitrary small structures, some repaired so far that the later checks are reached."""
@@ -54,7 +63,7 @@ def test_validate_says_what_its_twin_says(indptr, indices, bad, where, index, va
     data = None
     if bad is not None:
         data = np.arange(len(indices)).astype(value)
-        data[where:where + 1] = bad
+        data[where : where + 1] = bad
     try:
         reference.validate(indptr, indices, data, 5)
         message = None
@@ -91,6 +100,7 @@ def test_validate_finds_one_fault_anywhere_in_a_large_structure(index, value):
 
 
 # --- results -----------------------------------------------------------------------------------------------
+
 
 @settings(max_examples=60, deadline=None)
 @given(**shapes)
@@ -153,7 +163,13 @@ def test_candidates_are_silent_uniform_and_keyed():
 
 
 @settings(max_examples=60, deadline=None)
-@given(n=st.integers(0, 40), n_grow=st.integers(0, 12), ties=st.booleans(), weight=st.sampled_from([0.05, 1.0, 0.0, -0.5]), **shapes)
+@given(
+    n=st.integers(0, 40),
+    n_grow=st.integers(0, 12),
+    ties=st.booleans(),
+    weight=st.sampled_from([0.05, 1.0, 0.0, -0.5]),
+    **shapes,
+)
 def test_grow(n_rows, n_cols, density, value, index, seed, n, n_grow, ties, weight):
     arrays = pathway(n_rows, n_cols, density, value, index, seed)
     sites = reference.candidates(*arrays[:2], n_cols, n, seed=seed)
@@ -175,7 +191,13 @@ def test_structure_functions_are_threaded_alike_on_a_large_pathway():
     for n in N_THREADS:
         sites = kernels.candidates(*arrays[:2], n_cols, 100, n_threads=n)
         score = np.sin(np.arange(len(sites[1]))).astype(np.float32)
-        results.append([*kernels.prune(*arrays, 0.3, n_threads=n), *sites, *kernels.grow(*arrays, *sites, score, 20, 0.1, n_threads=n)])
+        results.append(
+            [
+                *kernels.prune(*arrays, 0.3, n_threads=n),
+                *sites,
+                *kernels.grow(*arrays, *sites, score, 20, 0.1, n_threads=n),
+            ]
+        )
     for other in results[1:]:
         same(other, results[0])
 
@@ -213,37 +235,74 @@ REFUSED = {
     "n_cols float": (lambda: kernels.validate(*ARRAYS, 4.0), TypeError, "n_cols must be an integer, got 4.0"),
     "n_cols bool": (lambda: kernels.validate(*ARRAYS, True), TypeError, "n_cols must be an integer, got True"),
     "n_cols huge": (lambda: kernels.candidates(*LONG, 2**32, 1), ValueError, "n_cols must lie in [1, 4294967295]"),
-    "n_candidates negative": (lambda: kernels.candidates(*PATTERN, 4, -1), ValueError, "n_candidates must lie in [0, 4294967295], got -1"),
+    "n_candidates negative": (
+        lambda: kernels.candidates(*PATTERN, 4, -1),
+        ValueError,
+        "n_candidates must lie in [0, 4294967295], got -1",
+    ),
     "n_candidates huge": (lambda: kernels.candidates(*PATTERN, 4, 2**64), ValueError, "n_candidates must lie in"),
     "n_candidates float": (lambda: kernels.candidates(*PATTERN, 4, 1.0), TypeError, "n_candidates must be an integer"),
-    "seed negative": (lambda: kernels.candidates(*PATTERN, 4, 1, seed=-1), ValueError, "seed must be an integer in [0, 2**64), got -1"),
-    "seed huge": (lambda: kernels.candidates(*PATTERN, 4, 1, seed=2**64), ValueError, "seed must be an integer in [0, 2**64)"),
-    "seed None": (lambda: kernels.candidates(*PATTERN, 4, 1, seed=None), ValueError, "seed must be an integer in [0, 2**64), got None"),
-    "step bool": (lambda: kernels.candidates(*PATTERN, 4, 1, step=True), ValueError, "step must be an integer in [0, 2**64), got True"),
-    "core without seed": (lambda: _core.candidates(*PATTERN, 4, 1, step=0), TypeError, "missing required keyword-only argument: 'seed'"),
+    "seed negative": (
+        lambda: kernels.candidates(*PATTERN, 4, 1, seed=-1),
+        ValueError,
+        "seed must be an integer in [0, 2**64), got -1",
+    ),
+    "seed huge": (
+        lambda: kernels.candidates(*PATTERN, 4, 1, seed=2**64),
+        ValueError,
+        "seed must be an integer in [0, 2**64)",
+    ),
+    "seed None": (
+        lambda: kernels.candidates(*PATTERN, 4, 1, seed=None),
+        ValueError,
+        "seed must be an integer in [0, 2**64), got None",
+    ),
+    "step bool": (
+        lambda: kernels.candidates(*PATTERN, 4, 1, step=True),
+        ValueError,
+        "step must be an integer in [0, 2**64), got True",
+    ),
+    "core without seed": (
+        lambda: _core.candidates(*PATTERN, 4, 1, step=0),
+        TypeError,
+        "missing required keyword-only argument: 'seed'",
+    ),
     "int32 overflow": (
-        lambda: kernels.candidates(*PATTERN, 2**31 - 1, 2**31 - 1), ValueError,
+        lambda: kernels.candidates(*PATTERN, 2**31 - 1, 2**31 - 1),
+        ValueError,
         "the number of candidates may reach 4294967294, more than int32 indices can count",
     ),
     "n_grow negative": (lambda: kernels.grow(*ARRAYS, *SITES, SCORE, -1, 0.1), ValueError, "n_grow must lie in [0, "),
     "weight nan": (lambda: kernels.grow(*ARRAYS, *SITES, SCORE, 1, np.nan), ValueError, "weight must be finite"),
-    "score dtype": (lambda: kernels.grow(*ARRAYS, *SITES, SCORE.astype(float), 1, 0.1), TypeError, "score must be float32 like data"),
+    "score dtype": (
+        lambda: kernels.grow(*ARRAYS, *SITES, SCORE.astype(float), 1, 0.1),
+        TypeError,
+        "score must be float32 like data",
+    ),
     "score length": (lambda: kernels.grow(*ARRAYS, *SITES, SCORE[:1], 1, 0.1), ValueError, "score.shape[0] must be 2"),
     "candidate rows": (
-        lambda: kernels.grow(*ARRAYS, np.array([0, 2], np.int32), SITES[1], SCORE, 1, 0.1), ValueError,
+        lambda: kernels.grow(*ARRAYS, np.array([0, 2], np.int32), SITES[1], SCORE, 1, 0.1),
+        ValueError,
         "cand_indptr.shape[0] must be 3, the length of indptr, got 2",
     ),
     "candidate type": (
-        lambda: kernels.grow(*ARRAYS, *(a.astype(np.int64) for a in SITES), SCORE, 1, 0.1), TypeError,
+        lambda: kernels.grow(*ARRAYS, *(a.astype(np.int64) for a in SITES), SCORE, 1, 0.1),
+        TypeError,
         "cand_indptr and cand_indices must be int32 like indptr",
     ),
     "candidate structure": (
-        lambda: kernels.grow(*ARRAYS, np.array([0, 3, 2], np.int32), SITES[1], SCORE, 1, 0.1), ValueError,
+        lambda: kernels.grow(*ARRAYS, np.array([0, 3, 2], np.int32), SITES[1], SCORE, 1, 0.1),
+        ValueError,
         "candidates: indptr must not decrease",
     ),
-    "candidate range": (lambda: kernels.grow(*ARRAYS, SITES[0], -SITES[1], SCORE, 1, 0.1), ValueError, "candidates: indices must lie"),
+    "candidate range": (
+        lambda: kernels.grow(*ARRAYS, SITES[0], -SITES[1], SCORE, 1, 0.1),
+        ValueError,
+        "candidates: indices must lie",
+    ),
     "candidate stored": (
-        lambda: kernels.grow(*ARRAYS, SITES[0], np.array([2, 3], np.int32), SCORE, 1, 0.1), ValueError,
+        lambda: kernels.grow(*ARRAYS, SITES[0], np.array([2, 3], np.int32), SCORE, 1, 0.1),
+        ValueError,
         "cand_indices must name silent synapses",
     ),
 }
@@ -256,11 +315,15 @@ def test_refused(case):
         call()
 
 
-@pytest.mark.parametrize("broken", [np.array([1, 2, 3], np.int32), np.array([0, 4, 3], np.int32), np.array([0, 2, 2], np.int32)])
+@pytest.mark.parametrize(
+    "broken", [np.array([1, 2, 3], np.int32), np.array([0, 4, 3], np.int32), np.array([0, 2, 2], np.int32)]
+)
 def test_a_broken_structure_reaches_no_kernel(broken):
     for call in (
-        lambda: kernels.transpose_index(broken, ARRAYS[1], 4), lambda: kernels.prune(broken, *ARRAYS[1:], 0.1),
-        lambda: kernels.candidates(broken, ARRAYS[1], 4, 2), lambda: kernels.grow(broken, *ARRAYS[1:], *SITES, SCORE, 1, 0.1),
+        lambda: kernels.transpose_index(broken, ARRAYS[1], 4),
+        lambda: kernels.prune(broken, *ARRAYS[1:], 0.1),
+        lambda: kernels.candidates(broken, ARRAYS[1], 4, 2),
+        lambda: kernels.grow(broken, *ARRAYS[1:], *SITES, SCORE, 1, 0.1),
     ):
         with pytest.raises(ValueError, match="indptr"):
             call()

@@ -33,7 +33,9 @@ def output(code, **environment):
     return done.stdout
 
 
-PATHWAY = BARE + """
+PATHWAY = (
+    BARE
+    + """
     import numpy as np, scipy.sparse as sp
     from bioneuro import _core, kernels, reference
     rng = np.random.default_rng(0)
@@ -42,9 +44,11 @@ PATHWAY = BARE + """
     W.sort_indices()
     indptr, indices = W.indptr.astype(np.int32), W.indices.astype(np.int32)
 """
+)
 
 
 # --- instruction sets and environment ----------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("simd", ISAS)
 def test_every_instruction_set_gives_the_results_of_the_twins(simd):
@@ -52,7 +56,8 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
     if ISAS.index(simd) > ISAS.index(best):
         pytest.skip(f"this processor has {best} at best")
     output(
-        PATHWAY + """
+        PATHWAY
+        + """
     def check(name, *arguments, **keywords):
         mine = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
         twin = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
@@ -62,7 +67,8 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
         pairs = list(zip(actual, expected, strict=True)) + list(zip(mine, twin, strict=True))
         for a, e in pairs:
             if isinstance(a, np.ndarray) and a.dtype.kind == "f":
-                np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance * max(1, abs(e).max(initial=0)), err_msg=name)
+                atol = tolerance * max(1, abs(e).max(initial=0))
+                np.testing.assert_allclose(a, e, rtol=tolerance, atol=atol, err_msg=name)
             else:
                 np.testing.assert_array_equal(a, e, err_msg=name)
 
@@ -96,13 +102,15 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
 
 
 def test_nonsense_in_the_environment_is_an_import_error():
-    code = BARE + """
+    code = (
+        BARE
+        + """
     import os
     simd = "BIONEURO_SIMD must be generic, avx2 or avx512 and supported here (best: "
     threads = "BIONEURO_NUM_THREADS must be an integer in [1, 1024], got "
     for name, value, message in [
         ("BIONEURO_SIMD", "sse9", simd), ("BIONEURO_SIMD", "AVX2", simd), ("BIONEURO_SIMD", " ", simd),
-        *(("BIONEURO_NUM_THREADS", n, threads + repr(n)) for n in ("0", "-2", "two", "2x", "1.5", "99999999999999999999")),
+        *(("BIONEURO_NUM_THREADS", n, threads + repr(n)) for n in ("0", "-2", "two", "2x", "1.5", "9" * 30)),
     ]:
         os.environ[name] = value
         try:
@@ -116,22 +124,28 @@ def test_nonsense_in_the_environment_is_an_import_error():
     from bioneuro import _core  # and nothing stays behind
     print(_core.config()["n_threads"], _core.config()["simd"] == _core.config()["simd_best"])
     """
+    )
     assert output(code).split() == ["3", "True"]
 
 
 # --- forks and threads -------------------------------------------------------------------------------------
 
-LARGE = PATHWAY + """
+LARGE = (
+    PATHWAY
+    + """
     X = rng.random((512, n_cols))
     call = lambda: kernels.forward(indptr, indices, W.data, X, n_threads=2)
     expected = call()
 """
+)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_fork_after_use_works():
     """OpenMP's pool does not survive a fork: the child must neither hang nor differ."""
-    code = LARGE + """
+    code = (
+        LARGE
+        + """
     import os, warnings
     warnings.simplefilter("ignore")
     for _ in range(5):
@@ -146,12 +160,15 @@ def test_fork_after_use_works():
         assert np.array_equal(call(), expected)
     print("done")
     """
+    )
     assert output(code).strip() == "done"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_multiprocessing_by_fork_works():
-    code = LARGE + """
+    code = (
+        LARGE
+        + """
     import multiprocessing, warnings
     warnings.simplefilter("ignore")
     def work(i):
@@ -159,6 +176,7 @@ def test_multiprocessing_by_fork_works():
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert all(pool.map(work, range(8)))
     """
+    )
     output(code)
 
 
@@ -167,7 +185,9 @@ def test_threads_that_call_at_once_get_right_results():
     W = sp.random_array((300, 500), density=0.2, format="csr", rng=rng, dtype=np.float64)
     W.sort_indices()
     X, R = rng.random((4, 200, 500)), rng.random((4, 3, 12, 12, 1))
-    expected = [(reference.forward(W.indptr, W.indices, W.data, x), reference.patches(r)[0]) for x, r in zip(X, R, strict=True)]
+    expected = [
+        (reference.forward(W.indptr, W.indices, W.data, x), reference.patches(r)[0]) for x, r in zip(X, R, strict=True)
+    ]
     wrong = []
 
     def work(i):
@@ -208,10 +228,13 @@ def test_the_gil_is_released():
 
 # --- memory ------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_calls_leak_no_memory_even_when_they_fail():
-    """Resident memory shows what the kernels and NumPy keep, blocks what Python keeps, references what the bindings hold."""
-    code = PATHWAY + """
+    """Resident memory shows what kernels and NumPy keep, blocks what Python keeps, references what bindings hold."""
+    code = (
+        PATHWAY
+        + """
     import gc, sys
     w = indptr, indices, W.data
     X, dY = rng.random((batch, n_cols)), rng.random((batch, n_rows))
@@ -225,15 +248,19 @@ def test_calls_leak_no_memory_even_when_they_fail():
     frozen.flags.writeable = False
     nan = np.full_like(W.data, np.nan)
     good = [
-        lambda: kernels.forward(*w, X), lambda: kernels.forward(*w, X, c, out=out), lambda: kernels.input_grad(*w, dY, n_cols),
+        lambda: kernels.forward(*w, X), lambda: kernels.forward(*w, X, c, out=out),
+        lambda: kernels.input_grad(*w, dY, n_cols),
         lambda: kernels.weight_grad(*w[:2], X, dY), lambda: kernels.compete(X, k=4), lambda: kernels.compete_grad(X, X),
-        lambda: kernels.plasticity_step(*w[:2], W.data.copy(), G, c, sigma=0.1), lambda: kernels.transpose_index(*w[:2], n_cols),
+        lambda: kernels.plasticity_step(*w[:2], W.data.copy(), G, c, sigma=0.1),
+        lambda: kernels.transpose_index(*w[:2], n_cols),
         lambda: kernels.prune(*w, 0.3), lambda: kernels.candidates(*w[:2], n_cols, 9),
-        lambda: kernels.grow(*w, *sites, score, 3, 0.1), lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
+        lambda: kernels.grow(*w, *sites, score, 3, 0.1),
+        lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
         lambda: _core.config(),
     ]
     bad = [
-        lambda: kernels.forward(*w, empty), lambda: kernels.forward(*w, X, out=frozen), lambda: kernels.forward(*w, X, dY),
+        lambda: kernels.forward(*w, empty), lambda: kernels.forward(*w, X, out=frozen),
+        lambda: kernels.forward(*w, X, dY),
         lambda: kernels.forward(*w, X.astype(np.float32)), lambda: kernels.forward(*w, X[:, ::2]),
         lambda: kernels.forward(*w, X, n_threads=0), lambda: kernels.forward(indptr, indices, nan, X),
         lambda: kernels.input_grad(*w, dY, 5), lambda: kernels.weight_grad(*w[:2], X, dY[1:]),
@@ -242,7 +269,8 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.transpose_index(*w[:2], 3), lambda: kernels.prune(*w, 2.0),
         lambda: kernels.candidates(*w[:2], n_cols, 9, seed=-1), lambda: kernels.candidates(*w[:2], n_cols, 2**70),
         lambda: kernels.grow(*w, *w[:2], W.data, 3, 0.1), lambda: kernels.grow(*w, *sites, score[1:], 3, 0.1),
-        lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0), lambda: kernels.patches_grad(R, U, gate[1:]),
+        lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0),
+        lambda: kernels.patches_grad(R, U, gate[1:]),
     ]
 
     def everything(times):
@@ -269,6 +297,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
     grown = np.diff(counts[1:], axis=0)
     print(counts[-1, 0] - counts[1, 0], grown[:, 1].min(), abs(grown[:, 2:]).min(axis=0).max())
     """
+    )
     resident, blocks, references = map(int, output(code).split())
     assert resident < 2_000_000
     assert blocks < 20 and references < 20  # a leak shows in every round; caches that settle do not

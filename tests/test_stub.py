@@ -25,8 +25,13 @@ def stub_parameters(node):
 
     positional = args.posonlyargs + args.args
     defaults = [None] * (len(positional) - len(args.defaults)) + args.defaults
-    out = [(a.arg, inspect.Parameter.POSITIONAL_OR_KEYWORD, default(d)) for a, d in zip(positional, defaults, strict=True)]
-    out += [(a.arg, inspect.Parameter.KEYWORD_ONLY, default(d)) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+    out = [
+        (a.arg, inspect.Parameter.POSITIONAL_OR_KEYWORD, default(d)) for a, d in zip(positional, defaults, strict=True)
+    ]
+    out += [
+        (a.arg, inspect.Parameter.KEYWORD_ONLY, default(d))
+        for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    ]
     return out
 
 
@@ -95,6 +100,6 @@ def test_kernels_are_documented(name):
     doc = inspect.getdoc(getattr(bioneuro.kernels, name))
     sections = ["Parameters\n----", "Raises\n----", "Notes\n----"] + (["Returns\n----"] if name != "validate" else [])
     assert all(section in doc for section in sections)
-    described = doc[doc.index("Parameters\n"):].split("Raises\n")[0]
+    described = doc[doc.index("Parameters\n") :].split("Raises\n")[0]
     for parameter in inspect.signature(getattr(kernels, name)).parameters:
         assert parameter in described, f"{name}: {parameter} is not described"
