@@ -95,8 +95,8 @@ MODELS: dict[str, Model] = {
 class Defaults(NamedTuple):
     """Of one data set; ``n_train`` None takes all training images.
 
-    PGD needs no more steps on digits: 10, 20 and 40 leave the same accuracy to a point, and the audit compares them with
-    four times as many. Its 500 test images are all attacked over five seeds of 100.
+    PGD needs no more steps on digits: 10, 20 and 40 leave the same accuracy to a point, and the audit compares them
+    with four times as many. Its 500 test images are all attacked over five seeds of 100.
     """
 
     n_train: int | None
@@ -351,9 +351,8 @@ def environment() -> dict[str, Any]:
     with redirect_stdout(io.StringIO()):
         build = show_config()
     versions = {module.__name__: module.__version__ for module in (scipy, sklearn, pandas)}
-    return {
-        key: str(value) for key, value in {**build, **versions, "platform": sys.platform, "commit": _commit()}.items()
-    }
+    found = {**build, **versions, "platform": sys.platform, "commit": _commit()}
+    return {key: str(value) for key, value in found.items()}
 
 
 def _commit() -> str | None:

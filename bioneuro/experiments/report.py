@@ -94,12 +94,8 @@ LINES = (
 def _grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
     """Columns of equal width, the first to the left; a rule under the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
+    first, *others = widths
+    lines = ["  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]) for row in rows]
     lines.insert(n_head, "-" * len(lines[0]))
     return "\n".join(lines)
 
@@ -121,9 +117,8 @@ def table(frame: pd.DataFrame) -> str:
     rows = [["", *models], ["readout", *readouts]]
     for line in LINES:
         for label, part in line.parts(frame):
-            rows.append(
-                [label, *(line.cell(part[part["model"] == m]) if (part["model"] == m).any() else "-" for m in models)]
-            )
+            of_model = dict(list(part.groupby("model")))
+            rows.append([label, *(line.cell(of_model[model]) if model in of_model else "-" for model in models)])
     return _grid(rows, n_head=2)
 
 
@@ -230,8 +225,8 @@ def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Se
 def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
     """What must be known to read the table."""
     attack = (
-        f"PGD: Linf, the worst of cross-entropy and margin, {plan.pgd_steps} steps, {plan.n_attacked} test images; in the "
-        "space of the contrast response where a model has one."
+        f"PGD: Linf, the worst of cross-entropy and margin, {plan.pgd_steps} steps, {plan.n_attacked} test images; in "
+        "the space of the contrast response where a model has one."
     )
     weights = (
         "Weights: of the synapses onto association or hidden cells, excitatory (E) and inhibitory (I) apart; laws "
@@ -289,7 +284,8 @@ def _weight_figure(samples: Sequence[tuple[str, NDArray, NDArray | None]], path:
     for ax, (model, weights, cut) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
         excitatory = weights > 0
         plot.weight_distribution(weights[excitatory], ax, threshold=None if cut is None else cut[excitatory])
-        ax.set_title(f"{model}: excitatory weights onto its cells\n{ax.get_title(loc='left')}", loc="left", fontsize=10)
+        moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
+        ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
     return _save(figure, path)
 
 
