@@ -46,11 +46,12 @@ def compare(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--epsilons", type=_budget, nargs="+", metavar="E", help="Linf budgets of the attacks")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/<dataset>)")
+    parser.add_argument("--jobs", type=_whole, metavar="N", help="processes that share the seeds (default: one a core)")
     parser.add_argument(
         "--quick", action="store_true", help="fewer seeds, images and PGD steps (in results/<dataset>-quick)"
     )
     options = parser.parse_args(arguments)
-    _need_extra("pandas", "matplotlib", "tqdm")
+    _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
     from bioneuro import datasets
     from bioneuro.experiments import compare as experiment
@@ -66,7 +67,7 @@ def compare(arguments: Sequence[str]) -> int:
     )
     out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
     try:
-        ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5))
+        ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5), options.jobs)
         frame = ledger.frame()
         print(
             report.text(

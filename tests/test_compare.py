@@ -15,7 +15,7 @@ from bioneuro.baselines import BackpropMLP
 from bioneuro.experiments import UserError, compare, report
 from bioneuro.experiments.ledger import Ledger, Row
 
-TINY = ["compare", "--quick", "--n-train", "100", "--epsilons", "0.1"]
+TINY = ["compare", "--quick", "--n-train", "100", "--epsilons", "0.1", "--jobs", "1"]
 
 
 @pytest.fixture
@@ -38,23 +38,28 @@ def fits(monkeypatch):
     }
     monkeypatch.setattr(compare, "MODELS", models)
     monkeypatch.setattr(compare, "configuration", lambda plan: {"n_train": plan.n_train})
-    monkeypatch.delitem(compare.MEASUREMENTS, "audit")
-    monkeypatch.delitem(compare.MEASUREMENTS, "few images")
+    cheap = {stage: compare.MEASUREMENTS[stage] for stage in ("training", "weights", "PGD")}
+    monkeypatch.setattr(compare, "MEASUREMENTS", cheap)
     return made
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """One real run of all models: folder and what was printed. Results do not depend on the number of threads, but
-    two that wait for each other on a busy machine take many times as long as one."""
+    """One real run of all models: folder and what was printed."""
     out = tmp_path_factory.mktemp("compare")
-    one_thread = {m.make: lambda seed, make=m.make: make(seed).set_params(n_threads=1) for m in compare.MODELS.values()}
     with pytest.MonkeyPatch.context() as patch:
-        for name, model in compare.MODELS.items():
-            patch.setitem(compare.MODELS, name, replace(model, make=one_thread[model.make]))
+        _on_one_thread(patch, compare.MODELS)
         code, printed = _run([*TINY, "--seeds", "1", "--out", str(out)])
     assert code == 0
     return out, printed
+
+
+def _on_one_thread(patch, names):
+    """Leave these models only, on one thread each: results do not depend on it, but threads that wait for each other
+    on a busy machine take many times as long."""
+    models = {name: compare.MODELS[name] for name in names}
+    single = {m.make: lambda seed, make=m.make: make(seed).set_params(n_threads=1) for m in models.values()}
+    patch.setattr(compare, "MODELS", {name: replace(m, make=single[m.make]) for name, m in models.items()})
 
 
 def _run(arguments):
@@ -172,7 +177,7 @@ def test_other_configuration_in_the_same_folder_is_refused(fits, tmp_path, capsy
     assert _run([*TINY, "--seeds", "1", "--out", str(tmp_path)])[0] == 0
     before = (tmp_path / "results.csv").read_text()
     capsys.readouterr()
-    assert main(["compare", "--quick", "--n-train", "120", "--seeds", "1", "--out", str(tmp_path)]) == 2
+    assert main(["compare", "--quick", "--n-train", "120", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert "another configuration" in captured.err and "n_train: 100 there, 120 now" in captured.err
@@ -187,6 +192,16 @@ def test_configuration_follows_plan_and_parameters(monkeypatch):
     changed = compare.Model(lambda seed: BackpropMLP((9,)), "softmax", "hidden_1")
     monkeypatch.setitem(compare.MODELS, "MLP", changed)
     assert compare.configuration(plan) != before
+
+
+def test_processes_change_no_value(monkeypatch, tmp_path):
+    _on_one_thread(monkeypatch, ["MLP"])  # of this process only
+    sizes = {"pgd_steps": 2, "n_attacked": 10, "n_audited": 5, "audit_queries": 5, "shots": (1,)}
+    plan = compare.Plan("digits", 50, True, (0.1,), **sizes)
+    data = datasets.load("digits")
+    serial, parallel = (compare.run(plan, data, tmp_path / f"{n}", 2, n_jobs=n).rows for n in (1, 2))
+    assert len(serial) > 30
+    assert [r for r in serial if r.metric != "train_seconds"] == [r for r in parallel if r.metric != "train_seconds"]
 
 
 # --- the ledger ---

@@ -10,7 +10,7 @@ import io
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -288,7 +288,7 @@ MEASUREMENTS: dict[str, Callable[[Model, Trial], Iterator[Measure]]] = {
 # --- the experiment ---
 
 
-def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int) -> Ledger:
+def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None) -> Ledger:
     """Measure every model at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
@@ -298,6 +298,9 @@ def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int) -> Ledger:
     out : Path
         Folder of the ledger, and of the weights of the first seed for the figures.
     n_seeds : int >= 1
+    n_jobs : int >= 1 or None
+        Processes, which share the cores among them; None takes one a core, but no more than seeds. No value depends
+        on it, save the seconds.
 
     Returns
     -------
@@ -309,29 +312,67 @@ def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int) -> Ledger:
     UserError
         See `Ledger`; too few training images for a class.
     """
+    from joblib import Parallel, cpu_count, delayed
     from tqdm.auto import tqdm
 
+    stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
     ledger = Ledger(out, configuration(plan), environment())
-    with tqdm(total=n_seeds * len(MODELS) * len(MEASUREMENTS), disable=None, leave=False) as bar:
-        for seed in range(n_seeds):
-            trial = Trial(plan, data, seed)
-            for name, model in MODELS.items():
-                if ledger.finished(name, seed):
-                    bar.update(len(MEASUREMENTS))
-                    continue
-                unit = []
-                for stage, measure in MEASUREMENTS.items():
-                    bar.set_description(f"seed {seed}, {name}: {stage}")
-                    unit += [Row(name, model.readout, seed, *_plain(found)) for found in measure(model, trial)]
-                    bar.update()
-                if seed == 0:
-                    _keep_weights(out, name, *described_cells(model, trial))
-                ledger.add(unit)
+    tasks = [
+        (seed, missing)
+        for seed in range(n_seeds)
+        for names in _sharing()
+        if (missing := [name for name in names if not ledger.finished(name, seed)])
+    ]
+    n_jobs = min(n_jobs or cpu_count(), n_seeds)
+    n_units = n_seeds * len(MODELS)
+    n_finished = n_units - sum(len(names) for _, names in tasks)
+    with tqdm(total=n_units, initial=n_finished, desc=plan.dataset, unit="model", disable=None, leave=False) as bar:
+        if n_jobs == 1:
+            units = (unit for task in tasks for unit in _units(plan, data, out, *task, report=bar.set_description))
+        else:
+            results = Parallel(n_jobs, return_as="generator")(
+                delayed(_all_units)(plan, data, out, *task) for task in tasks
+            )
+            units = (unit for result in results for unit in result)
+        for unit in units:
+            ledger.add(unit)
+            bar.update()
     return ledger
 
 
-def _plain(found: Measure) -> Measure:
-    return found._replace(value=float(found.value), note=found.note or "")
+def _sharing() -> list[list[str]]:
+    """Names of the models, those that share a network together."""
+    groups: dict[Any, list[str]] = {}
+    for name, model in MODELS.items():
+        groups.setdefault(model.make, []).append(name)
+    return list(groups.values())
+
+
+def _units(
+    plan: Plan,
+    data: datasets.Dataset,
+    out: Path,
+    seed: int,
+    names: Sequence[str],
+    report: Callable[[str], None] = lambda stage: None,
+) -> Iterator[list[Row]]:
+    """The rows of one model after another, at one seed; `report` is told what is being done."""
+    trial = Trial(plan, data, seed)
+    for name in names:
+        model, unit = MODELS[name], []
+        for stage, measure in MEASUREMENTS.items():
+            report(f"seed {seed}, {name}: {stage}")
+            unit += [
+                Row(name, model.readout, seed, found.metric, found.setting, float(found.value), found.note)
+                for found in measure(model, trial)
+            ]
+        if seed == 0:
+            _keep_weights(out, name, *described_cells(model, trial))
+        yield unit
+
+
+def _all_units(*task: Any) -> list[list[Row]]:
+    return list(_units(*task))
 
 
 def configuration(plan: Plan) -> dict[str, Any]:
