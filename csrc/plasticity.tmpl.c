@@ -40,16 +40,20 @@ INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) * row, const bio
         } else {
             w += (NAME(magnitude)(w) + row->w0) * drive;
             sign = NAME(sign_bit)(w);
-            size = NAME(at_most)(NAME(magnitude)(w), NAME(splat)(T_MAX));
+            size = NAME(magnitude)(w);
+            if (noisy) size = NAME(at_most)(size, NAME(splat)(T_MAX)); /* no infinity times 0 */
         }
     }
     if (noisy) growth += noise;
     vec moved = size;
-    if (form != BIO_SIGNED || noisy) moved *= NAME(exp)(growth);
+    if (form != BIO_SIGNED || noisy) moved *= NAME(exp_factor)(growth);
     if (form == BIO_LOG_RELAXATION) moved -= row->floor;
-    moved = NAME(at_most)(NAME(at_least)(moved, NAME(splat)(row->w_min)), NAME(splat)(row->w_max));
-    if (form == BIO_LOG_RELAXATION) return moved;
-    moved = NAME(select)((NAME(bits))(size == 0), (vec){0}, moved); /* 0 has no size to scale, whatever the factor */
+    moved = NAME(at_most)(moved, NAME(splat)(row->w_max));
+    if (form == BIO_LOG_RELAXATION) return NAME(at_least)(moved, NAME(splat)(row->w_min));
+    if (row->w_min > 0) {
+        const vec raised = NAME(at_least)(moved, NAME(splat)(row->w_min));
+        moved = NAME(select)((NAME(bits))(size == 0), moved, raised); /* 0 has no sign to raise */
+    }
     return (vec)((NAME(bits))moved | (NAME(bits))sign);
 }
 

@@ -108,12 +108,12 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
 }
 
 static PyObject *vmath(PyObject *module, PyObject *args) {
-    static const char *const functions[BIO_N_FUNCTIONS] = {"exp", "log", "sqrt"};
+    static const char *const functions[BIO_N_FUNCTIONS] = {"exp", "exp_factor", "log", "sqrt"};
     PyObject *name, *object;
     PyArrayObject *x, *y;
     (void)module;
     if (!PyArg_ParseTuple(args, "OO", &name, &object)) return NULL;
-    const int function = one_of(name, "name", functions, BIO_N_FUNCTIONS, "'exp', 'log' or 'sqrt'");
+    const int function = one_of(name, "name", functions, BIO_N_FUNCTIONS, "'exp', 'exp_factor', 'log' or 'sqrt'");
     if (function < 0 || !(x = py_values(object, "x", 1))) return NULL;
     const bio_value value = PyArray_TYPE(x) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
     if (!(y = py_new_values(1, PyArray_DIMS(x), value))) return NULL;
@@ -131,6 +131,6 @@ PyMethodDef py_plasticity_methods[] = {
            "w_min=0.0, w_max=inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
            "One local learning step; changes data in place and returns the number of silent synapses."),
     {"_vmath", vmath, METH_VARARGS,
-     "_vmath(name, x)\n--\n\nVectorised 'exp', 'log' or 'sqrt' of x. Private: for the tests."},
+     "_vmath(name, x)\n--\n\nVectorised 'exp', 'exp_factor', 'log' or 'sqrt' of x. Private: for the tests."},
     {NULL, NULL, 0, NULL},
 };

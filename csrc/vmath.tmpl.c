@@ -6,6 +6,7 @@ static void NAME(vmath)(bio_function function, const void *x, void *y, size_t n)
         vec r;
         switch (function) {
             case BIO_EXP: r = NAME(exp)(v); break;
+            case BIO_EXP_FACTOR: r = NAME(exp_factor)(v); break;
             case BIO_LOG: r = NAME(log)(v); break;
             default: r = NAME(sqrt)(v); break;
         }

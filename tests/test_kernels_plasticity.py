@@ -471,6 +471,25 @@ def test_data_must_be_writeable_and_its_own():
         _core.plasticity_step(indptr, indices, data, G, c)
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="needs a wider type than float64 to compare with")
+@pytest.mark.parametrize("value", VALUES)
+def test_exp_factor_is_exp_among_normal_numbers_and_always_finite(value):
+    info = np.finfo(value)
+    ends = np.array([np.log(info.tiny), np.log(info.max)], value)
+    x = np.random.default_rng(0).uniform(*ends.astype(np.longdouble), 200_001).astype(value)
+    near = [np.nextafter(e, value(d) * np.inf) for e in ends for d in (-1, 1)]
+    x = np.r_[x, ends, near].astype(value)
+    with np.errstate(over="ignore"):
+        exact = np.exp(x.astype(np.longdouble))
+    inside = (exact >= info.tiny) & (exact < info.max)
+    y = _core._vmath("exp_factor", x)
+    assert ulps(y[inside], exact[inside]) < 1.5
+    np.testing.assert_array_equal(y[exact > info.max], info.max)
+    assert (y[exact < info.tiny] <= info.tiny).all()
+    edges = _core._vmath("exp_factor", np.array([np.inf, -np.inf, 1e4, -1e4, np.nan], value))
+    np.testing.assert_array_equal(edges, [info.max, 0, info.max, 0, np.nan])
+
+
 def test_bad_vmath():
-    with pytest.raises(ValueError, match="name must be 'exp', 'log' or 'sqrt', got 'tan'"):
+    with pytest.raises(ValueError, match="name must be 'exp', 'exp_factor', 'log' or 'sqrt', got 'tan'"):
         _core._vmath("tan", np.ones(1))
