@@ -1,4 +1,4 @@
-"""Weight laws, sparseness, intervals: exact where exactness exists, surrogates with known laws elsewhere."""
+"""Fits of weight laws and tests between them: exact where exactness exists, surrogates with known laws elsewhere."""
 
 import sys
 
@@ -7,23 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, sparse, special, stats
+from weight_surrogates import CUT_LAWS, surrogate
 
 from bioneuro import analysis
+from bioneuro.analysis.samples import sample_of
 
 LAWS = list(analysis.DISTRIBUTIONS)
-CUT_LAWS = {  # true parameters of surrogates, as scipy names them
-    "exponential": {"scale": 0.3},
-    "gamma": {"a": 2.0, "scale": 0.2},
-    "half-normal": {"scale": 0.3},
-    "lognormal": {"s": 0.8, "scale": 0.14},
-    "weibull": {"c": 1.6, "scale": 0.3},
-}
-
-
-def surrogate(law, seed=0, shape=(150, 200), theta=0.05):
-    """Weight matrix whose entries below theta times their row's maximum were silenced."""
-    draw = analysis.DISTRIBUTIONS[law].law.rvs(**CUT_LAWS[law], size=shape, random_state=seed)
-    return sparse.csr_array(np.where(draw >= theta * draw.max(axis=1, keepdims=True), draw, 0.0))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +43,7 @@ def test_uncut_fit_is_scipys_mle(weights, law, scipy_law):
     row = fitted(weights, law)
     assert loc == 0
     # scipy finds Weibull's maximum by a coarse search, the others in closed form or by a root
-    assert list(row.params.values()) == pytest.approx(
-        [*shapes, scale], rel=1e-3 if law == "weibull" else 1e-9
-    )
+    assert list(row.params.values()) == pytest.approx([*shapes, scale], rel=1e-3 if law == "weibull" else 1e-9)
     assert row.loglik >= scipy_law.logpdf(weights, *shapes, 0, scale).sum() - 1e-8
 
 
@@ -100,9 +87,7 @@ def test_sparse_weights_are_their_stored_values(weights):
 
 def test_float32_is_fitted_in_float64(weights):
     single = weights.astype(np.float32)
-    assert analysis.fit_weight_distribution(single).equals(
-        analysis.fit_weight_distribution(single.astype(np.float64))
-    )
+    assert analysis.fit_weight_distribution(single).equals(analysis.fit_weight_distribution(single.astype(np.float64)))
 
 
 def test_without_pandas_the_error_says_how_to_get_it(weights, monkeypatch):
@@ -143,7 +128,7 @@ def test_truncated_fit_is_the_maximum_that_a_plain_search_finds(law):
     cut = analysis.row_thresholds(W, 0.05)
     plain = analysis.Candidate(analysis.DISTRIBUTIONS[law].law, 2)
     row = fitted(W, law, threshold=cut)
-    searched = plain.fitted(analysis._sample(W.data, cut))
+    searched = plain.fitted(sample_of(W.data, cut))
     unit = np.exp(np.log(W.data).mean())
     assert row.params == pytest.approx(searched | {"scale": searched["scale"] * unit}, rel=1e-4)
 
@@ -212,13 +197,11 @@ def test_many_distinct_cuts_are_interpolated_without_loss():
     rng = np.random.default_rng(5)
     w = rng.lognormal(-2, 0.8, 30_000)
     cut = np.append(0.0, w[1:] * rng.uniform(0.05, 0.9, w.size - 1))
-    sample = analysis._sample(w, cut)
+    sample = sample_of(w, cut)
     nodes, share = sample.nodes
     assert nodes.size == sample.MAX_NODES + 1 < sample.cut.size
     assert share.sum() == pytest.approx(1.0)
-    assert share @ special.log_ndtr(-nodes) == pytest.approx(
-        sample.share @ special.log_ndtr(-sample.cut), rel=1e-6
-    )
+    assert share @ special.log_ndtr(-nodes) == pytest.approx(sample.share @ special.log_ndtr(-sample.cut), rel=1e-6)
 
 
 @settings(max_examples=10, deadline=None)
@@ -265,9 +248,7 @@ def test_truncated_density_is_the_mean_over_cuts():
 
 
 def test_far_tails_keep_their_logs():
-    gamma, half_normal, pareto = (
-        analysis.DISTRIBUTIONS[law].law for law in ("gamma", "half-normal", "power law")
-    )
+    gamma, half_normal, pareto = (analysis.DISTRIBUTIONS[law].law for law in ("gamma", "half-normal", "power law"))
     x = np.array([0.5, 600.0, 690.0, 705.0, 2000.0])
     assert gamma.logsf(x, 1.0) == pytest.approx(-x, rel=1e-14)
     assert gamma.logsf(x, 3.0) == pytest.approx(np.log1p(x + x**2 / 2) - x, rel=1e-13)
@@ -434,195 +415,3 @@ def test_log_moments_of_equal_weights():
     moments = analysis.log_moments([2.0, 2.0])
     assert moments[:2] == (np.log(2.0), 0.0)
     assert np.isnan(moments.skewness) and np.isnan(moments.kurtosis)
-
-
-# --- Matrices -----------------------------------------------------------------------------------------
-
-
-def test_row_thresholds_by_hand():
-    W = sparse.csr_array([[0, 2.0, -4.0], [0, 0, 0], [1.0, 0, 0.5]])
-    assert analysis.row_index(W).tolist() == [0, 0, 2, 2]
-    assert analysis.row_thresholds(W, 0.25).tolist() == [1.0, 1.0, 0.25, 0.25]
-    with pytest.raises(ValueError, match=r"theta must be in \[0, 1\], got 2"):
-        analysis.row_thresholds(W, 2)
-
-
-def test_weight_report_keeps_pathways_apart():
-    exc, inh = surrogate("lognormal"), surrogate("exponential", seed=1)
-    W = sparse.hstack([exc, -inh], format="csr")
-    cut = np.empty(W.nnz)
-    cut[W.data > 0], cut[W.data < 0] = analysis.row_thresholds(exc, 0.05), analysis.row_thresholds(inh, 0.05)
-    report = analysis.weight_report(W, threshold=cut).set_index("pathway")
-    assert list(report.index) == ["E", "I"]
-    for pathway, part in (("E", exc), ("I", inh)):
-        row = report.loc[pathway]
-        fit = analysis.fit_weight_distribution(part, threshold=analysis.row_thresholds(part, 0.05))
-        by_law = fit.set_index("distribution")
-        assert row.n == part.nnz
-        assert row.density == pytest.approx(part.nnz / np.prod(W.shape))
-        assert row.silent_share == pytest.approx(1 - W.nnz / np.prod(W.shape))
-        assert row[["mu", "sigma", "skewness", "kurtosis"]].tolist() == list(analysis.log_moments(part))
-        assert row.best == fit.distribution[0]
-        assert row.aic_to_second == pytest.approx(fit.aic[1] - fit.aic[0])
-        assert row.aic_to_lognormal == pytest.approx(by_law.aic["lognormal"] - fit.aic[0])
-        assert row.ks_lognormal == by_law.ks["lognormal"]
-        assert (row.cortex_mu, row.cortex_sigma) == (-0.702, 0.9355)
-    assert report.best["E"] == "lognormal" and report.aic_to_lognormal["E"] == 0
-    assert report.fitted_sigma["E"] == pytest.approx(0.8, rel=0.05)
-    assert report.aic_to_lognormal["I"] > 200
-
-
-@pytest.mark.parametrize(("sign", "pathway"), [("E", "E"), (1, "E"), ("I", "I"), (-1, "I")])
-def test_weight_report_of_magnitudes(sign, pathway):
-    W = surrogate("gamma", shape=(10, 50))
-    report = analysis.weight_report(W, sign=sign)
-    assert report.pathway.tolist() == [pathway]
-    assert report.drop(columns="pathway").equals(analysis.weight_report(W).drop(columns="pathway"))
-
-
-def test_weight_report_of_an_inhibitory_pathway_stored_below_zero():
-    W = surrogate("gamma", shape=(10, 50))
-    assert analysis.weight_report(-W, sign="I").equals(analysis.weight_report(W, sign="I"))
-    assert analysis.weight_report(-W, sign="mixed").equals(analysis.weight_report(W, sign="I"))
-
-
-def test_weight_report_of_equal_weights_has_no_best_law():
-    row = analysis.weight_report(sparse.csr_array(np.eye(3))).iloc[0]
-    assert (row.n, row.sigma, row.best) == (3, 0.0, None)
-    assert np.isnan(row.aic_to_second)
-
-
-@pytest.mark.parametrize(
-    ("W", "kwargs", "message"),
-    [
-        (np.eye(2), {"sign": "both"}, "sign must be None, 'mixed', 'E', 'I', 1 or -1, got 'both'"),
-        (-np.eye(2), {"sign": "E"}, r"weights\[0\] = -1 is negative"),
-        (np.diag([1, -1]), {"sign": "I"}, r"weights\[1\] = -1 is negative"),
-        (np.zeros((2, 2)), {}, "weights is empty"),
-        (np.full((1, 2), np.nan), {}, "must be finite"),
-        (np.eye(2), {"threshold": 3.0}, r"threshold\[0\] = 3 is above weights\[0\] = 1"),
-    ],
-)
-def test_weight_report_errors(W, kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        analysis.weight_report(sparse.csr_array(W), **kwargs)
-
-
-def test_dale_index_by_hand():
-    W = np.array([[1.0, 2.0, 0.0, 0.5], [3.0, -2.0, 0.0, -1.5]])
-    assert analysis.dale_index(sparse.csr_array(W)) == pytest.approx([1.0, 0.0, np.nan, 0.5], nan_ok=True)
-    V = sparse.csr_array([[-4.0, 4.0, -1.0, 0.0]])
-    assert analysis.dale_index(W, V) == pytest.approx([0.0, 0.5, 1.0, 0.5])
-
-
-def test_dale_index_needs_the_same_cells():
-    with pytest.raises(ValueError, match=r"same pre-synaptic cells \(columns\), got \[2, 3\]"):
-        analysis.dale_index(np.ones((2, 2)), np.ones((2, 3)))
-
-
-def test_density():
-    W = sparse.csr_array(([1.0, 0.0, -2.0], ([0, 0, 1], [0, 1, 3])), shape=(2, 4))
-    assert analysis.density(W) == 2 / 8  # a stored zero is silent
-    assert analysis.density(W.toarray()) == 2 / 8
-    with pytest.raises(ValueError, match="W is empty"):
-        analysis.density(np.empty((0, 3)))
-
-
-def test_gini_is_the_mean_absolute_difference(weights):
-    w = weights[:100]
-    expected = np.abs(w[:, None] - w).mean() / (2 * w.mean())
-    assert analysis.gini(w) == pytest.approx(expected)
-    assert analysis.gini(np.append(w, np.zeros(60))) == pytest.approx(expected)
-    padded = np.append(w, np.zeros(60))
-    expected = np.abs(padded[:, None] - padded).mean() / (2 * padded.mean())
-    assert analysis.gini(padded, silent=True) == pytest.approx(expected)
-    assert analysis.gini(sparse.csr_array(padded.reshape(16, 10)), silent=True) == pytest.approx(expected)
-    assert analysis.gini([3.0, 3.0, 3.0]) == pytest.approx(0.0)
-    with pytest.raises(ValueError, match="is negative"):
-        analysis.gini([1.0, -1.0])
-
-
-def test_treves_rolls_by_hand():
-    rates = np.array([[1.0, 1, 1, 1], [4, 0, 0, 0], [0, 0, 0, 0], [1, 3, 0, 0]])
-    expected = [0.0, 1.0, np.nan, (1 - 1 / 2.5) / 0.75]
-    assert analysis.treves_rolls(rates) == pytest.approx(expected, nan_ok=True)
-    assert analysis.treves_rolls(rates.T, axis=0) == pytest.approx(expected, nan_ok=True)
-    assert analysis.treves_rolls(rates, rescale=False) == pytest.approx([1, 0.25, np.nan, 0.4], nan_ok=True)
-    assert analysis.treves_rolls(rates[3]) == pytest.approx(0.8)
-    assert np.isnan(analysis.treves_rolls([[2.0]])).all()
-
-
-@pytest.mark.parametrize("rates", [[1.0, -1.0], [1.0, np.nan]])
-def test_treves_rolls_errors(rates):
-    with pytest.raises(ValueError, match="rates must be finite and >= 0"):
-        analysis.treves_rolls(rates)
-
-
-# --- Intervals ----------------------------------------------------------------------------------------
-
-
-def test_mean_interval_is_scipys():
-    values = np.random.default_rng(9).normal(size=7)
-    interval = analysis.mean_interval(values, 0.9)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    assert interval[:3] == pytest.approx((values.mean(), expected.low, expected.high))
-    assert interval.half_width == pytest.approx((expected.high - expected.low) / 2)
-    assert interval.n == 7
-
-
-def test_one_value_has_no_interval():
-    interval = analysis.mean_interval([0.5])
-    assert (interval.mean, interval.n) == (0.5, 1)
-    assert np.isnan([interval.low, interval.high, interval.half_width]).all()
-
-
-def test_paired_difference_is_scipys():
-    a, b = np.random.default_rng(10).normal(size=(2, 9))
-    difference, test = analysis.paired_difference(a, b), stats.ttest_rel(a, b)
-    expected = test.confidence_interval(0.95)
-    assert difference[:3] == pytest.approx(((a - b).mean(), expected.low, expected.high))
-    assert difference.p_value == pytest.approx(test.pvalue)
-
-
-@pytest.mark.parametrize(("shift", "p"), [(0.0, 1.0), (0.5, 0.0)])
-def test_paired_difference_that_is_always_the_same(shift, p):
-    b = np.array([1.0, 2.0, 4.0])
-    assert analysis.paired_difference(b + shift, b) == (shift, shift, shift, 0.0, 3, p)
-
-
-def test_one_pair_has_no_p_value():
-    assert np.isnan(analysis.paired_difference([1.0], [0.5]).p_value)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: analysis.mean_interval([]), "values must be 1-d with at least one value"),
-        (lambda: analysis.mean_interval([[1.0, 2.0]]), r"got shape \(1, 2\)"),
-        (lambda: analysis.mean_interval([1.0, np.nan]), r"values\[1\] is nan"),
-        (lambda: analysis.mean_interval([1.0, 2.0], level=95), r"level must be in \(0, 1\), got 95"),
-        (lambda: analysis.paired_difference([1.0], [1.0, 2.0]), "paired: they have 1 and 2 values"),
-        (lambda: analysis.paired_difference([1.0], [np.inf]), r"b\[0\] is inf"),
-        (lambda: analysis.holm([0.1, 1.2]), r"p_values\[1\] is 1.2"),
-        (lambda: analysis.holm([np.nan]), r"p_values\[0\] is nan"),
-    ],
-)
-def test_interval_errors(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
-def test_holm_by_hand():
-    assert analysis.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert analysis.holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_lies_between_the_raw_p_and_bonferroni(p):
-    adjusted = analysis.holm(p)
-    assert (adjusted >= p).all()
-    assert (adjusted <= np.minimum(1, len(p) * np.array(p))).all()
-    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
-    rejected = np.arange(len(p), 0, -1) * np.sort(p) <= 0.05  # the step-down procedure itself
-    first_kept = len(p) if rejected.all() else int(np.argmin(rejected))
-    assert (adjusted <= 0.05).sum() == first_kept

@@ -1,0 +1,225 @@
+"""Measures of one weight matrix, or of the rates it gives: its pathways, Dale's law, density and sparseness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from .fits import fit_weight_distribution, log_moments, pandas
+from .samples import Floats, check_cut, check_weights, positive_weights, stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LogNormalReference(NamedTuple):
+    """Mean and standard deviation of log w."""
+
+    mu: float
+    sigma: float
+
+
+SONG_2005 = LogNormalReference(mu=-0.702, sigma=0.9355)
+"""Excitatory cortical synapses, ln(EPSP in mV): Song et al. 2005, PLoS Biology 3:e68."""
+
+
+def row_index(W: Any) -> NDArray[np.intp]:
+    """Post-synaptic cell of each stored weight of `W` in CSR order, (nnz,): the `groups` of `vuong`."""
+    W = sparse.csr_array(W)
+    return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
+
+
+def row_thresholds(W: Any, theta: float) -> Floats:
+    """Cut of each stored weight where those below theta * max_j |w_ij| of their row were silenced.
+
+    Parameters
+    ----------
+    W : scipy.sparse, (n_post, n_pre)
+    theta : float in [0, 1]
+
+    Returns
+    -------
+    ndarray, (nnz,)
+        In CSR order.
+    """
+    if not 0 <= theta <= 1:
+        raise ValueError(f"theta must be in [0, 1], got {theta}")
+    W = sparse.csr_array(W)
+    row_max = np.zeros(W.shape[0])
+    rows = row_index(W)
+    np.maximum.at(row_max, rows, np.abs(W.data))
+    return theta * row_max[rows]
+
+
+def _describe_fit(magnitudes: Floats, threshold: ArrayLike | None) -> dict[str, Any]:
+    """Columns of `weight_report` that need a fit; NaN where there is nothing to tell apart."""
+    if magnitudes.size == 0 or np.ptp(magnitudes) == 0:
+        columns = ("aic_to_second", "aic_to_lognormal", "ks_lognormal", "fitted_mu", "fitted_sigma")
+        return {"best": None, **dict.fromkeys(columns, np.nan)}
+    fit = fit_weight_distribution(magnitudes, threshold=threshold)
+    lognormal = fit[fit.distribution == "lognormal"].iloc[0]
+    return {
+        "best": fit.distribution[0],
+        "aic_to_second": fit.aic[1] - fit.aic[0],
+        "aic_to_lognormal": lognormal.aic - fit.aic[0],
+        "ks_lognormal": lognormal.ks,
+        "fitted_mu": float(np.log(lognormal.params["scale"])),
+        "fitted_sigma": lognormal.params["s"],
+    }
+
+
+def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike | None = None) -> pd.DataFrame:
+    """Describe the weights of one matrix, excitatory and inhibitory apart.
+
+    Parameters
+    ----------
+    W : scipy.sparse, (n_post, n_pre)
+    sign : {None, "mixed", "E", "I", 1, -1}
+        None or "mixed": E are the weights > 0, I the magnitudes of those < 0. "E" or 1: one excitatory
+        pathway, all weights >= 0. "I" or -1: one inhibitory pathway, all <= 0 or as magnitudes, all >= 0.
+    threshold : float or array_like, optional
+        Cut of the magnitudes, one or one per stored weight (see `row_thresholds`).
+
+    Returns
+    -------
+    DataFrame
+        One row per pathway that has weights:
+
+        - `pathway` E or I; `n` weights; `density` = n / (n_post n_pre); `silent_share` of all pairs, the
+          same for E and I of one matrix
+        - `mu`, `sigma`, `skewness`, `kurtosis` (excess) of log w
+        - `best` law by AIC; `aic_to_second`, its lead; `aic_to_lognormal`, its lead over the lognormal (0
+          if that is the best); `ks_lognormal`; `fitted_mu`, `fitted_sigma` of the (truncated) lognormal
+        - `cortex_mu`, `cortex_sigma`: Song et al. 2005, ln mV
+
+    Raises
+    ------
+    ValueError
+        Weights that are not finite or not of the sign named; no weight at all; a bad threshold.
+    """
+    if sign not in (None, "mixed", "E", "I", 1, -1):
+        raise ValueError(f"sign must be None, 'mixed', 'E', 'I', 1 or -1, got {sign!r}")
+    W = sparse.csr_array(W)
+    values, size = stored(W)
+    mixed = sign in (None, "mixed")
+    if sign in ("I", -1) and (values <= 0).all():
+        values = -values
+    check_weights(np.abs(values) if mixed else values)
+    cut = None if threshold is None else check_cut(np.abs(values), threshold)
+    name = "E" if sign in ("E", 1) else "I"
+    parts = {"E": values > 0, "I": values < 0} if mixed else {name: values > 0}
+    rows = []
+    for pathway, mask in parts.items():
+        if not mask.any():
+            continue
+        magnitudes = np.abs(values[mask])
+        mu, sigma, skewness, kurtosis = log_moments(magnitudes)
+        rows.append(
+            {
+                "pathway": pathway,
+                "n": magnitudes.size,
+                "density": magnitudes.size / size,
+                "silent_share": 1 - density(W),
+                "mu": mu,
+                "sigma": sigma,
+                "skewness": skewness,
+                "kurtosis": kurtosis,
+                **_describe_fit(magnitudes, None if cut is None else cut[mask]),
+                "cortex_mu": SONG_2005.mu,
+                "cortex_sigma": SONG_2005.sigma,
+            }
+        )
+    return pandas().DataFrame(rows)
+
+
+def dale_index(W: Any, *others: Any) -> Floats:
+    """Dale index of each pre-synaptic cell: |sum_i w_ij| / sum_i |w_ij| over its outgoing synapses.
+
+    1: all of a cell's synapses have one sign (Dale's law); 0: its excitation and inhibition cancel.
+    Random signs of k equal weights give about sqrt(2 / (pi k)).
+
+    Parameters
+    ----------
+    W, *others : scipy.sparse or 2-d array_like, (n_post, n_pre)
+        Signed pathways whose columns are the same cells; their rows may differ in number.
+
+    Returns
+    -------
+    ndarray, (n_pre,)
+        In [0, 1]; NaN for a cell without synapses.
+    """
+    pathways = [sparse.csr_array(V, dtype=np.float64) for V in (W, *others)]
+    n_pre = {V.shape[1] for V in pathways}
+    if len(n_pre) > 1:
+        raise ValueError(f"pathways must have the same pre-synaptic cells (columns), got {sorted(n_pre)}")
+    net = np.sum([V.sum(axis=0) for V in pathways], axis=0)
+    total = np.sum([abs(V).sum(axis=0) for V in pathways], axis=0)
+    return np.divide(np.abs(net), total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def density(W: Any) -> float:
+    """Share of the possible synapses of `W` (scipy.sparse or array) that are not silent, in [0, 1]."""
+    values, size = stored(W)
+    if size == 0:
+        raise ValueError("W is empty: it has no possible synapse")
+    return np.count_nonzero(values) / size
+
+
+def gini(weights: Any, *, silent: bool = False) -> float:
+    """Gini index of the weights: 0 = all equal, towards 1 = one holds everything.
+
+    G = 2 sum_i i w_(i) / (n sum w) - (n + 1) / n over the ascending weights [1]_.
+
+    Parameters
+    ----------
+    weights : array_like or scipy.sparse
+        Weights >= 0, of one sign.
+    silent : bool
+        Whether silent synapses count as weights of 0; by default they are left apart.
+
+    References
+    ----------
+    .. [1] N. Hurley & S. Rickard, IEEE Trans. Information Theory 55:4723 (2009).
+    """
+    w = np.sort(positive_weights(weights)[0])
+    n = stored(weights)[1] if silent else w.size
+    rank = np.arange(n - w.size + 1, n + 1)
+    return float(2 * (rank @ w) / (n * w.sum()) - (n + 1) / n)
+
+
+def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> Floats:
+    """Sparseness of firing rates along `axis` (cells: population; stimuli: lifetime).
+
+    a = mean(r)^2 / mean(r^2) [1]_; rescaled to S = (1 - a) / (1 - 1 / n) [2]_, 0 if all rates are equal and
+    1 if only one is not 0.
+
+    Parameters
+    ----------
+    rates : array_like
+        Rates >= 0.
+    axis : int
+    rescale : bool
+        False returns the activity ratio a itself, in (0, 1], small when sparse.
+
+    Returns
+    -------
+    ndarray, `rates` without `axis`
+        NaN where all rates are 0 or, rescaled, where n = 1.
+
+    References
+    ----------
+    .. [1] A. Treves & E. T. Rolls, Network 2:371 (1991).
+    .. [2] W. E. Vinje & J. L. Gallant, Science 287:1273 (2000).
+    """
+    rates = np.asarray(rates, dtype=np.float64)
+    if not np.isfinite(rates).all() or (rates < 0).any():
+        raise ValueError("rates must be finite and >= 0")
+    mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))
+    ratio = np.divide(mean**2, square, out=np.full(square.shape, np.nan), where=square > 0)
+    n = rates.shape[axis]
+    if not rescale:
+        return ratio
+    return (1 - ratio) / (1 - 1 / n) if n > 1 else np.full_like(ratio, np.nan)

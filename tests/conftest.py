@@ -1,0 +1,24 @@
+"""Tasks that the tests of the attacks share."""
+
+import numpy as np
+import pytest
+from attack_models import Contrast, D, Linear
+
+
+@pytest.fixture
+def binary():
+    """A two-class linear model and 200 samples it gets right, far from 0 and 1: eps <= 0.2 does not clip."""
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(2, D))
+    model = Linear(W, b=-W @ np.full(D, 0.5), classes=[3, 7])
+    X = rng.uniform(0.25, 0.75, (200, D))
+    return model, X, model.predict(X)
+
+
+@pytest.fixture
+def contrast():
+    """Half the pixels are black: there the response, so the gradient with respect to x, has slope zero."""
+    rng = np.random.default_rng(2)
+    model = Contrast(rng.normal(size=(2, D)))
+    X = rng.uniform(0.2, 0.9, (100, D)) * (rng.uniform(size=(100, D)) < 0.5)
+    return model, X, model.predict(X)

@@ -1,0 +1,209 @@
+"""FGSM and PGD, against models whose worst case is known in closed form."""
+
+import numpy as np
+import pytest
+from attack_models import EPSILONS, D, Linear
+
+from bioneuro.attacks import FGSM, PGD
+
+
+def unambiguous(model, X, y, norm, slack=0.03):
+    """Samples whose fate does not change when each budget is a little smaller or larger.
+
+    From a random start, L2 steps of 2.5 / n_steps turn towards the gradient as tan(angle / 2) ~ exp(-2.5):
+    they end within 2 % of the optimum.
+    """
+    budgets = np.array(EPSILONS[norm])
+    fates = [[model.robust(X, y, e * (1 + s), norm) for e in budgets] for s in (-slack, slack)]
+    return (np.array(fates[0]) == np.array(fates[1])).all(axis=0)
+
+
+# --- exact on a linear model ---
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+def test_fgsm_is_optimal_on_a_linear_model(binary, norm, loss):
+    model, X, y = binary
+    result = FGSM(norm=norm, loss=loss)(model, X, y, EPSILONS[norm])
+    expected = [model.robust(X, y, e, norm) for e in EPSILONS[norm]]
+    np.testing.assert_array_equal(~result.success, expected)
+    np.testing.assert_allclose(result.robust_accuracy, np.mean(expected, axis=1))
+    assert 0 < result.robust_accuracy[-1] < result.robust_accuracy[0] < 1  # the budgets do discriminate
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("attack", [PGD(), PGD(loss="margin", momentum=0.5), PGD(n_steps=10, n_restarts=2)])
+def test_pgd_reaches_the_closed_form(binary, norm, attack):
+    model, X, y = binary
+    clear = unambiguous(model, X, y, norm)
+    assert clear.mean() > 0.8
+    attack = PGD(**{**vars(attack), "norm": norm})
+    result = attack(model, X[clear], y[clear], EPSILONS[norm])
+    expected = [model.robust(X[clear], y[clear], e, norm) for e in EPSILONS[norm]]
+    np.testing.assert_array_equal(~result.success, expected)
+
+
+def test_zero_budget_is_clean_accuracy(binary):
+    model, X, y = binary
+    wrong = y.copy()
+    wrong[:50] = np.where(y[:50] == 3, 7, 3)
+    result = PGD()(model, X, wrong, [0.02, 0.0])
+    assert result.robust_accuracy[1] == 0.75
+    np.testing.assert_array_equal(result.adversarial[1], X)
+    assert result.success[:, :50].all() and (result.distance[:, :50] == 0).all()
+
+
+def test_margin_is_positive_exactly_when_misclassified():
+    from bioneuro.attacks.base import loss_values
+
+    rng = np.random.default_rng(0)
+    model = Linear(rng.normal(size=(4, D)), classes=list("abcd"))
+    X = rng.uniform(size=(100, D))
+    y = rng.choice(model.classes_, 100)
+    np.testing.assert_array_equal(loss_values(model, X, y, "margin") > 0, model.predict(X) != y)
+    z = model.decision_function(X)
+    true = np.searchsorted(model.classes_, y)
+    softmax = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loss_values(model, X, y, "ce"), -np.log(softmax[np.arange(100), true]))
+
+
+def test_integer_images_are_attacked_as_floats():
+    rng = np.random.default_rng(0)
+    model = Linear(rng.normal(size=(2, D)))
+    X = rng.integers(0, 2, (5, D))
+    result = FGSM()(model, X, model.predict(X), 0.25)
+    assert result.adversarial.dtype == np.float64
+    assert set(np.unique(result.adversarial)) == {0, 0.25, 0.75, 1}
+
+
+# --- the response space ---
+
+
+@pytest.mark.parametrize("attack", [FGSM(), PGD(), PGD(loss="margin"), PGD(n_steps=7, momentum=0.5)])
+def test_the_response_space_gives_the_exact_worst_case(contrast, attack):
+    model, X, y = contrast
+    for epsilon in (0.03, 0.08):
+        worst = model.worst_margin(X, y, epsilon)
+        clear = np.abs(worst) > 0.02
+        result = attack(model, X[clear], y[clear], epsilon)
+        np.testing.assert_array_equal(result.success[0], worst[clear] < 0)
+        assert 0.05 < result.success.mean() < 0.95
+
+
+def test_the_input_space_is_frozen_where_the_slope_is_zero(contrast):
+    model, X, y = contrast
+    frozen = PGD(space="input", random_start=False)(model, X, y, 0.1)
+    assert (frozen.adversarial[0][X == 0] == 0).all()
+    assert frozen.robust_accuracy[0] > PGD()(model, X, y, 0.1).robust_accuracy[0]
+
+
+def test_the_response_space_is_for_linf_and_for_models_that_offer_it(binary, contrast):
+    model, X, y = contrast
+    l2 = PGD(norm="l2")(model, X, y, 0.5)
+    np.testing.assert_array_equal(l2.adversarial, PGD(norm="l2", space="input")(model, X, y, 0.5).adversarial)
+    with pytest.raises(ValueError, match="no meaning for other norms"):
+        PGD(norm="l2", space="response")
+    with pytest.raises(TypeError, match="Linear lacks"):
+        PGD(space="response")(*binary, 0.1)
+
+
+# --- starts and steps ---
+
+
+def test_restarts_break_what_one_start_does_not():
+    """A one-pixel model with two basins: the loss has a false maximum at one end of the ball."""
+
+    class TwoBasins:
+        classes_ = np.array([0, 1])
+
+        def decision_function(self, X):
+            t = X[:, 0]
+            return np.column_stack([np.zeros(len(X)), np.where(t < 0.5, -0.5 - (t - 0.5), 10 * (t - 0.5) - 1)])
+
+        def predict(self, X):
+            return self.decision_function(X).argmax(axis=1)
+
+        def input_gradient(self, X, y, loss="ce"):
+            return np.where(X < 0.5, -1.0, 10.0)
+
+    model, y = TwoBasins(), np.zeros(200, int)
+    X = np.linspace(0.49, 0.51, 200)[:, None]
+    one, many = (PGD(n_restarts=n, n_steps=5)(model, X, y, 0.2).robust_accuracy[0] for n in (1, 10))
+    assert 0.3 < one < 0.7 and many < 0.05
+
+
+def test_early_stop_spends_gradients_on_survivors_only(binary):
+    model, X, y = binary
+    asked = []
+    gradient = model.input_gradient
+    model.input_gradient = lambda X, y, loss: asked.append(len(X)) or gradient(X, y, loss)
+    PGD(n_steps=10)(model, X, y, 0.03)
+    assert len(asked) <= 10 and asked[0] == len(X) and asked[-1] < len(X) and (np.diff(asked) <= 0).all()
+    asked.clear()
+    PGD(n_steps=10, early_stop=False)(model, X, y, 0.03)
+    assert asked == [len(X)] * 10
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PGD(norm="l1"), "norm must be one of linf, l2; got 'l1'"),
+        (lambda: PGD(random_state=-1), "random_state must be at least 0"),
+        (lambda: PGD(n_steps=0), "n_steps must be at least 1, got 0"),
+        (lambda: PGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
+        (lambda: PGD(step_size=0.0), "step_size must be positive, got 0.0"),
+        (lambda: PGD(momentum=-0.1), "momentum must be at least 0, got -0.1"),
+        (lambda: PGD(loss="hinge"), "loss must be one of ce, margin; got 'hinge'"),
+        (lambda: PGD(space="fourier"), "space must be one of auto, input, response"),
+        (lambda: PGD(n_restarts=2, random_start=False), "n_restarts > 1 needs random_start"),
+    ],
+)
+def test_bad_hyper_parameters(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# --- against an independent implementation ---
+
+
+def test_pgd_agrees_with_torch():
+    torch = pytest.importorskip("torch", reason="the second implementation of PGD is written in torch")
+    rng = np.random.default_rng(0)
+    W, V = rng.normal(size=(20, D)) / 3, rng.normal(size=(4, 20))
+    net = torch.nn.Sequential(torch.nn.Linear(D, 20), torch.nn.Tanh(), torch.nn.Linear(20, 4)).double()
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor(W))
+        net[2].weight.copy_(torch.tensor(V))
+        biases = [net[0].bias.numpy().copy(), net[2].bias.numpy().copy()]
+
+    class Tanh(Linear):
+        def hidden(self, X):
+            return np.tanh(X @ W.T + biases[0])
+
+        def input_gradient(self, X, y, loss="ce"):
+            return (self.hidden_gradient(X, y, loss) * (1 - self.hidden(X) ** 2)) @ W
+
+    model = Tanh(V, biases[1])
+    X = rng.uniform(size=(50, D))
+    y = model.predict(X)
+    n_steps, epsilon = 15, 0.05
+    for norm in ("linf", "l2"):
+        x0, target = torch.tensor(X), torch.tensor(y)
+        x = x0.clone()
+        for _ in range(n_steps):
+            x.requires_grad_(True)
+            (g,) = torch.autograd.grad(torch.nn.functional.cross_entropy(net(x), target, reduction="sum"), x)
+            with torch.no_grad():
+                if norm == "linf":
+                    x = (x + 2.5 / n_steps * epsilon * g.sign()).clamp(x0 - epsilon, x0 + epsilon).clamp(0, 1)
+                else:
+                    delta = x + 2.5 / n_steps * epsilon * g / g.norm(dim=1, keepdim=True) - x0
+                    x = (x0 + delta * (epsilon / delta.norm(dim=1, keepdim=True)).clamp(max=1)).clamp(0, 1)
+        attack = PGD(norm=norm, n_steps=n_steps, random_start=False, early_stop=False)
+        ours = attack(model, X, y, epsilon)
+        np.testing.assert_allclose(ours.adversarial[0], x.numpy(), atol=1e-9)
+        np.testing.assert_array_equal(ours.success[0], (net(x).argmax(dim=1) != target).numpy())
