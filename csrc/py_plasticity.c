@@ -124,11 +124,12 @@ static PyObject *vmath(PyObject *module, PyObject *args) {
 #define METHOD(name, doc) \
     { #name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc }
 
+/* 1e999 is how a signature that inspect can read spells infinity */
 PyMethodDef py_plasticity_methods[] = {
     METHOD(plasticity_step,
            "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, sigma=0.0, "
            "w0=0.0, "
-           "w_min=0.0, w_max=inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
+           "w_min=0.0, w_max=1e999, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
            "One local learning step; changes data in place and returns the number of silent synapses."),
     {"_vmath", vmath, METH_VARARGS,
      "_vmath(name, x)\n--\n\nVectorised 'exp', 'exp_factor', 'log' or 'sqrt' of x. Private: for the tests."},
