@@ -325,6 +325,21 @@ def test_robustness_without_an_audit_is_not_printed():
     assert report.differences(frame, ["a"], "b") == []
 
 
+def test_audit_that_warns_makes_robustness_an_upper_bound():
+    def found(status):
+        frame = _as_frame(
+            _rows("a", [0.61, 0.62, 0.63, 0.60], "robust_accuracy", "0.1"),
+            _rows("b", [0.10, 0.12, 0.11, 0.13], "robust_accuracy", "0.1"),
+            _rows("a", [0], "audit", "black-box minus white-box", status),
+            _rows("b", [0], "audit", "black-box minus white-box", "pass"),
+        )
+        (difference,) = report.differences(frame, ["a"], "b")
+        return difference.verdict, report.table(frame).count("≤")
+
+    assert found("pass") == ("better", 0)
+    assert found("warn") == ("suspect", 1)
+
+
 def test_winning_laws_are_counted_over_seeds():
     frame = _as_frame(
         [

@@ -95,21 +95,20 @@ MODELS: dict[str, Model] = {
 class Defaults(NamedTuple):
     """Of one data set; ``n_train`` None takes all training images.
 
-    PGD needs no more steps on digits: 10, 20 and 40 leave the same accuracy to a point, and the audit compares them
-    with four times as many. Its 500 test images are all attacked over five seeds of 100.
+    On digits 40 steps of PGD leave at most two points less than 10, and the audit compares with four times as many
+    anyway.
     """
 
     n_train: int | None
     n_train_quick: int
     epsilons: tuple[float, ...]
     pgd_steps: int
-    n_attacked: int
 
 
 DATASETS = {
-    "digits": Defaults(None, 400, (0.05, 0.1, 0.2), 10, 100),
-    "mnist": Defaults(20_000, 2_000, (0.1, 0.2, 0.3), 20, 200),
-    "fashion-mnist": Defaults(20_000, 2_000, (0.05, 0.1), 20, 200),
+    "digits": Defaults(None, 400, (0.05, 0.1, 0.2), 10),
+    "mnist": Defaults(20_000, 2_000, (0.1, 0.2, 0.3), 20),
+    "fashion-mnist": Defaults(20_000, 2_000, (0.05, 0.1), 20),
 }
 
 
@@ -122,16 +121,16 @@ class Plan:
     quick: bool
     epsilons: tuple[float, ...]
     pgd_steps: int
-    n_attacked: int
+    n_attacked: int = 200
     shots: tuple[int, ...] = (1, 5, 10)
     n_audited: int = 50
-    audit_queries: int = 200
+    audit_queries: int = 500
     n_described: int = 100
 
     @property
     def audit_epsilon(self) -> float:
-        """The middle one, where accuracy is hardly ever all or nothing."""
-        return self.epsilons[len(self.epsilons) // 2]
+        """The largest, where attacks that follow a masked gradient fall furthest behind those that do not."""
+        return max(self.epsilons)
 
     @classmethod
     def for_dataset(
@@ -145,8 +144,8 @@ class Plan:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
         epsilons = tuple(sorted(set(epsilons or defaults.epsilons)))
         if quick:
-            return cls(name, n_train, quick, epsilons, 5, defaults.n_attacked // 2, n_audited=25, audit_queries=100)
-        return cls(name, n_train, quick, epsilons, defaults.pgd_steps, defaults.n_attacked)
+            return cls(name, n_train, quick, epsilons, 5, n_attacked=100, n_audited=25, audit_queries=100)
+        return cls(name, n_train, quick, epsilons, defaults.pgd_steps)
 
 
 class Trial:
@@ -264,7 +263,7 @@ def _robustness(model: Model, trial: Trial) -> Iterator[Measure]:
 
 
 def _audit(model: Model, trial: Trial) -> Iterator[Measure]:
-    """At the middle epsilon, on the first seed only: it costs many times the attack that it checks."""
+    """At the largest epsilon, on the first seed only: it costs many times the attack that it checks."""
     plan = trial.plan
     if trial.seed != 0:
         return

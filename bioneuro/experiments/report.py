@@ -109,6 +109,11 @@ def _audited(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(audited)]
 
 
+def _warned(frame: pd.DataFrame) -> set[str]:
+    """Models whose audit warns: their robustness is an upper bound, which a better attack may well lower."""
+    return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] != "pass"), "model"])
+
+
 def table(frame: pd.DataFrame) -> str:
     """Every metric of every model: mean and 95 % interval over seeds."""
     frame = _audited(frame)
@@ -117,8 +122,10 @@ def table(frame: pd.DataFrame) -> str:
     rows = [["", *models], ["readout", *readouts]]
     for line in LINES:
         for label, part in line.parts(frame):
-            of_model = dict(list(part.groupby("model")))
-            rows.append([label, *(line.cell(of_model[model]) if model in of_model else "-" for model in models)])
+            cells = {model: line.cell(rows_of_model) for model, rows_of_model in part.groupby("model")}
+            if line.metric == "robust_accuracy":
+                cells |= {model: f"≤ {cells[model]}" for model in cells.keys() & _warned(frame)}
+            rows.append([label, *(cells.get(model, "-") for model in models)])
     return _grid(rows, n_head=2)
 
 
@@ -130,13 +137,17 @@ class Difference:
     label: str
     found: analysis.PairedDifference
     p_holm: float
+    suspect: bool
+    """Of robustness, and the model's audit warns."""
 
     @property
     def verdict(self) -> str:
         # Accuracies are counts: differences of a few seeds may agree exactly by chance, which shows no spread.
         if self.found.n < MIN_SEEDS or self.found.half_width == 0 or not self.p_holm <= ALPHA:
             return "unclear"
-        return "better" if self.found.mean > 0 else "WORSE"
+        if self.found.mean < 0:
+            return "WORSE"
+        return "suspect" if self.suspect else "better"
 
     def __str__(self) -> str:
         if self.found.n < 2:
@@ -146,7 +157,7 @@ class Difference:
 
 def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> list[Difference]:
     """Paired differences to the reference over the seeds that both have, Holm-adjusted over all of them."""
-    found = []
+    found, suspect = [], []
     for line in LINES:
         if not line.compared:
             continue
@@ -157,9 +168,10 @@ def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> lis
                     a, b = 100 * values[[model, reference]].dropna().to_numpy().T
                     if a.size:
                         found.append((model, label.removesuffix(", %"), analysis.paired_difference(a, b)))
+                        suspect.append(line.metric == "robust_accuracy" and model in _warned(frame))
     p_values = np.array([difference.p_value for *_, difference in found])
     adjusted = analysis.holm(p_values) if p_values.size and np.isfinite(p_values).all() else np.full(len(found), np.nan)
-    return [Difference(*difference, p) for difference, p in zip(found, adjusted, strict=True)]
+    return [Difference(*parts, p, doubt) for parts, p, doubt in zip(found, adjusted, suspect, strict=True)]
 
 
 def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
@@ -176,7 +188,7 @@ def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
 
     return (
         f"{model} is WORSE than {reference} at: {where('WORSE')}. Better at: {where('better')}. "
-        f"Unclear: {where('unclear')}."
+        f"Unclear: {where('unclear')}. Larger, but the audit of the attack warns: {where('suspect')}."
     )
 
 
@@ -237,7 +249,10 @@ def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
         "cells, outgoing: these cells onto the outputs. bioneuro builds each pathway with one sign, so its afferent "
         "index is 1 by construction; the outgoing one takes its E and I pathways together."
     )
-    audit = f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images):"
+    audit = (
+        f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images); where it warns they "
+        "are upper bounds:"
+    )
     return [*(textwrap.fill(note, WIDTH) for note in (weights, dale, attack)), audit, *_audit_lines(frame)]
 
 
