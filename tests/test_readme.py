@@ -1,0 +1,73 @@
+"""README.md: what it prints is what runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+CI = ROOT / ".ci" / "run"
+
+pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="README.md is in the sources only")
+
+INSTALL_AND_COMPARE = 'pip install ".[experiments]" && python -m bioneuro compare'
+INSTALL_AND_TEST = 'pip install ".[test]" && pytest'
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def indented():
+    return [line.strip() for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+
+
+def test_the_two_commands_are_there_once():
+    for command in (INSTALL_AND_COMPARE, INSTALL_AND_TEST):
+        assert indented().count(command) == 1, command
+
+
+def test_ci_runs_the_test_command():
+    if not CI.exists():  # the source distribution leaves it out
+        pytest.skip("no .ci/run here")
+    assert INSTALL_AND_TEST in CI.read_text().splitlines()
+
+
+def test_the_command_of_the_comparison_exists():
+    from bioneuro.__main__ import COMMANDS
+
+    assert "compare" in COMMANDS and "config" in COMMANDS
+
+
+def test_python_blocks_run_in_one_namespace(tmp_path):
+    """In a process of its own, which reads the environment anew."""
+    assert blocks("python")
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(blocks("python")), encoding="utf-8")
+    env = os.environ | {"MPLBACKEND": "Agg", "BIONEURO_NUM_THREADS": "1"}
+    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    accuracy = float(re.search(r"test accuracy ([\d.]+)", done.stdout)[1])
+    assert accuracy > 0.95
+
+
+def test_environment_switches_are_those_of_the_code():
+    named = set(re.findall(r"^\| `(BIONEURO_\w+)`", README.read_text(encoding="utf-8"), re.MULTILINE))
+    setup = (ROOT / "setup.py").read_text()
+    built = {f"BIONEURO_{name}" for name in re.findall(r"switch\(.([A-Z_]+).\)", setup)}
+    code = (path.read_text() for pattern in ("csrc/*.c", "bioneuro/**/*.py") for path in ROOT.glob(pattern))
+    read = {name for text in code for name in re.findall(r'(?:getenv\(|environ\.get\()"(BIONEURO_\w+)"', text)}
+    assert named == built | read
+
+
+def test_local_links_lead_somewhere():
+    text = README.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:notebooks|docs|csrc|bioneuro|tests)/[\w./]+)`", text):
+        assert (ROOT / path).exists(), path
