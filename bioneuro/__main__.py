@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from bioneuro.experiments import UserError
 
-USER_ERROR, INTERRUPTED = 2, 130
+FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +53,8 @@ def compare(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
+    from concurrent.futures.process import BrokenProcessPool
+
     from bioneuro import datasets
     from bioneuro.experiments import compare as experiment
     from bioneuro.experiments import report
@@ -81,6 +83,11 @@ def compare(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _say(f"interrupted; finished rows are kept in {out / 'results.csv'}, the same command again resumes")
         return INTERRUPTED
+    except BrokenProcessPool:
+        _say(
+            f"a process was killed (memory?); finished rows are kept in {out / 'results.csv'}, the same command resumes"
+        )
+        return FAILED
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
     return 0
@@ -102,7 +109,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a mistake of the user, 130 if interrupted."""
+    """Run one command; returns the exit code: 0, 1 if it failed, 2 for a mistake of the user, 130 if interrupted."""
     width = max(map(len, COMMANDS))
     parser = _Parser(
         prog="bioneuro",

@@ -194,6 +194,18 @@ def test_configuration_follows_plan_and_parameters(monkeypatch):
     assert compare.configuration(plan) != before
 
 
+def test_killed_process_is_one_line(monkeypatch, tmp_path, capsys):
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    def killed(*_):
+        raise TerminatedWorkerError("of a signal")
+
+    monkeypatch.setattr(compare, "run", killed)
+    assert main([*TINY, "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "resumes" in error
+
+
 def test_processes_change_no_value(monkeypatch, tmp_path):
     _on_one_thread(monkeypatch, ["MLP"])  # of this process only
     sizes = {"pgd_steps": 2, "n_attacked": 10, "n_audited": 5, "audit_queries": 5, "shots": (1,)}
