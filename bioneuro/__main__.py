@@ -85,7 +85,7 @@ def compare(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenProcessPool:
         _say(
-            f"a process was killed (memory?); finished rows are kept in {out / 'results.csv'}, the same command resumes"
+            f"a process was killed; finished rows are kept in {out / 'results.csv'}, the same command resumes"
         )
         return FAILED
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
