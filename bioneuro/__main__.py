@@ -84,9 +84,7 @@ def compare(arguments: Sequence[str]) -> int:
         _say(f"interrupted; finished rows are kept in {out / 'results.csv'}, the same command again resumes")
         return INTERRUPTED
     except BrokenProcessPool:
-        _say(
-            f"a process was killed; finished rows are kept in {out / 'results.csv'}, the same command resumes"
-        )
+        _say(f"a process was killed; finished rows are kept in {out / 'results.csv'}, the same command resumes")
         return FAILED
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
