@@ -15,7 +15,8 @@ except ImportError as error:
     if "BIONEURO_" in str(error):  # a setting of the environment that makes no sense: it says so itself
         raise
     raise ImportError(
-        "the C core of bioneuro is not built for this Python: run 'pip install .' (or 'pip install -e .') in the project's folder"
+        "the C core of bioneuro is not built for this Python: run 'pip install .' (or 'pip install -e .') in the "
+        "project's folder"
     ) from error
 
 from bioneuro import (
@@ -36,8 +37,19 @@ from bioneuro.synapses import Synapses
 __version__ = _version("bioneuro")
 
 __all__ = [
-    "BioClassifier", "Synapses", "analysis", "attacks", "baselines", "connectivity", "datasets", "fewshot", "kernels",
-    "layers", "plot", "reference", "show_config",
+    "BioClassifier",
+    "Synapses",
+    "analysis",
+    "attacks",
+    "baselines",
+    "connectivity",
+    "datasets",
+    "fewshot",
+    "kernels",
+    "layers",
+    "plot",
+    "reference",
+    "show_config",
 ]
 
 

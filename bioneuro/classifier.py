@@ -25,14 +25,15 @@ READOUT_STEPS = 1000
 class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
-    Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells are recruited by
-    samples and relax towards the mean features of what they win; weak synapses are pruned, new ones grow; the readout
-    learns by a multiplicative delta rule. No error is propagated backwards.
+    Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells are
+    recruited by samples and relax towards the mean features of what they win; weak synapses are pruned, new ones grow;
+    the readout learns by a multiplicative delta rule. No error is propagated backwards.
 
     Parameters
     ----------
     readout : {"delta", "votes", "perturbation"}, default "delta"
-        What ``predict`` returns: the E/I delta readout, the association's votes, or the E/I readout taught by reward only.
+        What ``predict`` returns: the E/I delta readout, the association's votes, or the E/I readout taught by reward
+        only.
     image_shape : "auto", None, (height, width) or (height, width, channels)
         ``"auto"``: a square gray image when the number of features is the square of 6 or more, else plain vectors.
         None: plain vectors (adapted ON/OFF rates in place of retina and map). Images must lie in [0, 1].
@@ -79,13 +80,37 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     References
     ----------
-    Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's reconstruction).
+    Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's
+    reconstruction).
     """
 
-    def __init__(self, readout="delta", *, image_shape="auto", encoder=None, n_cells=3000, n_columns=64,
-                 patch_size="auto", exponent=4.0, semi_saturation=0.5, map_beta=40.0, beta=120.0, kappa=0.2, theta=0.05,
-                 n_grow=2, n_candidates=16, eta=0.1, sigma=0.0, n_epochs="auto", readout_epochs="auto",
-                 readout_eta=0.5, random_state=None, dtype="float32", n_threads=None, progress=False):
+    def __init__(
+        self,
+        readout="delta",
+        *,
+        image_shape="auto",
+        encoder=None,
+        n_cells=3000,
+        n_columns=64,
+        patch_size="auto",
+        exponent=4.0,
+        semi_saturation=0.5,
+        map_beta=40.0,
+        beta=120.0,
+        kappa=0.2,
+        theta=0.05,
+        n_grow=2,
+        n_candidates=16,
+        eta=0.1,
+        sigma=0.0,
+        n_epochs="auto",
+        readout_epochs="auto",
+        readout_eta=0.5,
+        random_state=None,
+        dtype="float32",
+        n_threads=None,
+        progress=False,
+    ):
         self.readout = readout
         self.image_shape = image_shape
         self.encoder = encoder
@@ -156,8 +181,15 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             side = min(shape[:2])
             patch = 7 if side >= 20 else 5 if side >= 12 else 3
         retina = Retina(patch, self.exponent, self.semi_saturation, n_threads=self.n_threads)
-        encoder = FeatureMap(shape, n_columns=self.n_columns, retina=retina, beta=self.map_beta, random_state=rng,
-                             dtype=self.dtype, n_threads=self.n_threads)
+        encoder = FeatureMap(
+            shape,
+            n_columns=self.n_columns,
+            retina=retina,
+            beta=self.map_beta,
+            random_state=rng,
+            dtype=self.dtype,
+            n_threads=self.n_threads,
+        )
         return encoder.learn(X, random_state=rng, progress=self._bar)
 
     def _start(self, classes, n_cells, rng):
@@ -165,8 +197,17 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
         association = Association(
-            n_cells, self.encoder_.n_features, len(classes), beta=self.beta, kappa=self.kappa, theta=self.theta,
-            eta=self.eta, sigma=self.sigma, seed=int(rng.integers(2**31)), dtype=self.dtype, n_threads=self.n_threads,
+            n_cells,
+            self.encoder_.n_features,
+            len(classes),
+            beta=self.beta,
+            kappa=self.kappa,
+            theta=self.theta,
+            eta=self.eta,
+            sigma=self.sigma,
+            seed=int(rng.integers(2**31)),
+            dtype=self.dtype,
+            n_threads=self.n_threads,
         )
         names = dict.fromkeys(["votes", self.readout])  # votes cost nothing: they are always there
         seed = int(rng.integers(2**31))
@@ -178,14 +219,27 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         H = self.encoder_.encode(X)
         T = np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
         self.network_.learn_association(
-            H, T, n_epochs=n_epochs, batch_size=min(256, max(10, len(H) // 8)), n_grow=self.n_grow,
-            n_candidates=self.n_candidates, rng=self._rng, progress=self._bar,
+            H,
+            T,
+            n_epochs=n_epochs,
+            batch_size=min(256, max(10, len(H) // 8)),
+            n_grow=self.n_grow,
+            n_candidates=self.n_candidates,
+            rng=self._rng,
+            progress=self._bar,
         )
         batch_size = min(100, max(10, len(H) // 10))
         if readout_epochs == "auto":
             readout_epochs = max(10, math.ceil(READOUT_STEPS * batch_size / len(H)))
-        self.network_.learn_readouts(H, T, n_epochs=readout_epochs, batch_size=batch_size, eta=self.readout_eta,
-                                     rng=self._rng, progress=self._bar)
+        self.network_.learn_readouts(
+            H,
+            T,
+            n_epochs=readout_epochs,
+            batch_size=batch_size,
+            eta=self.readout_eta,
+            rng=self._rng,
+            progress=self._bar,
+        )
         return self
 
     # --- inference ---
@@ -247,7 +301,11 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
         self._check_labels(y, self.classes_)
         true = np.searchsorted(self.classes_, y)
-        return self.network_.input_grad(X, lambda z, rows: loss_gradient(z, true[rows], loss), self.readout, space=space)
+
+        def logits_grad(logits, rows):
+            return loss_gradient(logits, true[rows], loss)
+
+        return self.network_.input_grad(X, logits_grad, self.readout, space=space)
 
     # --- checks ---
 
@@ -280,8 +338,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             if outside.size:
                 i, j = outside[0]
                 raise ValueError(
-                    f"X must lie in [0, 1] for images, but X[{i}, {j}] = {X[i, j]}: rescale it, or pass image_shape=None "
-                    "for plain feature vectors"
+                    f"X must lie in [0, 1] for images, but X[{i}, {j}] = {X[i, j]}: rescale it, or pass "
+                    "image_shape=None for plain feature vectors"
                 )
         return X
 
@@ -317,8 +375,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             return (side, side) if side * side == n_features and side >= SMALLEST_IMAGE else None
         shape = tuple(self.image_shape)
         if len(shape) not in (2, 3) or math.prod(shape) != n_features:
-            raise ValueError(f"image_shape must be (height, width[, channels]) with a product of {n_features} features, "
-                             f"got {shape}")
+            raise ValueError(
+                f"image_shape must be (height, width[, channels]) with a product of {n_features} features, got {shape}"
+            )
         return shape
 
     def _bar(self, iterable, desc):

@@ -123,9 +123,7 @@ class EpisodeSampler:
         rng = np.random.default_rng([self.random_state, number])
         classes = rng.choice(self.classes, self.n_way, replace=False)
         needed = self.n_shot + self.n_query
-        drawn = np.stack(
-            [rng.choice(self._members[label], needed, replace=False) for label in classes.tolist()]
-        )
+        drawn = np.stack([rng.choice(self._members[label], needed, replace=False) for label in classes.tolist()])
         support, query = drawn[:, : self.n_shot].ravel(), drawn[:, self.n_shot :].ravel()
         labels = np.arange(self.n_way, dtype=np.int64)
         return Episode(

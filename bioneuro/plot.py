@@ -72,9 +72,7 @@ def _weights_of(model_or_weights: Any, layer: str) -> Any:
     if callable(getattr(weights, "weights", None)):
         pathways = weights.weights()
         if layer not in pathways:
-            raise ValueError(
-                f"the model has no layer {layer!r}: choose from {', '.join(map(repr, pathways))}"
-            )
+            raise ValueError(f"the model has no layer {layer!r}: choose from {', '.join(map(repr, pathways))}")
         weights = pathways[layer]
     if not sparse.issparse(weights):
         weights = np.asarray(weights)
@@ -219,9 +217,7 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
         raise ValueError(f"n must be >= 1, got {n}")
     rows = (sparse.csr_array(W)[:n].toarray() if sparse.issparse(W) else np.asarray(W)[:n]).astype(np.float64)
     if rows.ndim != 2 or rows.shape[1] not in (size, 2 * size):
-        raise ValueError(
-            f"W must have {size} or {2 * size} columns for {height} x {width} images, got {rows.shape}"
-        )
+        raise ValueError(f"W must have {size} or {2 * size} columns for {height} x {width} images, got {rows.shape}")
     on_off = rows.shape[1] == 2 * size
     fields = rows[:, :size] - rows[:, size:] if on_off else rows
     ax = _axes(ax, (5.0, 5.2))

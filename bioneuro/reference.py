@@ -12,9 +12,24 @@ import numpy as np
 import scipy.sparse as sp
 
 __all__ = [
-    "candidates", "compete", "compete_grad", "contrast_response", "contrast_response_inverse",
-    "contrast_response_slope", "forward", "grow", "input_grad", "normal", "patches", "patches_grad", "philox",
-    "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
+    "candidates",
+    "compete",
+    "compete_grad",
+    "contrast_response",
+    "contrast_response_inverse",
+    "contrast_response_slope",
+    "forward",
+    "grow",
+    "input_grad",
+    "normal",
+    "patches",
+    "patches_grad",
+    "philox",
+    "plasticity_step",
+    "prune",
+    "transpose_index",
+    "validate",
+    "weight_grad",
 ]
 
 #: Rows whose summed activity is below this did not take part in the batch: they are left as they are.
@@ -31,6 +46,7 @@ def _matrix(indptr, indices, data, n_cols):
 
 
 # --- drive and its gradients -------------------------------------------------------------------------------
+
 
 def forward(indptr, indices, data, X, bias=None, *, n_threads=None):
     """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
@@ -49,6 +65,7 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None):
 
 
 # --- competition -------------------------------------------------------------------------------------------
+
 
 def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None):
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
@@ -75,8 +92,9 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None):
 
 # --- plasticity --------------------------------------------------------------------------------------------
 
+
 def philox(counter, seed):
-    """Philox4x32-10 (Salmon et al. 2011): ``counter`` is ``(n, 4)`` uint32, ``seed`` a 64-bit key; ``(n, 4)`` uint32."""
+    """Philox4x32-10 (Salmon et al. 2011) of ``counter (n, 4)`` uint32 with a 64-bit key ``seed``: ``(n, 4)`` uint32."""
     c = [counter[:, i].astype(np.uint64) for i in range(4)]
     low = np.uint64(0xFFFFFFFF)
     k0, k1 = np.uint64(seed & 0xFFFFFFFF), np.uint64((seed >> 32) & 0xFFFFFFFF)
@@ -100,8 +118,26 @@ def normal(rows, columns, seed, step):
     return np.sqrt(-2 * np.log(u[:, 0])) * np.cos(2 * np.pi * u[:, 1])
 
 
-def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1.0, floor=1e-3, sigma=0.0, w0=0.0,
-                    w_min=0.0, w_max=np.inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None):
+def plasticity_step(
+    indptr,
+    indices,
+    data,
+    G,
+    c,
+    *,
+    form="log-relaxation",
+    eta=1.0,
+    floor=1e-3,
+    sigma=0.0,
+    w0=0.0,
+    w_min=0.0,
+    w_max=np.inf,
+    normalize=True,
+    theta=0.0,
+    seed=0,
+    step=0,
+    n_threads=None,
+):
     """One local learning step on the stored synapses; changes ``data`` in place.
 
     Forms (``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i``, ``xi`` from :func:`normal`):
@@ -148,6 +184,7 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
 
 # --- structure ---------------------------------------------------------------------------------------------
 
+
 def _row_max(indptr, data):
     top = np.zeros(len(indptr) - 1, data.dtype)
     np.maximum.at(top, _rows(indptr), np.abs(data))
@@ -175,7 +212,9 @@ def validate(indptr, indices, data, n_cols):
     if k is not None and outside.size and k == outside[0]:
         raise ValueError(f"indices must lie in [0, {n_cols}), but indices[{k}] = {indices[k]}")
     if k is not None:
-        raise ValueError(f"indices must rise strictly within a row, but indices[{k}] = {indices[k]} follows {indices[k - 1]}")
+        raise ValueError(
+            f"indices must rise strictly within a row, but indices[{k}] = {indices[k]} follows {indices[k - 1]}"
+        )
     if data is not None:
         bad = np.flatnonzero(~np.isfinite(data))
         if bad.size:
@@ -212,7 +251,7 @@ def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threa
     for i in range(len(indptr) - 1):
         counter[:, 0] = i
         drawn = (philox(counter, seed)[:, 0].astype(np.uint64) * np.uint64(n_cols)) >> np.uint64(32)
-        fresh = np.setdiff1d(drawn.astype(indices.dtype), indices[indptr[i]:indptr[i + 1]])
+        fresh = np.setdiff1d(drawn.astype(indices.dtype), indices[indptr[i] : indptr[i + 1]])
         out.append(fresh)
         out_indptr[i + 1] = out_indptr[i] + len(fresh)
     return out_indptr, np.concatenate(out) if out else indices[:0].copy()
@@ -242,6 +281,7 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
 
 
 # --- retina ------------------------------------------------------------------------------------------------
+
 
 def contrast_response(x, exponent=1.0, semi_saturation=np.inf):
     """Naka-Rushton response ``r = x^n (1 + s^n) / (x^n + s^n)`` for ``0 <= x``; ``s = inf`` gives ``x^n``, so that
@@ -310,5 +350,5 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
     dR = np.zeros((batch, height + p - 1, width + p - 1, channels))
     for i in range(p):
         for j in range(p):
-            dR[:, i:i + height, j:j + width] += dd[:, :, :, i, j]
-    return dR[:, before:before + height, before:before + width].astype(R.dtype)
+            dR[:, i : i + height, j : j + width] += dd[:, :, :, i, j]
+    return dR[:, before : before + height, before : before + width].astype(R.dtype)

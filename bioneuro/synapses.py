@@ -52,9 +52,7 @@ class Synapses:
     ``structure_version`` those of the stored pattern (each of which is also a change of the weights).
     """
 
-    def __init__(
-        self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, *, sign: Sign = "mixed"
-    ) -> None:
+    def __init__(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, *, sign: Sign = "mixed") -> None:
         if sign not in _SIGNS:
             raise ValueError(f"sign must be 'mixed', 'E' or 'I', got {sign!r}")
         _check_array(indptr, "indptr", _INDICES)
@@ -416,7 +414,8 @@ class Synapses:
         new = Synapses.from_scipy(A, sign=self._sign)
         rows = np.asarray(rows)
         if new.shape != (len(rows), self.n_pre) or new.dtype != self.dtype:
-            raise ValueError(f"A must have shape {(len(rows), self.n_pre)} and dtype {self.dtype}, got {A.shape}, {A.dtype}")
+            wanted = f"shape {(len(rows), self.n_pre)} and dtype {self.dtype}"
+            raise ValueError(f"A must have {wanted}, got {A.shape} and {A.dtype}")
         if len(rows) and not (0 <= rows.min() and rows.max() < self.n_post and len(np.unique(rows)) == len(rows)):
             raise ValueError(f"rows must be different integers in [0, {self.n_post})")
         order = np.argsort(rows)

@@ -18,12 +18,12 @@ typedef enum {
     BIO_OK = 0,
     BIO_NO_MEMORY,
     /* bio_validate: what is wrong with a CSR structure; bio_fault.where is the offending position */
-    BIO_INDPTR_START,    /* indptr[0] is not 0 */
-    BIO_INDPTR_FALLS,    /* indptr[where] < indptr[where - 1] */
-    BIO_INDPTR_END,      /* indptr[-1] is not nnz */
-    BIO_INDEX_RANGE,     /* indices[where] is outside [0, n_cols) */
-    BIO_INDEX_ORDER,     /* indices[where] <= indices[where - 1] in the same row */
-    BIO_DATA_NONFINITE,  /* data[where] is NaN or infinite */
+    BIO_INDPTR_START,   /* indptr[0] is not 0 */
+    BIO_INDPTR_FALLS,   /* indptr[where] < indptr[where - 1] */
+    BIO_INDPTR_END,     /* indptr[-1] is not nnz */
+    BIO_INDEX_RANGE,    /* indices[where] is outside [0, n_cols) */
+    BIO_INDEX_ORDER,    /* indices[where] <= indices[where - 1] in the same row */
+    BIO_DATA_NONFINITE, /* data[where] is NaN or infinite */
     BIO_N_STATUS
 } bio_status;
 
@@ -77,19 +77,19 @@ typedef enum { BIO_LOG_RELAXATION, BIO_EXPONENTIAL, BIO_SIGNED, BIO_N_FORMS } bi
 
 typedef struct {
     bio_form form;
-    double eta;           /* learning rate, >= 0 */
-    double floor;         /* e of log(w + e), > 0 */
-    double sigma;         /* stationary sd of log w that the noise alone gives, >= 0 */
-    double w0;            /* additive part of the signed form, >= 0 */
-    double w_min, w_max;  /* bounds of |w|, 0 <= w_min <= w_max */
-    int normalize;        /* divide each changed row by its Euclidean norm */
-    double theta;         /* count synapses below theta x row maximum */
-    uint64_t seed, step;  /* key of the noise */
+    double eta;          /* learning rate, >= 0 */
+    double floor;        /* e of log(w + e), > 0 */
+    double sigma;        /* stationary sd of log w that the noise alone gives, >= 0 */
+    double w0;           /* additive part of the signed form, >= 0 */
+    double w_min, w_max; /* bounds of |w|, 0 <= w_min <= w_max */
+    int normalize;       /* divide each changed row by its Euclidean norm */
+    double theta;        /* count synapses below theta x row maximum */
+    uint64_t seed, step; /* key of the noise */
 } bio_plasticity;
 
 /* Changes w->data (nnz) in place from g (nnz) and c (n_rows), both of w->value; equations in bioneuro/reference.py,
  * plasticity_step. *n_silent = number of synapses with |w| < theta x the row's maximum after the step.
- * Noise is keyed by (seed, step, row, column), never by position or thread. O(nnz), no scratch. */
+ * Noise is keyed by (seed, step, row, column), never by position or thread. O(nnz); scratch: one counter a worker. */
 bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
                                size_t *n_silent, int n_threads);
 
@@ -98,21 +98,24 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
 /* BIO_OK, or the first fault found (indptr first, then indices, then data) with its position in *where. O(nnz). */
 bio_status bio_validate(const bio_csr *w, size_t *where);
 
-/* CSR structure of W^T: t_indptr (n_cols + 1), t_indices (nnz), permutation (nnz) with data_T[k] = data[permutation[k]],
- * all of w->index. Rows of W^T are sorted. O(nnz + n_cols). */
+/* CSR structure of W^T: t_indptr (n_cols + 1), t_indices (nnz), permutation (nnz) with data_T[k] =
+ * data[permutation[k]], all of w->index. Rows of W^T are sorted. O(nnz + n_cols). */
 bio_status bio_transpose_index(const bio_csr *w, void *t_indptr, void *t_indices, void *permutation);
 
 /* Two calls: with new_indices = NULL fills new_indptr (n_rows + 1, of w->index) for the synapses with
  * |w| >= theta x the row's maximum; then with arrays of new_indptr[n_rows] places copies them. O(nnz). */
-bio_status bio_prune(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data, int n_threads);
+bio_status bio_prune(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data,
+                     int n_threads);
 
 /* Two calls, as bio_prune: random silent columns of each row, at most n_candidates, sorted and unique
- * (draws: bioneuro/reference.py, candidates). w->data is not read. O(n_rows n_candidates log n_candidates + nnz). */
+ * (draws: bioneuro/reference.py, candidates). w->data is not read.
+ * O(nnz + n_rows (n_candidates + n_cols / 64)); scratch: n_cols bits a worker. */
 bio_status bio_candidates(const bio_csr *w, size_t n_candidates, uint64_t seed, uint64_t step, void *new_indptr,
                           void *new_indices, int n_threads);
 
 /* Two calls, as bio_prune: w with, in each row, the n_grow candidates of highest score > 0 added at
- * weight x the row's maximum (weight itself in an empty row). cand is disjoint from w; cand->data (of w->value) holds the scores. */
+ * weight x the row's maximum (weight itself in an empty row). cand is disjoint from w; cand->data (of w->value) holds
+ * the scores. */
 bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                     void *new_indices, void *new_data, int n_threads);
 
@@ -120,15 +123,15 @@ bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double
 
 typedef struct {
     size_t batch, height, width, channels, patch_size;
-    double c0;  /* semi-saturation of the divisive normalisation, > 0 */
+    double c0; /* semi-saturation of the divisive normalisation, > 0 */
 } bio_retina;
 
 /* r (batch, height, width, channels) -> u (batch height width, 2 p p channels), gate (batch height width).
- * Equations: bioneuro/reference.py, patches. Scratch: none beyond one patch a thread. */
+ * Equations: bioneuro/reference.py, patches. Scratch: p padded rows of an image a worker. */
 bio_status bio_patches(bio_value value, const bio_retina *retina, const void *r, void *u, void *gate, int n_threads);
 
-/* dr (like r), given du (like u) and dgate (like gate). Split over images. */
-bio_status bio_patches_grad(bio_value value, const bio_retina *retina, const void *r, const void *du,
-                            const void *dgate, void *dr, int n_threads);
+/* dr (like r), given du (like u) and dgate (like gate). Split over images; scratch: a padded image a worker. */
+bio_status bio_patches_grad(bio_value value, const bio_retina *retina, const void *r, const void *du, const void *dgate,
+                            void *dr, int n_threads);
 
 #endif

@@ -8,7 +8,8 @@
 typedef void (*bio_task)(void *context, size_t begin, size_t end, size_t worker);
 
 /* Runs task over [0, n). Chunks of about `grain` units are handed out as workers get free; n <= grain stays serial.
- * worker < bio_workers(n, grain, n_threads). After a fork the child runs serially: OpenMP's pool does not survive it. */
+ * worker < bio_workers(n, grain, n_threads). After a fork the child runs serially: OpenMP's pool does not survive it.
+ */
 void bio_parallel(bio_task task, void *context, size_t n, size_t grain, int n_threads);
 
 /* How many workers bio_parallel would use; never 0. */

@@ -35,7 +35,7 @@ static NAME(retina_job) NAME(retina_plan)(const bio_retina *a, const void *r, in
     return job;
 }
 
-static NAME(retina_scratch) NAME(retina_start)(const NAME(retina_job) * job, size_t worker) {
+static NAME(retina_scratch) NAME(retina_start)(const NAME(retina_job) *job, size_t worker) {
     const size_t run = bio_round_up(job->run + LANES, LANES), half = bio_round_up(job->half + LANES, LANES);
     NAME(retina_scratch) s;
     s.sums = (double *)(job->memory + worker * job->scratch);
@@ -73,7 +73,7 @@ static inline T NAME(dot)(const T *a, const T *b, size_t n) {
 }
 
 /* Strip and window sums of the positions (image, y, .). Sums are in double: a flat patch is exactly its mean. */
-static void NAME(load_strip)(const NAME(retina_job) * job, const NAME(retina_scratch) * s, size_t image, size_t y) {
+static void NAME(load_strip)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t image, size_t y) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, before = (p - 1) / 2, line = a->width * a->channels;
     const size_t padded = (a->width + p - 1) * a->channels;
@@ -92,7 +92,7 @@ static void NAME(load_strip)(const NAME(retina_job) * job, const NAME(retina_scr
 }
 
 /* d = patch - mean at column x of the strip; returns |z| = sqrt(sum d^2 + 1e-8). */
-static inline T NAME(load_patch)(const NAME(retina_job) * job, const NAME(retina_scratch) * s, size_t x) {
+static inline T NAME(load_patch)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t x) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, c = a->channels;
     for (size_t k = 0; k < c; k++) s->mean[k] = (T)(s->totals[x * c + k] / (double)(p * p));
@@ -147,7 +147,7 @@ static bio_status NAME(patches)(const bio_retina *a, const void *r, void *u, voi
 /* With s = 1 / (|z| + c0), e = dU_on where d > 0, -dU_off where d < 0:  dz = e s + d (d|z|) / |z|,
  * d|z| = -(e . d) s^2 + 0.5 dgate / (|z| + 0.5)^2;  then each channel's mean is taken off and the patch is added back.
  */
-static inline void NAME(patch_grad)(const NAME(retina_job) * job, const NAME(retina_scratch) * s, size_t position,
+static inline void NAME(patch_grad)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t position,
                                     size_t x, size_t y) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, c = a->channels, half = job->half, run = job->run;

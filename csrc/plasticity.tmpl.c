@@ -24,7 +24,7 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
 }
 
 /* LANES synapses after the step: sign x clip(size x exp(growth)). */
-INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) * row, const bio_form form, const int noisy) {
+INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_form form, const int noisy) {
     vec size, growth = {0}, sign = {0};
     if (form == BIO_LOG_RELAXATION) {
         /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */

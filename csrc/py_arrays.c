@@ -144,6 +144,16 @@ PyArrayObject *py_new_indices(npy_intp n, bio_index index) {
     return (PyArrayObject *)PyArray_SimpleNew(1, &n, index_types[index]);
 }
 
+int py_no_overlap(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other, int may_be_same) {
+    const char *first = PyArray_BYTES(a), *second = PyArray_BYTES(b);
+    if ((may_be_same && first == second) || first + PyArray_NBYTES(a) <= second || second + PyArray_NBYTES(b) <= first)
+        return 0;
+    PyErr_Format(PyExc_ValueError,
+                 may_be_same ? "%s must be %s itself or share no memory with it" : "%s must share no memory with %s",
+                 name, other);
+    return -1;
+}
+
 PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_value value) {
     if (out == NULL || out == Py_None) return py_new_values(ndim, dims, value);
     PyArrayObject *array = py_values_of(out, "out", ndim, value, "the result");

@@ -17,7 +17,8 @@
 /* All functions: NULL or -1 with an exception set on failure. Returned arrays are borrowed from the argument
  * unless the name says new. */
 
-/* A C-contiguous, aligned, native-order array of ndim dimensions (0: any), of float32 or float64; none of them empty. */
+/* A C-contiguous, aligned, native-order array of ndim dimensions (0: any), of float32 or float64; none of them empty.
+ */
 PyArrayObject *py_values(PyObject *object, const char *name, int ndim);
 
 /* The same, of exactly the value type `value`, because it goes with argument `like`. */
@@ -40,6 +41,9 @@ int py_csr(PyObject *indptr, PyObject *indices, PyObject *data, size_t n_cols, b
 /* A new array of the value type or of the index type. */
 PyArrayObject *py_new_values(int ndim, const npy_intp *dims, bio_value value);
 PyArrayObject *py_new_indices(npy_intp n, bio_index index);
+
+/* -1 and a ValueError when two arrays share memory, other than as one and the same array where that may be. */
+int py_no_overlap(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other, int may_be_same);
 
 /* `out` checked for type, shape and writeability (new array when None). A new reference. */
 PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_value value);

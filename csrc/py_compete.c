@@ -3,16 +3,6 @@
 
 #include "py_arrays.h"
 
-/* -1 and a ValueError when `out` shares memory with `input` other than as one and the same array. */
-static int no_overlap(PyArrayObject *out, PyArrayObject *input, const char *name, int may_be_same) {
-    const char *a = PyArray_BYTES(out), *b = PyArray_BYTES(input);
-    if ((may_be_same && a == b) || a + PyArray_NBYTES(out) <= b || b + PyArray_NBYTES(input) <= a) return 0;
-    PyErr_Format(PyExc_ValueError,
-                 may_be_same ? "out must be %s itself or share no memory with it" : "out must share no memory with %s",
-                 name);
-    return -1;
-}
-
 static int finite_beta(double beta) {
     if (isfinite(beta)) return 0;
     PyObject *value = PyFloat_FromDouble(beta);
@@ -58,12 +48,14 @@ static PyObject *compete(PyObject *module, PyObject *args, PyObject *kwargs) {
         return NULL;
     if (winners(k_object, &k) || py_threads(threads, &n_threads)) return NULL;
     if (!(y = py_output(out, 2, dims, value))) return NULL;
-    if (no_overlap(y, drive, "drive", 1) || (threshold && no_overlap(y, threshold, "threshold", 0))) goto fail;
+    if (py_no_overlap(y, "out", drive, "drive", 1) || (threshold && py_no_overlap(y, "out", threshold, "threshold", 0)))
+        goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        bio_compete(value, PyArray_DATA(drive), beta, threshold ? PyArray_DATA(threshold) : NULL, k, PyArray_DATA(y),
-                    (size_t)dims[0], (size_t)dims[1], n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_compete(value, PyArray_DATA(drive), beta, threshold ? PyArray_DATA(threshold) : NULL, k,
+                         PyArray_DATA(y), (size_t)dims[0], (size_t)dims[1], n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return (PyObject *)y;
 fail:
     Py_DECREF(y);
@@ -87,19 +79,20 @@ static PyObject *compete_grad(PyObject *module, PyObject *args, PyObject *kwargs
     if (py_dimension(dy, "dY", 1, (size_t)dims[1], "the cells of Y")) return NULL;
     if (finite_beta(beta) || py_threads(threads, &n_threads)) return NULL;
     if (!(da = py_output(out, 2, dims, value))) return NULL;
-    if (no_overlap(da, dy, "dY", 1) || no_overlap(da, y, "Y", 0)) goto fail;
+    if (py_no_overlap(da, "out", dy, "dY", 1) || py_no_overlap(da, "out", y, "Y", 0)) goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status = bio_compete_grad(value, PyArray_DATA(y), PyArray_DATA(dy), beta, PyArray_DATA(da),
-                                                     (size_t)dims[0], (size_t)dims[1], n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_compete_grad(value, PyArray_DATA(y), PyArray_DATA(dy), beta, PyArray_DATA(da), (size_t)dims[0],
+                              (size_t)dims[1], n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return (PyObject *)da;
 fail:
     Py_DECREF(da);
     return NULL;
 }
 
-#define METHOD(name, doc) \
-    { #name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc }
+#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_compete_methods[] = {
     METHOD(compete,

@@ -27,9 +27,11 @@ static PyObject *forward(PyObject *module, PyObject *args, PyObject *kwargs) {
     npy_intp dims[2] = {PyArray_DIM(x, 0), (npy_intp)w.n_rows};
     if (!(y = py_output(out, 2, dims, w.value))) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status =
+    Py_BEGIN_ALLOW_THREADS
+    status =
         bio_forward(&w, PyArray_DATA(x), bias ? PyArray_DATA(bias) : NULL, PyArray_DATA(y), (size_t)dims[0], n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return (PyObject *)y;
 fail:
     Py_DECREF(y);
@@ -55,8 +57,10 @@ static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) 
     npy_intp dims[2] = {PyArray_DIM(dy, 0), n_cols};
     if (!(dx = py_output(out, 2, dims, w.value))) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status = bio_input_grad(&w, PyArray_DATA(dy), PyArray_DATA(dx), (size_t)dims[0], n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_input_grad(&w, PyArray_DATA(dy), PyArray_DATA(dx), (size_t)dims[0], n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return (PyObject *)dx;
 fail:
     Py_DECREF(dx);
@@ -82,9 +86,11 @@ static PyObject *weight_grad(PyObject *module, PyObject *args, PyObject *kwargs)
     npy_intp nnz = (npy_intp)w.nnz;
     if (!(g = py_output(out, 1, &nnz, w.value))) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status =
+    Py_BEGIN_ALLOW_THREADS
+    status =
         bio_weight_grad(&w, PyArray_DATA(x), PyArray_DATA(dy), PyArray_DATA(g), (size_t)PyArray_DIM(x, 0), n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return (PyObject *)g;
 fail:
     Py_DECREF(g);

@@ -25,7 +25,8 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* BIONEURO_SIMD forces an instruction set, BIONEURO_NUM_THREADS the default thread count; nonsense is an ImportError. */
+/* BIONEURO_SIMD forces an instruction set, BIONEURO_NUM_THREADS the default thread count; nonsense is an ImportError.
+ */
 static int read_environment(void) {
     bio_select_isa(bio_best_isa());
     const char *simd = getenv("BIONEURO_SIMD");
@@ -33,7 +34,8 @@ static int read_environment(void) {
         int isa = 0;
         while (isa < BIO_N_ISAS && strcmp(simd, bio_isa_names[isa])) isa++;
         if (isa == BIO_N_ISAS || bio_select_isa((bio_isa)isa)) {
-            PyErr_Format(PyExc_ImportError, "BIONEURO_SIMD must be generic, avx2 or avx512 and supported here (best: %s), got '%s'",
+            PyErr_Format(PyExc_ImportError,
+                         "BIONEURO_SIMD must be generic, avx2 or avx512 and supported here (best: %s), got '%s'",
                          bio_isa_names[bio_best_isa()], simd);
             return -1;
         }
@@ -53,8 +55,8 @@ static int read_environment(void) {
 }
 
 static int execute(PyObject *module) {
-    PyMethodDef *families[] = {module_methods,         py_linear_methods,    py_compete_methods,
-                               py_plasticity_methods,  py_structure_methods, py_patches_methods};
+    PyMethodDef *families[] = {module_methods,        py_linear_methods,    py_compete_methods,
+                               py_plasticity_methods, py_structure_methods, py_patches_methods};
     import_array1(-1);
     bio_parallel_init();
     if (read_environment()) return -1;

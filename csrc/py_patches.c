@@ -47,9 +47,11 @@ static PyObject *patches(PyObject *module, PyObject *args, PyObject *kwargs) {
     PyArrayObject *u = py_new_values(2, dims, value), *gate = py_new_values(1, dims, value);
     if (!u || !gate) goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status =
+    Py_BEGIN_ALLOW_THREADS
+    status =
         bio_patches(value, &retina, PyArray_DATA((PyArrayObject *)r), PyArray_DATA(u), PyArray_DATA(gate), n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return Py_BuildValue("(NN)", u, gate);
 fail:
     Py_XDECREF(u);
@@ -82,9 +84,11 @@ static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs
     PyArrayObject *dr = py_new_values(4, PyArray_DIMS((PyArrayObject *)r), value);
     if (!dr) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status = bio_patches_grad(value, &retina, PyArray_DATA((PyArrayObject *)r), PyArray_DATA(du),
-                                                     PyArray_DATA(dgate), PyArray_DATA(dr), n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) {
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_patches_grad(value, &retina, PyArray_DATA((PyArrayObject *)r), PyArray_DATA(du), PyArray_DATA(dgate),
+                              PyArray_DATA(dr), n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) {
         Py_DECREF(dr);
         return NULL;
     }

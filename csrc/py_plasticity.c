@@ -52,15 +52,6 @@ static int one_of(PyObject *object, const char *name, const char *const *names, 
     return -1;
 }
 
-/* -1 and a ValueError when two arrays share memory. */
-static int separate(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other) {
-    if (PyArray_BYTES(a) + PyArray_NBYTES(a) <= PyArray_BYTES(b) ||
-        PyArray_BYTES(b) + PyArray_NBYTES(b) <= PyArray_BYTES(a))
-        return 0;
-    PyErr_Format(PyExc_ValueError, "%s must share no memory with %s, which is changed in place", name, other);
-    return -1;
-}
-
 static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"indptr", "indices", "data",  "G",         "c",     "form", "eta",  "floor",     "sigma",
                             "w0",     "w_min",   "w_max", "normalize", "theta", "seed", "step", "n_threads", NULL};
@@ -99,12 +90,13 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
     if (!(c = py_values_of(c_object, "c", 1, w.value, "data"))) return NULL;
     if (py_dimension(g, "G", 0, w.nnz, "one for each synapse")) return NULL;
     if (py_dimension(c, "c", 0, w.n_rows, "one for each row of W")) return NULL;
-    if (separate(g, "G", data, "data") || separate(c, "c", data, "data")) return NULL;
+    if (py_no_overlap(g, "G", data, "data", 0) || py_no_overlap(c, "c", data, "data", 0)) return NULL;
     bio_status status;
     size_t n_silent;
-    Py_BEGIN_ALLOW_THREADS status =
-        bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
-    Py_END_ALLOW_THREADS return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
+    Py_END_ALLOW_THREADS
+    return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
 }
 
 static PyObject *vmath(PyObject *module, PyObject *args) {
@@ -121,8 +113,7 @@ static PyObject *vmath(PyObject *module, PyObject *args) {
     return (PyObject *)y;
 }
 
-#define METHOD(name, doc) \
-    { #name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc }
+#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 /* 1e999 is how a signature that inspect can read spells infinity */
 PyMethodDef py_plasticity_methods[] = {

@@ -92,8 +92,10 @@ static PyObject *validate(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX, &n_cols) || py_csr(indptr, indices, data, n_cols, &w))
         return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status = bio_validate(&w, &where);
-    Py_END_ALLOW_THREADS if (status != BIO_OK) return fault(&w, data, status, where);
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_validate(&w, &where);
+    Py_END_ALLOW_THREADS
+    if (status != BIO_OK) return fault(&w, data, status, where);
     Py_RETURN_NONE;
 }
 
@@ -113,9 +115,10 @@ static PyObject *transpose_index(PyObject *module, PyObject *args, PyObject *kwa
     PyArrayObject *permutation = py_new_indices((npy_intp)w.nnz, w.index);
     if (!t_indptr || !t_indices || !permutation) goto fail;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        bio_transpose_index(&w, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
-    Py_END_ALLOW_THREADS if (py_status(status)) goto fail;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_transpose_index(&w, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
     return Py_BuildValue("(NNN)", t_indptr, t_indices, permutation);
 fail:
     Py_XDECREF(t_indptr);
@@ -169,11 +172,15 @@ static PyObject *prune(PyObject *module, PyObject *args, PyObject *kwargs) {
     }
     if (new_begin(&w, &made)) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status = bio_prune(&w, theta, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
-    Py_BEGIN_ALLOW_THREADS status =
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_prune(&w, theta, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS
+    status =
         bio_prune(&w, theta, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), PyArray_DATA(made.data), n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) return new_abandon(&made);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 
@@ -201,11 +208,14 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
     if (fits(&w, "the number of candidates", (double)w.n_rows * (double)(n < n_cols ? n : n_cols))) return NULL;
     if (new_begin(&w, &made)) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), NULL, n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status) || new_arrays(&w, &made, 0)) return new_abandon(&made);
-    Py_BEGIN_ALLOW_THREADS status =
-        bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), NULL, n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status) || new_arrays(&w, &made, 0)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NN)", made.indptr, made.indices);
 }
 
@@ -242,12 +252,15 @@ static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
         return NULL;
     if (new_begin(&w, &made)) return NULL;
     bio_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
-    Py_BEGIN_ALLOW_THREADS status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr),
-                                             PyArray_DATA(made.indices), PyArray_DATA(made.data), n_threads);
-    Py_END_ALLOW_THREADS if (py_status(status)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
+                      PyArray_DATA(made.data), n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 

@@ -1,6 +1,6 @@
-/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): random numbers that are
- * a pure function of a counter and a key, so that they do not depend on order, position or thread.
- * Twin: bioneuro/reference.py, philox. Branch-free: a loop over counters vectorises. */
+/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): random numbers that
+ * are a pure function of a counter and a key, so that they do not depend on order, position or thread. Twin:
+ * bioneuro/reference.py, philox. Branch-free: a loop over counters vectorises. */
 #ifndef BIO_RNG_H
 #define BIO_RNG_H
 

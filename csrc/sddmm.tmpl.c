@@ -1,6 +1,7 @@
 #include "tile.tmpl.h"
 
-/* A unit of work is one chunk of rows, over all tiles of the batch: so each g is summed by one worker, tile after tile. */
+/* A unit of work is one chunk of rows, over all tiles of the batch: so each g is summed by one worker, tile after tile.
+ */
 typedef struct {
     const bio_csr *w;
     const T *x, *dy;
@@ -11,8 +12,9 @@ typedef struct {
 } NAME(sddmm_job);
 
 /* Products of up to LANES synapses, reduced together. */
-static inline __attribute__((always_inline)) void NAME(sddmm_run)(const T *xt, const vec d[4], const I *restrict indices,
-                                                                  T *restrict g, size_t n, int first, const int nv) {
+static inline
+    __attribute__((always_inline)) void NAME(sddmm_run)(const T *xt, const vec d[4], const I *restrict indices,
+                                                        T *restrict g, size_t n, int first, const int nv) {
     vec sums[LANES];
     const size_t width = (size_t)nv * LANES;
     if (n == LANES) {
@@ -36,8 +38,9 @@ static inline __attribute__((always_inline)) void NAME(sddmm_run)(const T *xt, c
     for (size_t s = 0; s < n; s++) g[s] = first ? total[s] : g[s] + total[s];
 }
 
-static inline __attribute__((always_inline)) void NAME(sddmm_rows)(const NAME(sddmm_job) *job, const T *xt, const T *dyt,
-                                                                   size_t begin, size_t end, int first, const int nv) {
+static inline
+    __attribute__((always_inline)) void NAME(sddmm_rows)(const NAME(sddmm_job) *job, const T *xt, const T *dyt,
+                                                         size_t begin, size_t end, int first, const int nv) {
     const I *restrict indices = job->w->indices;
     const size_t n_rows = job->w->n_rows, width = (size_t)nv * LANES;
     for (size_t c = 0; c < job->n_blocks; c++) {

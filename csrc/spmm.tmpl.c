@@ -99,7 +99,8 @@ static bio_status NAME(forward)(const bio_csr *w, const void *x, const void *bia
     return status;
 }
 
-/* ---- input gradient: a unit is one tile of samples x one block of columns, scattered into while it stays in cache ---- */
+/* ---- input gradient: a unit is one tile of samples x one block of columns, which stays in cache while it is
+ * scattered into ---- */
 
 typedef struct {
     const bio_csr *w;
@@ -111,8 +112,8 @@ typedef struct {
     size_t block, n_blocks, nv, batch;
 } NAME(scatter_job);
 
-static inline __attribute__((always_inline)) void NAME(scatter_block)(const NAME(scatter_job) *job, const T *dyt, T *dxt,
-                                                                      size_t c, size_t first, const int nv) {
+static inline __attribute__((always_inline)) void NAME(scatter_block)(const NAME(scatter_job) *job, const T *dyt,
+                                                                      T *dxt, size_t c, size_t first, const int nv) {
     const bio_csr *w = job->w;
     const I *restrict indices = w->indices;
     const T *restrict data = w->data;

@@ -198,14 +198,14 @@ static bio_status NAME(candidates)(const bio_csr *w, size_t n_candidates, uint64
 /* ---- grow ---- */
 
 /* How many scores are at least `level` (> 0). Negative numbers have negative bits; NaN lies above BITS_INF. */
-static size_t NAME(count_scores)(const NAME(bits) * score, size_t n, BITS level) {
+static size_t NAME(count_scores)(const NAME(bits) *score, size_t n, BITS level) {
     size_t count = 0;
     for (size_t k = 0; k < n; k++) count += (score[k] >= level) & (score[k] <= BITS_INF);
     return count;
 }
 
 /* The nth largest of the scores, of which at least nth are positive: built bit by bit from the top. */
-static BITS NAME(nth_largest)(const NAME(bits) * score, size_t n, size_t nth) {
+static BITS NAME(nth_largest)(const NAME(bits) *score, size_t n, size_t nth) {
     BITS level = 0;
     for (BITS bit = BITS_MAX / 2 + 1; bit; bit >>= 1)
         if (NAME(count_scores)(score, n, level | bit) >= nth) level |= bit;

@@ -37,7 +37,8 @@
 #undef BYTES
 #ifdef __clang__
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw"))), \
+                             apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options
@@ -58,6 +59,9 @@
 #define BIO_ISAS(f) {BIO_TYPES(f, generic), BIO_TYPES(f, generic), BIO_TYPES(f, generic)}
 #endif
 
-#define BIO_TYPES(f, isa) {{f##_##isa##_f32_i32, f##_##isa##_f32_i64}, {f##_##isa##_f64_i32, f##_##isa##_f64_i64}}
+#define BIO_TYPES(f, isa)                                                                        \
+    {                                                                                            \
+        {f##_##isa##_f32_i32, f##_##isa##_f32_i64}, { f##_##isa##_f64_i32, f##_##isa##_f64_i64 } \
+    }
 #define BIO_TABLE(f) BIO_ISAS(f)
 #define BIO_PICK(table, value, index) ((table)[bio_current_isa()][value][index])

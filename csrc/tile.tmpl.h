@@ -4,12 +4,12 @@
 
 /* In-register transpose of a LANES x LANES square. */
 static inline __attribute__((always_inline)) void NAME(transpose)(vec v[LANES]) {
-#define EXCHANGE(h)                                                    \
-    _Pragma("GCC unroll 16") for (int i = 0; i < (int)LANES; i++) {    \
-        if (i & h) continue;                                           \
-        vec a = v[i], b = v[i + h];                                    \
-        v[i] = LO##h(a, b);                                            \
-        v[i + h] = HI##h(a, b);                                        \
+#define EXCHANGE(h)                                                 \
+    _Pragma("GCC unroll 16") for (int i = 0; i < (int)LANES; i++) { \
+        if (i & h) continue;                                        \
+        vec a = v[i], b = v[i + h];                                 \
+        v[i] = LO##h(a, b);                                         \
+        v[i + h] = HI##h(a, b);                                     \
     }
 #if LANES >= 16
     EXCHANGE(8)

@@ -153,7 +153,7 @@ INLINE vec NAME(horner)(const T *c, size_t n, vec x) {
 /* ---- functions ---- */
 
 /* exp(x) = 2^n exp(r), |r| <= ln(2) / 2: returns exp(r); the low bits of *t are n. */
-INLINE vec NAME(exp_of)(vec x, NAME(bits) * t) {
+INLINE vec NAME(exp_of)(vec x, NAME(bits) *t) {
     const vec shifted = x * (T)1.4426950408889634 + ROUNDER, n = shifted - ROUNDER;
     const vec r = x - n * LN2_HIGH - n * LN2_LOW;
     *t = (NAME(bits))shifted;

@@ -104,11 +104,11 @@ def test_plain_vectors():
 
 def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
     model = BioClassifier(**{**SMALL, "n_cells": 300})
-    in_use, score = [], []
+    in_use, score, encoder = [], [], None
     for start in range(0, 1200, 400):
         batch = slice(start, start + 400)
         model.partial_fit(digits.X_train[batch], digits.y_train[batch], classes=np.arange(10))
-        encoder = model.encoder_ if start == 0 else encoder
+        encoder = encoder or model.encoder_
         in_use.append(int((model.network_.association.age > 0.5).sum()))
         score.append(model.score(digits.X_test, digits.y_test))
     assert model.encoder_ is encoder

@@ -137,9 +137,7 @@ def test_cifar10_archive_and_folder_agree(tmp_path, tiny_cifar10):
     np.testing.assert_array_equal(from_archive.y_train, labels[:5].ravel())
     image = from_archive.X_test[1].reshape(32, 32, 3)
     for channel in range(3):
-        np.testing.assert_array_equal(
-            image[..., channel], np.float32(planes[5, 1, channel]) / np.float32(255)
-        )
+        np.testing.assert_array_equal(image[..., channel], np.float32(planes[5, 1, channel]) / np.float32(255))
 
     archive = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
     with tarfile.open(archive) as content:

@@ -168,8 +168,7 @@ def test_labels_without_information_give_chance(blobs):
 
 def test_more_shots_help(blobs):
     few, many = (
-        evaluate(KNeighborsClassifier(1), EpisodeSampler(*blobs, n_shot=k, n_query=10, n_episodes=50))
-        for k in (1, 8)
+        evaluate(KNeighborsClassifier(1), EpisodeSampler(*blobs, n_shot=k, n_query=10, n_episodes=50)) for k in (1, 8)
     )
     assert many["accuracy"].mean() > few["accuracy"].mean() + 0.02
 

@@ -426,3 +426,38 @@ def test_grow_of_nothing_changes_nothing(nothing):
     before = snapshot(s)
     assert grow(s, **nothing) == 0
     assert_unchanged(s, before)
+
+
+# --- replace_rows ---
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_replace_rows_changes_those_rows_only(seed):
+    rng = np.random.default_rng(seed)
+    old = sp.random_array((7, 9), density=0.4, format="csr", rng=rng)
+    new = sp.random_array((3, 9), density=0.5, format="csr", rng=rng)
+    for A in (old, new):
+        A.sort_indices()
+    rows = rng.permutation(7)[:3]
+    expected = old.toarray()
+    expected[rows] = new.toarray()
+    W = Synapses.from_scipy(old, sign="E")
+    W.replace_rows(rows, new)
+    np.testing.assert_array_equal(W.to_scipy().toarray(), expected)
+    assert W.structure_version == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "shape", "message"),
+    [
+        ([0, 0], (2, 5), "rows must be different integers"),
+        ([0, 4], (2, 5), r"rows must be different integers in \[0, 4\)"),
+        ([0], (2, 5), r"A must have shape \(1, 5\)"),
+        ([0], (1, 6), r"A must have shape \(1, 5\)"),
+    ],
+)
+def test_replace_rows_refuses(rows, shape, message):
+    W = Synapses.from_scipy(sp.csr_array(np.ones((4, 5))))
+    with pytest.raises(ValueError, match=message):
+        W.replace_rows(np.array(rows), sp.csr_array(np.ones(shape)))
+    np.testing.assert_array_equal(W.to_scipy().toarray(), np.ones((4, 5)))

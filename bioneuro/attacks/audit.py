@@ -235,9 +235,7 @@ def _gradient_errors(case: _Case) -> Iterator[Finding]:
             yield Finding(f"gradient error ({loss}, response)", error, error <= GRADIENT_TOLERANCE)
 
 
-def _difference_error(
-    case: _Case, images: NDArray, directions: NDArray, loss: Loss, in_response: bool
-) -> float:
+def _difference_error(case: _Case, images: NDArray, directions: NDArray, loss: Loss, in_response: bool) -> float:
     """``|differences - derivatives| / |differences|`` over all samples, the least over the step lengths."""
     front = cast(ResponseFront, case.model)
     if in_response:

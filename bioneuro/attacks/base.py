@@ -51,9 +51,7 @@ class AttackResult:
         return 1 - self.success.mean(axis=1)
 
     def __repr__(self) -> str:
-        figures = ", ".join(
-            f"{e:g}: {a:.1%}" for e, a in zip(self.epsilons, self.robust_accuracy, strict=True)
-        )
+        figures = ", ".join(f"{e:g}: {a:.1%}" for e, a in zip(self.epsilons, self.robust_accuracy, strict=True))
         return f"AttackResult({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
 
 
@@ -262,9 +260,7 @@ def finite(values: NDArray, name: str, shape: tuple[int, ...]) -> NDArray:
     if values.shape != shape:
         raise ValueError(f"{name} returned shape {values.shape}, expected {shape}")
     if not np.isfinite(values).all():
-        raise ValueError(
-            f"{name} returned NaN or infinity for sample {np.argwhere(~np.isfinite(values))[0][0]}"
-        )
+        raise ValueError(f"{name} returned NaN or infinity for sample {np.argwhere(~np.isfinite(values))[0][0]}")
     return values
 
 
@@ -282,9 +278,7 @@ def track(items: Sequence[T], progress: bool, description: str) -> Iterable[T]:
     return tqdm(items, desc=description, leave=False)
 
 
-def check_input(
-    model: Classifier, X: Any, y: Any, epsilons: Any
-) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
+def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim != 2 or X.size == 0:
         raise ValueError(f"X must be (n, features) and not empty, got shape {X.shape}")

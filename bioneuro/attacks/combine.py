@@ -73,8 +73,7 @@ class Ensemble(Attack):
 
     def run(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
         attempts = [
-            lambda rows, attack=attack: attack.attempt(model, X[rows], y[rows], epsilon)
-            for attack in self.attacks
+            lambda rows, attack=attack: attack.attempt(model, X[rows], y[rows], epsilon) for attack in self.attacks
         ]
         return attack_survivors(model, X, y, attempts)
 

@@ -75,9 +75,7 @@ class PGD(Attack):
         if self.space not in SPACES:
             raise ValueError(f"space must be one of {', '.join(SPACES)}; got {self.space!r}")
         if self.space == "response" and self.norm != "linf":
-            raise ValueError(
-                'space="response" maps the Linf ball to a box; it has no meaning for other norms'
-            )
+            raise ValueError('space="response" maps the Linf ball to a box; it has no meaning for other norms')
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):
             raise ValueError("n_restarts > 1 needs random_start and early_stop, else every try is the same")
 
@@ -165,9 +163,7 @@ class _Space(Protocol):
 
     def gradient(self, images: NDArray, y: NDArray, loss: Loss) -> NDArray: ...
 
-    def move(
-        self, points: NDArray, direction: NDArray, size: float, rows: NDArray
-    ) -> tuple[NDArray, NDArray]:
+    def move(self, points: NDArray, direction: NDArray, size: float, rows: NDArray) -> tuple[NDArray, NDArray]:
         """New points and the images they stand for, both within the budget."""
         ...
 
@@ -184,9 +180,7 @@ class _InputSpace:
     def gradient(self, images: NDArray, y: NDArray, loss: Loss) -> NDArray:
         return loss_gradient(self.model.input_gradient, images, y, loss)
 
-    def move(
-        self, points: NDArray, direction: NDArray, size: float, rows: NDArray
-    ) -> tuple[NDArray, NDArray]:
+    def move(self, points: NDArray, direction: NDArray, size: float, rows: NDArray) -> tuple[NDArray, NDArray]:
         further = points + size * self.epsilon * self.norm.steepest(direction)
         points = self.norm.project(further, self.X[rows], self.epsilon)
         return points, points
@@ -211,9 +205,7 @@ class _ResponseSpace:
     def gradient(self, images: NDArray, y: NDArray, loss: Loss) -> NDArray:
         return loss_gradient(self.model.response_gradient, images, y, loss)
 
-    def move(
-        self, points: NDArray, direction: NDArray, size: float, rows: NDArray
-    ) -> tuple[NDArray, NDArray]:
+    def move(self, points: NDArray, direction: NDArray, size: float, rows: NDArray) -> tuple[NDArray, NDArray]:
         further = points + size * self.reach[rows] * np.sign(direction)
         points = np.clip(further, self.low[rows], self.high[rows]).astype(self.low.dtype)
         images = np.asarray(self.model.response_inverse(points))

@@ -128,9 +128,7 @@ def _stripes(X: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
     return np.clip(X + epsilon * signs, 0, 1).astype(X.dtype)
 
 
-def _signs(
-    X: NDArray, best: NDArray, epsilon: float, share: float, random: SampleRandom, rows: NDArray
-) -> NDArray:
+def _signs(X: NDArray, best: NDArray, epsilon: float, share: float, random: SampleRandom, rows: NDArray) -> NDArray:
     """Proposal: in a random window, each channel all at +epsilon or all at -epsilon."""
     n, height, width, channels = X.shape
     size = _window_size(share, height, width)
@@ -186,9 +184,7 @@ def _tiles(X: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
     return np.clip(X + epsilon * delta / _length(delta, (1, 2, 3)), 0, 1).astype(X.dtype)
 
 
-def _bumps(
-    X: NDArray, best: NDArray, epsilon: float, share: float, random: SampleRandom, rows: NDArray
-) -> NDArray:
+def _bumps(X: NDArray, best: NDArray, epsilon: float, share: float, random: SampleRandom, rows: NDArray) -> NDArray:
     """Proposal (algorithm 3): empty one window, spend its and any unused budget on a dipole in another."""
     n, height, width, channels = X.shape
     size = _odd_window_size(share, height, width)

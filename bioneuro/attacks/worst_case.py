@@ -91,7 +91,5 @@ def _as_attack(attack: str | Attack, norm: str, seed: int) -> Attack:
             raise ValueError(f"unknown attack {attack!r}; choose from {', '.join(ATTACKS)}")
         return ATTACKS[attack](norm=norm, random_state=seed)
     if attack.norm != norm:
-        raise ValueError(
-            f"{type(attack).__name__} is for norm {attack.norm!r}, worst_case was asked for {norm!r}"
-        )
+        raise ValueError(f"{type(attack).__name__} is for norm {attack.norm!r}, worst_case was asked for {norm!r}")
     return attack

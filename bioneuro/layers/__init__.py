@@ -11,5 +11,14 @@ from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
 
-__all__ = ["READOUTS", "Adaptation", "Association", "CompetitiveLayer", "DeltaReadout", "FeatureMap",
-           "PerturbationReadout", "Retina", "VotesReadout"]
+__all__ = [
+    "READOUTS",
+    "Adaptation",
+    "Association",
+    "CompetitiveLayer",
+    "DeltaReadout",
+    "FeatureMap",
+    "PerturbationReadout",
+    "Retina",
+    "VotesReadout",
+]

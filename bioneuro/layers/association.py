@@ -29,14 +29,29 @@ class Association(CompetitiveLayer):
         ``n_threads`` of :class:`CompetitiveLayer`.
     """
 
-    def __init__(self, n_cells, n_features, n_classes, *, kappa=0.2, activity_gain=0.5, density=0.5, dtype=np.float32,
-                 beta=120.0, recruitment=0.25, theta=0.05, seed=0, **competition):
+    def __init__(
+        self,
+        n_cells,
+        n_features,
+        n_classes,
+        *,
+        kappa=0.2,
+        activity_gain=0.5,
+        density=0.5,
+        dtype=np.float32,
+        beta=120.0,
+        recruitment=0.25,
+        theta=0.05,
+        seed=0,
+        **competition,
+    ):
         if not kappa >= 0:
             raise ValueError(f"kappa must be >= 0, got {kappa}")
         if not activity_gain > 0:
             raise ValueError(f"activity_gain must be > 0, got {activity_gain}")
-        synapses = connectivity.random(n_cells, n_features, density=density, sign="E",
-                                        random_state=np.random.default_rng(seed), dtype=dtype)
+        synapses = connectivity.random(
+            n_cells, n_features, density=density, sign="E", random_state=np.random.default_rng(seed), dtype=dtype
+        )
         synapses.normalize_rows()
         super().__init__(synapses, beta=beta, recruitment=recruitment, theta=theta, seed=seed, **competition)
         self.kappa, self.activity_gain = float(kappa), float(activity_gain)

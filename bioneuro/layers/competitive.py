@@ -20,7 +20,7 @@ RECRUIT_ETA = 6.0
 
 
 class Step(NamedTuple):
-    """What a learning step did: ``rates (batch, n_cells)`` that learned, ``alpha (n_cells,)`` how far each cell moved."""
+    """What a learning step did: the ``rates (batch, n_cells)`` that learned, how far each cell moved ``(n_cells,)``."""
 
     rates: NDArray
     alpha: NDArray
@@ -66,8 +66,22 @@ class CompetitiveLayer:
         Threads of the kernels.
     """
 
-    def __init__(self, synapses: Synapses, *, beta, sharpening=2.0, k=None, eta=0.1, sigma=0.0, homeostasis=1.0,
-                 rate_memory=1.0, recruitment=0.0, theta=0.0, seed=0, n_threads=None):
+    def __init__(
+        self,
+        synapses: Synapses,
+        *,
+        beta,
+        sharpening=2.0,
+        k=None,
+        eta=0.1,
+        sigma=0.0,
+        homeostasis=1.0,
+        rate_memory=1.0,
+        recruitment=0.0,
+        theta=0.0,
+        seed=0,
+        n_threads=None,
+    ):
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
         for name, value in (("beta", beta), ("sharpening", sharpening), ("rate_memory", rate_memory)):
@@ -78,7 +92,8 @@ class CompetitiveLayer:
         self.synapses = synapses
         self.beta, self.sharpening, self.k = float(beta), float(sharpening), k
         self.eta, self.sigma, self.theta = float(eta), float(sigma), float(theta)
-        self.homeostasis, self.rate_memory, self.recruitment = float(homeostasis), float(rate_memory), float(recruitment)
+        self.homeostasis, self.rate_memory = float(homeostasis), float(rate_memory)
+        self.recruitment = float(recruitment)
         self.seed, self.n_threads = int(seed), n_threads
         self.step = 0
         # Where cells can be recruited they start silent; elsewhere as if each had had its share.
@@ -115,8 +130,9 @@ class CompetitiveLayer:
         match = a.max(axis=1) if self.recruitment else None
         if top_down is not None:
             a += top_down
-        y = _core.compete(a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k,
-                          n_threads=self.n_threads, out=a)
+        y = _core.compete(
+            a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
+        )
         eta = np.empty(self.n_cells)
         recruits = self._recruit(U, match, y) if self.recruitment else []
         c = y.sum(axis=0, dtype=float)
@@ -127,8 +143,13 @@ class CompetitiveLayer:
         # alpha_i = 1 - exp(-eta_i c_i): a cell's own learning rate enters as more or less of its activity
         eta = eta.astype(y.dtype)
         self.synapses.plasticity_step(
-            self.synapses.weight_grad(U, y * eta, n_threads=self.n_threads), (c * eta).astype(y.dtype),
-            form="log-relaxation", sigma=self.sigma, seed=self.seed, step=self.step, n_threads=self.n_threads,
+            self.synapses.weight_grad(U, y * eta, n_threads=self.n_threads),
+            (c * eta).astype(y.dtype),
+            form="log-relaxation",
+            sigma=self.sigma,
+            seed=self.seed,
+            step=self.step,
+            n_threads=self.n_threads,
         )
         self.step += 1
         speed = min(1.0, len(U) / (self.rate_memory * self.n_cells))
@@ -158,8 +179,15 @@ class CompetitiveLayer:
         pruned = self.synapses.prune(self.theta)
         born = 0
         if n_grow:
-            born = self.synapses.grow(U, Y, n_grow=n_grow, n_candidates=n_candidates, weight=min(1.0, 2 * self.theta),
-                                      seed=self.seed, step=self.step)
+            born = self.synapses.grow(
+                U,
+                Y,
+                n_grow=n_grow,
+                n_candidates=n_candidates,
+                weight=min(1.0, 2 * self.theta),
+                seed=self.seed,
+                step=self.step,
+            )
         if pruned or born:
             self.synapses.normalize_rows()
         return pruned, born

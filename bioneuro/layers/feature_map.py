@@ -29,8 +29,8 @@ def pooling_matrix(length, grid):
 class FeatureMap:
     """Retina -> P columns at every position -> average pooling -> square root -> unit norm.
 
-    ``y = softmax(beta W u) g`` at every pixel (``W`` tied over positions, g the retina's gate), ``s`` = its average over
-    pooling windows, ``f = sqrt(s + 1e-8)``, features ``h = f / |f|``, all >= 0.
+    ``y = softmax(beta W u) g`` at every pixel (``W`` tied over positions, g the retina's gate), ``s`` = its average
+    over pooling windows, ``f = sqrt(s + 1e-8)``, features ``h = f / |f|``, all >= 0.
 
     Parameters
     ----------
@@ -47,16 +47,36 @@ class FeatureMap:
     n_threads : int or None
     """
 
-    def __init__(self, image_shape, *, n_columns=64, retina=None, beta=40.0, sharpening=2.0, eta=0.05, homeostasis=1.0,
-                 grid=4, random_state=None, dtype=np.float32, n_threads=None):
+    def __init__(
+        self,
+        image_shape,
+        *,
+        n_columns=64,
+        retina=None,
+        beta=40.0,
+        sharpening=2.0,
+        eta=0.05,
+        homeostasis=1.0,
+        grid=4,
+        random_state=None,
+        dtype=np.float32,
+        n_threads=None,
+    ):
         self.height, self.width, self.channels = (*image_shape, 1)[:3]
         self.retina = Retina(n_threads=n_threads) if retina is None else retina
         self.dtype = np.dtype(dtype)
         rng = np.random.default_rng(random_state)
         synapses = connectivity.dense(n_columns, self.n_patch, sign="E", random_state=rng, dtype=self.dtype)
         synapses.normalize_rows()
-        self.columns = CompetitiveLayer(synapses, beta=beta, sharpening=sharpening, eta=eta, homeostasis=homeostasis,
-                                        seed=int(rng.integers(2**31)), n_threads=n_threads)
+        self.columns = CompetitiveLayer(
+            synapses,
+            beta=beta,
+            sharpening=sharpening,
+            eta=eta,
+            homeostasis=homeostasis,
+            seed=int(rng.integers(2**31)),
+            n_threads=n_threads,
+        )
         self._pool_rows = pooling_matrix(self.height, grid).astype(self.dtype)
         self._pool_cols = pooling_matrix(self.width, grid).astype(self.dtype)
 
@@ -72,19 +92,29 @@ class FeatureMap:
 
     # --- learning ---
 
-    def learn(self, X, *, n_images=400, n_patches=40_000, n_epochs=3, batch_size=500, min_gate=0.2, random_state=None,
-              progress=lambda iterable, **_: iterable):
+    def learn(
+        self,
+        X,
+        *,
+        n_images=400,
+        n_patches=40_000,
+        n_epochs=3,
+        batch_size=500,
+        min_gate=0.2,
+        random_state=None,
+        progress=lambda iterable, **_: iterable,
+    ):
         """Learn the columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
 
-        At most ``n_patches`` patches of contrast (gate above ``min_gate``) of at most ``n_images`` images, drawn at random,
-        are shown ``n_epochs`` times in batches.
+        At most ``n_patches`` patches of contrast (gate above ``min_gate``) of at most ``n_images`` images, drawn at
+        random, are shown ``n_epochs`` times in batches.
         """
         rng = np.random.default_rng(random_state)
         U = self._sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, min_gate, rng)
         for _ in progress(range(n_epochs), desc="feature map"):
             order = rng.permutation(len(U))
             for start in range(0, len(U), batch_size):
-                self.columns.learn(U[order[start:start + batch_size]])
+                self.columns.learn(U[order[start : start + batch_size]])
         return self
 
     def _sample_patches(self, X, n_patches, min_gate, rng):
@@ -106,7 +136,7 @@ class FeatureMap:
         start = 0
         for R in self._chunks(self.retina.response(X)):
             pooled = self._pooled(R)[2]
-            out[start:start + len(R)] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+            out[start : start + len(R)] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
             start += len(R)
         return out
 
@@ -126,7 +156,7 @@ class FeatureMap:
         n = max(1, CHUNK_POSITIONS // (self.height * self.width))
         images = np.ascontiguousarray(response, self.dtype).reshape(-1, self.height, self.width, self.channels)
         for start in range(0, len(images), n):
-            yield images[start:start + n]
+            yield images[start : start + n]
 
     def _pooled(self, R):
         """Rates ``Y``, gate and ``f = sqrt(pooled + floor)`` of a chunk of responses."""

@@ -43,10 +43,10 @@ class VotesReadout:
 class DeltaReadout:
     """Multiplicative delta rule on separate excitatory and inhibitory cells.
 
-    ``out = (W_E + W_I) q + b`` with ``W_E >= 0``, ``W_I <= 0`` and ``q`` the association's activity; ``p = softmax(out)``;
-    ``log |W_E,I| += +-eta q (t - p)``: the exponential form of :func:`bioneuro.kernels.plasticity_step`, which can change
-    no sign (the EG+- algorithm of Kivinen & Warmuth 1997 on cells that obey Dale's law). The bias is homeostatic: each output comes to
-    fire as often as it is taught to.
+    ``out = (W_E + W_I) q + b`` with ``W_E >= 0``, ``W_I <= 0`` and ``q`` the association's activity;
+    ``p = softmax(out)``; ``log |W_E,I| += +-eta q (t - p)``: the exponential form of
+    :func:`bioneuro.kernels.plasticity_step`, which can change no sign (the EG+- algorithm of Kivinen & Warmuth 1997 on
+    cells that obey Dale's law). The bias is homeostatic: each output comes to fire as often as it is taught to.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Retina:
         return contrast_response_slope(X, self.exponent, self.semi_saturation)
 
     def patches(self, R):
-        """``(batch, height, width, channels)`` responses to ``U (batch * height * width, 2 p p channels)`` and ``g``."""
+        """``(batch, height, width, channels)`` responses to ``U (positions, 2 p p channels)`` and ``g``."""
         return _core.patches(R, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
 
     def patches_grad(self, R, dU, dgate):
