@@ -1,0 +1,50 @@
+"""What a benchmark case is, and how it is timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+OURS = "bioneuro"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation at one size: ``calls`` maps an implementation to a call without arguments; ours is ``"bioneuro"``.
+
+    ``work`` is in floating-point operations for products (reported as GFLOP/s), in items for the rest (as M/s).
+    """
+
+    operation: str
+    size: str
+    work: float
+    unit: str
+    calls: dict[str, Callable[[], object]] = field(repr=False)
+
+
+def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each call over ``rounds`` rounds in which every implementation runs once, after a warm-up."""
+    for call in calls.values():
+        call()
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def run(cases: Iterator[Case], rounds: int) -> pd.DataFrame:
+    """One row a case and implementation: operation, size, implementation, ms, rate, unit, ratio (to our time)."""
+    rows = []
+    for case in cases:
+        seconds = medians(case.calls, rounds)
+        scale = 1e9 if case.unit == "GFLOP/s" else 1e6
+        for name, s in seconds.items():
+            rows.append((case.operation, case.size, name, s * 1e3, case.work / s / scale, case.unit, s / seconds[OURS]))
+    return pd.DataFrame(rows, columns=["operation", "size", "implementation", "ms", "rate", "unit", "ratio"])
