@@ -10,8 +10,8 @@ test:
 	$(PYTHON) -m pytest
 
 sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a build folder of its own
+	mkdir -p build/sanitize && cp -r bioneuro build/sanitize/ && rm -f build/sanitize/bioneuro/_core*.so
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
-	cp -r bioneuro/. build/sanitize/bioneuro/ && find build/sanitize -name '_core*.so' -newer build/sanitize/bioneuro/py.typed >/dev/null
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or synapses"
 

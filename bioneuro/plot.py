@@ -269,6 +269,12 @@ def _curves(frame: pd.DataFrame, x: str, y: str, ax: Axes, level: float) -> None
     _tidy(ax)
 
 
+def _evidence(frame: pd.DataFrame, level: float) -> str:
+    """What a curve and its band are."""
+    n = frame["seed"].nunique()
+    return f"mean, {level:.0%} interval over {n} seeds" if n > 1 else "one seed"
+
+
 def robustness_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
     """Robust accuracy against the attack's radius: mean and Student interval over seeds, by model.
 
@@ -283,7 +289,7 @@ def robustness_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: floa
     ax = _axes(ax)
     _curves(frame, "epsilon", "robust_accuracy", ax, level)
     ax.set(xlabel="attack radius ε", ylabel="robust accuracy")
-    ax.set_title(f"Accuracy under attack (mean, {level:.0%} interval over seeds)", loc="left", fontsize=10)
+    ax.set_title(f"Accuracy under attack ({_evidence(frame, level)})", loc="left", fontsize=10)
     return ax
 
 
@@ -305,7 +311,7 @@ def low_data_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float 
     ax.set_xticks(shots, labels=[f"{shot:g}" for shot in shots])
     ax.minorticks_off()
     ax.set(xlabel="training images per class", ylabel="test accuracy")
-    ax.set_title(f"Learning from few images (mean, {level:.0%} interval over seeds)", loc="left", fontsize=10)
+    ax.set_title(f"Learning from few images ({_evidence(frame, level)})", loc="left", fontsize=10)
     return ax
 
 

@@ -21,8 +21,8 @@ class Association(CompetitiveLayer):
         Top-down gain, >= 0.
     activity_gain : float, default 0.5
         Gain of the smooth activity that readouts see, relative to ``beta``, > 0.
-    density : float, default 0.5
-        Share of synapses present at the start, in (0, 1].
+    density : float, default 1
+        Share of synapses present at the start, in (0, 1]; what remains is up to structural plasticity.
     dtype : float32 or float64
     **competition
         ``beta``, ``sharpening``, ``k``, ``eta``, ``sigma``, ``homeostasis``, ``recruitment``, ``theta``, ``seed``,
@@ -37,7 +37,7 @@ class Association(CompetitiveLayer):
         *,
         kappa=0.2,
         activity_gain=0.5,
-        density=0.5,
+        density=1.0,
         dtype=np.float32,
         beta=120.0,
         recruitment=0.25,
