@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 
-def show_config():
+def show_config() -> dict[str, object]:
     """Print how this installation was built and runs: compiler, SIMD path, OpenMP, threads; returns it as a dict."""
     import sys
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any, Literal, cast
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.layers import READOUTS, Adaptation, Association, FeatureMap, Retina
+from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
+from bioneuro.protocols import Loss
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -86,31 +92,31 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        readout="delta",
+        readout: str = "delta",
         *,
-        image_shape="auto",
-        encoder=None,
-        n_cells=3000,
-        n_columns=64,
-        patch_size="auto",
-        exponent=4.0,
-        semi_saturation=0.5,
-        map_beta=40.0,
-        beta=120.0,
-        kappa=0.2,
-        theta=0.05,
-        n_grow=2,
-        n_candidates=16,
-        eta=0.1,
-        sigma=0.0,
-        n_epochs="auto",
-        readout_epochs="auto",
-        readout_eta=0.5,
-        random_state=None,
-        dtype="float32",
-        n_threads=None,
-        progress=False,
-    ):
+        image_shape: tuple[int, ...] | Literal["auto"] | None = "auto",
+        encoder: Encoder | None = None,
+        n_cells: int = 3000,
+        n_columns: int = 64,
+        patch_size: int | Literal["auto"] = "auto",
+        exponent: float = 4.0,
+        semi_saturation: float = 0.5,
+        map_beta: float = 40.0,
+        beta: float = 120.0,
+        kappa: float = 0.2,
+        theta: float = 0.05,
+        n_grow: int = 2,
+        n_candidates: int = 16,
+        eta: float = 0.1,
+        sigma: float = 0.0,
+        n_epochs: int | Literal["auto"] = "auto",
+        readout_epochs: int | Literal["auto"] = "auto",
+        readout_eta: float = 0.5,
+        random_state: int | np.random.RandomState | None = None,
+        dtype: DTypeLike = "float32",
+        n_threads: int | None = None,
+        progress: bool = False,
+    ) -> None:
         self.readout = readout
         self.image_shape = image_shape
         self.encoder = encoder
@@ -137,7 +143,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     # --- learning ---
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> BioClassifier:
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
         X, y = self._validate_labelled(X, y, reset=True)
         rng = self._generator()
@@ -146,7 +152,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         n_epochs = math.ceil(SAMPLES_PER_CELL * min(self.n_cells, len(X)) / len(X))
         return self._learn(X, y, n_epochs if self.n_epochs == "auto" else self.n_epochs, self.readout_epochs)
 
-    def partial_fit(self, X, y, classes=None):
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
         """Go on learning from one batch, shown once: retina and map learn at the first call and stay as they are,
         ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
         first = not hasattr(self, "network_")
@@ -155,15 +161,16 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError("classes must be passed to the first call of partial_fit")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes must be those of the first call, {self.classes_}, got {np.unique(classes)}")
-        self._check_labels(y, np.unique(classes) if first else self.classes_)
+        known = self.classes_ if classes is None else np.unique(classes)
+        self._check_labels(y, known)
         if first:
             rng = self._generator()
             if not hasattr(self, "encoder_"):
                 self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
-            self._start(np.unique(classes), self.n_cells, rng)
+            self._start(known, self.n_cells, rng)
         return self._learn(X, y, 1, 1)
 
-    def fit_features(self, X, y=None):
+    def fit_features(self, X: ArrayLike, y: Any = None) -> BioClassifier:
         """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
         that is given ``encoder=self.encoder_``."""
         X = self._validate(X, reset=True)
@@ -172,7 +179,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             del self.network_  # it was learned on other features
         return self
 
-    def _learned_encoder(self, X, rng):
+    def _learned_encoder(self, X: NDArray, rng: np.random.Generator) -> Encoder:
         shape = self.image_shape_
         if shape is None:
             return Adaptation(X.shape[1], dtype=self.dtype).learn(X)
@@ -192,7 +199,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         )
         return encoder.learn(X, random_state=rng, progress=self._bar)
 
-    def _start(self, classes, n_cells, rng):
+    def _start(self, classes: NDArray, n_cells: int, rng: np.random.Generator) -> None:
         """An association and readouts that know nothing yet."""
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
@@ -215,7 +222,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.classes_, self._rng = classes, rng
         self.network_ = Network(self.encoder_, association, readouts)
 
-    def _learn(self, X, y, n_epochs, readout_epochs):
+    def _learn(self, X: NDArray, y: NDArray, n_epochs: int, readout_epochs: int | Literal["auto"]) -> BioClassifier:
         H = self.encoder_.encode(X)
         T = np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
         self.network_.learn_association(
@@ -229,12 +236,11 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             progress=self._bar,
         )
         batch_size = min(100, max(10, len(H) // 10))
-        if readout_epochs == "auto":
-            readout_epochs = max(10, math.ceil(READOUT_STEPS * batch_size / len(H)))
+        auto_epochs = max(10, math.ceil(READOUT_STEPS * batch_size / len(H)))
         self.network_.learn_readouts(
             H,
             T,
-            n_epochs=readout_epochs,
+            n_epochs=auto_epochs if readout_epochs == "auto" else readout_epochs,
             batch_size=batch_size,
             eta=self.readout_eta,
             rng=self._rng,
@@ -244,57 +250,60 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     # --- inference ---
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray:
         """Pooled features ``h (n, n_features_out)``: rates >= 0, rows of unit norm."""
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> NDArray:
         """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
         z = self._logits(self._checked(X))
         return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray:
         """Class probabilities ``(n, n_classes)``: softmax of the logits."""
         return softmax(self._logits(self._checked(X)), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray:
         """Most probable class of each sample."""
         best = self._logits(self._checked(X)).argmax(axis=1)
         return self.classes_[best]
 
-    def input_gradient(self, X, y, loss="ce"):
+    def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
 
         ``loss``: ``"ce"`` (softmax cross-entropy of the logits) or ``"margin"`` (``max_{k != t} z_k - z_t``).
         """
         return self._gradient(X, y, loss, "image")
 
-    def response(self, X):
+    def response(self, X: NDArray) -> NDArray:
         """Contrast response of the retina, strictly increasing in each pixel; plain vectors pass as they are."""
-        return self.encoder_.retina.response(X) if self.image_shape_ else X
+        return self._retina().response(X) if self.image_shape_ else X
 
-    def response_inverse(self, R):
+    def response_inverse(self, R: NDArray) -> NDArray:
         """The ``X`` whose :meth:`response` is ``R``."""
-        return self.encoder_.retina.response_inverse(R) if self.image_shape_ else R
+        return self._retina().response_inverse(R) if self.image_shape_ else R
 
-    def response_gradient(self, X, y, loss="ce"):
+    def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
         return self._gradient(X, y, loss, "response")
 
-    def weights(self):
+    def weights(self) -> dict[str, sp.csr_array]:
         """Every learned pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
 
-    def _checked(self, X):
+    def _retina(self) -> Retina:
+        return cast(FeatureMap, self.encoder_).retina  # an encoder of images has one
+
+    def _checked(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
         return self._validate(X)
 
-    def _logits(self, X):
+    def _logits(self, X: NDArray) -> NDArray:
         return self.network_.logits(self.encoder_.encode(X), self.readout)
 
-    def _gradient(self, X, y, loss, space):
+    def _gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss, space: Space) -> NDArray:
         X = self._checked(X)
         y = np.asarray(y)
         if y.shape != (len(X),):
@@ -302,35 +311,35 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self._check_labels(y, self.classes_)
         true = np.searchsorted(self.classes_, y)
 
-        def logits_grad(logits, rows):
+        def logits_grad(logits: NDArray, rows: slice) -> NDArray:
             return loss_gradient(logits, true[rows], loss)
 
         return self.network_.input_grad(X, logits_grad, self.readout, space=space)
 
     # --- checks ---
 
-    def _generator(self):
+    def _generator(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
 
     @staticmethod
-    def _check_labels(y, classes):
+    def _check_labels(y: NDArray, classes: NDArray) -> None:
         unseen = np.flatnonzero(~np.isin(y, classes))
         if unseen.size:
             raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
 
-    def _validate_labelled(self, X, y, reset):
+    def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         if reset:
             self._check_parameters()
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(y)
-        return self._checked_images(X, reset), y
+        rows, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
+        check_classification_targets(labels)
+        return self._checked_images(rows, reset), labels
 
-    def _validate(self, X, reset=False):
+    def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         if reset:
             self._check_parameters()
         return self._checked_images(validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C"), reset)
 
-    def _checked_images(self, X, reset):
+    def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
         if reset:
             self.image_shape_ = self._resolved_image_shape(X.shape[1])
         if self.image_shape_ is not None:
@@ -343,12 +352,12 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 )
         return X
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # features are of the parameter dtype
         return tags
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         if self.readout not in READOUTS:
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
@@ -365,7 +374,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if not 0 <= self.theta < 1:
             raise ValueError(f"theta must lie in [0, 1), got {self.theta!r}")
 
-    def _resolved_image_shape(self, n_features):
+    def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
         if self.image_shape is None:
             return None
         if isinstance(self.image_shape, str):
@@ -380,7 +389,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             )
         return shape
 
-    def _bar(self, iterable, desc):
+    def _bar(self, iterable: Iterable[int], desc: str) -> Iterable[int]:
         if not self.progress:
             return iterable
         from tqdm.auto import tqdm  # an optional extra: only those who want bars need it

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
-LOSSES = ("ce", "margin")
+from bioneuro.protocols import Loss
+
+LOSSES: tuple[Loss, ...] = ("ce", "margin")
 
 
-def loss_gradient(logits, true, loss="ce"):
+def loss_gradient(logits: NDArray, true: NDArray[np.integer], loss: Loss = "ce") -> NDArray:
     """Gradient of the sum of losses with respect to ``logits (n, n_classes)``.
 
     Parameters

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
+
+from bioneuro.layers.association import Association
+from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
+from bioneuro.synapses import Synapses
 
 #: Drives (samples x cells) kept in memory while readouts learn; beyond this they are computed again each epoch.
 CACHED_DRIVES = 256_000_000
@@ -23,12 +30,23 @@ class Network:
         All of them learn from the same activity; ``logits`` asks for one by name.
     """
 
-    def __init__(self, encoder, association, readouts):
+    def __init__(self, encoder: Encoder, association: Association, readouts: dict[str, Readout]) -> None:
         self.encoder, self.association, self.readouts = encoder, association, readouts
 
     # --- learning (on features: the encoder has learned before) ---
 
-    def learn_association(self, H, T, *, n_epochs, batch_size, n_grow, n_candidates, rng, progress):
+    def learn_association(
+        self,
+        H: NDArray,
+        T: NDArray,
+        *,
+        n_epochs: int,
+        batch_size: int,
+        n_grow: int,
+        n_candidates: int,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> None:
         """Competitive learning on features ``H`` with one-hot labels ``T``, and structural plasticity as it goes."""
         layer = self.association
         for _ in progress(range(n_epochs), desc="association"):
@@ -38,7 +56,17 @@ class Network:
                     layer.rewire(H[batch], step.rates, n_grow, n_candidates)
         layer.rewire(None, None)
 
-    def learn_readouts(self, H, T, *, n_epochs, batch_size, eta, rng, progress):
+    def learn_readouts(
+        self,
+        H: NDArray,
+        T: NDArray,
+        *,
+        n_epochs: int,
+        batch_size: int,
+        eta: float,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> None:
         """Readouts learn from the drive of the finished association, ever more slowly: ``eta`` falls linearly to 0."""
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
@@ -56,12 +84,14 @@ class Network:
 
     # --- inference ---
 
-    def logits(self, H, readout):
+    def logits(self, H: NDArray, readout: str) -> NDArray:
         """Logits ``(n, n_classes)`` of features ``H`` by the named readout."""
         out = [self.readouts[readout].logits(self.association.drive(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
         return np.concatenate(out)
 
-    def input_grad(self, X, logits_grad, readout, *, space="image"):
+    def input_grad(
+        self, X: NDArray, logits_grad: Callable[[NDArray, slice], NDArray], readout: str, *, space: Space = "image"
+    ) -> NDArray:
         """Gradient of a function of the logits with respect to ``X``; ``logits_grad(logits, rows)`` is its slope."""
         out = []
         for rows in slices(len(X), INFERENCE_BATCH):
@@ -72,7 +102,7 @@ class Network:
             out.append(self.encoder.encode_grad(X[rows], dH, space=space))
         return np.concatenate(out)
 
-    def pathways(self):
+    def pathways(self) -> dict[str, Synapses]:
         """Every learned pathway by name: a dict of :class:`bioneuro.Synapses`."""
         named = {"association": self.association.synapses}
         if hasattr(self.encoder, "columns"):
@@ -82,12 +112,12 @@ class Network:
         return named
 
 
-def slices(n, size):
+def slices(n: int, size: int) -> list[slice]:
     """Consecutive slices of at most ``size`` that cover ``range(n)``."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def batches(n, size, rng):
+def batches(n: int, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Random minibatches of row numbers that cover ``range(n)`` once, of at most ``size`` rows and nearly equal."""
     order = rng.permutation(n)
     return np.array_split(order, max(1, -(-n // size)))

@@ -6,10 +6,14 @@ Rows of a weight matrix are post-synaptic cells, columns are pre-synaptic cells.
 batch-major: ``(batch, features)``. Structure and numbers are trusted here; :mod:`bioneuro.kernels` checks them.
 """
 
+# Parameters of the twins carry no hints: their signatures are held equal to those of bioneuro.kernels, hints included
+# (tests/test_stub.py); _core.pyi has the types.
+
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 __all__ = [
     "candidates",
@@ -36,30 +40,30 @@ __all__ = [
 INACTIVE = 1e-6
 
 
-def _rows(indptr):
+def _rows(indptr: NDArray) -> NDArray[np.intp]:
     """Post-synaptic cell of every stored synapse, shape ``(nnz,)``."""
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
-def _matrix(indptr, indices, data, n_cols):
+def _matrix(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> sp.csr_array:
     return sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, n_cols))
 
 
 # --- drive and its gradients -------------------------------------------------------------------------------
 
 
-def forward(indptr, indices, data, X, bias=None, *, n_threads=None):
+def forward(indptr, indices, data, X, bias=None, *, n_threads=None) -> NDArray:
     """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
     Y = (_matrix(indptr, indices, data, X.shape[1]) @ X.T).T
     return np.ascontiguousarray(Y if bias is None else Y + bias)
 
 
-def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None):
+def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None) -> NDArray:
     """Gradient with respect to the input, ``dX = dY W``, shape ``(batch, n_cols)``."""
     return np.ascontiguousarray((_matrix(indptr, indices, data, n_cols).T @ dY.T).T)
 
 
-def weight_grad(indptr, indices, X, dY, *, n_threads=None):
+def weight_grad(indptr, indices, X, dY, *, n_threads=None) -> NDArray:
     """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern, shape ``(nnz,)``."""
     return np.einsum("bk,bk->k", dY[:, _rows(indptr)], X[:, indices])
 
@@ -67,7 +71,7 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None):
 # --- competition -------------------------------------------------------------------------------------------
 
 
-def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None):
+def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None) -> NDArray:
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
 
     With ``k`` only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share
@@ -82,7 +86,7 @@ def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None):
     return (e / e.sum(axis=1, keepdims=True)).astype(drive.dtype)
 
 
-def compete_grad(Y, dY, *, beta=1.0, n_threads=None):
+def compete_grad(Y, dY, *, beta=1.0, n_threads=None) -> NDArray:
     """Gradient of :func:`compete` with respect to the drive: ``beta y (dy - sum_i y_i dy_i)``.
 
     Exact for softmax; for k-winners exact wherever the winners do not change.
@@ -93,7 +97,7 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None):
 # --- plasticity --------------------------------------------------------------------------------------------
 
 
-def philox(counter, seed):
+def philox(counter: NDArray[np.uint32], seed: int) -> NDArray[np.uint32]:
     """Philox4x32-10 (Salmon et al. 2011) of ``counter (n, 4)`` uint32 with a 64-bit key ``seed``: ``(n, 4)`` uint32."""
     c = [counter[:, i].astype(np.uint64) for i in range(4)]
     low = np.uint64(0xFFFFFFFF)
@@ -105,7 +109,7 @@ def philox(counter, seed):
     return np.stack(c, axis=1).astype(np.uint32)
 
 
-def normal(rows, columns, seed, step):
+def normal(rows: NDArray, columns: NDArray, seed: int, step: int) -> NDArray[np.float64]:
     """Standard normal number of each synapse, keyed by ``(seed, step, row, column)`` and nothing else.
 
     Counter ``(row, column, step low, step high)``; Box-Muller on the first two words,
@@ -137,7 +141,7 @@ def plasticity_step(
     seed=0,
     step=0,
     n_threads=None,
-):
+) -> int:
     """One local learning step on the stored synapses; changes ``data`` in place.
 
     Forms (``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i``, ``xi`` from :func:`normal`):
@@ -185,13 +189,13 @@ def plasticity_step(
 # --- structure ---------------------------------------------------------------------------------------------
 
 
-def _row_max(indptr, data):
+def _row_max(indptr: NDArray, data: NDArray) -> NDArray:
     top = np.zeros(len(indptr) - 1, data.dtype)
     np.maximum.at(top, _rows(indptr), np.abs(data))
     return top
 
 
-def validate(indptr, indices, data, n_cols):
+def validate(indptr, indices, data, n_cols) -> None:
     """Raise ``ValueError`` naming the argument and the offending position unless this is a proper CSR structure:
     ``indptr`` starts at 0, never falls, ends at ``len(indices)``; columns of a row rise strictly and lie in
     ``[0, n_cols)``; ``data`` (may be ``None``: structure only) is finite."""
@@ -221,7 +225,7 @@ def validate(indptr, indices, data, n_cols):
             raise ValueError(f"data must be finite, but data[{bad[0]}] = {data[bad[0]]}")
 
 
-def transpose_index(indptr, indices, n_cols, *, n_threads=None):
+def transpose_index(indptr, indices, n_cols, *, n_threads=None) -> tuple[NDArray, NDArray, NDArray]:
     """CSR structure of W^T and the permutation that carries the values: ``data_T = data[permutation]``."""
     order = np.argsort(indices, kind="stable")
     t_indptr = np.zeros(n_cols + 1, indptr.dtype)
@@ -229,7 +233,7 @@ def transpose_index(indptr, indices, n_cols, *, n_threads=None):
     return t_indptr, _rows(indptr)[order].astype(indices.dtype), order.astype(indices.dtype)
 
 
-def prune(indptr, indices, data, theta, *, n_threads=None):
+def prune(indptr, indices, data, theta, *, n_threads=None) -> tuple[NDArray, NDArray, NDArray]:
     """New CSR without the synapses of ``|w| < theta max_j |w_ij|``: they turn silent and leave. ``0 <= theta <= 1``."""
     rows = _rows(indptr)
     keep = np.abs(data) >= theta * _row_max(indptr, data)[rows]
@@ -238,7 +242,7 @@ def prune(indptr, indices, data, theta, *, n_threads=None):
     return new_indptr, indices[keep], data[keep]
 
 
-def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None):
+def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None) -> tuple[NDArray, NDArray]:
     """Random sites for new synapses: CSR structure of at most ``n_candidates`` silent columns per row.
 
     Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of Philox with counter ``(i, t, step low,
@@ -257,7 +261,9 @@ def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threa
     return out_indptr, np.concatenate(out) if out else indices[:0].copy()
 
 
-def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None):
+def grow(
+    indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None
+) -> tuple[NDArray, NDArray, NDArray]:
     """New CSR in which each row has gained its ``n_grow`` best candidates (highest ``score > 0``; ties: lower column).
 
     A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses).
@@ -283,7 +289,7 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
 # --- retina ------------------------------------------------------------------------------------------------
 
 
-def contrast_response(x, exponent=1.0, semi_saturation=np.inf):
+def contrast_response(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
     """Naka-Rushton response ``r = x^n (1 + s^n) / (x^n + s^n)`` for ``0 <= x``; ``s = inf`` gives ``x^n``, so that
     ``n = 1, s = inf`` is the identity."""
     xn = x**exponent
@@ -293,7 +299,7 @@ def contrast_response(x, exponent=1.0, semi_saturation=np.inf):
     return xn * (1 + sn) / (xn + sn)
 
 
-def contrast_response_inverse(r, exponent=1.0, semi_saturation=np.inf):
+def contrast_response_inverse(r: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
     """The ``x`` whose :func:`contrast_response` is ``r``, for ``0 <= r <= 1``."""
     if np.isinf(semi_saturation):
         return r ** (1 / exponent)
@@ -301,7 +307,7 @@ def contrast_response_inverse(r, exponent=1.0, semi_saturation=np.inf):
     return (r * sn / (1 + sn - r)) ** (1 / exponent)
 
 
-def contrast_response_slope(x, exponent=1.0, semi_saturation=np.inf):
+def contrast_response_slope(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
     """Derivative ``dr/dx`` of :func:`contrast_response`."""
     if np.isinf(semi_saturation):
         return exponent * x ** (exponent - 1)
@@ -309,7 +315,7 @@ def contrast_response_slope(x, exponent=1.0, semi_saturation=np.inf):
     return exponent * x ** (exponent - 1) * sn * (1 + sn) / (x**exponent + sn) ** 2
 
 
-def _windows(images, patch_size):
+def _windows(images: NDArray, patch_size: int) -> NDArray:
     """Zero-padded p x p neighbourhood of every pixel: ``(batch * height * width, p, p, channels)``."""
     before, after = (patch_size - 1) // 2, patch_size // 2
     padded = np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
@@ -317,7 +323,7 @@ def _windows(images, patch_size):
     return view.transpose(0, 1, 2, 4, 5, 3).reshape(-1, patch_size, patch_size, images.shape[3])
 
 
-def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
+def patches(R, *, patch_size=7, c0=0.5, n_threads=None) -> tuple[NDArray, NDArray]:
     """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
@@ -332,7 +338,7 @@ def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
     return (z / (norm + c0)[:, None]).astype(R.dtype), (norm / (norm + 0.5)).astype(R.dtype)
 
 
-def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
+def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None) -> NDArray:
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
     batch, height, width, channels = R.shape
     p = patch_size

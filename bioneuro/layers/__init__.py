@@ -8,6 +8,7 @@ from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.feature_map import FeatureMap
+from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
 
@@ -17,8 +18,10 @@ __all__ = [
     "Association",
     "CompetitiveLayer",
     "DeltaReadout",
+    "Encoder",
     "FeatureMap",
     "PerturbationReadout",
+    "Readout",
     "Retina",
     "VotesReadout",
 ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from bioneuro.layers.protocols import Space
 
 
 class Adaptation:
@@ -12,7 +17,7 @@ class Adaptation:
     Chan, Golub & LeVeque 1979, so that batches of any size give the same result up to rounding).
     """
 
-    def __init__(self, n_inputs, dtype=np.float32):
+    def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
         self.count = 0
         self.mean = np.zeros(n_inputs)
@@ -23,12 +28,12 @@ class Adaptation:
         return 2 * len(self.mean)
 
     @property
-    def sd(self):
+    def sd(self) -> NDArray[np.float64]:
         """Standard deviation of each input; 1 where it never varied."""
         sd = np.sqrt(self._squares / max(self.count, 1))
         return np.where(sd > 1e-12 * (1 + np.abs(self.mean)), sd, 1.0)
 
-    def learn(self, X, **_):
+    def learn(self, X: ArrayLike, **_: Any) -> Adaptation:
         """Adapt to a batch ``X (n, n_inputs)``."""
         X = np.asarray(X, float)
         n, mean = len(X), X.mean(axis=0)
@@ -38,17 +43,18 @@ class Adaptation:
         self.count = total
         return self
 
-    def _rates(self, X):
+    def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Adapted inputs, their ON and OFF rates, and the norm of these."""
         d = (np.asarray(X, float) - self.mean) / self.sd
         z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
         return d, z, np.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-8)
 
-    def encode(self, X):
+    def encode(self, X: ArrayLike) -> NDArray:
         """Features ``h (n, 2 n_inputs)`` of ``X (n, n_inputs)``."""
         _, z, norm = self._rates(X)
         return (z / norm).astype(self.dtype)
 
-    def encode_grad(self, X, dH, *, space="image"):
+    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X``."""
         d, z, norm = self._rates(X)
         dz = (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
 from bioneuro.layers.competitive import CompetitiveLayer, Step
@@ -31,20 +34,20 @@ class Association(CompetitiveLayer):
 
     def __init__(
         self,
-        n_cells,
-        n_features,
-        n_classes,
+        n_cells: int,
+        n_features: int,
+        n_classes: int,
         *,
-        kappa=0.2,
-        activity_gain=0.5,
-        density=1.0,
-        dtype=np.float32,
-        beta=120.0,
-        recruitment=0.25,
-        theta=0.05,
-        seed=0,
-        **competition,
-    ):
+        kappa: float = 0.2,
+        activity_gain: float = 0.5,
+        density: float = 1.0,
+        dtype: DTypeLike = np.float32,
+        beta: float = 120.0,
+        recruitment: float = 0.25,
+        theta: float = 0.05,
+        seed: int = 0,
+        **competition: Any,
+    ) -> None:
         if not kappa >= 0:
             raise ValueError(f"kappa must be >= 0, got {kappa}")
         if not activity_gain > 0:
@@ -57,7 +60,8 @@ class Association(CompetitiveLayer):
         self.kappa, self.activity_gain = float(kappa), float(activity_gain)
         self.votes = np.full((n_cells, n_classes), 1 / n_classes, dtype)
 
-    def learn(self, H, T) -> Step:
+    # Here learning is supervised: labels stand where the layer takes a drive, and it cannot go without them.
+    def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
         """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
         step = super().learn(H, self.kappa * (T @ self.votes.T) if self.kappa else None)
         c = step.rates.sum(axis=0)
@@ -66,10 +70,10 @@ class Association(CompetitiveLayer):
         self.votes[heard] += step.alpha[heard, None] * (target - self.votes[heard])
         return step
 
-    def activity(self, drive):
+    def activity(self, drive: NDArray) -> NDArray:
         """Smooth activity ``q = sqrt(softmax(gain beta a))``, rows of unit norm, from the drive ``a``."""
         return np.sqrt(_core.compete(drive, beta=self.activity_gain * self.beta, n_threads=self.n_threads))
 
-    def activity_grad(self, Q, dQ):
+    def activity_grad(self, Q: NDArray, dQ: NDArray) -> NDArray:
         """Gradient of :meth:`activity` with respect to the drive."""
         return self.activity_gain * self.beta / 2 * Q * (dQ - Q * (Q * dQ).sum(axis=1, keepdims=True))

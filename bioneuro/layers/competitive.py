@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -70,18 +70,18 @@ class CompetitiveLayer:
         self,
         synapses: Synapses,
         *,
-        beta,
-        sharpening=2.0,
-        k=None,
-        eta=0.1,
-        sigma=0.0,
-        homeostasis=1.0,
-        rate_memory=1.0,
-        recruitment=0.0,
-        theta=0.0,
-        seed=0,
-        n_threads=None,
-    ):
+        beta: float,
+        sharpening: float = 2.0,
+        k: int | None = None,
+        eta: float = 0.1,
+        sigma: float = 0.0,
+        homeostasis: float = 1.0,
+        rate_memory: float = 1.0,
+        recruitment: float = 0.0,
+        theta: float = 0.0,
+        seed: int = 0,
+        n_threads: int | None = None,
+    ) -> None:
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
         for name, value in (("beta", beta), ("sharpening", sharpening), ("rate_memory", rate_memory)):
@@ -110,21 +110,21 @@ class CompetitiveLayer:
         """Homeostatic threshold of every cell in learning, shape ``(n_cells,)``."""
         return (self.homeostasis * np.log(np.maximum(self.n_cells * self.rate, 0.01))).astype(self.synapses.dtype)
 
-    def drive(self, U):
+    def drive(self, U: NDArray) -> NDArray:
         """``a = W u``, shape ``(batch, n_cells)``."""
         return self.synapses.forward(U, n_threads=self.n_threads)
 
-    def respond(self, U):
+    def respond(self, U: NDArray) -> NDArray:
         """Rates ``softmax(beta W u)``, shape ``(batch, n_cells)``."""
         a = self.drive(U)
         return _core.compete(a, beta=self.beta, k=self.k, n_threads=self.n_threads, out=a)
 
-    def respond_grad(self, Y, dY):
+    def respond_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
         da = _core.compete_grad(Y, dY, beta=self.beta, n_threads=self.n_threads)
         return self.synapses.input_grad(da, n_threads=self.n_threads)
 
-    def learn(self, U, top_down=None) -> Step:
+    def learn(self, U: NDArray, top_down: NDArray | None = None) -> Step:
         """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
         a = self.drive(U)
         match = a.max(axis=1) if self.recruitment else None
@@ -134,7 +134,7 @@ class CompetitiveLayer:
             a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
         )
         eta = np.empty(self.n_cells)
-        recruits = self._recruit(U, match, y) if self.recruitment else []
+        recruits: NDArray | list[int] = [] if match is None else self._recruit(U, match, y)
         c = y.sum(axis=0, dtype=float)
         self.age += c
         np.clip(1 / np.maximum(self.age, 1e-9), self.eta, max(self.eta, YOUNG_ETA), out=eta)
@@ -157,7 +157,7 @@ class CompetitiveLayer:
         self.rate[recruits] = 1 / self.n_cells
         return Step(y, -np.expm1(-eta * c).astype(y.dtype))
 
-    def _recruit(self, U, match, y):
+    def _recruit(self, U: NDArray, match: NDArray, y: NDArray) -> NDArray[np.intp]:
         """Pair the most silent cells with the worst matched inputs; changes ``y`` and those cells' synapses."""
         silent = np.flatnonzero(self.rate < SILENT / self.n_cells)
         n = min(int(np.ceil(self.recruitment * len(U))), len(silent))
@@ -172,7 +172,7 @@ class CompetitiveLayer:
             self.synapses.replace_rows(cells, rows)
         return cells
 
-    def rewire(self, U, Y, n_grow=0, n_candidates=0):
+    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
         """Structural plasticity: synapses below ``theta`` times their cell's strongest turn silent and leave; then up
         to ``n_grow`` of ``n_candidates`` random silent sites per cell, those of the largest Hebbian term
         ``sum_b y u``, grow at twice that threshold. Returns (pruned, born)."""
@@ -180,8 +180,8 @@ class CompetitiveLayer:
         born = 0
         if n_grow:
             born = self.synapses.grow(
-                U,
-                Y,
+                cast(NDArray, U),  # None, without which nothing grows, is refused there by name
+                cast(NDArray, Y),
                 n_grow=n_grow,
                 n_candidates=n_candidates,
                 weight=min(1.0, 2 * self.theta),

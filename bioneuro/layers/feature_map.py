@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
 from bioneuro.layers.competitive import CompetitiveLayer
+from bioneuro.layers.protocols import Progress, Space
 from bioneuro.layers.retina import Retina
 
 #: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
@@ -14,7 +19,7 @@ POOL_FLOOR = 1e-8
 CHUNK_POSITIONS = 16384
 
 
-def pooling_matrix(length, grid):
+def pooling_matrix(length: int, grid: int) -> NDArray[np.float64]:
     """Averages over ``grid`` windows that overlap by half, shape ``(grid, length)``.
 
     The stride is ``length / (grid + 1)``, rounded; a window is two strides wide; together they are centred on the
@@ -49,22 +54,22 @@ class FeatureMap:
 
     def __init__(
         self,
-        image_shape,
+        image_shape: tuple[int, ...],
         *,
-        n_columns=64,
-        retina=None,
-        beta=40.0,
-        sharpening=2.0,
-        eta=0.05,
-        homeostasis=1.0,
-        grid=4,
-        random_state=None,
-        dtype=np.float32,
-        n_threads=None,
-    ):
+        n_columns: int = 64,
+        retina: Retina | None = None,
+        beta: float = 40.0,
+        sharpening: float = 2.0,
+        eta: float = 0.05,
+        homeostasis: float = 1.0,
+        grid: int = 4,
+        random_state: int | np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+        n_threads: int | None = None,
+    ) -> None:
         self.height, self.width, self.channels = (*image_shape, 1)[:3]
         self.retina = Retina(n_threads=n_threads) if retina is None else retina
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         rng = np.random.default_rng(random_state)
         synapses = connectivity.dense(n_columns, self.n_patch, sign="E", random_state=rng, dtype=self.dtype)
         synapses.normalize_rows()
@@ -94,16 +99,16 @@ class FeatureMap:
 
     def learn(
         self,
-        X,
+        X: NDArray,
         *,
-        n_images=400,
-        n_patches=40_000,
-        n_epochs=3,
-        batch_size=500,
-        min_gate=0.2,
-        random_state=None,
-        progress=lambda iterable, **_: iterable,
-    ):
+        n_images: int = 400,
+        n_patches: int = 40_000,
+        n_epochs: int = 3,
+        batch_size: int = 500,
+        min_gate: float = 0.2,
+        random_state: int | np.random.Generator | None = None,
+        progress: Progress = lambda iterable, **_: iterable,
+    ) -> FeatureMap:
         """Learn the columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
 
         At most ``n_patches`` patches of contrast (gate above ``min_gate``) of at most ``n_images`` images, drawn at
@@ -117,7 +122,7 @@ class FeatureMap:
                 self.columns.learn(U[order[start : start + batch_size]])
         return self
 
-    def _sample_patches(self, X, n_patches, min_gate, rng):
+    def _sample_patches(self, X: NDArray, n_patches: int, min_gate: float, rng: np.random.Generator) -> NDArray:
         """Random patches with contrast."""
         kept = []
         for R in self._chunks(self.retina.response(X)):
@@ -130,7 +135,7 @@ class FeatureMap:
 
     # --- encoding ---
 
-    def encode(self, X):
+    def encode(self, X: NDArray) -> NDArray:
         """Features ``h (n, n_features)`` of images ``X (n, n_pixels)``: rates >= 0, rows of unit norm."""
         out = np.empty((len(X), self.n_features), self.dtype)
         start = 0
@@ -140,7 +145,7 @@ class FeatureMap:
             start += len(R)
         return out
 
-    def encode_grad(self, X, dH, *, space="image"):
+    def encode_grad(self, X: NDArray, dH: NDArray, *, space: Space = "image") -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X`` (``space="image"``) or to its contrast response
         (``space="response"``), given that with respect to the features."""
         response = self.retina.response(X)
@@ -152,13 +157,13 @@ class FeatureMap:
             start += len(R)
         return grad if space == "response" else grad * self.retina.response_slope(X)
 
-    def _chunks(self, response):
+    def _chunks(self, response: NDArray) -> Iterator[NDArray]:
         n = max(1, CHUNK_POSITIONS // (self.height * self.width))
         images = np.ascontiguousarray(response, self.dtype).reshape(-1, self.height, self.width, self.channels)
         for start in range(0, len(images), n):
             yield images[start : start + n]
 
-    def _pooled(self, R):
+    def _pooled(self, R: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Rates ``Y``, gate and ``f = sqrt(pooled + floor)`` of a chunk of responses."""
         U, gate = self.retina.patches(R)
         Y = self.columns.respond(U)
@@ -166,7 +171,7 @@ class FeatureMap:
         F = (self._pool_rows @ F).reshape(len(R), len(self._pool_rows), self.width, -1)
         return Y, gate, np.sqrt((self._pool_cols @ F).reshape(len(R), -1) + self.dtype.type(POOL_FLOOR))
 
-    def _encode_chunk_grad(self, R, dH):
+    def _encode_chunk_grad(self, R: NDArray, dH: NDArray) -> NDArray:
         Y, gate, f = self._pooled(R)
         norm = np.linalg.norm(f, axis=1, keepdims=True)
         df = (dH - f * (dH * f).sum(axis=1, keepdims=True) / norm**2) / norm

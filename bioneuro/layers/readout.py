@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from bioneuro import _core, connectivity
+from bioneuro.layers.association import Association
+from bioneuro.layers.protocols import Readout
+from bioneuro.synapses import Sign, Synapses
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6
@@ -16,27 +23,27 @@ LARGEST_GROWTH = 1.0
 class VotesReadout:
     """Logits ``log(sum_i y_i v_i(c))`` with ``y = softmax(beta a)``: the association's own votes, nothing to learn."""
 
-    def __init__(self, association, n_classes, **_):
+    def __init__(self, association: Association, n_classes: int, **_: Any) -> None:
         self.association = association
 
-    def logits(self, drive):
+    def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
         return np.log(self._rates(drive) @ self.association.votes + VOTE_FLOOR)
 
-    def _rates(self, drive):
+    def _rates(self, drive: NDArray) -> NDArray:
         layer = self.association
         return _core.compete(drive, beta=layer.beta, k=layer.k, n_threads=layer.n_threads)
 
-    def drive_grad(self, drive, dlogits):
+    def drive_grad(self, drive: NDArray, dlogits: NDArray) -> NDArray:
         """Gradient with respect to the drive, given that with respect to the logits."""
         y, layer = self._rates(drive), self.association
         dy = (dlogits / (y @ layer.votes + VOTE_FLOOR)) @ layer.votes.T
         return _core.compete_grad(y, np.ascontiguousarray(dy, y.dtype), beta=layer.beta, n_threads=layer.n_threads)
 
-    def learn(self, drive, T, eta):
+    def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """Votes learn with the association."""
 
-    def pathways(self):
+    def pathways(self) -> dict[str, Synapses]:
         return {}
 
 
@@ -56,32 +63,33 @@ class DeltaReadout:
         Weight of every synapse at the start: the E and I pathways cancel.
     """
 
-    def __init__(self, association, n_classes, *, w_start=1.0, seed=0):
+    def __init__(self, association: Association, n_classes: int, *, w_start: float = 1.0, seed: int = 0) -> None:
         self.association = association
         self.rng = np.random.default_rng(seed)
         dtype = association.synapses.dtype
         self.bias = np.zeros(n_classes, dtype)
+        signs: tuple[Sign, Sign] = ("E", "I")
         self.excitatory, self.inhibitory = (
             connectivity.dense(n_classes, association.n_cells, connectivity.Constant(w_start), sign=sign, dtype=dtype)
-            for sign in "EI"
+            for sign in signs
         )
 
-    def _outputs(self, Q):
+    def _outputs(self, Q: NDArray) -> NDArray:
         n = self.association.n_threads
         return self.excitatory.forward(Q, self.bias, n_threads=n) + self.inhibitory.forward(Q, n_threads=n)
 
-    def logits(self, drive):
+    def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
         return self._outputs(self.association.activity(drive))
 
-    def drive_grad(self, drive, dlogits):
+    def drive_grad(self, drive: NDArray, dlogits: NDArray) -> NDArray:
         """Gradient with respect to the drive, given that with respect to the logits."""
         dlogits = np.ascontiguousarray(dlogits, drive.dtype)
         n = self.association.n_threads
         dq = self.excitatory.input_grad(dlogits, n_threads=n) + self.inhibitory.input_grad(dlogits, n_threads=n)
         return self.association.activity_grad(self.association.activity(drive), dq)
 
-    def learn(self, drive, T, eta):
+    def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
         Q = self.association.activity(drive)
         error = np.ascontiguousarray(self._error(self._outputs(Q), T), Q.dtype)
@@ -93,10 +101,10 @@ class DeltaReadout:
             pathway.plasticity_step(growth, still, form="exponential", normalize=False)
         self.bias += eta / len(T) * error.sum(axis=0)
 
-    def _error(self, outputs, T):
+    def _error(self, outputs: NDArray, T: NDArray) -> NDArray:
         return T - softmax(outputs, axis=1)
 
-    def pathways(self):
+    def pathways(self) -> dict[str, Synapses]:
         """Named pathways, for the weight reports."""
         return {"readout_excitatory": self.excitatory, "readout_inhibitory": self.inhibitory}
 
@@ -111,10 +119,14 @@ class PerturbationReadout(DeltaReadout):
 
     noise = 0.3
 
-    def _error(self, outputs, T):
+    def _error(self, outputs: NDArray, T: NDArray) -> NDArray:
         xi = self.rng.normal(0, self.noise, outputs.shape)
         reward = (log_softmax(outputs + xi, axis=1) - log_softmax(outputs, axis=1))[T > 0]
         return reward[:, None] * xi / self.noise**2
 
 
-READOUTS = {"votes": VotesReadout, "delta": DeltaReadout, "perturbation": PerturbationReadout}
+READOUTS: dict[str, Callable[..., Readout]] = {
+    "votes": VotesReadout,
+    "delta": DeltaReadout,
+    "perturbation": PerturbationReadout,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bioneuro import _core
 from bioneuro.reference import contrast_response, contrast_response_inverse, contrast_response_slope
@@ -26,7 +27,14 @@ class Retina:
         Threads of the kernels; None takes the default of the machine.
     """
 
-    def __init__(self, patch_size=7, exponent=1.0, semi_saturation=np.inf, c0=0.5, n_threads=None):
+    def __init__(
+        self,
+        patch_size: int = 7,
+        exponent: float = 1.0,
+        semi_saturation: float = np.inf,
+        c0: float = 0.5,
+        n_threads: int | None = None,
+    ) -> None:
         if patch_size != int(patch_size) or patch_size < 1:
             raise ValueError(f"patch_size must be an integer >= 1, got {patch_size}")
         for name, value in (("exponent", exponent), ("semi_saturation", semi_saturation), ("c0", c0)):
@@ -38,22 +46,22 @@ class Retina:
         self.c0 = float(c0)
         self.n_threads = n_threads
 
-    def response(self, X):
+    def response(self, X: NDArray) -> NDArray:
         """Contrast response of intensities in [0, 1], any shape; strictly increasing, 0 -> 0 and 1 -> 1."""
         return contrast_response(X, self.exponent, self.semi_saturation)
 
-    def response_inverse(self, R):
+    def response_inverse(self, R: NDArray) -> NDArray:
         """The intensities whose :meth:`response` is ``R``."""
         return contrast_response_inverse(R, self.exponent, self.semi_saturation)
 
-    def response_slope(self, X):
+    def response_slope(self, X: NDArray) -> NDArray:
         """Derivative of :meth:`response`."""
         return contrast_response_slope(X, self.exponent, self.semi_saturation)
 
-    def patches(self, R):
+    def patches(self, R: NDArray) -> tuple[NDArray, NDArray]:
         """``(batch, height, width, channels)`` responses to ``U (positions, 2 p p channels)`` and ``g``."""
         return _core.patches(R, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
 
-    def patches_grad(self, R, dU, dgate):
+    def patches_grad(self, R: NDArray, dU: NDArray, dgate: NDArray) -> NDArray:
         """Gradient of :meth:`patches` with respect to ``R``."""
         return _core.patches_grad(R, dU, dgate, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
