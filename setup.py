@@ -26,7 +26,9 @@ class BuildExt(build_ext):
 
     def run(self):
         super().run()
-        if not self.inplace and not switch("SANITIZE"):  # inplace does so itself; a sanitized build is for its tests only
+        if not self.inplace and not switch(
+            "SANITIZE"
+        ):  # inplace does so itself; a sanitized build is for its tests only
             self.copy_extensions_to_source()
 
     def build_extensions(self):

@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bioneuro as bn
 from bioneuro import BioClassifier
+from bioneuro.layers import Association
 
 SMALL = {"n_cells": 100, "n_epochs": 2, "readout_epochs": 5, "n_columns": 12, "random_state": 0}
 
@@ -114,6 +115,22 @@ def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
     assert model.encoder_ is encoder
     assert in_use[0] < in_use[1] <= 300
     assert score[2] > max(score[0], 0.85)
+
+
+def test_no_association_cell_is_dead_after_a_random_start(digits):
+    """Every cell wins some training image; without recruitment a good part of them would not (the control)."""
+
+    H = BioClassifier(random_state=0).fit_features(digits.X_train).transform(digits.X_train)
+    T = np.eye(10, dtype=np.float32)[digits.y_train]
+
+    def share_that_wins(recruitment):
+        layer = Association(300, H.shape[1], 10, recruitment=recruitment, seed=0)
+        for start in [*range(0, len(H), 100)] * 2:
+            layer.learn(H[start : start + 100], T[start : start + 100])
+        return len(np.unique(layer.drive(H).argmax(axis=1))) / 300
+
+    assert share_that_wins(0.25) == 1.0
+    assert share_that_wins(0.0) < 0.9
 
 
 def test_features_learned_without_labels_serve_another_classifier(digits):
