@@ -352,6 +352,13 @@ def test_audit_that_warns_makes_robustness_an_upper_bound():
     assert found("warn") == ("suspect", 1)
 
 
+def test_a_curve_whose_audit_warns_says_so_in_the_picture():
+    columns = ["model", "metric", "note"]
+    rows = [("A", "audit", "warn"), ("A", "robust_accuracy", ""), ("B", "audit", "pass"), ("B", "robust_accuracy", "")]
+    drawn = set(report._bounded(pd.DataFrame(rows, columns=columns))["model"])
+    assert drawn == {"≤ A (audit warns: upper bound)", "B"}
+
+
 def test_winning_laws_are_counted_over_seeds():
     frame = _as_frame(
         [
