@@ -73,8 +73,6 @@ def _run(arguments):
 
 
 def _frame(out):
-    import pandas as pd
-
     return pd.read_csv(out / "results.csv", dtype={"setting": str}, keep_default_na=False)
 
 
@@ -310,8 +308,6 @@ def _rows(model, values, metric="accuracy", setting="", note=""):
 
 
 def _as_frame(*parts):
-    import pandas as pd
-
     return pd.DataFrame([row for part in parts for row in part], columns=Row._fields)
 
 
