@@ -17,14 +17,13 @@
 typedef enum {
     BIO_OK = 0,
     BIO_NO_MEMORY,
-    /* bio_validate: what is wrong with a CSR structure; bio_fault.where is the offending position */
+    /* bio_validate: what is wrong with a CSR structure; *where is the offending position */
     BIO_INDPTR_START,   /* indptr[0] is not 0 */
     BIO_INDPTR_FALLS,   /* indptr[where] < indptr[where - 1] */
     BIO_INDPTR_END,     /* indptr[-1] is not nnz */
     BIO_INDEX_RANGE,    /* indices[where] is outside [0, n_cols) */
     BIO_INDEX_ORDER,    /* indices[where] <= indices[where - 1] in the same row */
     BIO_DATA_NONFINITE, /* data[where] is NaN or infinite */
-    BIO_N_STATUS
 } bio_status;
 
 typedef enum { BIO_FLOAT32, BIO_FLOAT64, BIO_N_VALUES } bio_value;
