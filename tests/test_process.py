@@ -290,9 +290,9 @@ def test_calls_leak_no_memory_even_when_they_fail():
             return int(file.read().split()[1]) * 4096
 
     held = [*w, X, dY, R, U, gate, c, G, *sites, score, out, empty, frozen, nan, None, X.dtype, indices.dtype]
-    counts = np.zeros((8, 2 + len(held)), int)
+    counts = np.zeros((24, 2 + len(held)), int)
     for count in counts:
-        everything(20)  # of 36 calls: more than 5,000 in all
+        everything(20)  # of 36 calls: more than 17,000 in all
         count[:] = resident(), sys.getallocatedblocks(), *(sys.getrefcount(x) for x in held)
     grown = np.diff(counts[1:], axis=0)
     print(counts[-1, 0] - counts[1, 0], grown[:, 1].min(), abs(grown[:, 2:]).min(axis=0).max())
