@@ -40,23 +40,50 @@ typedef struct {
     bio_index index;
 } bio_csr;
 
-/* ---- spmm.c: drive and its input gradient ---------------------------------------------------------------- */
+/* ---- layout.c: a block-major copy of a pathway ------------------------------------------------------------- */
+
+/* What the batched products run on; see layout.h. Made once for a structure, refreshed when weights have changed. */
+typedef struct bio_layout bio_layout;
+
+/* A layout of w, or of its transpose; without weights where w->data is NULL. *layout is NULL on failure.
+ * O(nnz). Memory: 2 + sizeof(value) bytes a synapse, runs padded to 4 places, and 2 bytes for each row and block. */
+bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **layout);
+void bio_layout_free(bio_layout *layout);
+
+/* Takes the weights of w, whose structure must be the one the layout was made for. O(nnz). */
+bio_status bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads);
+
+/* Whether the layout is the right way round and has the size of w. (That it is of w's structure is the caller's word.) */
+int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed);
+
+/* Memory that it holds. */
+size_t bio_layout_bytes(const bio_layout *layout);
+
+/* ---- products.c: drive and its gradients -------------------------------------------------------------------- */
+
+/* In all of them: 2 nnz batch flops a product. `layout`, which must be fresh, is that of w (forward, weight_grad) or of
+ * its transpose (input_grad, backward); NULL: one is made for the call. A batch of one needs none.
+ * Scratch: (gathered features + 2 chunks of rows) x one tile of samples a thread, and for g one more array like it; the
+ * layout keeps it for the next call. Calls may share a layout. */
 
 /* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
- * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread.
- * 2 nnz batch flops. Scratch: (n_cols + a chunk of rows) x one tile of samples a thread. */
-bio_status bio_forward(const bio_csr *w, const void *x, const void *bias, void *y, size_t batch, int n_threads);
+ * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread. */
+bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y,
+                       size_t batch, int n_threads);
 
-/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above.
- * 2 nnz batch flops. Scratch: (n_rows + a block of columns) x one tile of samples a thread. */
-bio_status bio_input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, int n_threads);
-
-/* ---- sddmm.c: sampled product ------------------------------------------------------------------------------ */
+/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. */
+bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch,
+                          int n_threads);
 
 /* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).
- * Sums over the batch are blocked: one tile of samples at a time. 2 nnz batch flops.
- * Scratch: (n_cols + a chunk of rows) x one tile of samples a thread. */
-bio_status bio_weight_grad(const bio_csr *w, const void *x, const void *dy, void *g, size_t batch, int n_threads);
+ * Sums over the batch are blocked: one tile of samples at a time. */
+bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g,
+                           size_t batch, int n_threads);
+
+/* input_grad and weight_grad in one pass, which reads dy once for both. g may differ from bio_weight_grad's in the last
+ * digits, as the order of its sums differs; dx may not. */
+bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,
+                        size_t batch, int n_threads);
 
 /* ---- compete.c: divisive inhibition ------------------------------------------------------------------------ */
 

@@ -1,6 +1,7 @@
 #include "simd.h"
 
 const char *const bio_isa_names[BIO_N_ISAS] = {"generic", "avx2", "avx512"};
+const size_t bio_vector_bytes[BIO_N_ISAS] = {16, 32, 64};
 
 static bio_isa current = BIO_GENERIC;
 

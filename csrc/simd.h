@@ -2,6 +2,8 @@
 #ifndef BIO_SIMD_H
 #define BIO_SIMD_H
 
+#include <stddef.h>
+
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define BIO_X86 1
 #else
@@ -21,5 +23,6 @@ bio_isa bio_best_isa(void);
 int bio_select_isa(bio_isa isa);
 
 extern const char *const bio_isa_names[BIO_N_ISAS];
+extern const size_t bio_vector_bytes[BIO_N_ISAS];
 
 #endif

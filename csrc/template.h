@@ -4,9 +4,10 @@
  *                        NAME(f)    f_<isa>_<value>_<index>     BYTES width of a vector register
  *                        vec        a vector of LANES values of type T; unaligned access, may alias T
  *                        SIZE       sizeof(T), for the preprocessor
+ *                        FUSED      1 where a x b + c rounds once
  * and afterwards         BIO_TABLE(f) initialises  table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES];
  *                        BIO_PICK(table, value, index) is the instance to call.
- * Kernels without indices use the int32 column of the table. */
+ * With BIO_VALUES_ONLY defined, for kernels without indices, only the int32 instances exist. */
 #include <stdint.h>
 
 #include "bio.h"
@@ -19,9 +20,15 @@
 
 #define ISA generic
 #define BYTES 16
+#ifdef __aarch64__
+#define FUSED 1
+#else
+#define FUSED 0
+#endif
 #include "template_types.h"
 #undef ISA
 #undef BYTES
+#undef FUSED
 
 #if BIO_X86
 #ifdef __clang__
@@ -32,9 +39,11 @@
 #endif
 #define ISA avx2
 #define BYTES 32
+#define FUSED 1
 #include "template_types.h"
 #undef ISA
 #undef BYTES
+#undef FUSED
 #ifdef __clang__
 #pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw"))), \
@@ -46,9 +55,11 @@
 #endif
 #define ISA avx512
 #define BYTES 64
+#define FUSED 1
 #include "template_types.h"
 #undef ISA
 #undef BYTES
+#undef FUSED
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -59,9 +70,16 @@
 #define BIO_ISAS(f) {BIO_TYPES(f, generic), BIO_TYPES(f, generic), BIO_TYPES(f, generic)}
 #endif
 
+#ifdef BIO_VALUES_ONLY
+#define BIO_TYPES(f, isa)                                                                        \
+    {                                                                                            \
+        {f##_##isa##_f32_i32, f##_##isa##_f32_i32}, { f##_##isa##_f64_i32, f##_##isa##_f64_i32 } \
+    }
+#else
 #define BIO_TYPES(f, isa)                                                                        \
     {                                                                                            \
         {f##_##isa##_f32_i32, f##_##isa##_f32_i64}, { f##_##isa##_f64_i32, f##_##isa##_f64_i64 } \
     }
+#endif
 #define BIO_TABLE(f) BIO_ISAS(f)
 #define BIO_PICK(table, value, index) ((table)[bio_current_isa()][value][index])

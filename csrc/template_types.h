@@ -7,12 +7,14 @@
 #define vec NAME(vec)
 typedef T vec __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 #include BIO_TEMPLATE
+#ifndef BIO_VALUES_ONLY
 #undef I
 #undef INDEX
 #define I int64_t
 #define INDEX i64
 typedef T vec __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 #include BIO_TEMPLATE
+#endif
 #undef I
 #undef INDEX
 #undef T
@@ -26,12 +28,14 @@ typedef T vec __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias))
 #define INDEX i32
 typedef T vec __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 #include BIO_TEMPLATE
+#ifndef BIO_VALUES_ONLY
 #undef I
 #undef INDEX
 #define I int64_t
 #define INDEX i64
 typedef T vec __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 #include BIO_TEMPLATE
+#endif
 #undef I
 #undef INDEX
 #undef T

@@ -1,4 +1,4 @@
-/* The one cost rule of the tiled products: how wide a tile is, how columns are blocked, when threads pay. */
+/* The one cost rule of the tiled products: how wide a tile is, how a matrix is blocked, when threads pay. */
 #ifndef BIO_TILING_H
 #define BIO_TILING_H
 
@@ -8,25 +8,42 @@
 
 enum {
     BIO_ALIGN = 64,             /* bytes; a cache line and the widest vector */
+    BIO_TILE_VECTORS = 4,       /* vectors of samples in a tile: enough to hide the latency of a multiply-add */
     BIO_L1_BYTES = 32 * 1024,   /* a block of columns x a tile of samples should stay in here */
     BIO_MIN_RUN = 8,            /* synapses of a row in a block below which blocking costs more than it saves */
+    BIO_MAX_BLOCK = 32768,      /* columns of a block and lengths of runs are 16-bit */
+    BIO_CHUNK_ROWS = 256,       /* rows whose tile of sums stays in the L2 cache */
     BIO_SERIAL_FLOPS = 2000000, /* below this (some 20 us), waking another thread costs more than it saves */
-    BIO_CHUNK_ROWS = 256        /* rows of a unit of work: their tile of y stays in the L2 cache */
 };
 
-/* Vectors of samples in a tile: 4 hide the latency of a multiply-add; fewer where the batch is smaller. */
-static inline size_t bio_tile_vectors(size_t batch, size_t lanes) {
-    return batch <= lanes ? 1 : batch <= 2 * lanes ? 2 : 4;
+/* Vectors of samples in the next tile of a batch of which `left` samples are left. */
+static inline size_t bio_tile_vectors(size_t left, size_t lanes) {
+    return left <= lanes ? 1 : left <= 2 * lanes ? 2 : BIO_TILE_VECTORS;
 }
 
-/* Columns in a block, for tiles of `width` samples of `size` bytes. */
-static inline size_t bio_block_columns(const bio_csr *w, size_t width, size_t size) {
-    size_t block = BIO_L1_BYTES / (width * size);
-    size_t per_row = w->n_rows ? w->nnz / w->n_rows : 0;
-    size_t enough = per_row ? BIO_MIN_RUN * w->n_cols / per_row : w->n_cols;
+/* Columns from one synapse of a row to the next: 1 / density. */
+static inline size_t bio_gap(size_t n_rows, size_t n_cols, size_t nnz) {
+    return nnz ? (size_t)((double)n_rows * (double)n_cols / (double)nnz) : n_cols;
+}
+
+/* Columns in a block, where a vector has `bytes`: as many as fit the L1 cache, more where runs would be short. */
+static inline size_t bio_block_columns(size_t n_rows, size_t n_cols, size_t nnz, size_t bytes) {
+    size_t block = BIO_L1_BYTES / (BIO_TILE_VECTORS * bytes);
+    const size_t enough = BIO_MIN_RUN * bio_gap(n_rows, n_cols, nnz);
     if (block < enough) block = enough;
-    if (block >= w->n_cols) block = w->n_cols ? w->n_cols : 1;
-    return block;
+    if (block > BIO_MAX_BLOCK) block = BIO_MAX_BLOCK;
+    if (block > n_cols) block = n_cols;
+    return block ? block : 1;
+}
+
+/* Rows in a chunk: more where a block would be read too seldom to pay for its fetching, fewer where they would not make
+ * work for several threads. */
+static inline size_t bio_chunk_rows(size_t n_rows, size_t n_cols, size_t nnz) {
+    const size_t quarter = (n_rows + 3) / 4;
+    size_t chunk = BIO_MIN_RUN * bio_gap(n_rows, n_cols, nnz);
+    if (chunk < BIO_CHUNK_ROWS) chunk = BIO_CHUNK_ROWS;
+    if (chunk > quarter) chunk = quarter;
+    return chunk < 32 ? 32 : chunk;
 }
 
 /* n_threads, or 1 where the product is small. */

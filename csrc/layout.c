@@ -1,0 +1,134 @@
+/* Building block-major layouts, and moving values between them and CSR. Contracts: bio.h, layout.h. */
+#include "layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "parallel.h"
+#include "simd.h"
+#include "tiling.h"
+
+typedef enum { COLUMNS, WEIGHTS, COLLECT } transfer;
+
+/* A unit of work is a chunk of rows of w, or for a transpose a block of rows of w: either owns whole tiles. */
+typedef struct {
+    const bio_csr *w;
+    const bio_layout *layout;
+    const void *packed; /* COLLECT: from here */
+    void *g;            /* to here */
+    size_t **scratch;   /* of each worker: next places */
+    transfer what;
+} transfer_job;
+
+#define BIO_TEMPLATE "layout.tmpl.c"
+#include "template.h"
+
+static const bio_task count_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(count);
+static const bio_task transfer_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(transfer);
+
+static size_t units(const bio_layout *layout) { return layout->transposed ? layout->n_blocks : layout->n_chunks; }
+
+/* Scratch of one worker: the next place in each block, or for a transpose in the run of each row. */
+static size_t counters(const bio_layout *layout) { return layout->transposed ? layout->n_rows : layout->n_blocks; }
+
+static bio_status run(transfer_job *job, int n_threads) {
+    const bio_layout *layout = job->layout;
+    n_threads = bio_worth_threads(job->w, 4, n_threads);
+    const size_t n_workers = bio_workers(units(layout), 1, n_threads);
+    job->scratch = (size_t **)bio_scratch_new(n_workers, counters(layout) * sizeof **job->scratch);
+    if (!job->scratch) return BIO_NO_MEMORY;
+    const bio_task task = BIO_PICK(transfer_table, layout->value, job->w->index);
+    bio_parallel(task, job, units(layout), 1, n_threads);
+    bio_scratch_free((void **)job->scratch, n_workers);
+    return BIO_OK;
+}
+
+/* The size of a spare piece of scratch stands in front of it. */
+static size_t *capacity(char *scratch) { return (size_t *)(scratch - BIO_ALIGN); }
+
+static void drop(char *scratch) {
+    if (scratch) bio_free(scratch - BIO_ALIGN);
+}
+
+bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **result) {
+    const size_t size = w->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
+    bio_layout *layout = *result = calloc(1, sizeof *layout);
+    if (!layout) return BIO_NO_MEMORY;
+    layout->transposed = transposed != 0;
+    layout->value = w->value;
+    layout->nnz = w->nnz;
+    layout->n_rows = transposed ? w->n_cols : w->n_rows;
+    layout->n_cols = transposed ? w->n_rows : w->n_cols;
+    layout->block = bio_block_columns(layout->n_rows, layout->n_cols, w->nnz, bio_vector_bytes[bio_current_isa()]);
+    layout->chunk = bio_chunk_rows(layout->n_rows, layout->n_cols, w->nnz);
+    layout->n_blocks = (layout->n_cols + layout->block - 1) / layout->block;
+    layout->n_chunks = (layout->n_rows + layout->chunk - 1) / layout->chunk;
+    const size_t n_tiles = layout->n_chunks * layout->n_blocks;
+    layout->start = calloc(n_tiles + 1, sizeof *layout->start);
+    layout->length = calloc(n_tiles * layout->chunk + 1, sizeof *layout->length);
+    if (!layout->start || !layout->length) goto fail;
+
+    transfer_job job = {w, layout, NULL, NULL, NULL, COLUMNS};
+    const int threads = bio_worth_threads(w, 4, n_threads);
+    bio_parallel(BIO_PICK(count_table, w->value, w->index), &job, units(layout), 1, threads);
+    for (size_t t = 0; t < n_tiles; t++) layout->start[t + 1] += layout->start[t];
+
+    const size_t places = bio_layout_places(layout);
+    layout->column = calloc(places + 1, sizeof *layout->column);
+    if (!layout->column || run(&job, n_threads)) goto fail;
+    if (w->data && (!(layout->data = bio_alloc(places * size)) || bio_layout_refresh(layout, w, n_threads))) goto fail;
+    return BIO_OK;
+fail:
+    bio_layout_free(layout);
+    *result = NULL;
+    return BIO_NO_MEMORY;
+}
+
+void bio_layout_free(bio_layout *layout) {
+    if (!layout) return;
+    free(layout->start);
+    free(layout->length);
+    free(layout->column);
+    bio_free(layout->data);
+    drop(layout->spare);
+    free(layout);
+}
+
+void *bio_layout_borrow(bio_layout *layout, size_t bytes) {
+    char *scratch = __atomic_exchange_n(&layout->spare, NULL, __ATOMIC_ACQUIRE);
+    if (scratch && *capacity(scratch) >= bytes) return scratch;
+    drop(scratch);
+    scratch = bytes > SIZE_MAX - BIO_ALIGN ? NULL : bio_alloc(bytes + BIO_ALIGN);
+    if (!scratch) return NULL;
+    scratch += BIO_ALIGN;
+    *capacity(scratch) = bytes;
+    return scratch;
+}
+
+void bio_layout_give_back(bio_layout *layout, void *scratch) {
+    drop(__atomic_exchange_n(&layout->spare, scratch, __ATOMIC_ACQ_REL));
+}
+
+bio_status bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
+    transfer_job job = {w, layout, NULL, NULL, NULL, WEIGHTS};
+    return run(&job, n_threads);
+}
+
+bio_status bio_layout_collect(const bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads) {
+    transfer_job job = {w, layout, packed, g, NULL, COLLECT};
+    return run(&job, n_threads);
+}
+
+int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed) {
+    return layout->transposed == transposed && layout->n_rows == (transposed ? w->n_cols : w->n_rows) &&
+           layout->n_cols == (transposed ? w->n_rows : w->n_cols) && layout->nnz == w->nnz &&
+           layout->value == w->value;
+}
+
+size_t bio_layout_bytes(const bio_layout *layout) {
+    const size_t n_tiles = layout->n_chunks * layout->n_blocks, places = bio_layout_places(layout);
+    const size_t size = !layout->data ? 0 : layout->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
+    return sizeof *layout + (n_tiles + 1) * sizeof *layout->start + n_tiles * layout->chunk * sizeof *layout->length +
+           places * (sizeof *layout->column + size) + (layout->spare ? *capacity(layout->spare) : 0);
+}

@@ -1,0 +1,103 @@
+/* Products of a pathway with a batch: drive, gradients, both gradients at once. Contracts: bio.h.
+ *
+ * All are one walk over a layout: for each row of a tile, `in` is gathered for the columns of its run; `out` sums it
+ * weighted by the synapses, `g` takes its product with the row of `fixed`.
+ *     forward      layout of W    in X                 out Y
+ *     weight_grad  layout of W    in X    fixed dY             g
+ *     input_grad   of W^T         in dY                out dX
+ *     backward     of W^T         in dY   fixed X      out dX  g
+ * A batch of one is a walk over the CSR arrays instead (single.c). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "bio.h"
+#include "layout.h"
+#include "parallel.h"
+#include "simd.h"
+#include "single.h"
+#include "tiling.h"
+
+/* A unit of work is a group of tiles of samples x a group of chunks of rows. */
+typedef struct {
+    const bio_layout *layout;
+    const void *in, *fixed, *bias;
+    void *out, *g;
+    int fetch; /* the next block into the cache, while this one is read */
+    size_t batch, tiles_per_unit, chunks_per_unit, n_chunk_groups;
+    char *scratch; /* of each worker: the tile that it holds, plus one; then a tile of `in`, chunks of `out`, `fixed` */
+    size_t scratch_bytes;
+} product_job;
+
+#define BIO_VALUES_ONLY 1
+#define BIO_TEMPLATE "products.tmpl.c"
+#include "template.h"
+
+static const bio_task product_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(product);
+
+/* Runs a job, with a layout made for the occasion where the caller has none. */
+static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, product_job job, int n_threads) {
+    bio_layout *own = NULL;
+    bio_status status = BIO_OK;
+    if (!layout) status = bio_layout_new(w, transposed, n_threads, &own);
+    if (status) return status;
+    job.layout = layout = own ? own : layout;
+
+    const size_t bytes = bio_vector_bytes[bio_current_isa()], size = w->value == BIO_FLOAT64 ? 8 : 4;
+    const size_t lanes = bytes / size, full = BIO_TILE_VECTORS * lanes;
+    const size_t width = bio_tile_vectors(job.batch, lanes) * lanes, n_tiles = (job.batch + full - 1) / full;
+    n_threads = bio_worth_threads(w, job.batch, n_threads);
+    /* A product g is summed by one worker over the whole batch; each unit then packs all of `in` for itself, so two a
+     * thread must do to even out the load. */
+    const size_t groups = 2 * (size_t)n_threads;
+    job.tiles_per_unit = job.g ? n_tiles : 1;
+    job.chunks_per_unit = job.g ? (layout->n_chunks + groups - 1) / groups : 1;
+    job.n_chunk_groups = (layout->n_chunks + job.chunks_per_unit - 1) / job.chunks_per_unit;
+    const size_t n_units = (job.g ? 1 : n_tiles) * job.n_chunk_groups;
+    const size_t n_workers = bio_workers(n_units, 1, n_threads);
+
+    /* Where a block fits the L1 cache, a few lines a row: more would get in the way. */
+    job.fetch = layout->n_blocks > 1 && layout->block * BIO_TILE_VECTORS * bytes <= BIO_L1_BYTES;
+    void *const g = job.g;
+    job.scratch_bytes = bio_round_up(BIO_ALIGN + (layout->n_cols + 2 * layout->chunk) * width * size, BIO_ALIGN);
+    const size_t all = n_workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
+    job.scratch = bio_layout_borrow(layout, all + g_bytes);
+    if (job.scratch) {
+        for (size_t worker = 0; worker < n_workers; worker++)
+            *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
+        if (g) job.g = job.scratch + all;
+        bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, 1, n_threads);
+        if (g) status = bio_layout_collect(layout, w, job.g, g, n_threads);
+        bio_layout_give_back(layout, job.scratch);
+    } else status = BIO_NO_MEMORY;
+    bio_layout_free(own);
+    return status;
+}
+
+bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y,
+                       size_t batch, int n_threads) {
+    if (batch == 1) return bio_single_forward(w, x, bias, y, n_threads);
+    return product(w, layout, 0, (product_job){.in = x, .bias = bias, .out = y, .batch = batch}, n_threads);
+}
+
+bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch,
+                          int n_threads) {
+    if (batch == 1) return bio_single_input_grad(w, dy, dx, n_threads);
+    return product(w, layout, 1, (product_job){.in = dy, .out = dx, .batch = batch}, n_threads);
+}
+
+bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g,
+                           size_t batch, int n_threads) {
+    if (batch == 1) return bio_single_weight_grad(w, x, dy, g, n_threads);
+    return product(w, layout, 0, (product_job){.in = x, .fixed = dy, .g = g, .batch = batch}, n_threads);
+}
+
+bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,
+                        size_t batch, int n_threads) {
+    if (batch == 1) {
+        bio_status status = bio_single_input_grad(w, dy, dx, n_threads);
+        return status ? status : bio_single_weight_grad(w, x, dy, g, n_threads);
+    }
+    const product_job job = {.in = dy, .fixed = x, .out = dx, .g = g, .batch = batch};
+    return product(w, layout, 1, job, n_threads);
+}

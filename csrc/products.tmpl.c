@@ -1,0 +1,170 @@
+#include "tile.tmpl.h"
+
+/* One tile of the layout with one tile of samples. */
+typedef struct {
+    size_t n_rows;
+    const uint16_t *length, *column;
+    const T *data;
+    const T *in;    /* tile of the block's columns */
+    const T *fixed; /* tile of the chunk's rows */
+    T *out;         /* tile of the chunk's rows */
+    T *g;           /* one for each place */
+    int first;      /* block: out starts from 0 */
+    int fresh;      /* tile of samples: g starts from 0 */
+    const char *ahead;
+    size_t stride; /* bytes of the next block's tile to be fetched for each row */
+} NAME(step);
+
+typedef T NAME(group) __attribute__((vector_size(BIO_GROUP * sizeof(T)), aligned(sizeof(T)), may_alias));
+
+#if LANES == 16
+typedef T NAME(half) __attribute__((vector_size(BYTES / 2), may_alias));
+#endif
+
+/* v[s] = sum over the lanes of v[s], for the four synapses of a group. */
+static inline __attribute__((always_inline)) NAME(group) NAME(reduce)(const vec v[BIO_GROUP]) {
+#if LANES == 2
+    const vec a = FOLD1(v[0], v[1]), b = FOLD1(v[2], v[3]);
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3);
+#else
+    const vec even = FOLD2(v[0], v[2]), odd = FOLD2(v[1], v[3]);
+    const vec s = FOLD1(even, odd); /* lane l holds a part of synapse l mod 4 */
+#if LANES == 4
+    return s;
+#else
+#if LANES == 16
+    const NAME(half) h = __builtin_shufflevector(s, s, 0, 1, 2, 3, 4, 5, 6, 7) +
+                         __builtin_shufflevector(s, s, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+    const vec h = s;
+#endif
+    return __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+#endif
+#endif
+}
+
+/* A group of n synapses: adds weight x in to acc (where sum), puts the products of fixed and in to g (where dot). Lanes
+ * of the group beyond n are padding: what they read is a column like any other, and must not reach a sum. */
+static inline __attribute__((always_inline)) void NAME(run_group)(const NAME(step) *step, const uint16_t *column,
+                                                                  const T *data, T *g, const vec fixed[4], vec acc[4],
+                                                                  const size_t n, const int nv, const int sum) {
+    vec dots[BIO_GROUP];
+    _Pragma("GCC unroll 4") for (size_t s = 0; s < BIO_GROUP; s++) {
+        const vec *in = (const vec *)(step->in + (size_t)column[s] * nv * LANES);
+        dots[s] = fixed[0] * in[0];
+        for (int v = 1; v < nv; v++) dots[s] += fixed[v] * in[v];
+        if (sum && s < n) {
+            const vec weight = data[s] - (vec){0};
+            for (int v = 0; v < nv; v++) acc[v] += weight * in[v];
+        }
+    }
+    NAME(group) *to = (NAME(group) *)g;
+    NAME(group) total = NAME(reduce)(dots);
+    if (!step->fresh) total += *to;
+    *to = total;
+}
+
+static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step) *step, const int nv, const int sum,
+                                                                 const int dot) {
+    const size_t width = (size_t)nv * LANES;
+    const uint16_t *column = step->column;
+    const T *data = step->data;
+    T *g = step->g;
+    for (size_t r = 0; r < step->n_rows; r++) {
+        const size_t n = step->length[r], places = bio_padded(n);
+        vec acc[4], fixed[4];
+        vec *out = (vec *)(step->out + r * width);
+        if (sum)
+            for (int v = 0; v < nv; v++) acc[v] = step->first ? (vec){0} : out[v];
+        if (dot)
+            for (int v = 0; v < nv; v++) fixed[v] = ((const vec *)(step->fixed + r * width))[v];
+        for (size_t b = 0; b < step->stride; b += BIO_ALIGN)
+            __builtin_prefetch(step->ahead + r * step->stride + b, 0, 2);
+        if (dot) {
+            size_t k = 0;
+            for (; k + BIO_GROUP <= n; k += BIO_GROUP)
+                NAME(run_group)(step, column + k, data + k, g + k, fixed, acc, BIO_GROUP, nv, sum);
+            if (k < n) NAME(run_group)(step, column + k, data + k, g + k, fixed, acc, n - k, nv, sum);
+            g += places;
+        } else
+            for (size_t k = 0; k < n; k++) {
+                const vec *in = (const vec *)(step->in + column[k] * width);
+                const vec weight = data[k] - (vec){0}; /* x - 0 is x, bit for bit; the compiler knows: x + 0 is not */
+                for (int v = 0; v < nv; v++) acc[v] += weight * in[v];
+            }
+        column += places;
+        data += places;
+        if (sum)
+            for (int v = 0; v < nv; v++) out[v] = acc[v];
+    }
+}
+
+#define RUN(nv)                                                  \
+    case nv:                                                     \
+        if (!step->g) NAME(run_step)(step, nv, 1, 0);            \
+        else if (!step->out) NAME(run_step)(step, nv, 0, 1);     \
+        else NAME(run_step)(step, nv, 1, 1);                     \
+        break
+
+static void NAME(run)(const NAME(step) *step, size_t nv) {
+    switch (nv) {
+        RUN(1);
+        RUN(2);
+        RUN(4);
+    }
+}
+#undef RUN
+
+static void NAME(product)(void *context, size_t begin, size_t end, size_t worker) {
+    const product_job *job = context;
+    const bio_layout *layout = job->layout;
+    const size_t full = BIO_TILE_VECTORS * LANES, n_blocks = layout->n_blocks, chunk = layout->chunk;
+    size_t *held = (size_t *)(job->scratch + worker * job->scratch_bytes);
+    T *in = (T *)((char *)held + BIO_ALIGN);
+    for (size_t unit = begin; unit < end; unit++) {
+        const size_t first_tile = unit / job->n_chunk_groups * job->tiles_per_unit;
+        const size_t first_chunk = unit % job->n_chunk_groups * job->chunks_per_unit;
+        for (size_t tile = first_tile; tile < first_tile + job->tiles_per_unit; tile++) {
+            const size_t sample = tile * full, left = job->batch - sample, samples = left < full ? left : full;
+            const size_t nv = bio_tile_vectors(samples, LANES), width = nv * LANES;
+            T *out = in + layout->n_cols * width, *fixed = out + chunk * width;
+            if (*held != tile + 1) {
+                const T *from = (const T *)job->in + sample * layout->n_cols;
+                NAME(pack)(from, layout->n_cols, samples, 0, layout->n_cols, width, in);
+                *held = tile + 1;
+            }
+            for (size_t q = first_chunk; q < first_chunk + job->chunks_per_unit && q < layout->n_chunks; q++) {
+                const size_t top = q * chunk, bottom = top + chunk < layout->n_rows ? top + chunk : layout->n_rows;
+                if (job->fixed) {
+                    const T *from = (const T *)job->fixed + sample * layout->n_rows;
+                    NAME(pack)(from, layout->n_rows, samples, top, bottom, width, fixed);
+                }
+                for (size_t c = 0; c < n_blocks; c++) {
+                    const size_t t = q * n_blocks + c, place = layout->start[t];
+                    const size_t next = c + 1 < n_blocks ? c + 1 : 0;
+                    const NAME(step) step = {
+                        .n_rows = bottom - top,
+                        .length = layout->length + t * chunk,
+                        .column = layout->column + place,
+                        .data = layout->data ? (const T *)layout->data + place : NULL,
+                        .in = in + c * layout->block * width,
+                        .fixed = fixed,
+                        .out = job->out ? out : NULL,
+                        .g = job->g ? (T *)job->g + place : NULL,
+                        .first = c == 0,
+                        .fresh = tile == 0,
+                        .ahead = (const char *)(in + next * layout->block * width),
+                        .stride = job->fetch ? layout->block * width * SIZE / chunk : 0,
+                    };
+                    NAME(run)(&step, nv);
+                }
+                if (!job->out) continue;
+                if (job->bias)
+                    for (size_t i = top; i < bottom; i++)
+                        for (size_t v = 0; v < nv; v++)
+                            ((vec *)(out + (i - top) * width))[v] += ((const T *)job->bias)[i];
+                NAME(unpack)(out, layout->n_rows, samples, top, bottom, width, (T *)job->out + sample * layout->n_rows);
+            }
+        }
+    }
+}

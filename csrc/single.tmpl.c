@@ -1,0 +1,82 @@
+/* One link of a chain, as the vector kernels compute it. Said explicitly, because a compiler that vectorises an ordered
+ * sum multiplies first and rounds twice. */
+#if !FUSED
+#define CHAIN(sum, a, b) ((sum) + (a) * (b))
+#elif SIZE == 4
+#define CHAIN(sum, a, b) __builtin_fmaf(a, b, sum)
+#else
+#define CHAIN(sum, a, b) __builtin_fma(a, b, sum)
+#endif
+
+/* Rows `begin` to `end`: the sums of eight rows grow side by side while all eight have synapses left. */
+static void NAME(single_forward)(void *context, size_t begin, size_t end, size_t worker) {
+    const single_job *job = context;
+    const I *restrict indptr = job->w->indptr, *restrict indices = job->w->indices;
+    const T *restrict data = job->w->data, *restrict x = job->x, *restrict bias = job->bias;
+    T *restrict y = job->out;
+    (void)worker;
+    for (size_t i = begin; i < end; i += ROWS_AT_ONCE) {
+        const size_t rows = end - i < ROWS_AT_ONCE ? end - i : ROWS_AT_ONCE;
+        T acc[ROWS_AT_ONCE] = {0};
+        size_t common = 0;
+        if (rows == ROWS_AT_ONCE) {
+            const I *index[ROWS_AT_ONCE];
+            const T *weight[ROWS_AT_ONCE];
+            common = SIZE_MAX;
+            for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+                const size_t n = (size_t)(indptr[i + r + 1] - indptr[i + r]);
+                common = n < common ? n : common;
+                index[r] = indices + indptr[i + r];
+                weight[r] = data + indptr[i + r];
+            }
+            for (size_t k = 0; k < common; k++)
+                _Pragma("GCC unroll 8") for (size_t r = 0; r < ROWS_AT_ONCE; r++) acc[r] =
+                    CHAIN(acc[r], weight[r][k], x[index[r][k]]);
+        }
+        for (size_t r = 0; r < rows; r++) {
+            const size_t stop = (size_t)indptr[i + r + 1];
+            for (size_t k = (size_t)indptr[i + r] + common; k < stop; k++) acc[r] = CHAIN(acc[r], data[k], x[indices[k]]);
+            y[i + r] = bias ? acc[r] + bias[i + r] : acc[r];
+        }
+    }
+}
+
+/* Each unit scatters into a range of columns of its own. */
+static void NAME(single_input_grad)(void *context, size_t begin, size_t end, size_t worker) {
+    const single_job *job = context;
+    const bio_csr *w = job->w;
+    const I *restrict indptr = w->indptr, *restrict indices = w->indices;
+    const T *restrict data = w->data, *restrict dy = job->dy;
+    T *restrict dx = job->out;
+    (void)worker;
+    for (size_t unit = begin; unit < end; unit++) {
+        const size_t first = unit * w->n_cols / job->n_ranges, last = (unit + 1) * w->n_cols / job->n_ranges;
+        for (size_t j = first; j < last; j++) dx[j] = 0;
+        for (size_t i = 0; i < w->n_rows; i++) {
+            size_t k = (size_t)indptr[i], stop = (size_t)indptr[i + 1];
+            if (first) /* binary search for the first column of the range */
+                for (size_t high = stop; k < high;) {
+                    const size_t middle = (k + high) / 2;
+                    if ((size_t)indices[middle] < first) k = middle + 1;
+                    else high = middle;
+                }
+            const T d = dy[i];
+            if (last == w->n_cols)
+                for (; k < stop; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
+            else
+                for (; k < stop && (size_t)indices[k] < last; k++)
+                    dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
+        }
+    }
+}
+
+static void NAME(single_weight_grad)(void *context, size_t begin, size_t end, size_t worker) {
+    const single_job *job = context;
+    const I *restrict indptr = job->w->indptr, *restrict indices = job->w->indices;
+    const T *restrict x = job->x, *restrict dy = job->dy;
+    T *restrict g = job->out;
+    (void)worker;
+    for (size_t i = begin; i < end; i++)
+        for (size_t k = (size_t)indptr[i], stop = (size_t)indptr[i + 1]; k < stop; k++) g[k] = dy[i] * x[indices[k]];
+}
+#undef CHAIN
