@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -21,6 +21,7 @@ class Case:
     """One operation at one size: ``calls`` maps an implementation to a call without arguments; ours is ``"bioneuro"``.
 
     ``work`` is in floating-point operations for products (reported as GFLOP/s), in items for the rest (as M/s).
+    ``facts`` (nnz, batch, dtype, ...) become columns of the frame, for the figures.
     """
 
     operation: str
@@ -28,13 +29,14 @@ class Case:
     work: float
     unit: str
     calls: dict[str, Callable[[], object]] = field(repr=False)
+    facts: dict[str, object] = field(default_factory=dict)
 
 
 def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each call over ``rounds`` rounds in which every implementation runs once, after a warm-up."""
     for call in calls.values():
         call()
-    times = {name: [] for name in calls}
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(PAUSE)
@@ -45,12 +47,20 @@ def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def run(cases: Iterator[Case], rounds: int) -> pd.DataFrame:
-    """One row a case and implementation: operation, size, implementation, ms, rate, unit, ratio (to our time)."""
+def run(cases: Iterable[Case], rounds: int) -> pd.DataFrame:
+    """Time each case before the next is made, so that only one is in memory.
+
+    Returns
+    -------
+    DataFrame
+        One row a case and implementation: operation, size, implementation, ms, rate, unit, ratio (to our time), facts.
+    """
     rows = []
     for case in cases:
         seconds = medians(case.calls, rounds)
         scale = 1e9 if case.unit == "GFLOP/s" else 1e6
         for name, s in seconds.items():
-            rows.append((case.operation, case.size, name, s * 1e3, case.work / s / scale, case.unit, s / seconds[OURS]))
-    return pd.DataFrame(rows, columns=["operation", "size", "implementation", "ms", "rate", "unit", "ratio"])
+            row = dict(operation=case.operation, size=case.size, implementation=name, ms=s * 1e3)
+            row |= dict(rate=case.work / s / scale, unit=case.unit, ratio=s / seconds[OURS])
+            rows.append(row | case.facts)
+    return pd.DataFrame(rows)

@@ -1,63 +1,82 @@
-"""forward, input_grad and weight_grad against scipy, dense BLAS and torch."""
+"""The products of a sparse layer against every peer: forward, input_grad, weight_grad and both gradients at once."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from benchmarks import peers
 from benchmarks.harness import OURS, Case
-from bioneuro import connectivity
+from bioneuro import Synapses, connectivity
 
 #: (n_post, n_pre, density, batch)
-SIZES = [
+Size = tuple[int, int, float, int]
+SIZES: list[Size] = [
+    *((4096, 4096, density, batch) for density in (0.01, 0.05, 0.1, 0.2) for batch in (1, 32, 128, 512)),
     (784, 3000, 0.1, 128),
-    (4096, 4096, 0.01, 128),
-    (4096, 4096, 0.1, 1),
-    (4096, 4096, 0.1, 32),
-    (4096, 4096, 0.1, 128),
-    (4096, 4096, 0.1, 512),
     (3000, 1024, 0.5, 256),
 ]
-TINY = [(32, 48, 0.2, 8)]
+QUICK: list[Size] = [(4096, 4096, 0.1, 1), (4096, 4096, 0.1, 128), (784, 3000, 0.1, 128)]
+TINY: list[Size] = [(32, 48, 0.2, 8), (32, 48, 0.2, 1)]
 
 
-def cases(tiny: bool = False) -> Iterator[Case]:
-    """Each size: three products, float32, int32."""
-    for n_post, n_pre, density, batch in TINY if tiny else SIZES:
-        rng = np.random.default_rng(0)
-        W = connectivity.random(n_post, n_pre, density=density, init="half_normal", random_state=0)
-        A = W.to_scipy()
-        X = rng.standard_normal((batch, n_pre), np.float32)
-        dY = rng.standard_normal((batch, n_post), np.float32)
-        calls = {
-            "forward": {OURS: lambda W=W, X=X: W.forward(X), "scipy": lambda A=A, X=X: A @ X.T},
-            "input_grad": {OURS: lambda W=W, dY=dY: W.input_grad(dY), "scipy": lambda A=A, dY=dY: A.T @ dY.T},
-            "weight_grad": {OURS: lambda W=W, X=X, dY=dY: W.weight_grad(X, dY)},
-        }
-        dense = A.toarray()
-        calls["forward"]["dense BLAS"] = lambda D=dense, X=X: X @ D.T
-        calls["input_grad"]["dense BLAS"] = lambda D=dense, dY=dY: dY @ D
-        calls["weight_grad"]["dense BLAS"] = lambda X=X, dY=dY: dY.T @ X
-        if importlib.util.find_spec("torch"):
-            _add_torch(calls, A, X, dY)
-        size = f"{n_post} x {n_pre}, {density:.0%}, batch {batch}"
-        for operation, implementations in calls.items():
-            yield Case(operation, size, 2.0 * W.nnz * batch, "GFLOP/s", implementations)
+def cases(
+    tiny: bool = False, *, quick: bool = False, dtype: str = "float32", threads: int | None = None
+) -> Iterator[Case]:
+    """Every size: all operations, int32 structure."""
+    for size in TINY if tiny else QUICK if quick else SIZES:
+        yield from products(size, dtype=dtype, threads=threads)
 
 
-def _add_torch(calls, A, X, dY) -> None:
-    import torch
+def pathway(size: Size, dtype: str) -> Synapses:
+    """The weights of a size."""
+    n_post, n_pre, density, _ = size
+    return connectivity.random(n_post, n_pre, density=density, init="half_normal", random_state=0, dtype=dtype)
 
-    def csr(M):
-        return torch.sparse_csr_tensor(
-            *map(torch.from_numpy, (M.indptr.copy(), M.indices.copy(), M.data.copy())), M.shape
-        )
 
-    S, St = csr(A), csr(A.T.tocsr())
-    Xt, dYt = torch.from_numpy(X.T.copy()), torch.from_numpy(dY.T.copy())
-    calls["forward"]["torch CSR"] = lambda: S @ Xt
-    calls["input_grad"]["torch CSR"] = lambda: St @ dYt
-    X_, dY_ = torch.from_numpy(X), dYt.contiguous()
-    calls["weight_grad"]["torch CSR"] = lambda: torch.sparse.sampled_addmm(S, dY_, X_, beta=0.0)
+def batches(size: Size, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and gradients of a size."""
+    n_post, n_pre, _, batch = size
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((batch, n_pre), np.dtype(dtype)), rng.standard_normal((batch, n_post), np.dtype(dtype))
+
+
+def ours(W: Synapses, X: np.ndarray, dY: np.ndarray, threads: int) -> dict[str, Callable[[], object]]:
+    """Our operations by name."""
+    calls: dict[str, Callable[[], object]] = {
+        "forward": lambda: W.forward(X, n_threads=threads),
+        "input_grad": lambda: W.input_grad(dY, n_threads=threads),
+        "weight_grad": lambda: W.weight_grad(X, dY, n_threads=threads),
+    }
+    if hasattr(W, "backward"):
+        calls["backward"] = lambda: W.backward(X, dY, n_threads=threads)
+    return calls
+
+
+def products(
+    size: Size, *, dtype: str = "float32", threads: int | None = None, names: Iterable[str] | None = None
+) -> Iterator[Case]:
+    """One case an operation, against the peers of these names (default: all that can run here)."""
+    threads, used = threads or peers.default_threads(), peers.available(dtype, names)
+    peers.set_threads(threads, used)
+    n_post, n_pre, density, batch = size
+    W, (X, dY) = pathway(size, dtype), batches(size, dtype)
+    rivals = {}
+    if used:  # else no copy, which is large where there are 100 million synapses
+        problem = peers.Problem(W.to_scipy().copy(), X, dY)
+        rivals = {peer.name: peer(problem).calls() for peer in used}
+    facts = dict(n_post=n_post, n_pre=n_pre, nnz=W.nnz, density=density, batch=batch, dtype=dtype, threads=threads)
+    for operation, call in ours(W, X, dY, threads).items():
+        calls = {OURS: call} | {name: its[operation] for name, its in rivals.items() if operation in its}
+        work = (4.0 if operation == "backward" else 2.0) * W.nnz * batch
+        label = f"{n_post} x {n_pre}, {density:.0%}, batch {batch}"
+        yield Case(operation, label, work, "GFLOP/s", calls, facts | dict(bytes=traffic(operation, W, batch)))
+
+
+def traffic(operation: str, W: Synapses, batch: int) -> int:
+    """Bytes that any implementation must move once: structure, weights or their gradient, and the batches."""
+    arrays = 2 if operation == "backward" else 1  # weights read, gradient written
+    rows = W.n_pre + W.n_post + (W.n_pre if operation == "backward" else 0)
+    values = arrays * W.nnz + batch * rows
+    return values * W.dtype.itemsize + (W.nnz + W.n_post + 1) * W.indices.itemsize

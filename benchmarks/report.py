@@ -3,63 +3,109 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import platform
+import inspect
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
-from benchmarks import compete, harness, linear, plasticity, retina
+from benchmarks import compete, harness, linear, machine, memory, peers, plasticity, plots, retina, scaling, training
 from bioneuro import show_config
 
-FAMILIES = {"linear": linear, "plasticity": plasticity, "compete": compete, "retina": retina}
+FAMILIES: dict[str, ModuleType] = {
+    "linear": linear,
+    "training": training,
+    "scaling": scaling,
+    "plasticity": plasticity,
+    "compete": compete,
+    "retina": retina,
+    "memory": memory,
+}
 
 
-def processor() -> str:
-    """Name of the CPU, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        if names:
-            return f"{names[0]} x {len(names)}"
-    return platform.processor() or platform.machine()
-
-
-def table(frame: pd.DataFrame) -> str:
-    """Markdown: one row a case; ms and rate of ours, then each peer's time as a multiple of ours."""
-    peers = [name for name in frame.implementation.unique() if name != harness.OURS]
-    lines = [f"| operation | size | ms | rate | {' | '.join(peers)} |", "|---" * (4 + len(peers)) + "|"]
+def table(frame: pd.DataFrame, peak: float) -> str:
+    """Markdown: one row a case; ms and rate of ours, % of ``peak`` (GFLOP/s), each peer's time over ours."""
+    rivals = [name for name in frame.implementation.unique() if name != harness.OURS]
+    heads = ["operation", "size", "ms", "rate", "% of peak", *rivals, "fastest peer"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (operation, size), case in frame.groupby(["operation", "size"], sort=False):
         by = case.set_index("implementation")
-        ours = by.loc[harness.OURS]
-        ratios = [f"{by.ratio[peer]:.1f} x" if peer in by.index else "" for peer in peers]
-        lines.append(f"| {operation} | {size} | {ours.ms:.2f} | {ours.rate:.3g} {ours.unit} | {' | '.join(ratios)} |")
+        ours, others = by.loc[harness.OURS], by.ratio.drop(harness.OURS)
+        of_peak = f"{100 * ours.rate / peak:.1f}" if ours.unit == "GFLOP/s" else ""
+        ratios = [f"{others[name]:.2f} x" if name in others.index else "" for name in rivals]
+        best = f"{others.min():.2f} x ({others.idxmin()})" if len(others) else ""
+        cells = [operation, size, f"{ours.ms:.3g}", f"{ours.rate:.3g} {ours.unit}", of_peak, *ratios, best]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run and print."""
+def memory_table(frame: pd.DataFrame) -> str:
+    """Markdown of :func:`benchmarks.memory.table`."""
+    operations = list(frame.columns[3:])
+    heads = ["synapses", "arrays, MB", "dense, bytes a synapse", *(f"peak after {name}" for name in operations)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row in frame.to_dict("records"):
+        cells = [f"{row['synapses']:,.0f}", f"{row['arrays']:.1f}", f"{row['dense']:.1f}"]
+        lines.append(f"| {' | '.join(cells + [f'{row[name]:.1f}' for name in operations])} |")
+    return "\n".join(lines)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(FAMILIES)}; default: all")
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds whose median is taken")
     parser.add_argument("--csv", type=Path, help="also write every time to this file")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also save the figures of the families into DIR")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run at all")
+    parser.add_argument("--quick", action="store_true", help="a few sizes")
+    parser.add_argument("--large", action="store_true", help="also 100 million synapses (scaling, memory)")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--threads", type=int, default=peers.default_threads(), help="default: all processors")
     options = parser.parse_args(argv)
-    unknown = set(options.families) - set(FAMILIES)
-    if unknown or options.rounds < 1:
-        parser.error(f"unknown family {unknown.pop()!r}" if unknown else "--rounds must be >= 1")
-    print(f"{processor()}, {platform.system()}")
+    if unknown := set(options.families) - set(FAMILIES):
+        parser.error(f"unknown family {unknown.pop()!r}")
+    for name in "rounds", "threads":
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be >= 1")
+    return options
+
+
+def taken(function: Callable[..., Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Those of the options that a family knows."""
+    return {name: value for name, value in vars(options).items() if name in inspect.signature(function).parameters}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run and print."""
+    options = parse(argv)
     show_config()
-    if not importlib.util.find_spec("torch"):
-        print("torch is not installed: its columns are left out")
-    frames = []
+    print(machine.describe())
+    roofs = machine.roofs(options.dtype, options.threads, options.tiny)
+    levels = ", ".join(f"{level} {rate:.0f} GB/s" for level, rate in roofs.bandwidth.items())
+    print(f"measured with {options.threads} threads: streaming {levels};")
+    print(f"peak {roofs.gflops:.0f} GFLOP/s, the largest {options.dtype} rate of a dense product")
+    print(f"medians of {options.rounds} interleaved rounds; under a peer: its time as a multiple of ours")
+    frames = {}
     for name in options.families or FAMILIES:
-        frames.append(harness.run(FAMILIES[name].cases(options.tiny), options.rounds))
-        print(f"\n{table(frames[-1])}", flush=True)
-    if options.csv:
-        pd.concat(frames).to_csv(options.csv, index=False)
+        family = FAMILIES[name]
+        if family is memory:
+            if memory.supported():
+                made = memory.table(**taken(memory.table, options))
+                print(f"\npeaks in bytes a synapse, above the batches\n\n{memory_table(made)}", flush=True)
+            continue
+        given = taken(family.cases, options)
+        scope = ", ".join(f"{option} {given[option]}" if option in given else f"its own {option}" for option in
+                          ("dtype", "threads"))  # fmt: skip
+        frames[name] = harness.run(family.cases(**given), options.rounds)
+        print(f"\n{name} ({scope})\n\n{table(frames[name], roofs.gflops)}", flush=True)
+    if options.csv and frames:
+        pd.concat(frames, names=["family"]).reset_index("family").to_csv(options.csv, index=False)
+    if options.plots:
+        for path in plots.save_all(frames, roofs, options.plots):
+            print(f"saved {path}")
 
 
 if __name__ == "__main__":

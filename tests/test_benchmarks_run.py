@@ -4,11 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import bioneuro  # noqa: F401  before the path below: the installed library, not the sources beside the benchmarks
+
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="the benchmarks are not beside the tests")
+if not (ROOT / "benchmarks").is_dir():
+    pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
+sys.path.append(str(ROOT))
+
+from benchmarks import asv_suite, linear, machine, memory, peers, plots  # noqa: E402
 
 
 def run(*arguments, cwd):
@@ -19,17 +26,93 @@ def run(*arguments, cwd):
     )
 
 
-def test_report_times_every_family(tmp_path):
-    done = run("--tiny", "--rounds", "1", "--csv", str(tmp_path / "times.csv"), cwd=tmp_path)
+def test_report_times_every_family_and_draws_its_figures(tmp_path):
+    figures = tmp_path / "figures"
+    options = "--tiny", "--rounds", "1", "--threads", "1"
+    done = run(*options, "--csv", str(tmp_path / "times.csv"), "--plots", str(figures), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     times = pd.read_csv(tmp_path / "times.csv")
     ours = set(times.operation[times.implementation == "bioneuro"])
     assert {"forward", "input_grad", "weight_grad", "compete: softmax", "patches", "map, whole"} <= ours
+    assert {"training: gradient", "training: plasticity", "forward by nnz", "input_grad by threads"} <= ours
     assert (times.ms > 0).all()
     assert "| forward | 32 x 48, 20%, batch 8 |" in done.stdout
+    if memory.supported():
+        assert "peak after plasticity_step" in done.stdout
+    names = {path.name for path in figures.iterdir()}
+    costs = {f"benchmark_cost_{axis}.svg" for axis in ("nnz", "batch", "density", "threads")}
+    assert names == {"benchmark_roofline.svg", "benchmark_crossover.svg"} | costs
 
 
-def test_unknown_family_is_one_clear_line(tmp_path):
-    done = run("quantum", cwd=tmp_path)
+def test_other_options_reach_the_cases(tmp_path):
+    options = "--tiny", "--rounds", "1", "--threads", "1", "--dtype", "float64", "--csv", str(tmp_path / "times.csv")
+    done = run("linear", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert set(pd.read_csv(tmp_path / "times.csv").dtype) == {"float64"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["quantum"], "unknown family 'quantum'"), (["--threads", "0"], "--threads must be >= 1")],
+)
+def test_nonsense_is_one_clear_line(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert "unknown family 'quantum'" in done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [1, 8, 300])
+@pytest.mark.parametrize("peer", peers.PEERS, ids=lambda peer: peer.name)
+def test_peer_computes_what_we_compute(peer, batch, dtype):
+    if reason := peer.missing():
+        pytest.skip(reason)
+    if dtype not in peer.dtypes:
+        pytest.skip(f"{peer.name} has no {dtype}")
+    size = 40, 56, 0.3, batch
+    W, (X, dY) = linear.pathway(size, dtype), linear.batches(size, dtype)
+    theirs = peer(peers.Problem(W.to_scipy().copy(), X, dY))
+    wanted = {"forward": W.forward(X), "input_grad": W.input_grad(dY), "weight_grad": W.weight_grad(X, dY)}
+    wanted["backward"] = wanted["input_grad"], wanted["weight_grad"]
+    tolerance = 1e-4 if dtype == "float32" else 1e-12
+    for _ in range(2):  # results that add up would show
+        for operation, call in theirs.calls().items():
+            found, expected = theirs.ours(operation, call()), wanted[operation]
+            if operation != "backward":
+                found, expected = [found], [expected]
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def test_missing_peer_is_left_out_and_named(monkeypatch):
+    monkeypatch.setattr(peers.Numba, "module", "no_such_module")
+    monkeypatch.setattr(peers.SparseProp, "module", "no_such_module")
+    assert "numba: left out, no_such_module is not installed" in machine.describe()
+    assert not {peers.Numba, peers.SparseProp} & set(peers.available())
+
+
+def test_mkl_that_is_not_found_says_so(monkeypatch):
+    from benchmarks import mkl
+
+    monkeypatch.setattr(mkl, "path", lambda: "")
+    mkl.library.cache_clear()
+    assert "libmkl_rt is not found" in peers.Mkl.missing()
+    mkl.library.cache_clear()
+
+
+def test_crossing_is_where_the_ratio_rises_through_one():
+    x = np.array([1.0, 10.0, 100.0])
+    assert plots.crossing(x, np.array([0.1, 0.5, 2.0])) == pytest.approx(10**1.5)
+    assert plots.crossing(x, np.array([0.1, 0.2, 0.3])) is None
+    assert plots.crossing(x, np.array([2.0, 3.0, 4.0])) is None
+
+
+def test_history_suite_times_what_exists_and_leaves_out_the_rest(monkeypatch):
+    monkeypatch.setitem(asv_suite.SIZES, "tiny", linear.TINY[0])
+    monkeypatch.setattr(peers, "set_threads", lambda n, used: None)  # it would outlive the test
+    suite = asv_suite.Products()
+    for operation in suite.params[1][:3]:
+        suite.setup("tiny", operation)
+        suite.time_product("tiny", operation)
+    with pytest.raises(NotImplementedError):
+        suite.setup("tiny", "no such operation")
