@@ -44,14 +44,12 @@ def batches(size: Size, dtype: str) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(W: Synapses, X: np.ndarray, dY: np.ndarray, threads: int) -> dict[str, Callable[[], object]]:
     """Our operations by name."""
-    calls: dict[str, Callable[[], object]] = {
+    return {
         "forward": lambda: W.forward(X, n_threads=threads),
         "input_grad": lambda: W.input_grad(dY, n_threads=threads),
         "weight_grad": lambda: W.weight_grad(X, dY, n_threads=threads),
+        "backward": lambda: W.backward(X, dY, n_threads=threads),
     }
-    if hasattr(W, "backward"):
-        calls["backward"] = lambda: W.backward(X, dY, n_threads=threads)
-    return calls
 
 
 def products(

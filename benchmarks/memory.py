@@ -67,18 +67,13 @@ def layer(nnz: int, batch: int, dtype: str) -> dict[str, float]:
         W.plasticity_step(gradient(), np.zeros(n, dtype), form="signed", eta=0.0, normalize=False)
 
     steps: dict[str, Callable[[], object]] = {"built": lambda: None, "forward": lambda: W.forward(X)}
-    steps["both gradients"] = lambda: W.backward(X, dY) if hasattr(W, "backward") else _gradients(W, X, dY)
+    steps["both gradients"] = lambda: W.backward(X, dY)
     steps["add"] = lambda: W.add(gradient())
     steps["plasticity_step"] = plasticity
     for name, step in steps.items():
         step()
         found[name] = (peak() - before) / W.nnz
     return found
-
-
-def _gradients(W: linear.Synapses, X: np.ndarray, dY: np.ndarray) -> None:
-    W.input_grad(dY)
-    W.weight_grad(X, dY)
 
 
 def main(arguments: list[str]) -> None:

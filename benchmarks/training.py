@@ -39,12 +39,8 @@ def cases(
 
 def _products(W: Synapses, X: np.ndarray, dY: np.ndarray, threads: int) -> np.ndarray:
     """Forward and both gradients; returns that of the weights."""
-    calls = linear.ours(W, X, dY, threads)
-    calls["forward"]()
-    if "backward" in calls:
-        return calls["backward"]()[1]  # type: ignore[index]
-    calls["input_grad"]()
-    return calls["weight_grad"]()  # type: ignore[return-value]
+    W.forward(X, n_threads=threads)
+    return W.backward(X, dY, n_threads=threads)[1]
 
 
 def gradient(W: Synapses, X: np.ndarray, dY: np.ndarray, threads: int) -> Callable[[], object]:
