@@ -46,12 +46,13 @@ typedef struct {
 typedef struct bio_layout bio_layout;
 
 /* A layout of w, or of its transpose; without weights where w->data is NULL. *layout is NULL on failure.
- * O(nnz). Memory: 2 + sizeof(value) bytes a synapse, runs padded to 4 places, and 2 bytes for each row and block. */
+ * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 2 bytes
+ * for each row and block. */
 bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **layout);
 void bio_layout_free(bio_layout *layout);
 
 /* Takes the weights of w, whose structure must be the one the layout was made for. O(nnz). */
-bio_status bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads);
+void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads);
 
 /* Whether the layout is the right way round and has the size of w. (That it is of w's structure is the caller's word.) */
 int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed);

@@ -2,47 +2,32 @@
 #include "layout.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "alloc.h"
 #include "parallel.h"
 #include "simd.h"
 #include "tiling.h"
 
-typedef enum { COLUMNS, WEIGHTS, COLLECT } transfer;
-
-/* A unit of work is a chunk of rows of w, or for a transpose a block of rows of w: either owns whole tiles. */
 typedef struct {
     const bio_csr *w;
-    const bio_layout *layout;
-    const void *packed; /* COLLECT: from here */
+    bio_layout *layout;
+    size_t **scratch;   /* fill, of each worker: next places, in each block or (transposed) in the run of each row */
+    const void *packed; /* collect: from here */
     void *g;            /* to here */
-    size_t **scratch;   /* of each worker: next places */
-    transfer what;
 } transfer_job;
 
 #define BIO_TEMPLATE "layout.tmpl.c"
 #include "template.h"
 
 static const bio_task count_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(count);
-static const bio_task transfer_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(transfer);
+static const bio_task fill_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(fill);
+static const bio_task refresh_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(refresh);
+static const bio_task collect_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(collect);
 
-static size_t units(const bio_layout *layout) { return layout->transposed ? layout->n_blocks : layout->n_chunks; }
+enum { PLACES_AT_ONCE = 1 << 15 };
 
-/* Scratch of one worker: the next place in each block, or for a transpose in the run of each row. */
-static size_t counters(const bio_layout *layout) { return layout->transposed ? layout->n_rows : layout->n_blocks; }
-
-static bio_status run(transfer_job *job, int n_threads) {
-    const bio_layout *layout = job->layout;
-    n_threads = bio_worth_threads(job->w, 4, n_threads);
-    const size_t n_workers = bio_workers(units(layout), 1, n_threads);
-    job->scratch = (size_t **)bio_scratch_new(n_workers, counters(layout) * sizeof **job->scratch);
-    if (!job->scratch) return BIO_NO_MEMORY;
-    const bio_task task = BIO_PICK(transfer_table, layout->value, job->w->index);
-    bio_parallel(task, job, units(layout), 1, n_threads);
-    bio_scratch_free((void **)job->scratch, n_workers);
-    return BIO_OK;
-}
+/* Threads pay where a synapse, which costs about as much here as in a product with four samples, is one of many. */
+static int threads(const bio_csr *w, int n_threads) { return bio_worth_threads(w, 4, n_threads); }
 
 /* The size of a spare piece of scratch stands in front of it. */
 static size_t *capacity(char *scratch) { return (size_t *)(scratch - BIO_ALIGN); }
@@ -57,6 +42,7 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
     if (!layout) return BIO_NO_MEMORY;
     layout->transposed = transposed != 0;
     layout->value = w->value;
+    layout->index = w->index;
     layout->nnz = w->nnz;
     layout->n_rows = transposed ? w->n_cols : w->n_rows;
     layout->n_cols = transposed ? w->n_rows : w->n_cols;
@@ -69,15 +55,24 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
     layout->length = calloc(n_tiles * layout->chunk + 1, sizeof *layout->length);
     if (!layout->start || !layout->length) goto fail;
 
-    transfer_job job = {w, layout, NULL, NULL, NULL, COLUMNS};
-    const int threads = bio_worth_threads(w, 4, n_threads);
-    bio_parallel(BIO_PICK(count_table, w->value, w->index), &job, units(layout), 1, threads);
+    /* A unit of work is a chunk of rows of w, or for a transpose a block of rows of w: either owns whole tiles. */
+    transfer_job job = {.w = w, .layout = layout};
+    const size_t units = transposed ? layout->n_blocks : layout->n_chunks;
+    n_threads = threads(w, n_threads);
+    bio_parallel(BIO_PICK(count_table, w->value, w->index), &job, units, 1, n_threads);
     for (size_t t = 0; t < n_tiles; t++) layout->start[t + 1] += layout->start[t];
 
-    const size_t places = bio_layout_places(layout);
+    const size_t places = bio_layout_places(layout), n_workers = bio_workers(units, 1, n_threads);
     layout->column = calloc(places + 1, sizeof *layout->column);
-    if (!layout->column || run(&job, n_threads)) goto fail;
-    if (w->data && (!(layout->data = bio_alloc(places * size)) || bio_layout_refresh(layout, w, n_threads))) goto fail;
+    layout->source = calloc(places + 1, w->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t));
+    if (w->data) layout->data = bio_alloc(places * size);
+    job.scratch = (size_t **)bio_scratch_new(n_workers, (transposed ? layout->n_rows : layout->n_blocks) *
+                                                            sizeof **job.scratch);
+    const int ready = layout->column && layout->source && (layout->data || !w->data) && job.scratch;
+    if (ready) bio_parallel(BIO_PICK(fill_table, w->value, w->index), &job, units, 1, n_threads);
+    bio_scratch_free((void **)job.scratch, n_workers);
+    if (!ready) goto fail;
+    if (w->data) bio_layout_refresh(layout, w, n_threads);
     return BIO_OK;
 fail:
     bio_layout_free(layout);
@@ -90,6 +85,7 @@ void bio_layout_free(bio_layout *layout) {
     free(layout->start);
     free(layout->length);
     free(layout->column);
+    free(layout->source);
     bio_free(layout->data);
     drop(layout->spare);
     free(layout);
@@ -110,25 +106,28 @@ void bio_layout_give_back(bio_layout *layout, void *scratch) {
     drop(__atomic_exchange_n(&layout->spare, scratch, __ATOMIC_ACQ_REL));
 }
 
-bio_status bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
-    transfer_job job = {w, layout, NULL, NULL, NULL, WEIGHTS};
-    return run(&job, n_threads);
+void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
+    transfer_job job = {.w = w, .layout = layout};
+    const bio_task task = BIO_PICK(refresh_table, w->value, w->index);
+    bio_parallel(task, &job, w->nnz ? bio_layout_places(layout) : 0, PLACES_AT_ONCE, threads(w, n_threads));
 }
 
-bio_status bio_layout_collect(const bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads) {
-    transfer_job job = {w, layout, packed, g, NULL, COLLECT};
-    return run(&job, n_threads);
+void bio_layout_collect(bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads) {
+    transfer_job job = {.w = w, .layout = layout, .packed = packed, .g = g};
+    const bio_task task = BIO_PICK(collect_table, w->value, w->index);
+    bio_parallel(task, &job, layout->n_chunks * layout->n_blocks, 8, threads(w, n_threads));
 }
 
 int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed) {
     return layout->transposed == transposed && layout->n_rows == (transposed ? w->n_cols : w->n_rows) &&
            layout->n_cols == (transposed ? w->n_rows : w->n_cols) && layout->nnz == w->nnz &&
-           layout->value == w->value;
+           layout->value == w->value && layout->index == w->index;
 }
 
 size_t bio_layout_bytes(const bio_layout *layout) {
     const size_t n_tiles = layout->n_chunks * layout->n_blocks, places = bio_layout_places(layout);
     const size_t size = !layout->data ? 0 : layout->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
+    const size_t index = layout->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t);
     return sizeof *layout + (n_tiles + 1) * sizeof *layout->start + n_tiles * layout->chunk * sizeof *layout->length +
-           places * (sizeof *layout->column + size) + (layout->spare ? *capacity(layout->spare) : 0);
+           places * (sizeof *layout->column + index + size) + (layout->spare ? *capacity(layout->spare) : 0);
 }

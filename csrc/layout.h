@@ -3,7 +3,7 @@
  * The matrix as laid out has rows and columns of its own (for a transpose, the rows are the columns of W). It is cut
  * into tiles of `chunk` rows x `block` columns, so that the activity of a block, for a tile of samples, stays in the
  * L1 cache while every row of the chunk reads it. Within a tile the synapses of a row follow each other (a run), runs
- * follow each other in row order; each run is padded with zeros to a whole number of groups. */
+ * follow each other in row order; each run is padded to a whole number of groups. */
 #ifndef BIO_LAYOUT_H
 #define BIO_LAYOUT_H
 
@@ -22,9 +22,11 @@ struct bio_layout {
     size_t n_blocks, n_chunks;
     int transposed;
     bio_value value;
+    bio_index index;
     size_t *start;    /* first place of tile chunk x n_blocks + block; one more: the number of places */
     uint16_t *length; /* synapses of each run: tile x chunk + row within the chunk */
     uint16_t *column; /* of each place, within its block */
+    void *source;     /* of each place, in w */
     void *data;       /* weight of each place; NULL where only the structure counts */
     void *spare;      /* scratch of the last product, kept for the next: fresh memory costs more than filling it */
 };
@@ -40,6 +42,6 @@ static inline size_t bio_layout_places(const bio_layout *layout) {
 static inline size_t bio_padded(size_t length) { return (length + BIO_GROUP - 1) / BIO_GROUP * BIO_GROUP; }
 
 /* What a layout holds for each place, back in the order of w: g[k] = packed[place of k]. */
-bio_status bio_layout_collect(const bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads);
+void bio_layout_collect(bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads);
 
 #endif

@@ -67,7 +67,7 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
             *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
         if (g) job.g = job.scratch + all;
         bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, 1, n_threads);
-        if (g) status = bio_layout_collect(layout, w, job.g, g, n_threads);
+        if (g) bio_layout_collect(layout, w, job.g, g, n_threads);
         bio_layout_give_back(layout, job.scratch);
     } else status = BIO_NO_MEMORY;
     bio_layout_free(own);

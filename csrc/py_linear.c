@@ -201,11 +201,9 @@ static PyObject *layout_refresh(PyObject *module, PyObject *args, PyObject *kwar
         PyErr_SetString(PyExc_ValueError, "layout was made for another pathway");
         return NULL;
     }
-    bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_layout_refresh(layout, &w, n_threads);
+    bio_layout_refresh(layout, &w, n_threads);
     Py_END_ALLOW_THREADS
-    if (py_status(status)) return NULL;
     Py_RETURN_NONE;
 }
 
