@@ -75,7 +75,10 @@ class Peer:
 
     @classmethod
     def version(cls) -> str:
-        return importlib.metadata.version(cls.module)
+        try:
+            return importlib.metadata.version(cls.module)
+        except importlib.metadata.PackageNotFoundError:  # built in place
+            return "version unknown"
 
     @classmethod
     def set_threads(cls, n: int) -> None:

@@ -31,17 +31,25 @@ def save(axes: Any, path: Path) -> Path:
 
 def _axes(title: str, x: str, y: str, x_ticks: Any = None) -> Any:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
     ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
     ax.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_title(title, fontsize=10, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
     if x_ticks is not None:
         ax.set_xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
-        ax.minorticks_off()
+        ax.xaxis.set_minor_locator(NullLocator())
     return ax
+
+
+def _setting(frame: pd.DataFrame) -> str:
+    return f"{frame['dtype'].iloc[0]}, {frame['threads'].max()} threads"
 
 
 def _style(k: int) -> dict[str, Any]:
@@ -55,7 +63,7 @@ def _operations(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def roofline(frame: pd.DataFrame, roofs: Roofs) -> Any:
     """Products as points (ours filled, fastest peer hollow) under the measured roofs."""
     ax = _axes(
-        f"Products under the roofs of this machine ({frame.dtype.iloc[0]}, {frame.threads.iloc[0]} threads)",
+        f"Products under the roofs of this machine ({_setting(frame)})",
         "arithmetic intensity (flop / byte that must be moved)",
         "GFLOP/s",
     )
@@ -84,7 +92,7 @@ def crossover(frame: pd.DataFrame) -> Any:
     times = rows.pivot(index="density", columns="implementation", values="ms")
     percent = 100 * times.index.to_numpy()
     ax = _axes(
-        f"Training step, {first.n_post} x {first.n_pre}, batch {first.batch}, {first.dtype}, {first.threads} threads",
+        f"Training step, {first.n_post} x {first.n_pre}, batch {first.batch} ({_setting(rows)})",
         "density (% of synapses stored)",
         "time of a step (ms)",
         percent,
@@ -110,11 +118,13 @@ def crossing(x: np.ndarray, ratio: np.ndarray) -> float | None:
 def cost(frame: pd.DataFrame, axis: str) -> Any:
     """Picoseconds a synapse and sample against ``axis`` (nnz, batch, density, threads): ours solid, peers dashed."""
     rows = frame[frame.axis == axis]
-    labels = {"nnz": "synapses", "batch": "batch (samples)", "density": "density", "threads": "threads"}
-    others = [f"{name} {rows[name].iloc[0]:,}" for name in ("nnz", "batch", "threads") if name != axis]
+    labels = {"nnz": "synapses", "batch": "samples in the batch", "density": "share of synapses stored"}
     ticks = None if axis in ("nnz", "density") else sorted(rows[axis].unique())
-    title = f"Cost of a synapse by {labels[axis]} ({rows.dtype.iloc[0]}, {', '.join(others)})"
-    ax = _axes(title, labels[axis], "time per synapse and sample (ps)", ticks)
+    fixed = [
+        f"{rows[name].iloc[0]:,} {unit}" for name, unit in (("nnz", "synapses"), ("batch", "samples")) if name != axis
+    ]
+    title = f"What a synapse costs ({_setting(rows)}, about {', '.join(fixed)})"
+    ax = _axes(title, labels.get(axis, axis), "time per synapse and sample (ps)", ticks)
     for k, (operation, of_it) in enumerate(_operations(rows)):
         for name, line in of_it.groupby("implementation", sort=False):
             line = line.sort_values(axis)

@@ -85,8 +85,8 @@ def main(argv: list[str] | None = None) -> None:
     print(machine.describe())
     roofs = machine.roofs(options.dtype, options.threads, options.tiny)
     levels = ", ".join(f"{level} {rate:.0f} GB/s" for level, rate in roofs.bandwidth.items())
-    print(f"measured with {options.threads} threads: streaming {levels};")
-    print(f"peak {roofs.gflops:.0f} GFLOP/s, the largest {options.dtype} rate of a dense product")
+    print(f"peak: {roofs.gflops:.0f} GFLOP/s, the largest {options.dtype} GEMM rate with {options.threads} threads")
+    print(f"streaming: {levels or 'not measured'}")
     print(f"medians of {options.rounds} interleaved rounds; under a peer: its time as a multiple of ours")
     frames = {}
     for name in options.families or FAMILIES:
