@@ -121,3 +121,15 @@ def patches_grad(
     c0: float = 0.5,
     n_threads: int | None = None,
 ) -> _Values: ...
+def feature_map(
+    R: _Values,
+    W: _Values,
+    pool_rows: _Values,
+    pool_cols: _Values,
+    *,
+    beta: float = 1.0,
+    k: int | None = None,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    n_threads: int | None = None,
+) -> _Values: ...

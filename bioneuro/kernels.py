@@ -34,7 +34,7 @@ import numpy as np
 from . import _core
 
 __all__ = [
-    "candidates", "compete", "compete_grad", "forward", "grow", "input_grad", "patches", "patches_grad",
+    "backward", "candidates", "compete", "compete_grad", "feature_map", "forward", "grow", "input_grad", "patches", "patches_grad",
     "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
 ]  # fmt: skip
 
@@ -559,3 +559,43 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
     About twice as costly as :func:`patches`.
     """
     return _core.patches_grad(R, dU, dgate, patch_size=patch_size, c0=c0, n_threads=n_threads)
+
+
+def feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None):
+    """Pooled rates of columns that compete at every position: the whole feature map in one pass.
+
+    ``y = g softmax(beta W u)`` at every pixel, ``u`` and ``g`` from :func:`patches`; then
+    ``s_rc = sum_yx pool_rows_ry pool_cols_cx y_yx``.
+
+    Parameters
+    ----------
+    R : ndarray, shape (batch, height, width, channels)
+        Contrast responses, float32 or float64; not empty.
+    W : ndarray, shape (n_columns, 2 * p * p * channels)
+        Weights of the columns, dense, of the type of ``R``.
+    pool_rows : ndarray, shape (grid_rows, height)
+    pool_cols : ndarray, shape (grid_cols, width)
+        What each pooling window sees of the rows and columns of the image; of the type of ``R``.
+    beta, k
+        As for :func:`compete`.
+    patch_size, c0
+        As for :func:`patches`.
+    n_threads : int, optional
+        Threads to use; work is split over images.
+
+    Returns
+    -------
+    S : ndarray, shape (batch, grid_rows, grid_cols, n_columns)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+
+    Notes
+    -----
+    ``4 p^2 channels n_columns`` flops a position. Memory beyond the result: one row of positions for each thread.
+    """
+    return _core.feature_map(
+        R, W, pool_rows, pool_cols, beta=beta, k=k, patch_size=patch_size, c0=c0, n_threads=n_threads
+    )

@@ -161,4 +161,20 @@ bio_status bio_patches(bio_value value, const bio_retina *retina, const void *r,
 bio_status bio_patches_grad(bio_value value, const bio_retina *retina, const void *r, const void *du, const void *dgate,
                             void *dr, int n_threads);
 
+/* ---- map.c: the feature map in one pass ---------------------------------------------------------------------- */
+
+typedef struct {
+    size_t n_columns, k; /* cells at each position; how many of them win (0: softmax over all) */
+    double beta;
+    const void *weights;             /* (n_columns, 2 p p channels), dense */
+    size_t grid_rows, grid_cols;     /* pooling windows */
+    const void *pool_rows, *pool_cols; /* (grid_rows, height), (grid_cols, width): the share each window sees */
+} bio_map;
+
+/* r (batch, height, width, channels) -> pooled (batch, grid_rows, grid_cols, n_columns) = sum over positions (y, x) of
+ * pool_rows[., y] pool_cols[., x] gate softmax(beta weights u), u and gate as in bio_patches. Split over images.
+ * Scratch: one row of positions a worker. */
+bio_status bio_map_forward(bio_value value, const bio_retina *retina, const bio_map *map, const void *r, void *pooled,
+                           int n_threads);
+
 #endif

@@ -5,10 +5,7 @@
 #include "bio.h"
 #include "parallel.h"
 
-enum {
-    CHUNK = 16384, /* activities handed out at a time; fewer stay serial */
-    BLOCK = 4096   /* activities summed in T before the sum goes on in double */
-};
+enum { CHUNK = 16384 }; /* activities handed out at a time; fewer stay serial */
 
 typedef struct {
     const void *drive, *threshold;
@@ -24,6 +21,7 @@ typedef struct {
     size_t n_cells;
 } compete_grad_job;
 
+#define BIO_VALUES_ONLY 1
 #define BIO_TEMPLATE "compete.tmpl.c"
 #include "template.h"
 

@@ -9,6 +9,7 @@
 
 enum { SERIAL_VALUES = 1 << 16 }; /* about as many values of U are handed out at a time; fewer are not worth a thread */
 
+#define BIO_VALUES_ONLY 1
 #define BIO_TEMPLATE "patches.tmpl.c"
 #include "template.h"
 

@@ -1,5 +1,7 @@
 #include "py_arrays.h"
 
+#include <math.h>
+
 #include "parallel.h"
 
 int py_default_threads = 1;
@@ -186,4 +188,29 @@ int py_status(bio_status status) {
     if (status == BIO_NO_MEMORY) PyErr_NoMemory();
     else PyErr_Format(PyExc_SystemError, "unexpected kernel status %d", (int)status);
     return -1;
+}
+
+int py_beta(double beta) {
+    if (isfinite(beta)) return 0;
+    PyObject *value = PyFloat_FromDouble(beta);
+    if (value) PyErr_Format(PyExc_ValueError, "beta must be a finite number, got %R", value);
+    Py_XDECREF(value);
+    return -1;
+}
+
+int py_winners(PyObject *object, size_t *k) {
+    *k = 0;
+    if (object == NULL || object == Py_None) return 0;
+    if (!PyIndex_Check(object) || PyBool_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "k must be None or an integer >= 1, got %R", object);
+        return -1;
+    }
+    const Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* clipped, not refused, beyond its range */
+    if (n == -1 && PyErr_Occurred()) return -1;
+    if (n < 1) {
+        PyErr_Format(PyExc_ValueError, "k must be None or an integer >= 1, got %R", object);
+        return -1;
+    }
+    *k = (size_t)n;
+    return 0;
 }

@@ -51,6 +51,12 @@ PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_valu
 /* n_threads argument: None means the default; otherwise an integer >= 1. Returns 0 or -1. */
 int py_threads(PyObject *object, int *n_threads);
 
+/* Sharpness of a competition: finite. Returns 0 or -1. */
+int py_beta(double beta);
+
+/* Winners of a competition: None means all (0); otherwise an integer >= 1. Returns 0 or -1. */
+int py_winners(PyObject *object, size_t *k);
+
 /* Converts a kernel's status into None-result success (0) or an exception (-1). */
 int py_status(bio_status status);
 

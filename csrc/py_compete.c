@@ -1,33 +1,5 @@
 /* Bindings of compete and compete_grad. */
-#include <math.h>
-
 #include "py_arrays.h"
-
-static int finite_beta(double beta) {
-    if (isfinite(beta)) return 0;
-    PyObject *value = PyFloat_FromDouble(beta);
-    if (value) PyErr_Format(PyExc_ValueError, "beta must be a finite number, got %R", value);
-    Py_XDECREF(value);
-    return -1;
-}
-
-/* k: None means all (0); otherwise an integer >= 1. */
-static int winners(PyObject *object, size_t *k) {
-    *k = 0;
-    if (object == NULL || object == Py_None) return 0;
-    if (!PyIndex_Check(object) || PyBool_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "k must be None or an integer >= 1, got %R", object);
-        return -1;
-    }
-    const Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* clipped, not refused, beyond its range */
-    if (n == -1 && PyErr_Occurred()) return -1;
-    if (n < 1) {
-        PyErr_Format(PyExc_ValueError, "k must be None or an integer >= 1, got %R", object);
-        return -1;
-    }
-    *k = (size_t)n;
-    return 0;
-}
 
 static PyObject *compete(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"drive", "beta", "threshold", "k", "n_threads", "out", NULL};
@@ -40,13 +12,13 @@ static PyObject *compete(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$dOOOO", names, &drive_object, &beta, &threshold_object,
                                      &k_object, &threads, &out))
         return NULL;
-    if (!(drive = py_values(drive_object, "drive", 2)) || finite_beta(beta)) return NULL;
+    if (!(drive = py_values(drive_object, "drive", 2)) || py_beta(beta)) return NULL;
     const bio_value value = PyArray_TYPE(drive) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
     const npy_intp *dims = PyArray_DIMS(drive);
     if (py_optional_values_of(threshold_object, "threshold", 1, value, "drive", &threshold)) return NULL;
     if (threshold && py_dimension(threshold, "threshold", 0, (size_t)dims[1], "one for each cell of drive"))
         return NULL;
-    if (winners(k_object, &k) || py_threads(threads, &n_threads)) return NULL;
+    if (py_winners(k_object, &k) || py_threads(threads, &n_threads)) return NULL;
     if (!(y = py_output(out, 2, dims, value))) return NULL;
     if (py_no_overlap(y, "out", drive, "drive", 1) || (threshold && py_no_overlap(y, "out", threshold, "threshold", 0)))
         goto fail;
@@ -77,7 +49,7 @@ static PyObject *compete_grad(PyObject *module, PyObject *args, PyObject *kwargs
     if (!(dy = py_values_of(dy_object, "dY", 2, value, "Y"))) return NULL;
     if (py_dimension(dy, "dY", 0, (size_t)dims[0], "the batch of Y")) return NULL;
     if (py_dimension(dy, "dY", 1, (size_t)dims[1], "the cells of Y")) return NULL;
-    if (finite_beta(beta) || py_threads(threads, &n_threads)) return NULL;
+    if (py_beta(beta) || py_threads(threads, &n_threads)) return NULL;
     if (!(da = py_output(out, 2, dims, value))) return NULL;
     if (py_no_overlap(da, "out", dy, "dY", 1) || py_no_overlap(da, "out", y, "Y", 0)) goto fail;
     bio_status status;

@@ -1,4 +1,4 @@
-/* Bindings of patches and patches_grad. */
+/* Bindings of patches, patches_grad and feature_map. */
 #include "py_arrays.h"
 
 #include <math.h>
@@ -95,6 +95,52 @@ static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs
     return (PyObject *)dr;
 }
 
+static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"R", "W", "pool_rows", "pool_cols", "beta", "k", "patch_size", "c0", "n_threads", NULL};
+    PyObject *r, *w_object, *rows_object, *cols_object, *k_object = NULL, *threads = NULL;
+    PyArrayObject *w, *rows, *cols, *pooled;
+    Py_ssize_t patch_size = 7;
+    double c0 = 0.5;
+    bio_map map = {.beta = 1};
+    bio_retina retina;
+    bio_value value;
+    npy_intp dims[2];
+    int n_threads;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$dOndO:feature_map", names, &r, &w_object, &rows_object,
+                                     &cols_object, &map.beta, &k_object, &patch_size, &c0, &threads))
+        return NULL;
+    if (retina_arguments(r, patch_size, c0, &retina, dims, &value) || py_beta(map.beta) ||
+        py_winners(k_object, &map.k) || py_threads(threads, &n_threads))
+        return NULL;
+    if (!(w = py_values_of(w_object, "W", 2, value, "R")) ||
+        !(rows = py_values_of(rows_object, "pool_rows", 2, value, "R")) ||
+        !(cols = py_values_of(cols_object, "pool_cols", 2, value, "R")))
+        return NULL;
+    if (py_dimension(w, "W", 1, (size_t)dims[1], "2 x patch_size^2 x channels") ||
+        py_dimension(rows, "pool_rows", 1, retina.height, "the height of R") ||
+        py_dimension(cols, "pool_cols", 1, retina.width, "the width of R"))
+        return NULL;
+    map.n_columns = (size_t)PyArray_DIM(w, 0);
+    if (map.k >= map.n_columns) map.k = 0;
+    map.weights = PyArray_DATA(w);
+    map.grid_rows = (size_t)PyArray_DIM(rows, 0);
+    map.grid_cols = (size_t)PyArray_DIM(cols, 0);
+    map.pool_rows = PyArray_DATA(rows);
+    map.pool_cols = PyArray_DATA(cols);
+    const npy_intp shape[4] = {(npy_intp)retina.batch, PyArray_DIM(rows, 0), PyArray_DIM(cols, 0), PyArray_DIM(w, 0)};
+    if (!(pooled = py_new_values(4, shape, value))) return NULL;
+    bio_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_map_forward(value, &retina, &map, PyArray_DATA((PyArrayObject *)r), PyArray_DATA(pooled), n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) {
+        Py_DECREF(pooled);
+        return NULL;
+    }
+    return (PyObject *)pooled;
+}
+
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_patches_methods[] = {
@@ -102,5 +148,8 @@ PyMethodDef py_patches_methods[] = {
     METHOD(patches_grad,
            "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None)\n--\n\nGradient of patches with "
            "respect to R."),
+    METHOD(feature_map,
+           "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None)\n--\n\n"
+           "Patches, columns, competition, gate and pooling in one pass."),
     {NULL, NULL, 0, NULL},
 };

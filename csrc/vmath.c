@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#define BIO_VALUES_ONLY 1
 #define BIO_TEMPLATE "vmath.tmpl.c"
 #include "template.h"
 

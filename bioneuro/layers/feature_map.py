@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bioneuro import connectivity
+from bioneuro import _core, connectivity
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.protocols import Progress, Space
 from bioneuro.layers.retina import Retina
@@ -139,8 +139,20 @@ class FeatureMap:
         """Features ``h (n, n_features)`` of images ``X (n, n_pixels)``: rates >= 0, rows of unit norm."""
         out = np.empty((len(X), self.n_features), self.dtype)
         start = 0
+        W = self.columns.synapses.to_scipy().toarray()
         for R in self._chunks(self.retina.response(X)):
-            pooled = self._pooled(R)[2]
+            pooled = _core.feature_map(
+                R,
+                W,
+                self._pool_rows,
+                self._pool_cols,
+                beta=self.columns.beta,
+                k=self.columns.k,
+                patch_size=self.retina.patch_size,
+                c0=self.retina.c0,
+                n_threads=self.retina.n_threads,
+            )
+            pooled = np.sqrt(pooled.reshape(len(R), -1) + self.dtype.type(POOL_FLOOR))
             out[start : start + len(R)] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
             start += len(R)
         return out
