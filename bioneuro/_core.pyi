@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias, TypedDict
 
 from numpy import float32, float64, int32, int64
 from numpy.typing import NDArray
+from typing_extensions import CapsuleType
 
 _Index: TypeAlias = NDArray[int32] | NDArray[int64]
 _Values: TypeAlias = NDArray[float32] | NDArray[float64]
@@ -25,6 +26,7 @@ def forward(
     *,
     n_threads: int | None = None,
     out: _Values | None = None,
+    layout: CapsuleType | None = None,
 ) -> _Values: ...
 def input_grad(
     indptr: _Index,
@@ -35,6 +37,7 @@ def input_grad(
     *,
     n_threads: int | None = None,
     out: _Values | None = None,
+    layout: CapsuleType | None = None,
 ) -> _Values: ...
 def weight_grad(
     indptr: _Index,
@@ -44,7 +47,39 @@ def weight_grad(
     *,
     n_threads: int | None = None,
     out: _Values | None = None,
+    layout: CapsuleType | None = None,
 ) -> _Values: ...
+def backward(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    X: _Values,
+    dY: _Values,
+    *,
+    n_threads: int | None = None,
+    dX: _Values | None = None,
+    G: _Values | None = None,
+    layout: CapsuleType | None = None,
+) -> tuple[_Values, _Values]: ...
+def layout(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    n_cols: int,
+    transposed: bool,
+    *,
+    n_threads: int | None = None,
+) -> CapsuleType: ...
+def layout_refresh(
+    layout: CapsuleType,
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    n_cols: int,
+    *,
+    n_threads: int | None = None,
+) -> None: ...
+def layout_bytes(layout: CapsuleType, /) -> int: ...
 def compete(
     drive: _Values,
     *,
@@ -81,6 +116,27 @@ def plasticity_step(
     seed: int = 0,
     step: int = 0,
     n_threads: int | None = None,
+) -> int: ...
+def hebbian_step(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    X: _Values,
+    Y: _Values,
+    *,
+    gain: _Values | None = None,
+    form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
+    eta: float = 1.0,
+    floor: float = 0.001,
+    sigma: float = 0.0,
+    w0: float = 0.0,
+    w_min: float = 0.0,
+    w_max: float = ...,
+    normalize: bool = True,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: int | None = None,
+    layout: CapsuleType | None = None,
 ) -> int: ...
 def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...
 def transpose_index(indptr: _Index, indices: _Index, n_cols: int) -> tuple[_Index, _Index, _Index]: ...

@@ -71,6 +71,11 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None) -> NDArray:
 # --- competition -------------------------------------------------------------------------------------------
 
 
+def backward(indptr, indices, data, X, dY, *, n_threads=None) -> tuple[NDArray, NDArray]:
+    """``(dX, G)``: :func:`input_grad` and :func:`weight_grad`."""
+    return input_grad(indptr, indices, data, dY, X.shape[1]), weight_grad(indptr, indices, X, dY)
+
+
 def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None) -> NDArray:
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
 
@@ -184,6 +189,45 @@ def plasticity_step(
         w = np.where(changed[rows], w / np.where(norm > 0, norm, 1.0)[rows], w)
     data[:] = w
     return int(np.count_nonzero(np.abs(data) < theta * _row_max(indptr, data)[rows]))
+
+
+def hebbian_step(
+    indptr,
+    indices,
+    data,
+    X,
+    drive,
+    *,
+    beta=1.0,
+    threshold=None,
+    k=None,
+    gain=None,
+    form="log-relaxation",
+    eta=1.0,
+    floor=1e-3,
+    sigma=0.0,
+    w0=0.0,
+    w_min=0.0,
+    w_max=np.inf,
+    normalize=True,
+    seed=0,
+    step=0,
+    n_threads=None,
+) -> NDArray:
+    """``Y = compete(drive)``, then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
+    ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``."""
+    Y = compete(drive, beta=beta, threshold=threshold, k=k)
+    cell_gain = np.ones(Y.shape[1]) if gain is None else gain.astype(float)
+    active = (Y != 0).any(axis=0)
+    G = weight_grad(indptr, indices, X, Y).astype(float) * cell_gain[_rows(indptr)]
+    c = Y.sum(axis=0, dtype=float) * cell_gain
+    changed = data.copy()
+    plasticity_step(
+        indptr, indices, changed, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max,
+        normalize=normalize, seed=seed, step=step,
+    )  # fmt: skip
+    data[:] = np.where(active[_rows(indptr)], changed, data)
+    return Y
 
 
 # --- structure ---------------------------------------------------------------------------------------------

@@ -80,16 +80,16 @@ class Synapses:
         for array in self._indptr, self._indices, self._data.base:
             array.flags.writeable = False
 
-    def _layout(self, batch: int, transposed: bool, n_threads: int | None) -> Any:
+    def _layout(self, batch: int, transposed: bool, n_threads: int | None, weights: bool = True) -> Any:
         """Block-major copy of the weights (of their transpose) for the products with a batch; None for a batch of one.
 
-        Made at first use, dropped when the structure changes, refreshed when the weights have.
+        Made at first use, dropped when the structure changes, refreshed when the ``weights`` matter and have changed.
         """
         if batch == 1:
             return None
         with self._lock:
             layout, version = self._layouts.get(transposed, (None, -1))
-            if version == self._version:
+            if version == self._version or (layout is not None and not weights):
                 return layout
             pathway = self._indptr, self._indices, self._data, self._n_pre
             if layout is None:
@@ -230,7 +230,13 @@ class Synapses:
 
     # --- products -----------------------------------------------------------------------------------------
 
-    def forward(self, X: NDArray, bias: NDArray | None = None, n_threads: int | None = None) -> NDArray:
+    def forward(
+        self,
+        X: NDArray,
+        bias: NDArray | None = None,
+        n_threads: int | None = None,
+        out: NDArray | None = None,
+    ) -> NDArray:
         """Drive of the post-synaptic cells, ``Y = X W^T + bias``.
 
         Parameters
@@ -239,44 +245,62 @@ class Synapses:
         bias : ndarray of shape (n_post,), optional
         n_threads : int >= 1, optional
             Any number gives bit-identical results.
+        out : ndarray of shape (batch, n_post), optional
+            Where to put the result; must not share memory with ``X`` or ``bias``. So for all products.
 
         Returns
         -------
         ndarray of shape (batch, n_post)
         """
+        _check_apart(out, X=X, bias=bias)
         self._check_batch(X, "X", self._n_pre)
         layout = self._layout(len(X), False, n_threads)
         return _core.forward(
-            self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, layout=layout
+            self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout
         )
 
-    def input_grad(self, dY: NDArray, n_threads: int | None = None) -> NDArray:
+    def input_grad(self, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None) -> NDArray:
         """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
         self._check_batch(dY, "dY", self.n_post)
+        _check_apart(out, dY=dY)
         layout = self._layout(len(dY), True, n_threads)
         return _core.input_grad(
-            self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, layout=layout
+            self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout
         )
 
-    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: int | None = None) -> NDArray:
+    def weight_grad(
+        self, X: NDArray, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None
+    ) -> NDArray:
         """Sampled product ``G_ij = sum_b dY_bi X_bj`` on the stored synapses, shape (nnz,).
 
         With rates ``Y`` for ``dY`` it is the Hebbian term, with the gradient of a loss the gradient of the weights.
         """
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(dY, "dY", self.n_post)
-        layout = self._layout(len(X), False, n_threads)
-        return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads, layout=layout)
+        _check_apart(out, X=X, dY=dY)
+        layout = self._layout(len(X), False, n_threads, weights=False)
+        return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout)
 
-    def backward(self, X: NDArray, dY: NDArray, n_threads: int | None = None) -> tuple[NDArray, NDArray]:
+    def backward(
+        self,
+        X: NDArray,
+        dY: NDArray,
+        n_threads: int | None = None,
+        out: tuple[NDArray, NDArray] | None = None,
+    ) -> tuple[NDArray, NDArray]:
         """``(dX, G)``: :meth:`input_grad` and :meth:`weight_grad` in one pass, faster than one after the other.
 
         ``dX`` is the same bit for bit; ``G`` may differ in its last digits, since its sums run in another order.
         """
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(dY, "dY", self.n_post)
+        dX, G = (None, None) if out is None else out
+        _check_apart(dX, X=X, dY=dY, G=G)
+        _check_apart(G, X=X, dY=dY)
         layout = self._layout(len(X), True, n_threads)
-        return _core.backward(self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, layout=layout)
+        return _core.backward(
+            self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, dX=dX, G=G, layout=layout
+        )
 
     # --- changes of the weights ---------------------------------------------------------------------------
 
@@ -336,6 +360,72 @@ class Synapses:
         )  # fmt: skip
         self._version += 1
         return n_silent
+
+    def hebbian_step(
+        self,
+        X: NDArray,
+        Y: NDArray,
+        *,
+        gain: NDArray | None = None,
+        form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
+        eta: float = 1.0,
+        floor: float = 1e-3,
+        sigma: float = 0.0,
+        w0: float = 0.0,
+        w_min: float = 0.0,
+        w_max: float = np.inf,
+        normalize: bool = True,
+        seed: int = 0,
+        step: int = 0,
+        n_threads: int | None = None,
+    ) -> int:
+        """:meth:`plasticity_step` of the active cells, straight from the rates: costs only the cells that are active.
+
+        ``G_ij = gain_i sum_b Y_bi X_bj`` and ``c_i = gain_i sum_b Y_bi``; cells that are silent in the whole batch stay
+        as they are.
+
+        Parameters
+        ----------
+        X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
+            Pre-synaptic rates.
+        Y : ndarray of shape (batch, n_post), dtype of the weights, C-contiguous
+            Post-synaptic rates.
+        gain : ndarray of shape (n_post,), dtype of the weights, optional
+            Learning rate of each cell relative to the others; 1 where none is given.
+        form, eta, floor, sigma, w0, w_min, w_max, normalize, seed, step, n_threads
+            As for :meth:`plasticity_step`.
+
+        Returns
+        -------
+        int
+            Number of active cells.
+
+        Raises
+        ------
+        ValueError
+            Rule and sign do not go together, rates are not finite (or, for log-relaxation, one of ``X``, ``Y`` and
+            ``gain`` is negative), or ``eta`` times their products overflows.
+        """
+        self._check_form(form)
+        self._check_batch(X, "X", self._n_pre)
+        self._check_batch(Y, "Y", self.n_post)
+        low = 0.0 if form == "log-relaxation" else -np.inf
+        _check_range(X, "X", low)
+        _check_range(Y, "Y", low)
+        if gain is not None:
+            self._check_vector(gain, "gain", self.n_post)
+            _check_range(gain, "gain", low)
+        if form != "log-relaxation":
+            c = np.abs(Y).sum(axis=0) * (1 if gain is None else np.abs(gain))
+            self._check_drive(c * self.dtype.type(_largest(X)), c, eta)
+        layout = self._layout(len(X), False, n_threads, weights=False)
+        n_active = _core.hebbian_step(
+            self._indptr, self._indices, self._data, X, Y, gain=gain, form=form, eta=eta, floor=floor, sigma=sigma,
+            w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step, n_threads=n_threads,
+            layout=layout,
+        )  # fmt: skip
+        self._version += 1
+        return n_active
 
     def add(self, delta: NDArray) -> None:
         """``W += delta`` on the stored synapses, for rules that compute their own step (gradient descent, ...).
@@ -535,6 +625,13 @@ def _read_only(array: NDArray) -> NDArray:
     return view
 
 
+def _check_apart(out: NDArray | None, **others: NDArray | None) -> None:
+    """An array to be written must not be one that is read."""
+    for name, other in others.items():
+        if out is not None and other is not None and np.may_share_memory(out, other):
+            raise ValueError(f"out must not share memory with {name}")
+
+
 def _either(dtypes: tuple[np.dtype, ...]) -> str:
     return " or ".join(map(str, dtypes))
 
@@ -560,6 +657,6 @@ def _check_range(array: NDArray, name: str, low: float) -> None:
     """Finite and >= ``low``."""
     if np.isfinite(_largest(array)) and (low == -np.inf or not array.size or array.min() >= low):
         return
-    k = int(np.flatnonzero(~(np.isfinite(array) & (array >= low)))[0])
+    k = tuple(int(i) for i in np.argwhere(~(np.isfinite(array) & (array >= low)))[0])
     bound = "finite" if low == -np.inf else f"finite and >= {low:g}"
-    raise ValueError(f"{name} must be {bound}, but {name}[{k}] = {array[k]}")
+    raise ValueError(f"{name} must be {bound}, but {name}[{', '.join(map(str, k))}] = {array[k]}")

@@ -40,6 +40,12 @@ typedef struct {
     bio_index index;
 } bio_csr;
 
+/* Synapses of cell i. */
+static inline size_t bio_row_length(const bio_csr *w, size_t i) {
+    return w->index == BIO_INT64 ? (size_t)(((const int64_t *)w->indptr)[i + 1] - ((const int64_t *)w->indptr)[i])
+                                 : (size_t)(((const int32_t *)w->indptr)[i + 1] - ((const int32_t *)w->indptr)[i]);
+}
+
 /* ---- layout.c: a block-major copy of a pathway ------------------------------------------------------------- */
 
 /* What the batched products run on; see layout.h. Made once for a structure, refreshed when weights have changed. */
@@ -64,8 +70,8 @@ size_t bio_layout_bytes(const bio_layout *layout);
 
 /* In all of them: 2 nnz batch flops a product. `layout`, which must be fresh, is that of w (forward, weight_grad) or of
  * its transpose (input_grad, backward); NULL: one is made for the call. A batch of one needs none.
- * Scratch: (gathered features + 2 chunks of rows) x one tile of samples a thread, and for g one more array like it; the
- * layout keeps it for the next call. Calls may share a layout. */
+ * Scratch: (gathered features + 2 chunks of rows) x one tile of samples a thread, and in bio_backward one more array
+ * like g; the layout keeps it for the next call. Calls may share a layout. */
 
 /* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
  * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread. */
@@ -119,6 +125,13 @@ typedef struct {
  * Noise is keyed by (seed, step, row, column), never by position or thread. O(nnz); scratch: one counter a worker. */
 bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
                                size_t *n_silent, int n_threads);
+
+/* The same straight from activity: for each cell i that is active in the batch, y_bi != 0 for some b, the step with
+ * g_ij = gain_i sum_b y_bi x_bj and c_i = gain_i sum_b y_bi (gain (n_rows), or NULL: 1); silent cells are left as they
+ * are. x (batch, n_cols), y (batch, n_rows); rule->theta is not read; *n_changed = number of active cells.
+ * Where few are active, O(active (sample, cell) pairs x synapses of a cell); else as weight_grad, with that `layout`. */
+bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
+                            const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads);
 
 /* ---- structure.c: what is stored ------------------------------------------------------------------------------ */
 

@@ -1,19 +1,22 @@
-/* One local learning step on the stored synapses. Contract: bio.h; equations: bioneuro/reference.py, plasticity_step.
- */
+/* One local learning step, from given Hebbian terms or from activity. Contracts: bio.h; equations:
+ * bioneuro/reference.py, plasticity_step and hebbian_step. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "bio.h"
 #include "parallel.h"
 #include "rng.h"
+#include "tiling.h"
 
 /* Rows whose summed activity is below this did not take part in the batch. */
 #define BIO_INACTIVE 1e-6
 
 enum {
     CHUNK = 16384, /* synapses handed out at a time; fewer stay serial */
-    BLOCK = 64     /* synapses whose noise is drawn together */
+    BLOCK = 64,    /* synapses whose noise is drawn together */
+    SPARSE = 16    /* activity is followed event by event where fewer than 1 in so many rates are not 0 */
 };
 
 typedef struct {
@@ -23,9 +26,32 @@ typedef struct {
     size_t *silent; /* one count a worker */
 } plasticity_job;
 
+/* One active cell of one sample. */
+typedef struct {
+    size_t sample;
+    double rate;
+} bio_event;
+
+/* A unit of work is an active cell. */
+typedef struct {
+    const bio_csr *w;
+    const void *x, *gain;
+    const void *g; /* Hebbian terms of all synapses where activity is dense; else NULL: gathered from the events */
+    const bio_plasticity *rule;
+    const size_t *active, *start; /* active cells; events of cell i: start[i] .. start[i + 1] */
+    const bio_event *event;
+    const double *rate; /* of each cell, summed over the batch */
+    char *scratch;      /* one row a worker */
+    size_t scratch_bytes;
+} hebbian_job;
+
 #define BIO_TEMPLATE "plasticity.tmpl.c"
 #include "template.h"
 
+typedef void (*events_fn)(const void *, size_t, size_t, size_t *, double *, bio_event *);
+
+static const events_fn events_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(list_events);
+static const bio_task hebbian_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(hebbian);
 static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(plasticity);
 
 bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
@@ -39,4 +65,57 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
     for (size_t t = 0; t < workers; t++) *n_silent += job.silent[t];
     free(job.silent);
     return BIO_OK;
+}
+
+bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
+                            const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads) {
+    const size_t size = w->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
+    const events_fn list_events = BIO_PICK(events_table, w->value, w->index);
+    size_t *start = calloc(w->n_rows + 1, sizeof *start), *next = malloc(w->n_rows * sizeof *next);
+    size_t *active = malloc(w->n_rows * sizeof *active), longest = 0, synapses = 0;
+    double *rate = calloc(w->n_rows, sizeof *rate);
+    bio_event *event = NULL;
+    void *g = NULL;
+    hebbian_job job = {.w = w, .x = x, .gain = gain, .rule = rule, .active = active, .start = start, .rate = rate};
+    bio_status status = BIO_NO_MEMORY;
+    *n_changed = 0;
+    if (!start || !next || !active || !rate) goto done;
+
+    list_events(y, batch, w->n_rows, start + 1, rate, NULL);
+    for (size_t i = 0; i < w->n_rows; i++) {
+        if (start[i + 1]) {
+            const size_t n = bio_row_length(w, i);
+            active[(*n_changed)++] = i;
+            longest = n > longest ? n : longest;
+            synapses += n;
+        }
+        start[i + 1] += start[i];
+    }
+    if (start[w->n_rows] > batch * w->n_rows / SPARSE && batch > 1) {
+        job.g = g = bio_alloc(w->nnz * size);
+        if (!g) goto done;
+        if ((status = bio_weight_grad(w, layout, x, y, g, batch, n_threads))) goto done;
+        status = BIO_NO_MEMORY;
+    } else {
+        job.event = event = malloc((start[w->n_rows] + 1) * sizeof *event);
+        if (!event) goto done;
+        memcpy(next, start, w->n_rows * sizeof *next);
+        list_events(y, batch, w->n_rows, next, rate, event);
+    }
+    const size_t grain = *n_changed ? CHUNK / (synapses / *n_changed + 1) + 1 : 1;
+    const size_t n_workers = bio_workers(*n_changed, grain, n_threads);
+    job.scratch_bytes = bio_round_up((longest + BIO_ALIGN) * size, BIO_ALIGN);
+    job.scratch = bio_alloc(n_workers * job.scratch_bytes);
+    if (!job.scratch) goto done;
+    bio_parallel(BIO_PICK(hebbian_table, w->value, w->index), &job, *n_changed, grain, n_threads);
+    bio_free(job.scratch);
+    status = BIO_OK;
+done:
+    free(start);
+    free(next);
+    free(active);
+    free(rate);
+    free(event);
+    bio_free(g);
+    return status;
 }

@@ -103,47 +103,108 @@ static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
     return count;
 }
 
-INLINE void NAME(rows)(const plasticity_job *job, size_t begin, size_t end, size_t worker, const bio_form form,
-                       const int noisy) {
+/* Synapses w (n) of cell i, from the Hebbian terms g and the activity c of the cell. */
+INLINE void NAME(change_row)(const bio_plasticity *rule, size_t i, const I *indices, size_t n, T *w, const T *g, T c,
+                             const bio_form form, const int noisy) {
+    if (form == BIO_LOG_RELAXATION && !(c >= (T)BIO_INACTIVE)) return;
+    const NAME(row) row = NAME(row_of)(rule, c);
+    T noise[BLOCK] = {0};
+    for (size_t k = 0; k < n; k += BLOCK) {
+        const size_t here = n - k < BLOCK ? n - k : BLOCK;
+        if (noisy) NAME(draw)(i, indices + k, here, rule, row.noise, noise);
+        for (size_t l = 0; l < here; l += LANES) {
+            T *at = w + k + l;
+            const vec old = NAME(load)(at, here - l, 0), hebb = NAME(load)(g + k + l, here - l, 0);
+            const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
+            NAME(store)(at, here - l, NAME(learn)(old, hebb, xi, &row, form, noisy));
+        }
+    }
+    if (rule->normalize) {
+        const double norm = sqrt(NAME(squares)(w, n));
+        if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
+    }
+}
+
+static void NAME(change)(const bio_plasticity *rule, size_t i, const I *indices, size_t n, T *w, const T *g, T c) {
+    switch (2 * rule->form + (rule->sigma > 0 ? 1 : 0)) {
+        case 2 * BIO_LOG_RELAXATION: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_RELAXATION, 0); break;
+        case 2 * BIO_LOG_RELAXATION + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_RELAXATION, 1); break;
+        case 2 * BIO_EXPONENTIAL: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_EXPONENTIAL, 0); break;
+        case 2 * BIO_EXPONENTIAL + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_EXPONENTIAL, 1); break;
+        case 2 * BIO_SIGNED: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_SIGNED, 0); break;
+        default: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_SIGNED, 1); break;
+    }
+}
+
+static void NAME(plasticity)(void *context, size_t begin, size_t end, size_t worker) {
+    const plasticity_job *job = context;
     const bio_plasticity *rule = job->rule;
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     size_t silent = 0;
     for (size_t i = begin; i < end; i++) {
         const size_t first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
         T *w = (T *)job->w->data + first;
-        const T *g = (const T *)job->g + first, c = ((const T *)job->c)[i];
-        if (form != BIO_LOG_RELAXATION || c >= (T)BIO_INACTIVE) {
-            const NAME(row) row = NAME(row_of)(rule, c);
-            T noise[BLOCK] = {0};
-            for (size_t k = 0; k < n; k += BLOCK) {
-                const size_t here = n - k < BLOCK ? n - k : BLOCK;
-                if (noisy) NAME(draw)(i, indices + first + k, here, rule, row.noise, noise);
-                for (size_t l = 0; l < here; l += LANES) {
-                    T *at = w + k + l;
-                    const vec old = NAME(load)(at, here - l, 0), hebb = NAME(load)(g + k + l, here - l, 0);
-                    const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
-                    NAME(store)(at, here - l, NAME(learn)(old, hebb, xi, &row, form, noisy));
-                }
-            }
-            if (rule->normalize) {
-                const double norm = sqrt(NAME(squares)(w, n));
-                if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
-            }
-        }
+        NAME(change)(rule, i, indices + first, n, w, (const T *)job->g + first, ((const T *)job->c)[i]);
         if (rule->theta > 0) silent += NAME(count_silent)(w, n, (T)rule->theta);
     }
     job->silent[worker] += silent;
 }
 
-static void NAME(plasticity)(void *context, size_t begin, size_t end, size_t worker) {
-    const plasticity_job *job = context;
-    const int noisy = job->rule->sigma > 0;
-    switch (2 * job->rule->form + (noisy ? 1 : 0)) {
-        case 2 * BIO_LOG_RELAXATION: NAME(rows)(job, begin, end, worker, BIO_LOG_RELAXATION, 0); break;
-        case 2 * BIO_LOG_RELAXATION + 1: NAME(rows)(job, begin, end, worker, BIO_LOG_RELAXATION, 1); break;
-        case 2 * BIO_EXPONENTIAL: NAME(rows)(job, begin, end, worker, BIO_EXPONENTIAL, 0); break;
-        case 2 * BIO_EXPONENTIAL + 1: NAME(rows)(job, begin, end, worker, BIO_EXPONENTIAL, 1); break;
-        case 2 * BIO_SIGNED: NAME(rows)(job, begin, end, worker, BIO_SIGNED, 0); break;
-        default: NAME(rows)(job, begin, end, worker, BIO_SIGNED, 1); break;
+/* ---- event-driven: only the cells that were active, each from the samples in which it was ---- */
+
+/* Without `event`: counts the samples in which each cell is active, and sums its rates. With it: lists them, from
+ * count[i] on for cell i. */
+static void NAME(list_events)(const void *activity, size_t batch, size_t n_cells, size_t *count, double *rate,
+                              bio_event *event) {
+    const T *y = activity;
+    for (size_t b = 0; b < batch; b++, y += n_cells)
+        for (size_t i0 = 0; i0 < n_cells; i0 += LANES) {
+            const size_t n = n_cells - i0 < LANES ? n_cells - i0 : LANES;
+            if (!NAME(total)((NAME(bits))(NAME(load)(y + i0, n, 0) != 0))) continue;
+            for (size_t i = i0; i < i0 + n; i++) {
+                if (y[i] == 0) continue;
+                if (event) event[count[i]] = (bio_event){b, (double)y[i]};
+                else rate[i] += (double)y[i];
+                count[i]++;
+            }
+        }
+}
+
+/* g (n) = sum over the events of rate x_b, for the columns of one row; four samples at a time. */
+static void NAME(gather)(const T *x, size_t n_cols, const I *restrict indices, size_t n, const bio_event *event,
+                         size_t n_events, T gain, T *restrict g) {
+    for (size_t k = 0; k < n; k++) g[k] = 0;
+    for (size_t e = 0; e < n_events; e += 4) {
+        const T *row[4];
+        T rate[4];
+        for (size_t s = 0; s < 4; s++) {
+            const bio_event *at = event + (e + s < n_events ? e + s : e);
+            row[s] = x + at->sample * n_cols;
+            rate[s] = e + s < n_events ? gain * (T)at->rate : 0;
+        }
+        if (n_events - e == 1)
+            for (size_t k = 0; k < n; k++) g[k] += rate[0] * row[0][indices[k]];
+        else
+            for (size_t k = 0; k < n; k++) {
+                const size_t j = (size_t)indices[k];
+                g[k] += (rate[0] * row[0][j] + rate[1] * row[1][j]) + (rate[2] * row[2][j] + rate[3] * row[3][j]);
+            }
+    }
+}
+
+static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker) {
+    const hebbian_job *job = context;
+    const I *indptr = job->w->indptr, *indices = job->w->indices;
+    T *scratch = (T *)(job->scratch + worker * job->scratch_bytes);
+    for (size_t u = begin; u < end; u++) {
+        const size_t i = job->active[u], first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
+        const T gain = job->gain ? ((const T *)job->gain)[i] : 1;
+        if (job->g)
+            for (size_t k = 0; k < n; k++) scratch[k] = gain * ((const T *)job->g)[first + k];
+        else
+            NAME(gather)(job->x, job->w->n_cols, indices + first, n, job->event + job->start[i],
+                         job->start[i + 1] - job->start[i], gain, scratch);
+        const T c = (T)job->rate[i] * gain;
+        NAME(change)(job->rule, i, indices + first, n, (T *)job->w->data + first, scratch, c);
     }
 }

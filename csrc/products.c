@@ -54,20 +54,22 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     job.chunks_per_unit = job.g ? (layout->n_chunks + groups - 1) / groups : 1;
     job.n_chunk_groups = (layout->n_chunks + job.chunks_per_unit - 1) / job.chunks_per_unit;
     const size_t n_units = (job.g ? 1 : n_tiles) * job.n_chunk_groups;
-    const size_t n_workers = bio_workers(n_units, 1, n_threads);
+    /* Whoever works on a tile packs it: hand out whole ones where they can be shared out evenly. */
+    const int even = n_tiles % (size_t)n_threads == 0 || n_tiles > 4 * (size_t)n_threads;
+    const size_t grain = !job.g && even ? job.n_chunk_groups : 1, n_workers = bio_workers(n_units, grain, n_threads);
 
     /* Where a block fits the L1 cache, a few lines a row: more would get in the way. */
     job.fetch = layout->n_blocks > 1 && layout->block * BIO_TILE_VECTORS * bytes <= BIO_L1_BYTES;
     void *const g = job.g;
     job.scratch_bytes = bio_round_up(BIO_ALIGN + (layout->n_cols + 2 * layout->chunk) * width * size, BIO_ALIGN);
-    const size_t all = n_workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
+    const size_t all = n_workers * job.scratch_bytes, g_bytes = g && transposed ? bio_layout_places(layout) * size : 0;
     job.scratch = bio_layout_borrow(layout, all + g_bytes);
     if (job.scratch) {
         for (size_t worker = 0; worker < n_workers; worker++)
             *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
-        if (g) job.g = job.scratch + all;
-        bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, 1, n_threads);
-        if (g) bio_layout_collect(layout, w, job.g, g, n_threads);
+        if (g_bytes) job.g = job.scratch + all;
+        bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, grain, n_threads);
+        if (g_bytes) bio_layout_collect(layout, w, job.g, g, n_threads);
         bio_layout_give_back(layout, job.scratch);
     } else status = BIO_NO_MEMORY;
     bio_layout_free(own);

@@ -156,12 +156,12 @@ int py_no_overlap(PyArrayObject *a, const char *name, PyArrayObject *b, const ch
     return -1;
 }
 
-PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_value value) {
+PyArrayObject *py_output(PyObject *out, const char *name, int ndim, const npy_intp *dims, bio_value value) {
     if (out == NULL || out == Py_None) return py_new_values(ndim, dims, value);
-    PyArrayObject *array = py_values_of(out, "out", ndim, value, "the result");
-    if (!array || py_writeable(array, "out")) return NULL;
+    PyArrayObject *array = py_values_of(out, name, ndim, value, "the result");
+    if (!array || py_writeable(array, name)) return NULL;
     for (int axis = 0; axis < ndim; axis++)
-        if (py_dimension(array, "out", axis, (size_t)dims[axis], "the shape of the result")) return NULL;
+        if (py_dimension(array, name, axis, (size_t)dims[axis], "the shape of the result")) return NULL;
     Py_INCREF(array);
     return array;
 }

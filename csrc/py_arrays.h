@@ -46,7 +46,7 @@ PyArrayObject *py_new_indices(npy_intp n, bio_index index);
 int py_no_overlap(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other, int may_be_same);
 
 /* `out` checked for type, shape and writeability (new array when None). A new reference. */
-PyArrayObject *py_output(PyObject *out, int ndim, const npy_intp *dims, bio_value value);
+PyArrayObject *py_output(PyObject *out, const char *name, int ndim, const npy_intp *dims, bio_value value);
 
 /* n_threads argument: None means the default; otherwise an integer >= 1. Returns 0 or -1. */
 int py_threads(PyObject *object, int *n_threads);
@@ -56,6 +56,10 @@ int py_beta(double beta);
 
 /* Winners of a competition: None means all (0); otherwise an integer >= 1. Returns 0 or -1. */
 int py_winners(PyObject *object, size_t *k);
+
+/* An optional layout of w or of its transpose: the right way round and of the right size, or NULL for None. Returns 0 or
+ * -1. */
+int py_layout(PyObject *object, const bio_csr *w, int transposed, bio_layout **layout);
 
 /* Converts a kernel's status into None-result success (0) or an exception (-1). */
 int py_status(bio_status status);

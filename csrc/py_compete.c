@@ -19,7 +19,7 @@ static PyObject *compete(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (threshold && py_dimension(threshold, "threshold", 0, (size_t)dims[1], "one for each cell of drive"))
         return NULL;
     if (py_winners(k_object, &k) || py_threads(threads, &n_threads)) return NULL;
-    if (!(y = py_output(out, 2, dims, value))) return NULL;
+    if (!(y = py_output(out, "out", 2, dims, value))) return NULL;
     if (py_no_overlap(y, "out", drive, "drive", 1) || (threshold && py_no_overlap(y, "out", threshold, "threshold", 0)))
         goto fail;
     bio_status status;
@@ -50,7 +50,7 @@ static PyObject *compete_grad(PyObject *module, PyObject *args, PyObject *kwargs
     if (py_dimension(dy, "dY", 0, (size_t)dims[0], "the batch of Y")) return NULL;
     if (py_dimension(dy, "dY", 1, (size_t)dims[1], "the cells of Y")) return NULL;
     if (py_beta(beta) || py_threads(threads, &n_threads)) return NULL;
-    if (!(da = py_output(out, 2, dims, value))) return NULL;
+    if (!(da = py_output(out, "out", 2, dims, value))) return NULL;
     if (py_no_overlap(da, "out", dy, "dY", 1) || py_no_overlap(da, "out", y, "Y", 0)) goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS

@@ -13,8 +13,7 @@ static bio_layout *layout_of(PyObject *object) {
     return layout;
 }
 
-/* An optional layout argument, which must be the right way round and of the right shape. Returns 0 or -1. */
-static int optional_layout(PyObject *object, const bio_csr *w, int transposed, bio_layout **layout) {
+int py_layout(PyObject *object, const bio_csr *w, int transposed, bio_layout **layout) {
     *layout = NULL;
     if (!object || object == Py_None) return 0;
     if (!(*layout = layout_of(object))) return -1;
@@ -49,9 +48,9 @@ static PyObject *forward(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!py_values_of(x_object, "X", 2, w.value, "data")) return NULL;
     if (py_optional_values_of(bias_object, "bias", 1, w.value, "data", &bias)) return NULL;
     if (bias && py_dimension(bias, "bias", 0, w.n_rows, "one for each row of W")) return NULL;
-    if (optional_layout(layout_object, &w, 0, &layout)) return NULL;
+    if (py_layout(layout_object, &w, 0, &layout)) return NULL;
     npy_intp dims[2] = {PyArray_DIM(x, 0), (npy_intp)w.n_rows};
-    if (!(y = py_output(out, 2, dims, w.value))) return NULL;
+    if (!(y = py_output(out, "out", 2, dims, w.value))) return NULL;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
     status = bio_forward(&w, layout, PyArray_DATA(x), bias ? PyArray_DATA(bias) : NULL, PyArray_DATA(y),
@@ -82,9 +81,9 @@ static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) 
     if (pathway(indptr, indices, data, (size_t)n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
     if (!py_values_of(dy_object, "dY", 2, w.value, "data")) return NULL;
     if (py_dimension(dy, "dY", 1, w.n_rows, "one for each row of W")) return NULL;
-    if (optional_layout(layout_object, &w, 1, &layout)) return NULL;
+    if (py_layout(layout_object, &w, 1, &layout)) return NULL;
     npy_intp dims[2] = {PyArray_DIM(dy, 0), n_cols};
-    if (!(dx = py_output(out, 2, dims, w.value))) return NULL;
+    if (!(dx = py_output(out, "out", 2, dims, w.value))) return NULL;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
     status = bio_input_grad(&w, layout, PyArray_DATA(dy), PyArray_DATA(dx), (size_t)dims[0], n_threads);
@@ -114,9 +113,9 @@ static PyObject *weight_grad(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!py_values_of(dy_object, "dY", 2, w.value, "X")) return NULL;
     if (py_dimension(dy, "dY", 0, (size_t)PyArray_DIM(x, 0), "the batch of X")) return NULL;
     if (py_dimension(dy, "dY", 1, w.n_rows, "one for each row of W")) return NULL;
-    if (optional_layout(layout_object, &w, 0, &layout)) return NULL;
+    if (py_layout(layout_object, &w, 0, &layout)) return NULL;
     npy_intp nnz = (npy_intp)w.nnz;
-    if (!(g = py_output(out, 1, &nnz, w.value))) return NULL;
+    if (!(g = py_output(out, "out", 1, &nnz, w.value))) return NULL;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
     status = bio_weight_grad(&w, layout, PyArray_DATA(x), PyArray_DATA(dy), PyArray_DATA(g), (size_t)PyArray_DIM(x, 0),
@@ -130,15 +129,16 @@ fail:
 }
 
 static PyObject *backward(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data", "X", "dY", "n_threads", "layout", NULL};
+    static char *names[] = {"indptr", "indices", "data", "X", "dY", "n_threads", "dX", "G", "layout", NULL};
     PyObject *indptr, *indices, *data, *x_object, *dy_object, *threads = NULL, *layout_object = NULL;
+    PyObject *dx_object = NULL, *g_object = NULL;
     bio_layout *layout;
     PyArrayObject *x, *dy, *dx = NULL, *g = NULL;
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OO:backward", names, &indptr, &indices, &data, &x_object,
-                                     &dy_object, &threads, &layout_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOO:backward", names, &indptr, &indices, &data, &x_object,
+                                     &dy_object, &threads, &dx_object, &g_object, &layout_object))
         return NULL;
     if (!(x = py_values(x_object, "X", 2)) || !(dy = py_values(dy_object, "dY", 2))) return NULL;
     if (pathway(indptr, indices, data, (size_t)PyArray_DIM(x, 1), &w) || py_threads(threads, &n_threads)) return NULL;
@@ -146,9 +146,10 @@ static PyObject *backward(PyObject *module, PyObject *args, PyObject *kwargs) {
         return NULL;
     if (py_dimension(dy, "dY", 0, (size_t)PyArray_DIM(x, 0), "the batch of X")) return NULL;
     if (py_dimension(dy, "dY", 1, w.n_rows, "one for each row of W")) return NULL;
-    if (optional_layout(layout_object, &w, 1, &layout)) return NULL;
+    if (py_layout(layout_object, &w, 1, &layout)) return NULL;
     npy_intp nnz = (npy_intp)w.nnz;
-    if (!(dx = py_new_values(2, PyArray_DIMS(x), w.value)) || !(g = py_new_values(1, &nnz, w.value))) goto fail;
+    if (!(dx = py_output(dx_object, "dX", 2, PyArray_DIMS(x), w.value)) || !(g = py_output(g_object, "G", 1, &nnz, w.value)))
+        goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
     status = bio_backward(&w, layout, PyArray_DATA(x), PyArray_DATA(dy), PyArray_DATA(dx), PyArray_DATA(g),
@@ -222,7 +223,7 @@ PyMethodDef py_linear_methods[] = {
            "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None)\n--\n\nG_ij = sum_b dY_bi X_bj on the "
            "pattern."),
     METHOD(backward,
-           "backward(indptr, indices, data, X, dY, *, n_threads=None, layout=None)\n--\n\n(dX, G): input_grad and "
+           "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None)\n--\n\n(dX, G): input_grad and "
            "weight_grad in one pass."),
     {"layout", (PyCFunction)(void (*)(void))layout_new, METH_VARARGS | METH_KEYWORDS,
      "layout(indptr, indices, data, n_cols, transposed, *, n_threads=None)\n--\n\nBlock-major copy for the products; "

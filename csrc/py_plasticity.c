@@ -1,4 +1,4 @@
-/* Binding of plasticity_step; and _vmath, for the tests of the vector functions it is made of. */
+/* Bindings of plasticity_step and hebbian_step; and _vmath, for the tests of the vector functions it is made of. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -52,35 +52,48 @@ static int one_of(PyObject *object, const char *name, const char *const *names, 
     return -1;
 }
 
+/* The rule's arguments, as plasticity_step and hebbian_step take them. */
+typedef struct {
+    PyObject *form, *eta, *floor, *sigma, *w0, *w_min, *w_max, *theta, *seed, *step;
+    int normalize;
+} rule_arguments;
+
+static int rule_from(const rule_arguments *a, bio_plasticity *rule) {
+    static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "exponential", "signed"};
+    *rule = (bio_plasticity){.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .w_max = INFINITY};
+    rule->normalize = a->normalize;
+    if (a->form) {
+        const int i = one_of(a->form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'exponential' or 'signed'");
+        if (i < 0) return -1;
+        rule->form = (bio_form)i;
+    }
+    return real(a->eta, "eta", 0, DBL_MAX, "a finite number >= 0", &rule->eta) ||
+                   real(a->floor, "floor", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule->floor) ||
+                   real(a->sigma, "sigma", 0, DBL_MAX, "a finite number >= 0", &rule->sigma) ||
+                   real(a->w0, "w0", 0, DBL_MAX, "a finite number >= 0", &rule->w0) ||
+                   real(a->w_min, "w_min", 0, DBL_MAX, "a finite number >= 0", &rule->w_min) ||
+                   real(a->w_max, "w_max", rule->w_min, INFINITY, "a number >= w_min", &rule->w_max) ||
+                   real(a->theta, "theta", 0, 1, "a number in [0, 1]", &rule->theta) ||
+                   key(a->seed, "seed", &rule->seed) || key(a->step, "step", &rule->step)
+               ? -1
+               : 0;
+}
+
 static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"indptr", "indices", "data",  "G",         "c",     "form", "eta",  "floor",     "sigma",
                             "w0",     "w_min",   "w_max", "normalize", "theta", "seed", "step", "n_threads", NULL};
-    static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "exponential", "signed"};
-    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *form = NULL, *eta = NULL, *floor = NULL,
-                                                                    *sigma = NULL;
-    PyObject *w0 = NULL, *w_min = NULL, *w_max = NULL, *theta = NULL, *seed = NULL, *step = NULL, *threads = NULL;
+    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *threads = NULL;
+    rule_arguments a = {.normalize = 1};
     PyArrayObject *data, *g, *c;
-    bio_plasticity rule = {.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .w_max = INFINITY, .normalize = 1};
+    bio_plasticity rule;
     bio_csr w;
     int n_threads;
     (void)module;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOpOOOO", names, &indptr, &indices, &data_object,
-                                     &g_object, &c_object, &form, &eta, &floor, &sigma, &w0, &w_min, &w_max,
-                                     &rule.normalize, &theta, &seed, &step, &threads))
+                                     &g_object, &c_object, &a.form, &a.eta, &a.floor, &a.sigma, &a.w0, &a.w_min,
+                                     &a.w_max, &a.normalize, &a.theta, &a.seed, &a.step, &threads))
         return NULL;
-    if (form) {
-        const int i = one_of(form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'exponential' or 'signed'");
-        if (i < 0) return NULL;
-        rule.form = (bio_form)i;
-    }
-    if (real(eta, "eta", 0, DBL_MAX, "a finite number >= 0", &rule.eta)) return NULL;
-    if (real(floor, "floor", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule.floor)) return NULL;
-    if (real(sigma, "sigma", 0, DBL_MAX, "a finite number >= 0", &rule.sigma)) return NULL;
-    if (real(w0, "w0", 0, DBL_MAX, "a finite number >= 0", &rule.w0)) return NULL;
-    if (real(w_min, "w_min", 0, DBL_MAX, "a finite number >= 0", &rule.w_min)) return NULL;
-    if (real(w_max, "w_max", rule.w_min, INFINITY, "a number >= w_min", &rule.w_max)) return NULL;
-    if (real(theta, "theta", 0, 1, "a number in [0, 1]", &rule.theta)) return NULL;
-    if (key(seed, "seed", &rule.seed) || key(step, "step", &rule.step) || py_threads(threads, &n_threads)) return NULL;
+    if (rule_from(&a, &rule) || py_threads(threads, &n_threads)) return NULL;
     if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
     if (py_csr(indptr, indices, data_object, PY_SSIZE_T_MAX, &w))
         return NULL; /* the structure is trusted, its width unused */
@@ -97,6 +110,48 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
     status = bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
     Py_END_ALLOW_THREADS
     return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
+}
+
+static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"indptr", "indices", "data",  "X",         "Y",    "gain", "form",      "eta",    "floor", "sigma",
+                            "w0",     "w_min",   "w_max", "normalize", "seed", "step", "n_threads", "layout", NULL};
+    PyObject *indptr, *indices, *data_object, *x_object, *y_object, *gain_object = NULL, *threads = NULL;
+    PyObject *layout_object = NULL;
+    rule_arguments a = {.normalize = 1};
+    PyArrayObject *data, *x, *y, *gain;
+    bio_plasticity rule;
+    bio_layout *layout;
+    bio_csr w;
+    int n_threads;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOOpOOOO:hebbian_step", names, &indptr, &indices,
+                                     &data_object, &x_object, &y_object, &gain_object, &a.form, &a.eta, &a.floor,
+                                     &a.sigma, &a.w0, &a.w_min, &a.w_max, &a.normalize, &a.seed, &a.step, &threads,
+                                     &layout_object))
+        return NULL;
+    if (rule_from(&a, &rule) || py_threads(threads, &n_threads)) return NULL;
+    if (!(x = py_values(x_object, "X", 2)) || !(y = py_values(y_object, "Y", 2))) return NULL;
+    if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
+    if (py_csr(indptr, indices, data_object, (size_t)PyArray_DIM(x, 1), &w)) return NULL;
+    data = (PyArrayObject *)data_object;
+    if (py_writeable(data, "data")) return NULL;
+    if (!py_values_of(x_object, "X", 2, w.value, "data") || !py_values_of(y_object, "Y", 2, w.value, "data"))
+        return NULL;
+    if (py_dimension(y, "Y", 0, (size_t)PyArray_DIM(x, 0), "the batch of X")) return NULL;
+    if (py_dimension(y, "Y", 1, w.n_rows, "one for each row of W")) return NULL;
+    if (py_optional_values_of(gain_object, "gain", 1, w.value, "data", &gain)) return NULL;
+    if (gain && py_dimension(gain, "gain", 0, w.n_rows, "one for each row of W")) return NULL;
+    if (py_no_overlap(x, "X", data, "data", 0) || py_no_overlap(y, "Y", data, "data", 0) ||
+        (gain && py_no_overlap(gain, "gain", data, "data", 0)))
+        return NULL;
+    if (py_layout(layout_object, &w, 0, &layout)) return NULL;
+    bio_status status;
+    size_t n_changed;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_hebbian_step(&w, layout, PyArray_DATA(x), PyArray_DATA(y), gain ? PyArray_DATA(gain) : NULL, &rule,
+                              (size_t)PyArray_DIM(x, 0), &n_changed, n_threads);
+    Py_END_ALLOW_THREADS
+    return py_status(status) ? NULL : PyLong_FromSize_t(n_changed);
 }
 
 static PyObject *vmath(PyObject *module, PyObject *args) {
@@ -122,6 +177,10 @@ PyMethodDef py_plasticity_methods[] = {
            "w0=0.0, "
            "w_min=0.0, w_max=1e999, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
            "One local learning step; changes data in place and returns the number of silent synapses."),
+    METHOD(hebbian_step,
+           "hebbian_step(indptr, indices, data, X, Y, *, gain=None, form='log-relaxation', eta=1.0, floor=0.001, "
+           "sigma=0.0, w0=0.0, w_min=0.0, w_max=1e999, normalize=True, seed=0, step=0, n_threads=None, layout=None)"
+           "\n--\n\nThe step of the active cells, straight from activity; returns how many they are."),
     {"_vmath", vmath, METH_VARARGS,
      "_vmath(name, x)\n--\n\nVectorised 'exp', 'exp_factor', 'log' or 'sqrt' of x. Private: for the tests."},
     {NULL, NULL, 0, NULL},

@@ -64,6 +64,12 @@ def test_products_match_twins_scipy_and_numpy(batch, index, value):
     close(G, reference.weight_grad(indptr, indices, X, dY), value)
     close(G, (dY.T.astype(float) @ X)[rows, indices], value)
 
+    both = kernels.backward(indptr, indices, data, X, dY)
+    np.testing.assert_array_equal(both[0], dX, strict=True)
+    close(both[1], G.astype(float), value)
+    for actual, expected in zip(both, reference.backward(indptr, indices, data, X, dY), strict=True):
+        close(actual, expected, value)
+
 
 @settings(max_examples=80, deadline=None)
 @given(
@@ -86,6 +92,9 @@ def test_products_at_any_shape(n_rows, n_cols, density, batch, value, index, see
     close(Y, X.astype(float) @ W.T + (0 if b is None else b), value)
     close(dX, dY.astype(float) @ W, value)
     close(G, reference.weight_grad(indptr, indices, X.astype(float), dY.astype(float)), value)
+    both = kernels.backward(indptr, indices, data, X, dY)
+    np.testing.assert_array_equal(both[0], dX)
+    close(both[1], G.astype(float), value)
     # adjoint: <dY, W X> = <dY W, X> = <G, w>
     if b is None:
         forward, backward, weights = (
@@ -128,6 +137,7 @@ def test_threads_do_not_show(batch, value):
             kernels.forward(indptr, indices, data, X, n_threads=n),
             kernels.input_grad(indptr, indices, data, dY, n_cols, n_threads=n),
             kernels.weight_grad(indptr, indices, X, dY, n_threads=n),
+            *kernels.backward(indptr, indices, data, X, dY, n_threads=n),
         )
         for n in (1, 2, 3, 4)
     ]
@@ -155,7 +165,24 @@ def test_float32_sums_over_a_large_batch_stay_accurate():
     rng = np.random.default_rng(0)
     X, dY = rng.random((batch, n_cols), np.float32), rng.random((batch, n_rows), np.float32)  # rates: sums only grow
     exact = kernels.weight_grad(indptr, indices, X.astype(float), dY.astype(float))
-    np.testing.assert_allclose(kernels.weight_grad(indptr, indices, X, dY), exact, rtol=2e-6)
+    data = np.ones(len(indices), np.float32)
+    for G in (kernels.weight_grad(indptr, indices, X, dY), kernels.backward(indptr, indices, data, X, dY)[1]):
+        np.testing.assert_allclose(G, exact, rtol=2e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_float32_chains_stay_within_the_bound_of_their_length(batch):
+    """A chain of n multiply-adds is off by at most n u / (1 - n u) of the sum of magnitudes (Higham 2002, section 3)."""
+    n_rows, n_cols, u = 30, 5000, 2.0**-24
+    indptr, indices, data = pathway(n_rows, n_cols, 0.5)
+    X, dY = activity(batch, n_cols), activity(batch, n_rows, seed=2)
+    for actual, product, n in (
+        (kernels.forward(indptr, indices, data, X), reference.forward, n_cols),
+        (kernels.input_grad(indptr, indices, data, dY, n_cols), lambda *a: reference.input_grad(*a, n_cols), n_rows),
+    ):
+        wide = (indptr, indices, data.astype(float), (X if n == n_cols else dY).astype(float))
+        bound = n * u / (1 - n * u) * product(*wide[:2], *map(np.abs, wide[2:]))
+        assert (np.abs(actual - product(*wide)) <= bound).all()
 
 
 def test_inputs_are_left_as_they_were():
@@ -167,6 +194,7 @@ def test_inputs_are_left_as_they_were():
     kernels.forward(indptr, indices, data, X, bias)
     kernels.input_grad(indptr, indices, data, dY, 30)
     kernels.weight_grad(indptr, indices, X, dY)
+    kernels.backward(indptr, indices, data, X, dY)
     for a, copy in zip((*arrays, X, dY, bias), copies, strict=True):
         np.testing.assert_array_equal(a, copy)
 
@@ -198,6 +226,39 @@ def test_nan_activity_spreads_only_along_its_synapses():
     np.testing.assert_array_equal(Y, [[np.nan, 1], [1, 1]])
 
 
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_padding_hands_on_nothing(value, bad):
+    """Runs are padded to whole groups with column 0 of their block: what is not finite there must stay there."""
+    n_rows, n_cols, batch = 40, 600, 40
+    indptr, indices, data = pathway(n_rows, n_cols, 0.05, value)
+    W = dense(indptr, indices, data, n_cols)
+    X, dY = activity(batch, n_cols, value), activity(batch, n_rows, value, 2)
+    X[:, ::64], dY[:, 0] = bad, bad
+    Y = kernels.forward(indptr, indices, data, X)
+    np.testing.assert_array_equal(np.isfinite(Y).all(axis=0), ~(W[:, ::64] != 0).any(axis=1))
+    dX, G = kernels.backward(indptr, indices, data, X, dY)
+    np.testing.assert_array_equal(np.isfinite(dX).all(axis=0), W[0] == 0)
+    clean = (np.repeat(np.arange(n_rows), np.diff(indptr)) != 0) & (indices % 64 != 0)
+    np.testing.assert_array_equal(np.isfinite(G), clean)
+    np.testing.assert_array_equal(np.isfinite(kernels.weight_grad(indptr, indices, X, dY)), clean)
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_more_places_than_int32_can_count(index):
+    """70,000 x 70,000 cells: the product of the two is beyond 2^31, though neither is."""
+    n, batch, rng = 70_000, 2, np.random.default_rng(0)
+    rows, columns = np.unique(rng.integers(0, n, (5000, 2)), axis=0).T
+    W = sp.csr_array((rng.standard_normal(len(rows)), (rows, columns)), shape=(n, n))
+    W.sort_indices()
+    arrays = W.indptr.astype(index), W.indices.astype(index), W.data
+    X, dY = activity(batch, n, np.float64), activity(batch, n, np.float64, 2)
+    close(kernels.forward(*arrays, X), (W @ X.T).T, np.float64)
+    dX, G = kernels.backward(*arrays, X, dY)
+    close(dX, (W.T @ dY.T).T, np.float64)
+    close(G, (dY[:, rows] * X[:, columns]).sum(axis=0), np.float64)
+
+
 # --- refusals: one bad argument at a time ------------------------------------------------------------------
 
 N_ROWS, N_COLS, BATCH = 4, 6, 3
@@ -218,6 +279,7 @@ TAKES = {
     "forward": ("indptr", "indices", "data", "X"),
     "input_grad": ("indptr", "indices", "data", "dY", "n_cols"),
     "weight_grad": ("indptr", "indices", "X", "dY"),
+    "backward": ("indptr", "indices", "data", "X", "dY"),
 }
 OUT = {"forward": (BATCH, N_ROWS), "input_grad": (BATCH, N_COLS), "weight_grad": (6,)}
 
@@ -387,7 +449,7 @@ def call(function, **extra):
     return getattr(kernels, function)(*(arguments[a] for a in TAKES[function]), **extra)
 
 
-@pytest.mark.parametrize("function", TAKES)
+@pytest.mark.parametrize("function", OUT)
 def test_a_bad_out_is_refused(function):
     shape = OUT[function]
     out = np.empty(shape, np.float32)
@@ -410,7 +472,7 @@ def test_a_bad_out_is_refused(function):
             call(function, out=bad)
 
 
-@pytest.mark.parametrize("function", TAKES)
+@pytest.mark.parametrize("function", OUT)
 def test_out_must_not_alias_an_input(function):
     shape = OUT[function]
     for name in [a for a in TAKES[function] if a != "n_cols"]:

@@ -194,3 +194,79 @@ def test_refused(case):
     call, error, message = REFUSED[case]
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+# --- the map in one pass ------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    height=st.integers(1, 9),
+    width=st.integers(1, 15),
+    channels=st.integers(1, 3),
+    patch_size=st.integers(1, 6),
+    n_columns=st.integers(1, 90),
+    grid=st.tuples(st.integers(1, 4), st.integers(1, 3)),
+    beta=st.sampled_from([0.5, 20.0]),
+    k=st.sampled_from([None, 1, 5]),
+    value=st.sampled_from(VALUES),
+    seed=st.integers(0, 99),
+)
+def test_feature_map_matches_the_twin(
+    batch, height, width, channels, patch_size, n_columns, grid, beta, k, value, seed
+):
+    rng = np.random.default_rng(seed)
+    R = responses(batch, height, width, channels, value=value, seed=seed)
+    W = rng.random((n_columns, 2 * patch_size**2 * channels)).astype(value)
+    pools = rng.random((grid[0], height)).astype(value), (rng.random((grid[1], width)) < 0.5).astype(value)
+    keywords = dict(beta=beta, k=k, patch_size=patch_size)
+    actual = kernels.feature_map(R, W, *pools, **keywords)
+    wide = kernels.feature_map(*(a.astype(float) for a in (R, W, *pools)), **keywords)
+    expected = reference.feature_map(*(a.astype(float) for a in (R, W, *pools)), **keywords)
+    assert actual.dtype == value and actual.shape == (batch, *grid, n_columns)
+    np.testing.assert_allclose(wide, expected, rtol=0, atol=1e-11 * height * width)
+    if k is None:  # where two cells are nearly equal, rounding decides which of them wins
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-5 * height * width)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_feature_map_threads_do_not_show(value):
+    R = responses(7, 12, 13, 1, value=value)
+    W, pool = responses(20, 18, value=value), responses(3, 12, value=value)
+    results = [
+        kernels.feature_map(R, W, pool, responses(2, 13, value=value), beta=9.0, patch_size=3, n_threads=n)
+        for n in (1, 2, 5)
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def map_arguments():
+    return dict(R=responses(2, 6, 5, 1), W=responses(4, 18), pool_rows=responses(2, 6), pool_cols=responses(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("W", (4, 17), "W.shape[1] must be 18, 2 x patch_size^2 x channels, got 17"),
+        ("pool_rows", (2, 5), "pool_rows.shape[1] must be 6, the height of R, got 5"),
+        ("pool_cols", (3, 6), "pool_cols.shape[1] must be 5, the width of R, got 6"),
+        ("W", (18,), "W must have 2 dimensions"),
+    ],
+)
+def test_feature_map_of_the_wrong_shape(name, shape, message):
+    arguments = {**map_arguments(), name: responses(*shape)}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        kernels.feature_map(**arguments, patch_size=3)
+
+
+def test_feature_map_of_another_type():
+    arguments = {**map_arguments(), "W": responses(4, 18, value=np.float32)}
+    with pytest.raises(TypeError, match="W must be float64 like R"):
+        kernels.feature_map(**arguments, patch_size=3)
+
+
+def test_feature_map_sharpness_must_be_finite():
+    with pytest.raises(ValueError, match="beta must be a finite number, got nan"):
+        kernels.feature_map(**map_arguments(), patch_size=3, beta=np.nan)

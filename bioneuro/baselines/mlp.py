@@ -181,18 +181,12 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
 
     def _backward(self, rates: list[NDArray], dlogits: NDArray) -> Iterable[tuple[int, NDArray, NDArray]]:
         """Layer, gradient of its weights and of its bias, from the logits to the input."""
-        last = len(self.pathways_) - 1
-        for k, delta in zip(range(last, -1, -1), self._deltas(rates, dlogits), strict=True):
-            yield k, self.pathways_[k].weight_grad(rates[k], delta, n_threads=self.n_threads), delta.sum(axis=0)
-
-    def _deltas(self, rates: list[NDArray], dlogits: NDArray) -> Iterable[NDArray]:
-        """Gradient with respect to every layer's drive, from the logits to the first hidden layer."""
         delta = dlogits
-        yield delta
         for k in range(len(self.pathways_) - 1, 0, -1):
-            delta = self.pathways_[k].input_grad(delta, n_threads=self.n_threads)
-            delta *= rates[k] > 0
-            yield delta
+            dX, G = self.pathways_[k].backward(rates[k], delta, n_threads=self.n_threads)
+            yield k, G, delta.sum(axis=0)
+            delta = dX * (rates[k] > 0)
+        yield 0, self.pathways_[0].weight_grad(rates[0], delta, n_threads=self.n_threads), delta.sum(axis=0)
 
     # --- inference ----------------------------------------------------------------------------------------
 
@@ -259,7 +253,9 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         R = self._contrast(contrast_response, X)
         for rows in slices(len(X), INFERENCE_BATCH):
             rates = self._rates(R[rows])
-            *_, delta = self._deltas(rates, loss_gradient(rates[-1], true[rows], loss))
+            delta = loss_gradient(rates[-1], true[rows], loss)
+            for k in range(len(self.pathways_) - 1, 0, -1):
+                delta = self.pathways_[k].input_grad(delta, n_threads=self.n_threads) * (rates[k] > 0)
             gradient[rows] = self.pathways_[0].input_grad(delta, n_threads=self.n_threads)
         return X, gradient
 

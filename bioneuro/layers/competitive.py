@@ -142,9 +142,10 @@ class CompetitiveLayer:
 
         # alpha_i = 1 - exp(-eta_i c_i): a cell's own learning rate enters as more or less of its activity
         eta = eta.astype(y.dtype)
-        self.synapses.plasticity_step(
-            self.synapses.weight_grad(U, y * eta, n_threads=self.n_threads),
-            (c * eta).astype(y.dtype),
+        self.synapses.hebbian_step(
+            U,
+            y,
+            gain=eta,
             form="log-relaxation",
             sigma=self.sigma,
             seed=self.seed,
