@@ -28,7 +28,8 @@ __all__ = [
     "normal",
     "patches",
     "patches_grad",
-    "philox",
+    "step_key",
+    "threefry",
     "plasticity_step",
     "prune",
     "transpose_index",
@@ -102,28 +103,34 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None) -> NDArray:
 # --- plasticity --------------------------------------------------------------------------------------------
 
 
-def philox(counter: NDArray[np.uint32], seed: int) -> NDArray[np.uint32]:
-    """Philox4x32-10 (Salmon et al. 2011) of ``counter (n, 4)`` uint32 with a 64-bit key ``seed``: ``(n, 4)`` uint32."""
-    c = [counter[:, i].astype(np.uint64) for i in range(4)]
-    low = np.uint64(0xFFFFFFFF)
-    k0, k1 = np.uint64(seed & 0xFFFFFFFF), np.uint64((seed >> 32) & 0xFFFFFFFF)
-    for _ in range(10):
-        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [(p1 >> np.uint64(32)) ^ c[1] ^ k0, p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ k1, p0 & low]
-        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
-    return np.stack(c, axis=1).astype(np.uint32)
+def threefry(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Threefry2x32-20 (Salmon et al. 2011) of ``counter (n, 2)`` under ``key (2,)``, all uint32: ``(n, 2)`` uint32."""
+    a, b = counter[:, 0].astype(np.uint32), counter[:, 1].astype(np.uint32)
+    k = np.append(key, key[0] ^ key[1] ^ np.uint32(0x1BD11BDA))
+    a, b = a + k[0], b + k[1]
+    for turn, rotation in enumerate((13, 15, 26, 6, 17, 29, 16, 24, 13, 15, 26, 6, 17, 29, 16, 24, 13, 15, 26, 6)):
+        a = a + b
+        b = (b << np.uint32(rotation) | b >> np.uint32(32 - rotation)) ^ a
+        if turn % 4 == 3:
+            s = turn // 4 + 1
+            a, b = a + k[s % 3], b + (k[(s + 1) % 3] + np.array([s], np.uint32))
+    return np.stack([a, b], axis=1)
+
+
+def step_key(seed: int, step: int) -> NDArray[np.uint32]:
+    """Key ``(2,)`` of one step: :func:`threefry` of ``(step low, step high)`` under ``(seed low, seed high)``."""
+    words = np.array([[step & 0xFFFFFFFF, step >> 32], [seed & 0xFFFFFFFF, seed >> 32]], np.uint32)
+    return threefry(words[:1], words[1])[0]
 
 
 def normal(rows: NDArray, columns: NDArray, seed: int, step: int) -> NDArray[np.float64]:
     """Standard normal number of each synapse, keyed by ``(seed, step, row, column)`` and nothing else.
 
-    Counter ``(row, column, step low, step high)``; Box-Muller on the first two words,
-    ``u = (word + 0.5) / 2^32``: ``sqrt(-2 log u0) cos(2 pi u1)``.
+    Counter ``(row, column)`` under :func:`step_key`; Box-Muller on the two words, ``u = (word + 0.5) / 2^32``:
+    ``sqrt(-2 log u0) cos(2 pi u1)``.
     """
-    counter = np.empty((len(rows), 4), np.uint32)
-    counter[:, 0], counter[:, 1] = rows, columns
-    counter[:, 2], counter[:, 3] = step & 0xFFFFFFFF, (step >> 32) & 0xFFFFFFFF
-    u = (philox(counter, seed)[:, :2] + 0.5) / 2.0**32
+    counter = np.stack([rows, columns], axis=1).astype(np.uint32)
+    u = (threefry(counter, step_key(seed, step)) + 0.5) / 2.0**32
     return np.sqrt(-2 * np.log(u[:, 0])) * np.cos(2 * np.pi * u[:, 1])
 
 
@@ -289,16 +296,15 @@ def prune(indptr, indices, data, theta, *, n_threads=None) -> tuple[NDArray, NDA
 def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None) -> tuple[NDArray, NDArray]:
     """Random sites for new synapses: CSR structure of at most ``n_candidates`` silent columns per row.
 
-    Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of Philox with counter ``(i, t, step low,
-    step high)``, scaled to ``[0, n_cols)`` as ``word * n_cols >> 32``; present and repeated columns drop out.
+    Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of :func:`threefry` with counter ``(i, t)`` under
+    :func:`step_key`, scaled to ``[0, n_cols)`` as ``word * n_cols >> 32``; present and repeated columns drop out.
     """
     out_indptr, out = np.zeros_like(indptr), []
-    counter = np.empty((n_candidates, 4), np.uint32)
+    counter, key = np.empty((n_candidates, 2), np.uint32), step_key(seed, step)
     counter[:, 1] = np.arange(n_candidates)
-    counter[:, 2], counter[:, 3] = step & 0xFFFFFFFF, (step >> 32) & 0xFFFFFFFF
     for i in range(len(indptr) - 1):
         counter[:, 0] = i
-        drawn = (philox(counter, seed)[:, 0].astype(np.uint64) * np.uint64(n_cols)) >> np.uint64(32)
+        drawn = (threefry(counter, key)[:, 0].astype(np.uint64) * np.uint64(n_cols)) >> np.uint64(32)
         fresh = np.setdiff1d(drawn.astype(indices.dtype), indices[indptr[i] : indptr[i + 1]])
         out.append(fresh)
         out_indptr[i + 1] = out_indptr[i] + len(fresh)

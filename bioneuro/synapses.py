@@ -649,13 +649,16 @@ def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int 
 
 
 def _largest(array: NDArray) -> float:
-    """Largest magnitude; NaN if there is one. Unlike ``np.abs(array).max()`` it needs no temporary."""
-    return max(-float(array.min()), float(array.max())) if array.size else 0.0
+    """Largest magnitude; NaN if there is one."""
+    return max(map(abs, _core.extent(array))) if array.size else 0.0
 
 
 def _check_range(array: NDArray, name: str, low: float) -> None:
     """Finite and >= ``low``."""
-    if np.isfinite(_largest(array)) and (low == -np.inf or not array.size or array.min() >= low):
+    if not array.size:
+        return
+    smallest, largest = _core.extent(array)
+    if np.isfinite((smallest, largest)).all() and smallest >= low:
         return
     k = tuple(int(i) for i in np.argwhere(~(np.isfinite(array) & (array >= low)))[0])
     bound = "finite" if low == -np.inf else f"finite and >= {low:g}"

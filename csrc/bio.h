@@ -133,6 +133,11 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
                             const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads);
 
+/* ---- extent.c ------------------------------------------------------------------------------------------------ */
+
+/* Smallest and largest of x (n); both NaN where one of them is; inf and -inf where n = 0. */
+bio_status bio_extent(bio_value value, const void *x, size_t n, double *low, double *high, int n_threads);
+
 /* ---- structure.c: what is stored ------------------------------------------------------------------------------ */
 
 /* BIO_OK, or the first fault found (indptr first, then indices, then data) with its position in *where. O(nnz). */

@@ -61,9 +61,9 @@ INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_
 static void NAME(draw)(size_t i, const I *restrict columns, size_t n, const bio_plasticity *rule, T sd,
                        T *restrict noise) {
     int32_t word[2][BLOCK] = {{0}};
-    const uint64_t step = rule->step, seed = rule->seed;
+    const bio_random key = bio_step_key(rule->seed, rule->step);
     for (size_t l = 0; l < n; l++) {
-        const bio_random r = bio_philox((uint32_t)i, (uint32_t)columns[l], step, seed);
+        const bio_random r = bio_threefry((uint32_t)i, (uint32_t)columns[l], key);
         word[0][l] = (int32_t)r.word[0];
         word[1][l] = (int32_t)r.word[1];
     }

@@ -1,4 +1,4 @@
-/* Bindings of plasticity_step and hebbian_step; and _vmath, for the tests of the vector functions it is made of. */
+/* Bindings of plasticity_step, hebbian_step and extent, which guards them; and _vmath, for the tests of the vector functions it is made of. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -154,6 +154,23 @@ static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs
     return py_status(status) ? NULL : PyLong_FromSize_t(n_changed);
 }
 
+static PyObject *extent(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"x", "n_threads", NULL};
+    PyObject *object, *threads = NULL;
+    PyArrayObject *x;
+    int n_threads;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:extent", names, &object, &threads)) return NULL;
+    if (!(x = py_values(object, "x", 0)) || py_threads(threads, &n_threads)) return NULL;
+    const bio_value value = PyArray_TYPE(x) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
+    double low, high;
+    bio_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_extent(value, PyArray_DATA(x), (size_t)PyArray_SIZE(x), &low, &high, n_threads);
+    Py_END_ALLOW_THREADS
+    return py_status(status) ? NULL : Py_BuildValue("dd", low, high);
+}
+
 static PyObject *vmath(PyObject *module, PyObject *args) {
     static const char *const functions[BIO_N_FUNCTIONS] = {"exp", "exp_factor", "log", "sqrt"};
     PyObject *name, *object;
@@ -181,6 +198,8 @@ PyMethodDef py_plasticity_methods[] = {
            "hebbian_step(indptr, indices, data, X, Y, *, gain=None, form='log-relaxation', eta=1.0, floor=0.001, "
            "sigma=0.0, w0=0.0, w_min=0.0, w_max=1e999, normalize=True, seed=0, step=0, n_threads=None, layout=None)"
            "\n--\n\nThe step of the active cells, straight from activity; returns how many they are."),
+    METHOD(extent,
+           "extent(x, *, n_threads=None)\n--\n\n(smallest, largest) of x; both NaN where one is; (inf, -inf) of nothing."),
     {"_vmath", vmath, METH_VARARGS,
      "_vmath(name, x)\n--\n\nVectorised 'exp', 'exp_factor', 'log' or 'sqrt' of x. Private: for the tests."},
     {NULL, NULL, 0, NULL},

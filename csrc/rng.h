@@ -1,30 +1,38 @@
-/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): random numbers that
+/* Threefry2x32-20 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): random numbers that
  * are a pure function of a counter and a key, so that they do not depend on order, position or thread. Twin:
- * bioneuro/reference.py, philox. Branch-free: a loop over counters vectorises. */
+ * bioneuro/reference.py, threefry. Only 32-bit additions, rotations and exclusive ors, without a branch: a loop over
+ * counters vectorises. */
 #ifndef BIO_RNG_H
 #define BIO_RNG_H
 
 #include <stdint.h>
 
 typedef struct {
-    uint32_t word[4];
+    uint32_t word[2];
 } bio_random;
 
-/* Counter (a, b, step low, step high) under the key `seed`; 128 random bits. */
-static inline bio_random bio_philox(uint32_t a, uint32_t b, uint64_t step, uint64_t seed) {
-    uint32_t c0 = a, c1 = b, c2 = (uint32_t)step, c3 = (uint32_t)(step >> 32);
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++) {
-        const uint64_t p0 = (uint64_t)c0 * 0xD2511F53u, p1 = (uint64_t)c2 * 0xCD9E8D57u;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+static inline bio_random bio_threefry(uint32_t a, uint32_t b, bio_random key) {
+    static const int rotation[8] = {13, 15, 26, 6, 17, 29, 16, 24};
+    const uint32_t k[3] = {key.word[0], key.word[1], key.word[0] ^ key.word[1] ^ 0x1BD11BDAu};
+    a += k[0];
+    b += k[1];
+#pragma GCC unroll 20
+    for (int round = 0; round < 20; round++) {
+        a += b;
+        b = (b << rotation[round % 8] | b >> (32 - rotation[round % 8])) ^ a;
+        if (round % 4 == 3) {
+            const int s = round / 4 + 1;
+            a += k[s % 3];
+            b += k[(s + 1) % 3] + (uint32_t)s;
+        }
     }
-    return (bio_random){{c0, c1, c2, c3}};
+    return (bio_random){{a, b}};
+}
+
+/* The key of one step, under which synapses are then counted by (row, column). */
+static inline bio_random bio_step_key(uint64_t seed, uint64_t step) {
+    const bio_random key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
+    return bio_threefry((uint32_t)step, (uint32_t)(step >> 32), key);
 }
 
 #endif

@@ -151,7 +151,7 @@ static bio_status NAME(prune)(const bio_csr *w, double theta, void *new_indptr, 
 typedef struct {
     const bio_csr *w;
     size_t n_candidates, n_words;
-    uint64_t seed, step;
+    bio_random key;
     uint64_t *drawn; /* n_words a worker */
     I *new_indptr, *new_indices;
 } NAME(candidates_job);
@@ -163,7 +163,7 @@ static void NAME(candidates_task)(void *context, size_t begin, size_t end, size_
     for (size_t i = begin; i < end; i++) {
         memset(drawn, 0, job->n_words * sizeof *drawn);
         for (size_t t = 0; t < job->n_candidates; t++) {
-            const bio_random random = bio_philox((uint32_t)i, (uint32_t)t, job->step, job->seed);
+            const bio_random random = bio_threefry((uint32_t)i, (uint32_t)t, job->key);
             const uint64_t j = random.word[0] * (uint64_t)job->w->n_cols >> 32;
             drawn[j / 64] |= UINT64_C(1) << j % 64;
         }
@@ -188,7 +188,7 @@ static bio_status NAME(candidates)(const bio_csr *w, size_t n_candidates, uint64
     const size_t grain = row_grain(w->n_rows, w->nnz + w->n_rows * (n_words + 8 * n_candidates));
     uint64_t *drawn = calloc(bio_workers(w->n_rows, grain, n_threads), n_words * sizeof *drawn);
     if (!drawn) return BIO_NO_MEMORY;
-    NAME(candidates_job) job = {w, n_candidates, n_words, seed, step, drawn, new_indptr, new_indices};
+    NAME(candidates_job) job = {w, n_candidates, n_words, bio_step_key(seed, step), drawn, new_indptr, new_indices};
     bio_parallel(NAME(candidates_task), &job, w->n_rows, grain, n_threads);
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     free(drawn);

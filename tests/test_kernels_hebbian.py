@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioneuro import Synapses, connectivity, kernels, reference
+from bioneuro import Synapses, _core, connectivity, kernels, reference
 
 FORMS = ["log-relaxation", "exponential", "signed"]
 VALUES = [np.float32, np.float64]
@@ -149,3 +149,28 @@ def test_batches_that_differ():
     (indptr, indices, data), X, drive = scene()
     with pytest.raises(ValueError, match="Y.shape\\[0\\] must be 8, the batch of X, got 7"):
         kernels.hebbian_step(indptr, indices, data, X, drive[:7])
+
+
+# --- extent, which guards the steps ---------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    value=st.sampled_from(VALUES),
+    special=st.sampled_from([0.0, -0.0, np.inf, -np.inf, 1e-42, np.nan]),
+    seed=st.integers(0, 99),
+)
+def test_extent(n, value, special, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(n).astype(value)
+    x[rng.integers(n)] = special
+    np.testing.assert_array_equal(_core.extent(x), (x.min(), x.max()))
+
+
+@pytest.mark.parametrize("place", [0, 65_535, 65_536, 199_999])
+def test_extent_finds_a_nan_on_any_thread(place):
+    x = np.zeros(200_000, np.float32)
+    x[place] = np.nan
+    for n_threads in (1, 2, 3):
+        assert np.isnan(_core.extent(x, n_threads=n_threads)).all()

@@ -1,0 +1,45 @@
+/* Smallest and largest of an array, for checks that must not cost more than what they guard. Contract: bio.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bio.h"
+#include "parallel.h"
+
+enum { CHUNK = 1 << 16 }; /* values handed out at a time; fewer stay serial */
+
+typedef struct {
+    double low, high;
+    int nan;
+} bio_found;
+
+typedef struct {
+    const void *x;
+    bio_found *found; /* of each worker */
+} extent_job;
+
+#define BIO_VALUES_ONLY 1
+#define BIO_TEMPLATE "extent.tmpl.c"
+#include "template.h"
+
+static const bio_task extent_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(extent);
+
+bio_status bio_extent(bio_value value, const void *x, size_t n, double *low, double *high, int n_threads) {
+    const size_t n_workers = bio_workers(n, CHUNK, n_threads);
+    bio_found *found = malloc(n_workers * sizeof *found);
+    if (!found) return BIO_NO_MEMORY;
+    for (size_t worker = 0; worker < n_workers; worker++) found[worker] = (bio_found){INFINITY, -INFINITY, 0};
+    extent_job job = {x, found};
+    bio_parallel(BIO_PICK(extent_table, value, BIO_INT32), &job, n, CHUNK, n_threads);
+    *low = INFINITY;
+    *high = -INFINITY;
+    int nan = 0;
+    for (size_t worker = 0; worker < n_workers; worker++) {
+        *low = fmin(*low, found[worker].low);
+        *high = fmax(*high, found[worker].high);
+        nan |= found[worker].nan;
+    }
+    if (nan) *low = *high = NAN;
+    free(found);
+    return BIO_OK;
+}
