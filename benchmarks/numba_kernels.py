@@ -17,6 +17,25 @@ _parallel = numba.njit(parallel=True, fastmath=True, nogil=True)
 
 
 @_parallel
+def pack(X, tiles):
+    """(batch, cells) to tiles."""
+    n_tiles, n_cells, width = tiles.shape
+    for t in prange(n_tiles):
+        for j in range(n_cells):
+            for b in range(width):
+                tiles[t, j, b] = X[t * width + b, j]
+
+
+@_parallel
+def unpack(tiles, X):
+    """And back."""
+    n_tiles, n_cells, width = tiles.shape
+    for row in prange(n_tiles * width):
+        for j in range(n_cells):
+            X[row, j] = tiles[row // width, j, row % width]
+
+
+@_parallel
 def product_vector(indptr, indices, data, x, y):
     """``y = A x``."""
     for i in prange(len(y)):

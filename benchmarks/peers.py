@@ -1,7 +1,7 @@
 """The peers: what else a Python user could call for the products of a sparse layer. A new one is a class and a line.
 
 Every peer gets its best case for free: its arrays in the layout it likes, a transposed copy for ``input_grad``, room
-for its results. Ours is called as a user would, with samples in rows and a fresh result.
+for its results. Ours, and what is code of our own, take and give samples in rows.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class Peer:
     name: ClassVar[str]
     #: Module to import and distribution to name the version of; "" where there is none.
     module: ClassVar[str] = ""
+    #: Whether a user can install it and call it, or would have to write it.
+    library: ClassVar[bool] = True
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
     def __init__(self, problem: Problem) -> None:
@@ -220,9 +222,10 @@ class Mkl(Peer):
 
 
 class Numba(Peer):
-    """Loops of :mod:`benchmarks.numba_kernels`."""
+    """Loops of :mod:`benchmarks.numba_kernels`. Not a library but code of our own: so it takes and gives what ours does,
+    samples in rows, and brings them into tiles and back itself."""
 
-    name, module = "numba", "numba"
+    name, module, library = "numba", "numba", False
 
     def __init__(self, problem: Problem) -> None:
         from benchmarks import numba_kernels
@@ -230,15 +233,12 @@ class Numba(Peer):
         super().__init__(problem)
         self._kernels, self._vector = numba_kernels, problem.batch == 1
         self._A, self._At = ((A.indptr, A.indices, A.data) for A in (problem.A, problem.At))
-        self._X, self._dY = self._tiles(problem.X), self._tiles(problem.dY)
-        self._Y, self._dX, self._G = (np.empty_like(array) for array in (self._dY, self._X, problem.A.data))
-
-    def _tiles(self, X: NDArray) -> NDArray:
-        """(n_tiles, cells, width), or (cells,) for a single sample."""
-        if self._vector:
-            return X[0]
-        width = next(w for w in range(min(len(X), self._kernels.WIDTH), 0, -1) if len(X) % w == 0)
-        return np.ascontiguousarray(X.reshape(-1, width, X.shape[1]).transpose(0, 2, 1))
+        width = next(w for w in range(min(problem.batch, numba_kernels.WIDTH), 0, -1) if problem.batch % w == 0)
+        self._X, self._dX, self._dY, self._Y = (
+            np.empty((problem.batch // width, cells, width), problem.X.dtype)
+            for cells in (problem.X.shape[1],) * 2 + (problem.dY.shape[1],) * 2
+        )
+        self._pre, self._post, self._G = np.empty_like(problem.X), np.empty_like(problem.dY), problem.A.data.copy()
 
     @classmethod
     def set_threads(cls, n: int) -> None:
@@ -246,25 +246,32 @@ class Numba(Peer):
 
         numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
 
+    def _product(self, A, X: NDArray, tiles: NDArray, sums: NDArray, out: NDArray) -> NDArray:
+        if self._vector:
+            self._kernels.product_vector(*A, X[0], out[0])
+        else:
+            self._kernels.pack(X, tiles)
+            self._kernels.product(*A, tiles, sums)
+            self._kernels.unpack(sums, out)
+        return out
+
     def forward(self) -> NDArray:
-        product = self._kernels.product_vector if self._vector else self._kernels.product
-        product(*self._A, self._X, self._Y)
-        return self._Y
+        return self._product(self._A, self.problem.X, self._X, self._Y, self._post)
 
     def input_grad(self) -> NDArray:
-        product = self._kernels.product_vector if self._vector else self._kernels.product
-        product(*self._At, self._dY, self._dX)
-        return self._dX
+        return self._product(self._At, self.problem.dY, self._dY, self._dX, self._pre)
 
     def weight_grad(self) -> NDArray:
-        sampled = self._kernels.sampled_vector if self._vector else self._kernels.sampled
-        sampled(*self._A[:2], self._X, self._dY, self._G)
+        if self._vector:
+            self._kernels.sampled_vector(*self._A[:2], self.problem.X[0], self.problem.dY[0], self._G)
+        else:
+            self._kernels.pack(self.problem.X, self._X)
+            self._kernels.pack(self.problem.dY, self._dY)
+            self._kernels.sampled(*self._A[:2], self._X, self._dY, self._G)
         return self._G
 
     def ours(self, operation: str, result: Any) -> Any:
-        if operation in ("weight_grad", "backward") or self._vector:
-            return super().ours(operation, result)
-        return result.transpose(0, 2, 1).reshape(self.problem.batch, -1)
+        return result
 
 
 class SparseProp(Peer):

@@ -28,14 +28,15 @@ FAMILIES: dict[str, ModuleType] = {
 def table(frame: pd.DataFrame, peak: float) -> str:
     """Markdown: one row a case; ms and rate of ours, % of ``peak`` (GFLOP/s), each peer's time over ours."""
     rivals = [name for name in frame.implementation.unique() if name != harness.OURS]
-    heads = ["operation", "size", "ms", "rate", "% of peak", *rivals, "fastest peer"]
+    heads = ["operation", "size", "ms", "rate", "% of peak", *rivals, "fastest library"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (operation, size), case in frame.groupby(["operation", "size"], sort=False):
         by = case.set_index("implementation")
         ours, others = by.loc[harness.OURS], by.ratio.drop(harness.OURS)
         of_peak = f"{100 * ours.rate / peak:.1f}" if ours.unit == "GFLOP/s" else ""
         ratios = [f"{others[name]:.2f} x" if name in others.index else "" for name in rivals]
-        best = f"{others.min():.2f} x ({others.idxmin()})" if len(others) else ""
+        libraries = others.drop([peer.name for peer in peers.PEERS if not peer.library], errors="ignore")
+        best = f"{libraries.min():.2f} x ({libraries.idxmin()})" if len(libraries) else ""
         cells = [operation, size, f"{ours.ms:.3g}", f"{ours.rate:.3g} {ours.unit}", of_peak, *ratios, best]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -23,7 +23,13 @@ def cases(tiny: bool = False) -> Iterator[Case]:
     if importlib.util.find_spec("torch"):
         import torch
 
-        images, filters = torch.from_numpy(R.reshape(n, 1, 28, 28)), torch.rand(64, 1, 7, 7)
-        # a bare convolution: half the inputs (no ON/OFF), no normalisation, competition or pooling
-        calls["torch conv2d alone"] = lambda: torch.nn.functional.conv2d(images, filters, padding=3)
+        # The same multiply-adds (ON and OFF of 49 pixels, 64 columns), and nothing but them: no patches, normalisation,
+        # competition, gate or pooling.
+        images, filters = torch.rand(n, 2, 28, 28), torch.rand(64, 2, 7, 7)
+
+        def convolution():
+            with torch.no_grad():
+                torch.nn.functional.conv2d(images, filters, padding=3)
+
+        calls["torch conv2d alone"] = convolution
     yield Case("map, whole", f"{n} images", n, "M images/s", calls)

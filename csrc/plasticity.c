@@ -102,7 +102,8 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
         memcpy(next, start, w->n_rows * sizeof *next);
         list_events(y, batch, w->n_rows, next, rate, event);
     }
-    const size_t grain = *n_changed ? CHUNK / (synapses / *n_changed + 1) + 1 : 1;
+    /* a step of few winners is over before another thread is awake */
+    const size_t grain = *n_changed ? 4 * CHUNK / (synapses / *n_changed + 1) + 1 : 1;
     const size_t n_workers = bio_workers(*n_changed, grain, n_threads);
     job.scratch_bytes = bio_round_up((longest + BIO_ALIGN) * size, BIO_ALIGN);
     job.scratch = bio_alloc(n_workers * job.scratch_bytes);
