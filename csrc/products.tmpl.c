@@ -127,7 +127,6 @@ static void NAME(product)(void *context, size_t begin, size_t end, size_t worker
     const bio_layout *layout = job->layout;
     const size_t full = BIO_TILE_VECTORS * LANES, n_blocks = layout->n_blocks, chunk = layout->chunk;
     const size_t index_size = layout->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t);
-    const int direct = !layout->transposed; /* a run is then a run of w */
     size_t *held = (size_t *)(job->scratch + worker * job->scratch_bytes);
     T *in = (T *)((char *)held + BIO_ALIGN);
     for (size_t unit = begin; unit < end; unit++) {
@@ -159,8 +158,8 @@ static void NAME(product)(void *context, size_t begin, size_t end, size_t worker
                         .in = in + c * layout->block * width,
                         .fixed = fixed,
                         .out = job->out ? out : NULL,
-                        .g = !job->g ? NULL : direct ? (T *)job->g : (T *)job->g + place,
-                        .source = direct ? (const char *)layout->source + place * index_size : NULL,
+                        .g = !job->g ? NULL : job->direct ? (T *)job->g : (T *)job->g + place,
+                        .source = job->direct ? (const char *)layout->source + place * index_size : NULL,
                         .index = layout->index,
                         .first = c == 0,
                         .fresh = tile == 0,

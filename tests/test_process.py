@@ -83,12 +83,15 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
             check("forward", *w, X, dY[0].copy())
             check("input_grad", *w, dY, n_cols)
             check("weight_grad", *w[:2], X, dY)
+            check("backward", *w, X, dY)
             check("compete", X, beta=3.0)
             check("compete", X, beta=3.0, k=5, threshold=X[0].copy())
             check("compete_grad", reference.compete(X), X)
             G, c = reference.weight_grad(*w[:2], X, dY), dY.sum(axis=0)
             for form in ("log-relaxation", "exponential", "signed"):
                 check("plasticity_step", *w, G / batch, c / batch, form=form, eta=0.1, sigma=0.1, seed=3)
+            for k in (1, None):
+                check("hebbian_step", w[0], w[1], np.abs(w[2]), np.abs(X), dY, k=k, sigma=0.1, seed=3)
             check("transpose_index", *w[:2], n_cols)
             check("prune", *w, 0.25)
             check("candidates", *w[:2], n_cols, 9, seed=5)
@@ -96,6 +99,8 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
             U, gate = reference.patches(R, patch_size=4)
             check("patches", R, patch_size=4)
             check("patches_grad", R, U, gate, patch_size=4)
+            pools = rng.random((2, 9)).astype(value), rng.random((3, 11)).astype(value)
+            check("feature_map", R, rng.random((37, 64)).astype(value), *pools, beta=3.0, patch_size=4)
     """.replace("{simd!r}", repr(simd)),
         BIONEURO_SIMD=simd,
     )
@@ -247,6 +252,8 @@ def test_calls_leak_no_memory_even_when_they_fail():
     out, empty, frozen = np.empty((batch, n_rows)), np.empty((0, n_cols)), np.empty((batch, n_rows))
     frozen.flags.writeable = False
     nan = np.full_like(W.data, np.nan)
+    filters, pool, dX = np.ones((5, 98)), np.ones((2, 8)), np.empty((batch, n_cols))
+    layout = _core.layout(*w, n_cols, True)
     good = [
         lambda: kernels.forward(*w, X), lambda: kernels.forward(*w, X, c, out=out),
         lambda: kernels.input_grad(*w, dY, n_cols),
@@ -256,6 +263,10 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.prune(*w, 0.3), lambda: kernels.candidates(*w[:2], n_cols, 9),
         lambda: kernels.grow(*w, *sites, score, 3, 0.1),
         lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
+        lambda: kernels.backward(*w, X, dY), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY, k=2),
+        lambda: kernels.feature_map(R, filters, pool, pool), lambda: _core.extent(X),
+        lambda: _core.layout_refresh(_core.layout(*w, n_cols, True), *w, n_cols),
+        lambda: _core.backward(*w, X, dY, layout=layout, dX=dX, G=G),
         lambda: _core.config(),
     ]
     bad = [
@@ -271,6 +282,10 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.grow(*w, *w[:2], W.data, 3, 0.1), lambda: kernels.grow(*w, *sites, score[1:], 3, 0.1),
         lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0),
         lambda: kernels.patches_grad(R, U, gate[1:]),
+        lambda: kernels.backward(*w, X, dY[1:]), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY[1:]),
+        lambda: kernels.feature_map(R, filters, pool[:, 1:], pool), lambda: _core.extent(W),
+        lambda: _core.layout(*w, 0, True), lambda: _core.layout_refresh(layout, *w[:2], nan, n_cols - 1),
+        lambda: _core.forward(*w, X, layout=layout), lambda: _core.backward(*w, X, dY, G=G[1:]),
     ]
 
     def everything(times):
@@ -289,10 +304,10 @@ def test_calls_leak_no_memory_even_when_they_fail():
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * 4096
 
-    held = [*w, X, dY, R, U, gate, c, G, *sites, score, out, empty, frozen, nan, None, X.dtype, indices.dtype]
+    held = [*w, X, dY, R, U, gate, c, G, dX, filters, pool, layout, *sites, score, out, empty, frozen, nan, None, X.dtype, indices.dtype]
     counts = np.zeros((24, 2 + len(held)), int)
     for count in counts:
-        everything(20)  # of 36 calls: more than 17,000 in all
+        everything(20)  # of 49 calls: more than 23,000 in all
         count[:] = resident(), sys.getallocatedblocks(), *(sys.getrefcount(x) for x in held)
     grown = np.diff(counts[1:], axis=0)
     print(counts[-1, 0] - counts[1, 0], grown[:, 1].min(), abs(grown[:, 2:]).min(axis=0).max())
