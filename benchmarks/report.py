@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import compete, harness, linear, machine, memory, peers, plasticity, plots, retina, scaling, training
+from benchmarks import compete, harness, linear, machine, memory, peers, plasticity, plots, retina, scaling, summary, training
 from bioneuro import show_config
 
 FAMILIES: dict[str, ModuleType] = {
@@ -60,6 +60,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds whose median is taken")
     parser.add_argument("--csv", type=Path, help="also write every time to this file")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="also save the figures of the families into DIR")
+    parser.add_argument("--update", type=Path, metavar="README", help="also put the short table into this file")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run at all")
     parser.add_argument("--quick", action="store_true", help="a few sizes")
     parser.add_argument("--large", action="store_true", help="also 100 million synapses (scaling, memory)")
@@ -104,6 +105,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"\n{name} ({scope})\n\n{table(frames[name], roofs.gflops)}", flush=True)
     if options.csv and frames:
         pd.concat(frames, names=["family"]).reset_index("family").to_csv(options.csv, index=False)
+    if options.update and frames:
+        summary.update(options.update, summary.table(pd.concat(frames), roofs.gflops))
     if options.plots:
         for path in plots.save_all(frames, roofs, options.plots):
             print(f"saved {path}")

@@ -70,8 +70,8 @@ size_t bio_layout_bytes(const bio_layout *layout);
 
 /* In all of them: 2 nnz batch flops a product. `layout`, which must be fresh, is that of w (forward, weight_grad) or of
  * its transpose (input_grad, backward); NULL: one is made for the call. A batch of one needs none.
- * Scratch: (gathered features + 2 chunks of rows) x one tile of samples a thread, and in bio_backward one more array
- * like g; the layout keeps it for the next call. Calls may share a layout. */
+ * Scratch: (gathered features + 2 chunks of rows) x one tile of samples a thread, and for g one more array like it;
+ * the layout keeps it for the next call. Calls may share a layout. */
 
 /* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
  * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread. */

@@ -23,8 +23,7 @@ typedef struct {
     const bio_layout *layout;
     const void *in, *fixed, *bias;
     void *out, *g;
-    int direct; /* g is in the order of w, not of the layout */
-    int fetch;  /* the next block into the cache, while this one is read */
+    int fetch; /* the next block into the cache, while this one is read */
     size_t batch, tiles_per_unit, chunks_per_unit, n_chunk_groups;
     char *scratch; /* of each worker: the tile that it holds, plus one; then a tile of `in`, chunks of `out`, `fixed` */
     size_t scratch_bytes;
@@ -61,19 +60,16 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
 
     /* Where a block fits the L1 cache, a few lines a row: more would get in the way. */
     job.fetch = layout->n_blocks > 1 && layout->block * BIO_TILE_VECTORS * bytes <= BIO_L1_BYTES;
-    /* A run of a plain layout is one of w, so g can be written in its place. That is scattered over many pages: for more
-     * tiles, which add to it again and again, it is faster to sum in the order of the layout and to sort once. */
-    job.direct = !transposed && n_tiles <= 2;
     void *const g = job.g;
     job.scratch_bytes = bio_round_up(BIO_ALIGN + (layout->n_cols + 2 * layout->chunk) * width * size, BIO_ALIGN);
-    const size_t all = n_workers * job.scratch_bytes, g_bytes = g && !job.direct ? bio_layout_places(layout) * size : 0;
+    const size_t all = n_workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
     job.scratch = bio_layout_borrow(layout, all + g_bytes);
     if (job.scratch) {
         for (size_t worker = 0; worker < n_workers; worker++)
             *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
-        if (g_bytes) job.g = job.scratch + all;
+        if (g) job.g = job.scratch + all;
         bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, grain, n_threads);
-        if (g_bytes) bio_layout_collect(layout, w, job.g, g, n_threads);
+        if (g) bio_layout_collect(layout, w, job.g, g, n_threads);
         bio_layout_give_back(layout, job.scratch);
     } else status = BIO_NO_MEMORY;
     bio_layout_free(own);

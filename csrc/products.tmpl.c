@@ -8,9 +8,7 @@ typedef struct {
     const T *in;    /* tile of the block's columns */
     const T *fixed; /* tile of the chunk's rows */
     T *out;         /* tile of the chunk's rows */
-    T *g;           /* products, in the order of w where `source` says where a run is in it; else one for each place */
-    const void *source;
-    bio_index index;
+    T *g;           /* one product for each place, padding included */
     int first;      /* block: out starts from 0 */
     int fresh;      /* tile of samples: g starts from 0 */
     const char *ahead;
@@ -61,11 +59,8 @@ static inline __attribute__((always_inline)) void NAME(run_group)(const NAME(ste
         }
     }
     NAME(group) total = NAME(reduce)(dots);
-    if (n == BIO_GROUP) {
-        if (!step->fresh) total += *(NAME(group) *)g;
-        *(NAME(group) *)g = total;
-    } else
-        for (size_t s = 0; s < n; s++) g[s] = step->fresh ? total[s] : g[s] + total[s];
+    if (!step->fresh) total += *(NAME(group) *)g;
+    *(NAME(group) *)g = total;
 }
 
 static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step) *step, const int nv, const int sum,
@@ -73,6 +68,7 @@ static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step
     const size_t width = (size_t)nv * LANES;
     const uint16_t *column = step->column;
     const T *data = step->data;
+    T *g = step->g;
     for (size_t r = 0; r < step->n_rows; r++) {
         const size_t n = step->length[r], places = bio_padded(n);
         vec acc[4], fixed[4];
@@ -84,15 +80,11 @@ static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step
         for (size_t b = 0; b < step->stride; b += BIO_ALIGN)
             __builtin_prefetch(step->ahead + r * step->stride + b, 0, 2);
         if (dot) {
-            const size_t place = (size_t)(column - step->column);
-            T *g = step->g + place;
-            if (step->source && n)
-                g = step->g + (step->index == BIO_INT64 ? (size_t)((const int64_t *)step->source)[place]
-                                                        : (size_t)((const int32_t *)step->source)[place]);
             size_t k = 0;
             for (; k + BIO_GROUP <= n; k += BIO_GROUP)
                 NAME(run_group)(step, column + k, data + k, g + k, fixed, acc, BIO_GROUP, nv, sum);
             if (k < n) NAME(run_group)(step, column + k, data + k, g + k, fixed, acc, n - k, nv, sum);
+            g += places;
         } else
             for (size_t k = 0; k < n; k++) {
                 const vec *in = (const vec *)(step->in + column[k] * width);
@@ -126,7 +118,6 @@ static void NAME(product)(void *context, size_t begin, size_t end, size_t worker
     const product_job *job = context;
     const bio_layout *layout = job->layout;
     const size_t full = BIO_TILE_VECTORS * LANES, n_blocks = layout->n_blocks, chunk = layout->chunk;
-    const size_t index_size = layout->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t);
     size_t *held = (size_t *)(job->scratch + worker * job->scratch_bytes);
     T *in = (T *)((char *)held + BIO_ALIGN);
     for (size_t unit = begin; unit < end; unit++) {
@@ -158,9 +149,7 @@ static void NAME(product)(void *context, size_t begin, size_t end, size_t worker
                         .in = in + c * layout->block * width,
                         .fixed = fixed,
                         .out = job->out ? out : NULL,
-                        .g = !job->g ? NULL : job->direct ? (T *)job->g : (T *)job->g + place,
-                        .source = job->direct ? (const char *)layout->source + place * index_size : NULL,
-                        .index = layout->index,
+                        .g = job->g ? (T *)job->g + place : NULL,
                         .first = c == 0,
                         .fresh = tile == 0,
                         .ahead = (const char *)(in + next * layout->block * width),
