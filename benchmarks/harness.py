@@ -15,6 +15,10 @@ OURS = "bioneuro"
 #: implementation needs. OpenBLAS does so for up to 0.08 s: after a pause of 0.05 s ours took four times as long.
 PAUSE = 0.12
 
+#: Then each implementation runs for this long before its one measured call: a thread pool that was asleep wakes up on one
+#: core, and is spread over the cores only at the scheduler's next tick, some milliseconds later.
+WARM = 0.02
+
 
 @dataclass(frozen=True)
 class Case:
@@ -40,7 +44,9 @@ def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
     for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(PAUSE)
-            call()  # wakes this implementation's own threads
+            awake = time.perf_counter() + WARM
+            while time.perf_counter() < awake:
+                call()
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
