@@ -11,12 +11,12 @@ import pandas as pd
 
 OURS = "bioneuro"
 
-#: Pause before each measurement: the thread pools of BLAS and OpenMP spin after their last job, on the cores that the next
-#: implementation needs. OpenBLAS does so for up to 0.08 s: after a pause of 0.05 s ours took four times as long.
+#: Pause before each measurement: the thread pools of BLAS and OpenMP spin after their last job, on the cores that the
+#: next implementation needs. OpenBLAS does so for up to 0.08 s: after a pause of 0.05 s ours took four times as long.
 PAUSE = 0.12
 
-#: Then each implementation runs for this long before its one measured call: a thread pool that was asleep wakes up on one
-#: core, and is spread over the cores only at the scheduler's next tick, some milliseconds later.
+#: Then each implementation runs for this long before its one measured call: a thread pool that was asleep wakes up on
+#: one core, and is spread over the cores only at the scheduler's next tick, some milliseconds later.
 WARM = 0.02
 
 

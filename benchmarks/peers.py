@@ -222,8 +222,8 @@ class Mkl(Peer):
 
 
 class Numba(Peer):
-    """Loops of :mod:`benchmarks.numba_kernels`. Not a library but code of our own: so it takes and gives what ours does,
-    samples in rows, and brings them into tiles and back itself."""
+    """Loops of :mod:`benchmarks.numba_kernels`. Not a library but code of our own: so it takes and gives what ours
+    does, samples in rows, and brings them into tiles and back itself."""
 
     name, module, library = "numba", "numba", False
 

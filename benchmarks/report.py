@@ -11,7 +11,20 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import compete, harness, linear, machine, memory, peers, plasticity, plots, retina, scaling, summary, training
+from benchmarks import (
+    compete,
+    harness,
+    linear,
+    machine,
+    memory,
+    peers,
+    plasticity,
+    plots,
+    retina,
+    scaling,
+    summary,
+    training,
+)
 from bioneuro import show_config
 
 FAMILIES: dict[str, ModuleType] = {

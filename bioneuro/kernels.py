@@ -34,8 +34,8 @@ import numpy as np
 from . import _core
 
 __all__ = [
-    "backward", "candidates", "compete", "compete_grad", "feature_map", "forward", "grow", "hebbian_step", "input_grad", "patches", "patches_grad",
-    "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
+    "backward", "candidates", "compete", "compete_grad", "feature_map", "forward", "grow", "hebbian_step",
+    "input_grad", "patches", "patches_grad", "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
 ]  # fmt: skip
 
 #: Number of columns where none is known: any column that the index type can name.

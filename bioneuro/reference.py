@@ -410,11 +410,9 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None) -> NDArr
     return dR[:, before : before + height, before : before + width].astype(R.dtype)
 
 
-def feature_map(
-    R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None
-) -> NDArray:
-    """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with ``u``
-    and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""
+def feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None) -> NDArray:
+    """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with
+    ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""
     U, gate = patches(R, patch_size=patch_size, c0=c0)
     Y = compete(U @ W.T, beta=beta, k=k) * gate[:, None]
     Y = Y.reshape(*R.shape[:3], len(W))

@@ -268,9 +268,7 @@ class Synapses:
             self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout
         )
 
-    def weight_grad(
-        self, X: NDArray, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None
-    ) -> NDArray:
+    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None) -> NDArray:
         """Sampled product ``G_ij = sum_b dY_bi X_bj`` on the stored synapses, shape (nnz,).
 
         With rates ``Y`` for ``dY`` it is the Hebbian term, with the gradient of a loss the gradient of the weights.

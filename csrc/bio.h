@@ -52,15 +52,16 @@ static inline size_t bio_row_length(const bio_csr *w, size_t i) {
 typedef struct bio_layout bio_layout;
 
 /* A layout of w, or of its transpose; without weights where w->data is NULL. *layout is NULL on failure.
- * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 2 bytes
- * for each row and block. */
+ * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 2
+ * bytes for each row and block. */
 bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **layout);
 void bio_layout_free(bio_layout *layout);
 
 /* Takes the weights of w, whose structure must be the one the layout was made for. O(nnz). */
 void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads);
 
-/* Whether the layout is the right way round and has the size of w. (That it is of w's structure is the caller's word.) */
+/* Whether the layout is the right way round and has the size of w. (That it is of w's structure is the caller's word.)
+ */
 int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed);
 
 /* Memory that it holds. */
@@ -75,17 +76,16 @@ size_t bio_layout_bytes(const bio_layout *layout);
 
 /* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
  * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread. */
-bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y,
-                       size_t batch, int n_threads);
+bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
+                       int n_threads);
 
 /* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. */
-bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch,
-                          int n_threads);
+bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads);
 
 /* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).
  * Sums over the batch are blocked: one tile of samples at a time. */
-bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g,
-                           size_t batch, int n_threads);
+bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g, size_t batch,
+                           int n_threads);
 
 /* input_grad and weight_grad in one pass, which reads dy once for both. g may differ from bio_weight_grad's in the last
  * digits, as the order of its sums differs; dx may not. */
@@ -129,7 +129,8 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
 /* The same straight from activity: for each cell i that is active in the batch, y_bi != 0 for some b, the step with
  * g_ij = gain_i sum_b y_bi x_bj and c_i = gain_i sum_b y_bi (gain (n_rows), or NULL: 1); silent cells are left as they
  * are. x (batch, n_cols), y (batch, n_rows); rule->theta is not read; *n_changed = number of active cells.
- * Where few are active, O(active (sample, cell) pairs x synapses of a cell); else as weight_grad, with that `layout`. */
+ * Where few are active, O(active (sample, cell) pairs x synapses of a cell); else as weight_grad, with that `layout`.
+ */
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
                             const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads);
 
@@ -184,8 +185,8 @@ bio_status bio_patches_grad(bio_value value, const bio_retina *retina, const voi
 typedef struct {
     size_t n_columns, k; /* cells at each position; how many of them win (0: softmax over all) */
     double beta;
-    const void *weights;             /* (n_columns, 2 p p channels), dense */
-    size_t grid_rows, grid_cols;     /* pooling windows */
+    const void *weights;               /* (n_columns, 2 p p channels), dense */
+    size_t grid_rows, grid_cols;       /* pooling windows */
     const void *pool_rows, *pool_cols; /* (grid_rows, height), (grid_cols, width): the share each window sees */
 } bio_map;
 

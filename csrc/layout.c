@@ -66,8 +66,8 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
     layout->column = calloc(places + 1, sizeof *layout->column);
     layout->source = calloc(places + 1, w->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t));
     if (w->data) layout->data = bio_alloc(places * size);
-    job.scratch = (size_t **)bio_scratch_new(n_workers, (transposed ? layout->n_rows : layout->n_blocks) *
-                                                            sizeof **job.scratch);
+    job.scratch =
+        (size_t **)bio_scratch_new(n_workers, (transposed ? layout->n_rows : layout->n_blocks) * sizeof **job.scratch);
     const int ready = layout->column && layout->source && (layout->data || !w->data) && job.scratch;
     if (ready) bio_parallel(BIO_PICK(fill_table, w->value, w->index), &job, units, 1, n_threads);
     bio_scratch_free((void **)job.scratch, n_workers);

@@ -18,7 +18,7 @@ enum {
 struct bio_layout {
     size_t n_rows, n_cols; /* as laid out */
     size_t nnz;
-    size_t block, chunk;   /* columns and rows of a tile */
+    size_t block, chunk; /* columns and rows of a tile */
     size_t n_blocks, n_chunks;
     int transposed;
     bio_value value;

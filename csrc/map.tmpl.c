@@ -11,16 +11,16 @@ typedef struct {
     NAME(retina_job) retina;
     const bio_map *map;
     T *pooled;
-    T *weights; /* (2 half, columns): transposed, and padded with columns of 0 */
+    T *weights;              /* (2 half, columns): transposed, and padded with columns of 0 */
     size_t columns, scratch; /* columns rounded up to whole vectors; values of scratch a worker */
     T *memory;
 } NAME(map_job);
 
 /* drive[x][i] = sum_k u[x][k] weights[k][i], each one chain of multiply-adds, for `n` positions (a constant). */
-static inline __attribute__((always_inline)) void NAME(drive_block)(const T *restrict u, size_t n_pre,
-                                                                    const T *restrict weights, size_t columns,
-                                                                    T *restrict drive, const size_t n,
-                                                                    const size_t vectors) {
+static inline
+    __attribute__((always_inline)) void NAME(drive_block)(const T *restrict u, size_t n_pre, const T *restrict weights,
+                                                          size_t columns, T *restrict drive, const size_t n,
+                                                          const size_t vectors) {
     vec acc[POSITIONS][VECTORS];
     for (size_t x = 0; x < n; x++)
         for (size_t v = 0; v < vectors; v++) acc[x][v] = (vec){0};
@@ -112,8 +112,7 @@ static bio_status NAME(map)(const bio_retina *a, const bio_map *map, const void 
         memset(job.memory, 0, n_workers * job.scratch * SIZE); /* columns beyond n_columns stay 0 */
         for (size_t k = 0; k < n_pre; k++)
             for (size_t i = 0; i < job.columns; i++)
-                job.weights[k * job.columns + i] =
-                    i < map->n_columns ? ((const T *)map->weights)[i * n_pre + k] : (T)0;
+                job.weights[k * job.columns + i] = i < map->n_columns ? ((const T *)map->weights)[i * n_pre + k] : (T)0;
         bio_parallel(NAME(map_task), &job, a->batch, 1, n_threads);
     }
     bio_free(job.retina.memory);

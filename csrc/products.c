@@ -65,8 +65,7 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     const size_t all = n_workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
     job.scratch = bio_layout_borrow(layout, all + g_bytes);
     if (job.scratch) {
-        for (size_t worker = 0; worker < n_workers; worker++)
-            *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
+        for (size_t worker = 0; worker < n_workers; worker++) *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
         if (g) job.g = job.scratch + all;
         bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, grain, n_threads);
         if (g) bio_layout_collect(layout, w, job.g, g, n_threads);
@@ -76,20 +75,19 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     return status;
 }
 
-bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y,
-                       size_t batch, int n_threads) {
+bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
+                       int n_threads) {
     if (batch == 1) return bio_single_forward(w, x, bias, y, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .bias = bias, .out = y, .batch = batch}, n_threads);
 }
 
-bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch,
-                          int n_threads) {
+bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads) {
     if (batch == 1) return bio_single_input_grad(w, dy, dx, n_threads);
     return product(w, layout, 1, (product_job){.in = dy, .out = dx, .batch = batch}, n_threads);
 }
 
-bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g,
-                           size_t batch, int n_threads) {
+bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g, size_t batch,
+                           int n_threads) {
     if (batch == 1) return bio_single_weight_grad(w, x, dy, g, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .fixed = dy, .g = g, .batch = batch}, n_threads);
 }

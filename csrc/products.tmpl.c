@@ -98,11 +98,11 @@ static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step
     }
 }
 
-#define RUN(nv)                                                  \
-    case nv:                                                     \
-        if (!step->g) NAME(run_step)(step, nv, 1, 0);            \
-        else if (!step->out) NAME(run_step)(step, nv, 0, 1);     \
-        else NAME(run_step)(step, nv, 1, 1);                     \
+#define RUN(nv)                                              \
+    case nv:                                                 \
+        if (!step->g) NAME(run_step)(step, nv, 1, 0);        \
+        else if (!step->out) NAME(run_step)(step, nv, 0, 1); \
+        else NAME(run_step)(step, nv, 1, 1);                 \
         break
 
 static void NAME(run)(const NAME(step) *step, size_t nv) {

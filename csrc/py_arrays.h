@@ -57,8 +57,8 @@ int py_beta(double beta);
 /* Winners of a competition: None means all (0); otherwise an integer >= 1. Returns 0 or -1. */
 int py_winners(PyObject *object, size_t *k);
 
-/* An optional layout of w or of its transpose: the right way round and of the right size, or NULL for None. Returns 0 or
- * -1. */
+/* An optional layout of w or of its transpose: the right way round and of the right size, or NULL for None. Returns 0
+ * or -1. */
 int py_layout(PyObject *object, const bio_csr *w, int transposed, bio_layout **layout);
 
 /* Converts a kernel's status into None-result success (0) or an exception (-1). */

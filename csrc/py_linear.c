@@ -18,8 +18,9 @@ int py_layout(PyObject *object, const bio_csr *w, int transposed, bio_layout **l
     if (!object || object == Py_None) return 0;
     if (!(*layout = layout_of(object))) return -1;
     if (bio_layout_fits(*layout, w, transposed)) return 0;
-    PyErr_Format(PyExc_ValueError, "layout was made for another pathway, or for %s one",
-                 transposed ? "the plain where this needs the transposed" : "the transposed where this needs the plain");
+    PyErr_Format(
+        PyExc_ValueError, "layout was made for another pathway, or for %s one",
+        transposed ? "the plain where this needs the transposed" : "the transposed where this needs the plain");
     return -1;
 }
 
@@ -148,7 +149,8 @@ static PyObject *backward(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (py_dimension(dy, "dY", 1, w.n_rows, "one for each row of W")) return NULL;
     if (py_layout(layout_object, &w, 1, &layout)) return NULL;
     npy_intp nnz = (npy_intp)w.nnz;
-    if (!(dx = py_output(dx_object, "dX", 2, PyArray_DIMS(x), w.value)) || !(g = py_output(g_object, "G", 1, &nnz, w.value)))
+    if (!(dx = py_output(dx_object, "dX", 2, PyArray_DIMS(x), w.value)) ||
+        !(g = py_output(g_object, "G", 1, &nnz, w.value)))
         goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
@@ -217,13 +219,18 @@ static PyObject *layout_bytes(PyObject *module, PyObject *object) {
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_linear_methods[] = {
-    METHOD(forward, "forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None, layout=None)\n--\n\nY = X W^T + b."),
-    METHOD(input_grad, "input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None, layout=None)\n--\n\ndX = dY W."),
+    METHOD(
+        forward,
+        "forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None, layout=None)\n--\n\nY = X W^T + b."),
+    METHOD(input_grad,
+           "input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None, layout=None)\n--\n\ndX = dY W."),
     METHOD(weight_grad,
-           "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None)\n--\n\nG_ij = sum_b dY_bi X_bj on the "
+           "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None)\n--\n\nG_ij = sum_b dY_bi "
+           "X_bj on the "
            "pattern."),
     METHOD(backward,
-           "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None)\n--\n\n(dX, G): input_grad and "
+           "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None)\n--\n\n(dX, G): "
+           "input_grad and "
            "weight_grad in one pass."),
     {"layout", (PyCFunction)(void (*)(void))layout_new, METH_VARARGS | METH_KEYWORDS,
      "layout(indptr, indices, data, n_cols, transposed, *, n_threads=None)\n--\n\nBlock-major copy for the products; "

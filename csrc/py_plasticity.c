@@ -1,4 +1,5 @@
-/* Bindings of plasticity_step, hebbian_step and extent, which guards them; and _vmath, for the tests of the vector functions it is made of. */
+/* Bindings of plasticity_step, hebbian_step and extent, which guards them; and _vmath, for the tests of the vector
+ * functions it is made of. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -113,8 +114,9 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
 }
 
 static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data",  "X",         "Y",    "gain", "form",      "eta",    "floor", "sigma",
-                            "w0",     "w_min",   "w_max", "normalize", "seed", "step", "n_threads", "layout", NULL};
+    static char *names[] = {"indptr", "indices", "data",      "X",      "Y",     "gain",  "form",
+                            "eta",    "floor",   "sigma",     "w0",     "w_min", "w_max", "normalize",
+                            "seed",   "step",    "n_threads", "layout", NULL};
     PyObject *indptr, *indices, *data_object, *x_object, *y_object, *gain_object = NULL, *threads = NULL;
     PyObject *layout_object = NULL;
     rule_arguments a = {.normalize = 1};
@@ -198,8 +200,9 @@ PyMethodDef py_plasticity_methods[] = {
            "hebbian_step(indptr, indices, data, X, Y, *, gain=None, form='log-relaxation', eta=1.0, floor=0.001, "
            "sigma=0.0, w0=0.0, w_min=0.0, w_max=1e999, normalize=True, seed=0, step=0, n_threads=None, layout=None)"
            "\n--\n\nThe step of the active cells, straight from activity; returns how many they are."),
-    METHOD(extent,
-           "extent(x, *, n_threads=None)\n--\n\n(smallest, largest) of x; both NaN where one is; (inf, -inf) of nothing."),
+    METHOD(
+        extent,
+        "extent(x, *, n_threads=None)\n--\n\n(smallest, largest) of x; both NaN where one is; (inf, -inf) of nothing."),
     {"_vmath", vmath, METH_VARARGS,
      "_vmath(name, x)\n--\n\nVectorised 'exp', 'exp_factor', 'log' or 'sqrt' of x. Private: for the tests."},
     {NULL, NULL, 0, NULL},

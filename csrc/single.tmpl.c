@@ -40,7 +40,8 @@ static void NAME(single_forward)(void *context, size_t begin, size_t end, size_t
         }
         for (size_t r = 0; r < rows; r++) {
             const size_t stop = (size_t)indptr[i + r + 1];
-            for (size_t k = (size_t)indptr[i + r] + common; k < stop; k++) acc[r] = CHAIN(acc[r], data[k], x[indices[k]]);
+            for (size_t k = (size_t)indptr[i + r] + common; k < stop; k++)
+                acc[r] = CHAIN(acc[r], data[k], x[indices[k]]);
             y[i + r] = bias ? acc[r] + bias[i + r] : acc[r];
         }
     }
@@ -76,8 +77,7 @@ static void NAME(single_input_grad)(void *context, size_t begin, size_t end, siz
             if (last == w->n_cols)
                 for (; k < stop; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
             else
-                for (; k < stop && (size_t)indices[k] < last; k++)
-                    dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
+                for (; k < stop && (size_t)indices[k] < last; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
         }
     }
 }

@@ -1,4 +1,4 @@
-"""hebbian_step: competition, Hebbian term and plasticity of the winners, against its twin and against the three steps."""
+"""hebbian_step: competition, Hebbian term and plasticity of the winners, against its twin and the three steps."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,9 @@ def test_twin(form, value, index, k, batch, n_post, sigma, normalize, with_gain,
     """Sparse and dense activity, and the border between them."""
     (indptr, indices, data), X, drive = scene(value, index, n_post, batch=batch, seed=seed)
     gain = np.random.default_rng(seed).random(n_post).astype(value) if with_gain else None
-    rule = dict(beta=5.0, k=k, gain=gain, form=form, eta=0.3, sigma=sigma, w0=0.1, normalize=normalize, seed=seed, step=4)
+    rule = dict(
+        beta=5.0, k=k, gain=gain, form=form, eta=0.3, sigma=sigma, w0=0.1, normalize=normalize, seed=seed, step=4
+    )
     fast, slow = data.copy(), data.astype(float)
     Y = kernels.hebbian_step(indptr, indices, fast, X, drive, **rule)
     rule["gain"] = gain

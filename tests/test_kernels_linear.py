@@ -172,7 +172,7 @@ def test_float32_sums_over_a_large_batch_stay_accurate():
 
 @pytest.mark.parametrize("batch", [1, 64])
 def test_float32_chains_stay_within_the_bound_of_their_length(batch):
-    """A chain of n multiply-adds is off by at most n u / (1 - n u) of the sum of magnitudes (Higham 2002, section 3)."""
+    """A chain of n multiply-adds is off by n u / (1 - n u) of its magnitudes at most (Higham 2002, chapter 3)."""
     n_rows, n_cols, u = 30, 5000, 2.0**-24
     indptr, indices, data = pathway(n_rows, n_cols, 0.5)
     X, dY = activity(batch, n_cols), activity(batch, n_rows, seed=2)

@@ -304,7 +304,8 @@ def test_calls_leak_no_memory_even_when_they_fail():
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * 4096
 
-    held = [*w, X, dY, R, U, gate, c, G, dX, filters, pool, layout, *sites, score, out, empty, frozen, nan, None, X.dtype, indices.dtype]
+    held = [*w, X, dY, R, U, gate, c, G, dX, filters, pool, layout, *sites, score, out, empty, frozen, nan, None]
+    held += [X.dtype, indices.dtype]
     counts = np.zeros((24, 2 + len(held)), int)
     for count in counts:
         everything(20)  # of 49 calls: more than 23,000 in all
