@@ -15,6 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from bioneuro.connectivity import Init
 from bioneuro.layers import READOUTS, Adaptation, Association, FeatureMap, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
@@ -68,6 +69,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     n_epochs, readout_epochs : int or "auto"
         Passes over the training samples of association and readout. ``"auto"``: as many as show 6.5 samples per
         association cell, and at least 10 passes and 1,000 steps of the readout.
+    init : str or callable, default "uniform"
+        Law of the first weights of map and association: a name in ``bioneuro.connectivity.INITIALISERS`` or
+        ``init(rng, n)``, all > 0. An association cell forgets them when it is recruited.
     readout_eta : float, default 0.5
         Learning rate of the readout; it falls linearly to 0.
     random_state : int, RandomState or None
@@ -89,6 +93,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's
     reconstruction).
     """
+
+    #: What ``fit`` builds the association from; a subclass puts in a variant that takes the same arguments.
+    association_type: type[Association] = Association
 
     def __init__(
         self,
@@ -112,6 +119,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         n_epochs: int | Literal["auto"] = "auto",
         readout_epochs: int | Literal["auto"] = "auto",
         readout_eta: float = 0.5,
+        init: Init = "uniform",
         random_state: int | np.random.RandomState | None = None,
         dtype: DTypeLike = "float32",
         n_threads: int | None = None,
@@ -136,6 +144,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.n_epochs = n_epochs
         self.readout_epochs = readout_epochs
         self.readout_eta = readout_eta
+        self.init = init
         self.random_state = random_state
         self.dtype = dtype
         self.n_threads = n_threads
@@ -193,6 +202,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             n_columns=self.n_columns,
             retina=retina,
             beta=self.map_beta,
+            init=self.init,
             random_state=rng,
             dtype=self.dtype,
             n_threads=self.n_threads,
@@ -203,7 +213,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """An association and readouts that know nothing yet."""
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
-        association = Association(
+        association = self.association_type(
             n_cells,
             self.encoder_.n_features,
             len(classes),
@@ -212,6 +222,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             theta=self.theta,
             eta=self.eta,
             sigma=self.sigma,
+            init=self.init,
             seed=int(rng.integers(2**31)),
             dtype=self.dtype,
             n_threads=self.n_threads,

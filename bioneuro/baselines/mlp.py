@@ -139,8 +139,12 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         sizes = (self.n_features_in_, *self.hidden, len(classes))
         self.pathways_ = [self._pathway(n_pre, n_post) for n_pre, n_post in zip(sizes[:-1], sizes[1:], strict=True)]
         self.biases_ = [np.zeros(size, self.dtype) for size in sizes[1:]]
-        self._adam = [_Adam() for _ in range(2 * len(self.biases_))]
+        self.reset_optimizer()
         self.loss_curve_ = []
+
+    def reset_optimizer(self) -> None:
+        """Forget Adam's running moments: needed after the pattern of a pathway has changed."""
+        self._adam = [_Adam() for _ in range(2 * len(self.biases_))]
 
     def _pathway(self, n_pre: int, n_post: int) -> Synapses:
         normal = MixedSign(HalfNormal(math.sqrt(2 / n_pre)))

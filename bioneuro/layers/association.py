@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
+from bioneuro.connectivity import Init
 from bioneuro.layers.competitive import CompetitiveLayer, Step
 
 
@@ -26,6 +27,8 @@ class Association(CompetitiveLayer):
         Gain of the smooth activity that readouts see, relative to ``beta``, > 0.
     density : float, default 1
         Share of synapses present at the start, in (0, 1]; what remains is up to structural plasticity.
+    init : str or callable, default "uniform"
+        Law of the first weights (:mod:`bioneuro.connectivity`), > 0. A recruited cell forgets them.
     dtype : float32 or float64
     **competition
         ``beta``, ``sharpening``, ``k``, ``eta``, ``sigma``, ``homeostasis``, ``recruitment``, ``theta``, ``seed``,
@@ -41,6 +44,7 @@ class Association(CompetitiveLayer):
         kappa: float = 0.2,
         activity_gain: float = 0.5,
         density: float = 1.0,
+        init: Init = "uniform",
         dtype: DTypeLike = np.float32,
         beta: float = 120.0,
         recruitment: float = 0.25,
@@ -52,8 +56,9 @@ class Association(CompetitiveLayer):
             raise ValueError(f"kappa must be >= 0, got {kappa}")
         if not activity_gain > 0:
             raise ValueError(f"activity_gain must be > 0, got {activity_gain}")
+        rng = np.random.default_rng(seed)
         synapses = connectivity.random(
-            n_cells, n_features, density=density, sign="E", random_state=np.random.default_rng(seed), dtype=dtype
+            n_cells, n_features, density=density, init=init, sign="E", random_state=rng, dtype=dtype
         )
         synapses.normalize_rows()
         super().__init__(synapses, beta=beta, recruitment=recruitment, theta=theta, seed=seed, **competition)

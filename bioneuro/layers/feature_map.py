@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
+from bioneuro.connectivity import Init
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.protocols import Progress, Space
 from bioneuro.layers.retina import Retina
@@ -47,6 +48,8 @@ class FeatureMap:
         Of the :class:`CompetitiveLayer` of the columns.
     grid : int, default 4
         Pooling windows along each side (:func:`pooling_matrix`).
+    init : str or callable, default "uniform"
+        Law of the first weights (:mod:`bioneuro.connectivity`), > 0.
     random_state : Generator
     dtype : float32 or float64
     n_threads : int or None
@@ -63,6 +66,7 @@ class FeatureMap:
         eta: float = 0.05,
         homeostasis: float = 1.0,
         grid: int = 4,
+        init: Init = "uniform",
         random_state: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
         n_threads: int | None = None,
@@ -71,7 +75,7 @@ class FeatureMap:
         self.retina = Retina(n_threads=n_threads) if retina is None else retina
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         rng = np.random.default_rng(random_state)
-        synapses = connectivity.dense(n_columns, self.n_patch, sign="E", random_state=rng, dtype=self.dtype)
+        synapses = connectivity.dense(n_columns, self.n_patch, init, sign="E", random_state=rng, dtype=self.dtype)
         synapses.normalize_rows()
         self.columns = CompetitiveLayer(
             synapses,
