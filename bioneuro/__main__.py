@@ -91,6 +91,42 @@ def compare(arguments: Sequence[str]) -> int:
     return 0
 
 
+def claims(arguments: Sequence[str]) -> int:
+    """test the claims about the network: effect, interval over seeds and verdict of each, with its controls"""
+    parser = _Parser(prog="bioneuro claims", description=claims.__doc__, epilog=(
+        "A claim that fails is printed as failed; the exit code says only whether all of them ran. Finished seeds are "
+        "kept: the same command again goes on where it stopped."))  # fmt: skip
+    parser.add_argument("claims", nargs="*", metavar="C", help="numbers of claims, such as C1 C2 (default: all)")
+    parser.add_argument("--dataset", choices=("digits", "mnist", "fashion-mnist"), default="digits")
+    parser.add_argument("--seeds", type=_whole, metavar="N", help="number of seeds (default 3, with --full 5)")
+    parser.add_argument("--n-train", type=_whole, metavar="N", help="training images instead of those of the settings")
+    parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results (default results/claims-<dataset>)"
+    )
+    options = parser.parse_args(arguments)
+    _need_extra("pandas", "matplotlib", "tqdm")
+
+    from bioneuro import datasets
+    from bioneuro.claims import CLAIMS, report
+
+    if unknown := [number for number in options.claims if number not in CLAIMS]:
+        raise UserError(f"unknown claim {unknown[0]!r}: choose from {', '.join(CLAIMS)}")
+    chosen = [CLAIMS[number] for number in dict.fromkeys(options.claims or CLAIMS)]
+    try:
+        data = datasets.load(options.dataset)
+    except (datasets.DatasetNotFoundError, datasets.DatasetCorruptError) as error:
+        raise UserError(str(error)) from error
+    out = options.out or Path("results") / f"claims-{options.dataset}{'-full' * options.full}"
+    n_seeds = options.seeds or (5 if options.full else 3)
+    frames = report.run(chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train)
+    verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
+    print(report.text(chosen, verdicts, options.dataset, n_seeds, options.full))
+    written = [report.write_csv(frames, out / "claims.csv"), *report.figures(chosen, frames, out)]
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    return 0
+
+
 def config(arguments: Sequence[str]) -> int:
     """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
     _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
@@ -102,6 +138,7 @@ def config(arguments: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "compare": compare,
+    "claims": claims,
     "config": config,
 }
 

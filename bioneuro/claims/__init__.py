@@ -1,0 +1,24 @@
+"""The claims about the network, each an experiment with controls and a verdict.
+
+A claim is one class in a file of its own and one line of `CLAIMS`; ``python -m bioneuro claims`` runs them. A verdict
+says in which form a property holds: strong (it emerges), weak (it follows from an assumption, which is named) or not
+shown.
+"""
+
+from .base import Claim, Found, Settings, Verdict
+from .lognormal import LognormalWeights
+from .resources import ResourceAllocation
+from .sparsity import EmergentSparsity
+from .task_encoding import TaskEncoding
+
+__all__ = ["CLAIMS", "Claim", "Found", "Settings", "Verdict"]
+
+CLAIMS: dict[str, Claim] = {
+    claim.number: claim
+    for claim in (
+        EmergentSparsity(),
+        LognormalWeights(),
+        TaskEncoding(),
+        ResourceAllocation(),
+    )
+}

@@ -1,0 +1,145 @@
+"""Variants that the claims need: associations watched or with other noise, perceptrons pruned or started otherwise."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..baselines import BackpropMLP
+from ..classifier import BioClassifier
+from ..connectivity import Init, MixedSign, dense
+from ..layers import Association
+from ..layers.competitive import Step
+from ..synapses import Synapses
+from .base import Images
+
+
+def score(network: BioClassifier, readout: str, images: Images) -> float:
+    """Accuracy by another readout; votes are always there, so nothing is trained again."""
+    return copy.copy(network).set_params(readout=readout).score(*images)
+
+
+# --- association -------------------------------------------------------------------------------------------
+
+
+class WatchedAssociation(Association):
+    """Remembers each round of structural plasticity: step, density after it, synapses pruned and born, and the median
+    weight of the newborn relative to their cell's strongest (NaN where none was born)."""
+
+    def __init__(self, *arguments: Any, **parameters: Any) -> None:
+        super().__init__(*arguments, **parameters)
+        self.rounds: list[tuple[int, float, int, int, float]] = []
+
+    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
+        before = self.synapses.to_scipy()
+        pruned, born = super().rewire(U, Y, n_grow, n_candidates)
+        after = self.synapses.to_scipy()
+        weight = float("nan")
+        if born:
+            fresh = ~np.isin(_sites(after), _sites(before), assume_unique=True)
+            strongest = after.max(axis=1).toarray().ravel()
+            weight = float(np.median((after.data / strongest[_rows(after)])[fresh])) if fresh.any() else weight
+        self.rounds.append((self.step, self.synapses.density, pruned, born, weight))
+        return pruned, born
+
+
+class WatchedClassifier(BioClassifier):
+    """Whose association is watched; it learns exactly as ever."""
+
+    association_type = WatchedAssociation
+
+
+def _rows(W: sp.csr_array) -> NDArray[np.intp]:
+    return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
+
+
+def _sites(W: sp.csr_array) -> NDArray[np.int64]:
+    """A number for each stored synapse that depends on its place only."""
+    return _rows(W) * np.int64(W.shape[1]) + W.indices
+
+
+class AdditiveNoiseAssociation(Association):
+    """Noise that does not know the size of the synapse, of the same mean square as the size-proportional one.
+
+    Where a step of spine noise adds ``s_i xi`` to log w, ``s_i = sigma sqrt(alpha_i (2 - alpha_i))``, this adds
+    ``s_i rms_i xi`` to w, ``rms_i`` over the cell's synapses. Weights are reflected at 0, since they are excitatory.
+    """
+
+    def __init__(self, *arguments: Any, sigma: float = 0.0, **parameters: Any) -> None:
+        super().__init__(*arguments, sigma=0.0, **parameters)
+        self.additive_sigma = float(sigma)
+
+    def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
+        step = super().learn(H, T)
+        W = self.synapses.to_scipy()
+        rows = _rows(W)
+        rms = np.sqrt(np.bincount(rows, W.data.astype(float) ** 2, W.shape[0]) / np.maximum(np.diff(W.indptr), 1))
+        size = (self.additive_sigma * np.sqrt(step.alpha * (2 - step.alpha)) * rms)[rows]
+        # keyed by seed and step, as the spine noise is
+        noise = np.random.default_rng([self.seed, self.step]).normal(size=W.nnz) * size
+        noisy = np.maximum(np.abs(W.data + noise), np.finfo(W.dtype).tiny)
+        self.synapses.add((noisy - W.data).astype(W.dtype))
+        self.synapses.normalize_rows()
+        return step
+
+
+class AdditiveNoiseClassifier(BioClassifier):
+    """``sigma`` is that of :class:`AdditiveNoiseAssociation`."""
+
+    association_type = AdditiveNoiseAssociation
+
+
+# --- multilayer perceptron ---------------------------------------------------------------------------------
+
+
+class StartedMLP(BackpropMLP):
+    """Weights start with sizes of the law ``init``, random signs, and He's root mean square ``sqrt(2 / fan-in)``."""
+
+    init: Init = "half_normal"
+
+    def _pathway(self, n_pre: int, n_post: int) -> Synapses:
+        synapses = dense(n_post, n_pre, MixedSign(self.init), random_state=self._rng, dtype=self.dtype)
+        scale = math.sqrt(2 / n_pre) / float(np.sqrt(np.mean(synapses.weights.astype(float) ** 2)))
+        synapses.add(((scale - 1) * synapses.weights).astype(self.dtype))
+        return synapses
+
+
+def magnitude_pruned(mlp: BackpropMLP, density: float, images: Images, n_epochs: int) -> BackpropMLP:
+    """A copy of a trained perceptron that keeps the largest weights of every layer and is fine-tuned.
+
+    Parameters
+    ----------
+    mlp : fitted BackpropMLP
+        Stays as it is.
+    density : float in (0, 1]
+        Share of the weights of each layer that stay: the largest by magnitude (Han et al. 2015, arXiv:1506.02626).
+    images : Images
+        To fine-tune on.
+    n_epochs : int >= 0
+    """
+    pruned = copy.deepcopy(mlp)
+    for k, pathway in enumerate(mlp.pathways_):
+        sizes = np.abs(pathway.weights)
+        n_kept = max(1, round(density * pathway.n_post * pathway.n_pre))
+        if n_kept < sizes.size:
+            W = pathway.to_scipy().copy()
+            W.data[sizes < np.partition(sizes, -n_kept)[-n_kept]] = 0
+            W.eliminate_zeros()
+            pruned.pathways_[k] = Synapses.from_scipy(W, copy=True)
+    pruned.reset_optimizer()
+    for _ in range(n_epochs):
+        pruned.partial_fit(*images)
+    return pruned
+
+
+def class_balanced(images: Images, seed: int) -> Images:
+    """Images of each class repeated until all classes have as many as the largest: reweighting by inverse frequency."""
+    rng = np.random.default_rng(seed)
+    classes, counts = np.unique(images.y, return_counts=True)
+    rows = np.concatenate([np.resize(rng.permutation(np.flatnonzero(images.y == c)), counts.max()) for c in classes])
+    return Images(images.X[rows], images.y[rows])

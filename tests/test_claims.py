@@ -1,0 +1,158 @@
+"""Every claim runs with small settings; its rows are tidy, its verdict follows from them, and it can fail."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bioneuro import datasets
+from bioneuro.__main__ import main
+from bioneuro.claims import CLAIMS, report
+from bioneuro.claims.base import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split
+from bioneuro.experiments import UserError
+
+COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
+N_SEEDS = 2
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture(scope="module")
+def runs(digits, tmp_path_factory):
+    """Frame of a claim with small settings, run once for all tests."""
+    out, kept = tmp_path_factory.mktemp("claims"), {}
+
+    def frame(number):
+        if number not in kept:
+            kept.update(report.run([CLAIMS[number]], "digits", digits, out, N_SEEDS))
+        return kept[number]
+
+    return frame
+
+
+each_claim = pytest.mark.parametrize("number", list(CLAIMS))
+
+
+@pytest.mark.claims
+@each_claim
+def test_rows_are_tidy(runs, number):
+    frame = runs(number)
+    assert list(frame.columns) == COLUMNS
+    assert set(frame["claim"]) == {number} and set(frame["seed"]) == set(range(N_SEEDS))
+    assert np.isfinite(frame["value"]).all()
+    assert not frame.duplicated(["condition", "x", "measure", "seed"]).any()
+    shares = frame.loc[frame["measure"].str.contains("accuracy|density|in use"), "value"]
+    assert shares.size and shares.between(0, 1).all()
+
+
+@pytest.mark.claims
+@each_claim
+def test_verdict_and_figure_come_from_the_rows(runs, number):
+    from matplotlib.figure import Figure
+
+    frame = runs(number)
+    verdict = CLAIMS[number].verdict(frame)
+    assert isinstance(verdict, Verdict)
+    assert verdict.form == NOT_SHOWN and not verdict.passed  # two seeds are too few, whatever they say
+    assert verdict.low <= verdict.effect <= verdict.high
+    assert "nan" not in verdict.note
+    ax = CLAIMS[number].figure(frame, Figure().subplots())
+    assert ax.get_xlabel() and ax.has_data()
+
+
+@pytest.mark.claims
+def test_a_seed_gives_the_same_rows_again(digits, runs, tmp_path):
+    again = report.run([CLAIMS["C9"]], "digits", digits, tmp_path, 1)["C9"]
+    first = runs("C9")
+    pd.testing.assert_frame_equal(again, first[first["seed"] == 0].reset_index(drop=True))
+
+
+# --- framework ---------------------------------------------------------------------------------------------
+
+
+class Constant:
+    """A claim that costs nothing: its value is the seed."""
+
+    number, title, statement, x_name = "C0", "a constant", "It is the seed.", ""
+    small = full = Settings(n_train=50)
+
+    def __init__(self):
+        self.seeds = []
+
+    def run(self, data, seed, settings, progress):
+        from bioneuro.claims import Found
+
+        self.seeds.append(seed)
+        yield Found("only", "value", seed, note="told, with a comma")
+        yield Found("only", "varied", 2.0 * seed, 0.5)
+
+    def verdict(self, frame):
+        values = frame.loc[frame["measure"] == "value", "value"].to_numpy()
+        return Verdict.of(values, STRONG, values.mean() > 10, "units", "one line\nanother")
+
+    def figure(self, frame, ax):
+        ax.plot(frame["seed"], frame["value"])
+        return ax
+
+
+def test_a_run_goes_on_where_it_stopped(digits, tmp_path):
+    claim = Constant()
+    report.run([claim], "digits", digits, tmp_path, 2)
+    frame = report.run([claim], "digits", digits, tmp_path, 3)["C0"]
+    assert claim.seeds == [0, 1, 2]
+    assert frame.loc[frame["measure"] == "varied", "x"].eq(0.5).all()
+    assert frame.loc[frame["measure"] == "value", "x"].isna().all()
+    fewer = report.run([claim], "digits", digits, tmp_path, 1)["C0"]
+    assert set(fewer["seed"]) == {0}, "the rows must be those of the seeds that were asked for"
+
+
+def test_other_settings_are_kept_apart(digits, tmp_path):
+    report.run([Constant()], "digits", digits, tmp_path, 1)
+    with pytest.raises(UserError, match="another configuration"):
+        report.run([Constant()], "digits", digits, tmp_path, 1, n_train=60)
+
+
+def test_a_failed_claim_is_printed_as_failed(digits, tmp_path):
+    claim = Constant()
+    frames = report.run([claim], "digits", digits, tmp_path, 3)
+    printed = report.text([claim], {"C0": claim.verdict(frames["C0"])}, "digits", 3, full=False)
+    assert "FAILED; strong" in printed and "1 [-1.48, 3.48]" in printed and "SMALL SETTINGS" in printed
+    (path,) = report.figures([claim], frames, tmp_path)
+    assert path.stat().st_size > 0
+    read = pd.read_csv(report.write_csv(frames, tmp_path / "claims.csv"))
+    pd.testing.assert_frame_equal(read.fillna({"note": ""}), frames["C0"])
+
+
+def test_few_seeds_show_nothing():
+    few = Verdict.of(np.ones(MIN_SEEDS - 1), STRONG, True, "", "")
+    enough = Verdict.of(np.ones(MIN_SEEDS), STRONG, True, "", "")
+    assert (few.form, few.passed) == (NOT_SHOWN, False)
+    assert (enough.form, enough.passed) == (STRONG, True)
+    assert math.isnan(Verdict.of(np.ones(1), STRONG, True, "", "").low)
+
+
+def test_parts_of_a_split_share_no_image(digits):
+    settings = Settings(n_train=10**6, n_validation=100, n_test=10**6).fitted_to(digits)
+    train, validation, test = split(digits, settings, seed=0)
+    assert len(train.y) + len(validation.y) == len(digits.y_train) and len(test.y) == len(digits.y_test)
+    assert np.unique(np.concatenate([train.X, validation.X]), axis=0).shape == np.unique(digits.X_train, axis=0).shape
+    assert set(validation.y) == set(train.y)
+
+
+def test_command_names_an_unknown_claim(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["claims", "C99"]) == 2
+    assert "unknown claim 'C99': choose from C1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_command_prints_a_table(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(CLAIMS, "C0", Constant())
+    assert main(["claims", "C0", "--seeds", "3", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "a constant" in printed and "FAILED" in printed
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"C0", "claims.csv", "C0.png"}
