@@ -18,10 +18,17 @@
 #define NAME(f) BIO_PASTE(f, ISA, VALUE, INDEX)
 #define LANES (BYTES / SIZE)
 
+/* gcc fuses what is written as a x b + c only when it optimises */
+#if defined(__OPTIMIZE__) || defined(__clang__)
+#define BIO_FUSES 1
+#else
+#define BIO_FUSES 0
+#endif
+
 #define ISA generic
 #define BYTES 16
 #ifdef __aarch64__
-#define FUSED 1
+#define FUSED BIO_FUSES
 #else
 #define FUSED 0
 #endif
@@ -39,7 +46,7 @@
 #endif
 #define ISA avx2
 #define BYTES 32
-#define FUSED 1
+#define FUSED BIO_FUSES
 #include "template_types.h"
 #undef ISA
 #undef BYTES
@@ -55,7 +62,7 @@
 #endif
 #define ISA avx512
 #define BYTES 64
-#define FUSED 1
+#define FUSED BIO_FUSES
 #include "template_types.h"
 #undef ISA
 #undef BYTES
