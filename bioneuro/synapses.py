@@ -347,11 +347,13 @@ class Synapses:
             ``eta`` times them overflows. (Weights do not: they saturate.)
         """
         self._check_form(form)
+        low = 0.0 if form == "log-relaxation" else -np.inf
+        largest = []
         for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
             self._check_vector(array, name, size)
-            _check_range(array, name, 0.0 if form == "log-relaxation" else -np.inf)
+            largest.append(_check_range(array, name, low))
         if form != "log-relaxation":
-            self._check_drive(G, c, eta)
+            self._check_drive(*largest, eta)
         n_silent = _core.plasticity_step(
             self._indptr, self._indices, self._data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0,
             w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
@@ -408,14 +410,14 @@ class Synapses:
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(Y, "Y", self.n_post)
         low = 0.0 if form == "log-relaxation" else -np.inf
-        _check_range(X, "X", low)
+        largest_rate = _check_range(X, "X", low)
         _check_range(Y, "Y", low)
         if gain is not None:
             self._check_vector(gain, "gain", self.n_post)
             _check_range(gain, "gain", low)
         if form != "log-relaxation":
-            c = np.abs(Y).sum(axis=0) * (1 if gain is None else np.abs(gain))
-            self._check_drive(c * self.dtype.type(_largest(X)), c, eta)
+            largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
+            self._check_drive(largest_c * largest_rate, largest_c, eta)
         layout = self._layout(len(X), False, n_threads, weights=False)
         n_active = _core.hebbian_step(
             self._indptr, self._indices, self._data, X, Y, gain=gain, form=form, eta=eta, floor=floor, sigma=sigma,
@@ -605,9 +607,9 @@ class Synapses:
         if self._sign not in needed[form]:
             raise ValueError(f"form {form!r} needs a pathway of sign {needed[form][0]!r}, this one has {self._sign!r}")
 
-    def _check_drive(self, G: NDArray, c: NDArray, eta: float) -> None:
+    def _check_drive(self, largest_G: float, largest_c: float, eta: float) -> None:
         """Both products in ``eta G - eta c w`` must be finite, or their difference is not a number."""
-        largest = eta * max(_largest(G), _largest(c) * _largest(self._data))
+        largest = eta * max(largest_G, largest_c * _largest(self._data))
         if largest > float(np.finfo(self.dtype).max):
             raise ValueError(f"eta = {eta:g} times G or c w overflows {self.dtype}: lower eta")
 
@@ -651,13 +653,13 @@ def _largest(array: NDArray) -> float:
     return max(map(abs, _core.extent(array))) if array.size else 0.0
 
 
-def _check_range(array: NDArray, name: str, low: float) -> None:
-    """Finite and >= ``low``."""
+def _check_range(array: NDArray, name: str, low: float) -> float:
+    """Finite and >= ``low``; returns the largest magnitude."""
     if not array.size:
-        return
+        return 0.0
     smallest, largest = _core.extent(array)
     if np.isfinite((smallest, largest)).all() and smallest >= low:
-        return
+        return max(-smallest, largest)
     k = tuple(int(i) for i in np.argwhere(~(np.isfinite(array) & (array >= low)))[0])
     bound = "finite" if low == -np.inf else f"finite and >= {low:g}"
     raise ValueError(f"{name} must be {bound}, but {name}[{', '.join(map(str, k))}] = {array[k]}")

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from bioneuro import _core
 from bioneuro.synapses import Synapses
 
+#: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
+TILE = 1 << 18
 #: A cell whose rate is below this share of the average is silent: it can be recruited.
 SILENT = 0.1
 #: Largest plasticity of a young cell, per unit of activity.
@@ -116,8 +118,12 @@ class CompetitiveLayer:
 
     def respond(self, U: NDArray) -> NDArray:
         """Rates ``softmax(beta W u)``, shape ``(batch, n_cells)``."""
-        a = self.drive(U)
-        return _core.compete(a, beta=self.beta, k=self.k, n_threads=self.n_threads, out=a)
+        Y = np.empty((len(U), self.n_cells), self.synapses.dtype)
+        n = max(64, TILE // self.n_cells)
+        for start in range(0, len(U), n):  # competition finds the drive in the cache, and takes its place
+            y = self.synapses.forward(U[start : start + n], n_threads=self.n_threads, out=Y[start : start + n])
+            _core.compete(y, beta=self.beta, k=self.k, n_threads=self.n_threads, out=y)
+        return Y
 
     def respond_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
