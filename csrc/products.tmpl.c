@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step
     for (size_t r = 0; r < step->n_rows; r++) {
         const size_t n = step->length[r], places = bio_padded(n);
         vec acc[4], fixed[4];
-        vec *out = (vec *)(step->out + r * width);
+        vec *out = sum ? (vec *)(step->out + r * width) : NULL;
         if (sum)
             for (int v = 0; v < nv; v++) acc[v] = step->first ? (vec){0} : out[v];
         if (dot)
@@ -82,8 +82,8 @@ static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step
         if (dot) {
             size_t k = 0;
             for (; k + BIO_GROUP <= n; k += BIO_GROUP)
-                NAME(run_group)(step, column + k, data + k, g + k, fixed, acc, BIO_GROUP, nv, sum);
-            if (k < n) NAME(run_group)(step, column + k, data + k, g + k, fixed, acc, n - k, nv, sum);
+                NAME(run_group)(step, column + k, sum ? data + k : NULL, g + k, fixed, acc, BIO_GROUP, nv, sum);
+            if (k < n) NAME(run_group)(step, column + k, sum ? data + k : NULL, g + k, fixed, acc, n - k, nv, sum);
             g += places;
         } else
             for (size_t k = 0; k < n; k++) {
@@ -92,7 +92,7 @@ static inline __attribute__((always_inline)) void NAME(run_step)(const NAME(step
                 for (int v = 0; v < nv; v++) acc[v] += weight * in[v];
             }
         column += places;
-        data += places;
+        if (sum) data += places; /* else there may be none */
         if (sum)
             for (int v = 0; v < nv; v++) out[v] = acc[v];
     }
