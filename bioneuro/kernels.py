@@ -16,7 +16,8 @@ Rules that hold for every function here:
   ``TypeError`` (kind, dtype, byte order) or a ``ValueError`` (shape, layout, range); nothing is cast or copied in
   silence.
 - The whole structure is checked on every call, in O(nnz), so no argument can crash the process.
-  :class:`bioneuro.Synapses` checks once and is the better choice in a loop over small batches.
+  :class:`bioneuro.Synapses` checks once and keeps the layouts that the products run on, which are made for each call
+  here: it is the better choice in a loop.
 - Activities are not scanned: NaN and infinity spread through sums as in BLAS.
 - ``out``, where there is one, is overwritten and returned; it must not share memory with an input.
 - ``n_threads`` is ``None`` (``BIONEURO_NUM_THREADS``, else all cores) or an integer >= 1. Results are bit-identical for

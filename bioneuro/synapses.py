@@ -33,7 +33,7 @@ class Synapses:
     indptr, indices : ndarray of int32 or int64, both the same
         CSR structure; the columns of a row rise strictly. Taken over, not copied, and made read-only.
     data : ndarray of float32 or float64, shape (nnz,), writeable
-        Weights, finite. Taken over, not copied: leave them alone afterwards.
+        Weights, finite. Taken over, not copied, and made read-only: only learning changes them.
     n_pre : int >= 1
         Number of pre-synaptic cells.
     sign : {"mixed", "E", "I"}
@@ -76,8 +76,9 @@ class Synapses:
 
     def _freeze(self) -> None:
         """Kernels trust the structure, layouts the weights: writing to them, by whoever still holds them, must fail."""
-        self._data = self._data.view()  # ours stays writeable
-        for array in self._indptr, self._indices, self._data.base:
+        given = self._data
+        self._data = given.view()  # ours stays writeable
+        for array in self._indptr, self._indices, given:
             array.flags.writeable = False
 
     def _layout(self, batch: int, transposed: bool, n_threads: int | None, weights: bool = True) -> Any:
@@ -111,8 +112,8 @@ class Synapses:
             float32 or float64 weights, int32 or int64 structure, C-contiguous, columns sorted and unique.
         sign : {"mixed", "E", "I"}
         copy : bool
-            False: ``A``'s arrays are taken over; its ``indptr`` and ``indices`` become read-only and its ``data`` is
-            changed by learning. True: ``A`` stays independent.
+            False: ``A``'s arrays are taken over and become read-only; its ``data`` is changed by learning.
+            True: ``A`` stays independent.
 
         Raises
         ------

@@ -108,6 +108,17 @@ def test_weights_given_away_cannot_be_written():
     assert (W.weights == 2).all() and (data == 2).all()
 
 
+@pytest.mark.parametrize("memory", [np.ones(6, np.float32), bytearray(24)])
+def test_weights_that_are_a_view_freeze_alone(memory):
+    """Of an array only the part given away is frozen; memory need not belong to an array at all."""
+    whole = memory if isinstance(memory, np.ndarray) else np.frombuffer(memory, np.float32)
+    part = whole[:3]
+    W = Synapses(np.array([0, 3], np.int32), np.arange(3, dtype=np.int32), part, 3)
+    assert not part.flags.writeable and whole.flags.writeable
+    W.add(np.ones(3, np.float32))
+    assert (whole[:3] == W.weights).all()
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("density", [0.02, 0.1, 0.5])
