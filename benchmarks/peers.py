@@ -310,6 +310,8 @@ class SparseProp(Peer):
 
 #: In the order of the tables' columns.
 PEERS: tuple[type[Peer], ...] = (Scipy, Dense, Torch, Mkl, Numba, SparseProp)
+#: Names of those that are no library.
+HAND_WRITTEN = [peer.name for peer in PEERS if not peer.library]
 
 
 def available(dtype: str = "float32", names: Iterable[str] | None = None) -> list[type[Peer]]:

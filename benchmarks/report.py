@@ -48,7 +48,7 @@ def table(frame: pd.DataFrame, peak: float) -> str:
         ours, others = by.loc[harness.OURS], by.ratio.drop(harness.OURS)
         of_peak = f"{100 * ours.rate / peak:.1f}" if ours.unit == "GFLOP/s" else ""
         ratios = [f"{others[name]:.2f} x" if name in others.index else "" for name in rivals]
-        libraries = others.drop([peer.name for peer in peers.PEERS if not peer.library], errors="ignore")
+        libraries = others.drop(peers.HAND_WRITTEN, errors="ignore")
         best = f"{libraries.min():.2f} x ({libraries.idxmin()})" if len(libraries) else ""
         cells = [operation, size, f"{ours.ms:.3g}", f"{ours.rate:.3g} {ours.unit}", of_peak, *ratios, best]
         lines.append(f"| {' | '.join(cells)} |")

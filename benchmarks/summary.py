@@ -31,17 +31,16 @@ BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 
 def table(frame: pd.DataFrame, peak: float) -> str:
     """Markdown: ms, share of the peak (GFLOP/s) and the time of the fastest library over ours."""
-    own = [peer.name for peer in peers.PEERS if not peer.library]
     lines = ["| operation | size | ms | of peak | fastest other | hand-written numba |", "|---|---|---|---|---|---|"]
     cases = dict(list(frame.groupby(["operation", "size"])))
     for key in SHOWN:
         if key not in cases:
             continue
         by = cases[key].set_index("implementation")
-        ours, others = by.loc[harness.OURS], by.ratio.drop([harness.OURS, *own], errors="ignore")
+        ours, others = by.loc[harness.OURS], by.ratio.drop([harness.OURS, *peers.HAND_WRITTEN], errors="ignore")
         of_peak = f"{ours.rate / peak:.0%}" if ours.unit == "GFLOP/s" and "batch 1" not in key[1].split(", ") else ""
         best = f"{others.min():.1f} x ({others.idxmin()})" if len(others) else ""
-        numba = f"{by.ratio[own[0]]:.1f} x" if own[0] in by.index else ""
+        numba = f"{by.ratio[peers.Numba.name]:.1f} x" if peers.Numba.name in by.index else ""
         lines.append(f"| {key[0]} | {key[1]} | {ours.ms:.2f} | {of_peak} | {best} | {numba} |")
     return "\n".join(lines)
 

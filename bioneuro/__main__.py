@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bioneuro.experiments import UserError
 
@@ -55,15 +55,11 @@ def compare(arguments: Sequence[str]) -> int:
 
     from concurrent.futures.process import BrokenProcessPool
 
-    from bioneuro import datasets
     from bioneuro.experiments import compare as experiment
     from bioneuro.experiments import report
 
     start = time.perf_counter()
-    try:
-        data = datasets.load(options.dataset)
-    except (datasets.DatasetNotFoundError, datasets.DatasetCorruptError) as error:
-        raise UserError(str(error)) from error
+    data = _load(options.dataset)
     plan = experiment.Plan.for_dataset(
         options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
     )
@@ -107,16 +103,12 @@ def claims(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from bioneuro import datasets
     from bioneuro.claims import CLAIMS, report
 
     if unknown := [number for number in options.claims if number not in CLAIMS]:
         raise UserError(f"unknown claim {unknown[0]!r}: choose from {', '.join(CLAIMS)}")
     chosen = [CLAIMS[number] for number in dict.fromkeys(options.claims or CLAIMS)]
-    try:
-        data = datasets.load(options.dataset)
-    except (datasets.DatasetNotFoundError, datasets.DatasetCorruptError) as error:
-        raise UserError(str(error)) from error
+    data = _load(options.dataset)
     out = options.out or Path("results") / f"claims-{options.dataset}{'-full' * options.full}"
     n_seeds = options.seeds or (5 if options.full else 3)
     frames = report.run(chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train)
@@ -192,6 +184,16 @@ def _budget(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
     return value
+
+
+def _load(name: str) -> Any:
+    """The data set; one that is not to be had is the user's to mend."""
+    from bioneuro import datasets
+
+    try:
+        return datasets.load(name)
+    except (datasets.DatasetNotFoundError, datasets.DatasetCorruptError) as error:
+        raise UserError(str(error)) from error
 
 
 def _need_extra(*modules: str) -> None:

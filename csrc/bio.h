@@ -29,6 +29,10 @@ typedef enum {
 typedef enum { BIO_FLOAT32, BIO_FLOAT64, BIO_N_VALUES } bio_value;
 typedef enum { BIO_INT32, BIO_INT64, BIO_N_INDICES } bio_index;
 
+/* Bytes of one. */
+static inline size_t bio_value_size(bio_value value) { return value == BIO_FLOAT64 ? sizeof(double) : sizeof(float); }
+static inline size_t bio_index_size(bio_index index) { return index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t); }
+
 /* A borrowed CSR matrix: row i is post-synaptic cell i, column j is pre-synaptic cell j.
  * indptr (n_rows + 1) and indices (nnz) are of type `index`, data (nnz) of type `value`.
  * Columns of a row rise strictly. data is NULL where only the structure counts. */

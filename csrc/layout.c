@@ -37,7 +37,6 @@ static void drop(char *scratch) {
 }
 
 bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **result) {
-    const size_t size = w->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
     bio_layout *layout = *result = calloc(1, sizeof *layout);
     if (!layout) return BIO_NO_MEMORY;
     layout->transposed = transposed != 0;
@@ -64,8 +63,8 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
 
     const size_t places = bio_layout_places(layout), n_workers = bio_workers(units, 1, n_threads);
     layout->column = calloc(places + 1, sizeof *layout->column);
-    layout->source = calloc(places + 1, w->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t));
-    if (w->data) layout->data = bio_alloc(places * size);
+    layout->source = calloc(places + 1, bio_index_size(w->index));
+    if (w->data) layout->data = bio_alloc(places * bio_value_size(w->value));
     job.scratch =
         (size_t **)bio_scratch_new(n_workers, (transposed ? layout->n_rows : layout->n_blocks) * sizeof **job.scratch);
     const int ready = layout->column && layout->source && (layout->data || !w->data) && job.scratch;
@@ -126,8 +125,8 @@ int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed) 
 
 size_t bio_layout_bytes(const bio_layout *layout) {
     const size_t n_tiles = layout->n_chunks * layout->n_blocks, places = bio_layout_places(layout);
-    const size_t size = !layout->data ? 0 : layout->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
-    const size_t index = layout->index == BIO_INT64 ? sizeof(int64_t) : sizeof(int32_t);
+    const size_t size = layout->data ? bio_value_size(layout->value) : 0;
     return sizeof *layout + (n_tiles + 1) * sizeof *layout->start + n_tiles * layout->chunk * sizeof *layout->length +
-           places * (sizeof *layout->column + index + size) + (layout->spare ? *capacity(layout->spare) : 0);
+           places * (sizeof *layout->column + bio_index_size(layout->index) + size) +
+           (layout->spare ? *capacity(layout->spare) : 0);
 }

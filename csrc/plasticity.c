@@ -69,7 +69,7 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
 
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
                             const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads) {
-    const size_t size = w->value == BIO_FLOAT64 ? sizeof(double) : sizeof(float);
+    const size_t size = bio_value_size(w->value);
     const events_fn list_events = BIO_PICK(events_table, w->value, w->index);
     size_t *start = calloc(w->n_rows + 1, sizeof *start), *next = malloc(w->n_rows * sizeof *next);
     size_t *active = malloc(w->n_rows * sizeof *active), longest = 0, synapses = 0;

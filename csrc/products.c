@@ -8,7 +8,6 @@
  *     backward     of W^T         in dY   fixed X      out dX  g
  * A batch of one is a walk over the CSR arrays instead (single.c). */
 #include <stdlib.h>
-#include <string.h>
 
 #include "alloc.h"
 #include "bio.h"
@@ -43,7 +42,7 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     if (status) return status;
     job.layout = layout = own ? own : layout;
 
-    const size_t bytes = bio_vector_bytes[bio_current_isa()], size = w->value == BIO_FLOAT64 ? 8 : 4;
+    const size_t bytes = bio_vector_bytes[bio_current_isa()], size = bio_value_size(w->value);
     const size_t lanes = bytes / size, full = BIO_TILE_VECTORS * lanes;
     const size_t width = bio_tile_vectors(job.batch, lanes) * lanes, n_tiles = (job.batch + full - 1) / full;
     n_threads = bio_worth_threads(w, job.batch, n_threads);

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..analysis import row_index
 from ..baselines import BackpropMLP
 from ..classifier import BioClassifier
 from ..connectivity import Init, MixedSign, dense
@@ -43,7 +44,7 @@ class WatchedAssociation(Association):
         if born:
             fresh = ~np.isin(_sites(after), _sites(before), assume_unique=True)
             strongest = after.max(axis=1).toarray().ravel()
-            weight = float(np.median((after.data / strongest[_rows(after)])[fresh])) if fresh.any() else weight
+            weight = float(np.median((after.data / strongest[row_index(after)])[fresh])) if fresh.any() else weight
         self.rounds.append((self.step, self.synapses.density, pruned, born, weight))
         return pruned, born
 
@@ -54,13 +55,9 @@ class WatchedClassifier(BioClassifier):
     association_type = WatchedAssociation
 
 
-def _rows(W: sp.csr_array) -> NDArray[np.intp]:
-    return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
-
-
 def _sites(W: sp.csr_array) -> NDArray[np.int64]:
     """A number for each stored synapse that depends on its place only."""
-    return _rows(W) * np.int64(W.shape[1]) + W.indices
+    return row_index(W) * np.int64(W.shape[1]) + W.indices
 
 
 class AdditiveNoiseAssociation(Association):
@@ -77,7 +74,7 @@ class AdditiveNoiseAssociation(Association):
     def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
         step = super().learn(H, T)
         W = self.synapses.to_scipy()
-        rows = _rows(W)
+        rows = row_index(W)
         rms = np.sqrt(np.bincount(rows, W.data.astype(float) ** 2, W.shape[0]) / np.maximum(np.diff(W.indptr), 1))
         size = (self.additive_sigma * np.sqrt(step.alpha * (2 - step.alpha)) * rms)[rows]
         # keyed by seed and step, as the spine noise is
