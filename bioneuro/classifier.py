@@ -62,6 +62,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         Synapses below ``theta`` times their cell's strongest turn silent and leave the CSR.
     n_grow, n_candidates : int, default 2 and 16
         New synapses per cell in a round of structural plasticity, and the random silent sites they are chosen from.
+    hebbian_exponent, hebbian_floor : float, default 1 and 1e-3
+        An association cell's weights go to ``(T + floor)^exponent`` of the mean features T of what it wins. With
+        exponent 4, floor 0.03, beta 60 and kappa 0.4 they become lognormal by learning alone (claim C2), at a price.
     eta : float, default 0.1
         Learning rate of a grown-up association cell.
     sigma : float, default 0
@@ -114,6 +117,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         theta: float = 0.05,
         n_grow: int = 2,
         n_candidates: int = 16,
+        hebbian_exponent: float = 1.0,
+        hebbian_floor: float = 1e-3,
         eta: float = 0.1,
         sigma: float = 0.0,
         n_epochs: int | Literal["auto"] = "auto",
@@ -139,6 +144,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.theta = theta
         self.n_grow = n_grow
         self.n_candidates = n_candidates
+        self.hebbian_exponent = hebbian_exponent
+        self.hebbian_floor = hebbian_floor
         self.eta = eta
         self.sigma = sigma
         self.n_epochs = n_epochs
@@ -220,6 +227,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             beta=self.beta,
             kappa=self.kappa,
             theta=self.theta,
+            exponent=self.hebbian_exponent,
+            floor=self.hebbian_floor,
             eta=self.eta,
             sigma=self.sigma,
             init=self.init,
@@ -379,6 +388,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 continue
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+        for name in ("hebbian_exponent", "hebbian_floor"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be a finite number > 0, got {getattr(self, name)!r}")
         for name in ("n_grow", "n_candidates", "eta", "sigma", "kappa", "readout_eta"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")

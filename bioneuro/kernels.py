@@ -280,8 +280,9 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
     return _core.compete_grad(Y, dY, beta=beta, n_threads=n_threads, out=out)
 
 
-def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1.0, floor=1e-3, sigma=0.0, w0=0.0,
-                    w_min=0.0, w_max=np.inf, normalize=True, theta=0.0, seed=0, step=0, n_threads=None):  # fmt: skip
+def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1.0, floor=1e-3, exponent=1.0,
+                    sigma=0.0, w0=0.0, w_min=0.0, w_max=np.inf, normalize=True, theta=0.0, seed=0, step=0,
+                    n_threads=None):  # fmt: skip
     """One local, multiplicative learning step on the stored synapses; changes ``data`` in place.
 
     With ``alpha_i = 1 - exp(-eta |c_i|)``, ``T_ij = G_ij / c_i`` and
@@ -290,6 +291,9 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     ``"log-relaxation"``
         ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``; rows with
         ``c_i < 1e-6`` stay as they are; targets and weights below 0 count as 0.
+    ``"log-power"``
+        ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0``; the same rows stay. Synapses
+        come to be a power of the input they see with their cell: sharper, and spread more widely, as it rises.
     ``"exponential"``
         ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
     ``"signed"``
@@ -305,15 +309,17 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     G : ndarray, shape (nnz,)
         Hebbian term of every synapse, as :func:`weight_grad` gives it, of the type of ``data``.
     c : ndarray, shape (n_rows,)
-        Activity of every post-synaptic cell, summed (log-relaxation) or averaged over the batch like ``G``.
-    form : {"log-relaxation", "exponential", "signed"}
+        Activity of every post-synaptic cell, summed (the two log forms) or averaged over the batch like ``G``.
+    form : {"log-relaxation", "log-power", "exponential", "signed"}
         The learning rule.
     eta : float
         Learning rate, >= 0.
     floor : float
-        ``e`` of ``log(w + e)``, > 0.
+        ``e`` of ``log(w + e)`` and ``log(T + e)``, > 0.
+    exponent : float
+        Power of the log-power form, > 0.
     sigma : float
-        Stationary standard deviation of log w that the noise alone gives under log-relaxation, >= 0.
+        Stationary standard deviation of log w that the noise alone gives under the two log forms, >= 0.
     w0 : float
         Additive part of the signed form, >= 0.
     w_min, w_max : float
@@ -344,14 +350,14 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     _core.validate(indptr, indices, data, _ANY)
     _disjoint("data", data, indices=indices, indptr=indptr, G=G, c=c)
     return _core.plasticity_step(
-        indptr, indices, data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max,
-        normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
+        indptr, indices, data, G, c, form=form, eta=eta, floor=floor, exponent=exponent, sigma=sigma, w0=w0,
+        w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
     )  # fmt: skip
 
 
 def hebbian_step(indptr, indices, data, X, drive, *, beta=1.0, threshold=None, k=None, gain=None,
-                 form="log-relaxation", eta=1.0, floor=1e-3, sigma=0.0, w0=0.0, w_min=0.0, w_max=np.inf,
-                 normalize=True, seed=0, step=0, n_threads=None):  # fmt: skip
+                 form="log-relaxation", eta=1.0, floor=1e-3, exponent=1.0, sigma=0.0, w0=0.0, w_min=0.0,
+                 w_max=np.inf, normalize=True, seed=0, step=0, n_threads=None):  # fmt: skip
     """Competition, Hebbian term and plasticity in one step, which costs only the cells that win; changes ``data``.
 
     ``Y = compete(drive)``; then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
@@ -369,7 +375,7 @@ def hebbian_step(indptr, indices, data, X, drive, *, beta=1.0, threshold=None, k
         As for :func:`compete`.
     gain : ndarray, shape (n_rows,), optional
         Learning rate of each cell relative to the others; 1 where none is given.
-    form, eta, floor, sigma, w0, w_min, w_max, normalize, seed, step
+    form, eta, floor, exponent, sigma, w0, w_min, w_max, normalize, seed, step
         As for :func:`plasticity_step`.
     n_threads : int, optional
         Threads to use.
@@ -394,8 +400,8 @@ def hebbian_step(indptr, indices, data, X, drive, *, beta=1.0, threshold=None, k
     _disjoint("data", data, indices=indices, indptr=indptr, X=X, drive=drive, gain=gain)
     Y = _core.compete(drive, beta=beta, threshold=threshold, k=k, n_threads=n_threads)
     _core.hebbian_step(
-        indptr, indices, data, X, Y, gain=gain, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=w_min,
-        w_max=w_max, normalize=normalize, seed=seed, step=step, n_threads=n_threads,
+        indptr, indices, data, X, Y, gain=gain, form=form, eta=eta, floor=floor, exponent=exponent,
+        sigma=sigma, w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step, n_threads=n_threads,
     )  # fmt: skip
     return Y
 

@@ -39,6 +39,8 @@ __all__ = [
 
 #: Rows whose summed activity is below this did not take part in the batch: they are left as they are.
 INACTIVE = 1e-6
+#: Weight that one of 0 counts as where its logarithm is taken.
+FAINTEST = 1e-30
 
 
 def _rows(indptr: NDArray) -> NDArray[np.intp]:
@@ -144,6 +146,7 @@ def plasticity_step(
     form="log-relaxation",
     eta=1.0,
     floor=1e-3,
+    exponent=1.0,
     sigma=0.0,
     w0=0.0,
     w_min=0.0,
@@ -160,11 +163,13 @@ def plasticity_step(
 
     ``"log-relaxation"``  ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
         rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
+    ``"log-power"``  ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0`` (one
+        below 1e-30 counts as that); rows with ``c_i < 1e-6`` and targets below 0 as above.
     ``"exponential"``     ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
     ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
     ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, with ``alpha_i`` from ``|c_i|``: ``sigma`` is the stationary
-    standard deviation of log w that noise alone gives under log-relaxation. Then ``|w|`` is clipped to
+    standard deviation of log w that noise alone gives under the two log forms. Then ``|w|`` is clipped to
     ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless its form moves it), and with
     ``normalize`` each changed row is divided by its Euclidean norm (synaptic scaling; a row of zeros stays).
     Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
@@ -177,19 +182,22 @@ def plasticity_step(
     noise = np.zeros(len(w))
     if sigma > 0:
         noise = sigma * np.sqrt(alpha * (2 - alpha))[rows] * normal(rows, indices, seed, step)
-    if form == "log-relaxation":
+    if form in ("log-relaxation", "log-power"):
         changed = c >= INACTIVE
         target = np.maximum(g / np.where(changed, c, 1.0)[rows], 0.0)
-        a = alpha[rows]
-        moved = np.exp((1 - a) * np.log(np.maximum(w, 0.0) + floor) + a * np.log(target + floor) + noise) - floor
-        moved, sign = np.maximum(moved, 0.0), 1.0
+        a, sign = alpha[rows], 1.0
+        if form == "log-relaxation":
+            moved = np.exp((1 - a) * np.log(np.maximum(w, 0.0) + floor) + a * np.log(target + floor) + noise) - floor
+            moved = np.maximum(moved, 0.0)
+        else:
+            moved = np.exp((1 - a) * np.log(np.maximum(w, FAINTEST)) + a * exponent * np.log(target + floor) + noise)
     elif form == "exponential":
         moved, sign = w * np.exp(eta * np.sign(w) * (g - ci * w) + noise), np.sign(w)
     elif form == "signed":
         moved = (w + eta * (np.abs(w) + w0) * (g - ci * w)) * np.exp(noise)
         sign = np.sign(moved)
     else:
-        raise ValueError(f"form must be 'log-relaxation', 'exponential' or 'signed', got {form!r}")
+        raise ValueError(f"form must be 'log-relaxation', 'log-power', 'exponential' or 'signed', got {form!r}")
     w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
     if normalize:
         norm = np.sqrt(np.bincount(rows, w * w, n_rows))
@@ -212,6 +220,7 @@ def hebbian_step(
     form="log-relaxation",
     eta=1.0,
     floor=1e-3,
+    exponent=1.0,
     sigma=0.0,
     w0=0.0,
     w_min=0.0,
@@ -230,8 +239,8 @@ def hebbian_step(
     c = Y.sum(axis=0, dtype=float) * cell_gain
     changed = data.copy()
     plasticity_step(
-        indptr, indices, changed, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max,
-        normalize=normalize, seed=seed, step=step,
+        indptr, indices, changed, G, c, form=form, eta=eta, floor=floor, exponent=exponent, sigma=sigma, w0=w0,
+        w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step,
     )  # fmt: skip
     data[:] = np.where(active[_rows(indptr)], changed, data)
     return Y

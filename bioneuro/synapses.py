@@ -21,6 +21,8 @@ __all__ = ["Sign", "Synapses"]
 Sign = Literal["mixed", "E", "I"]
 
 _SIGNS = ("mixed", "E", "I")
+#: Forms of the learning rule that relax in the log domain: excitatory pathways and rates >= 0 only.
+_LOG_FORMS = ("log-relaxation", "log-power")
 _VALUES = (np.dtype(np.float32), np.dtype(np.float64))
 _INDICES = (np.dtype(np.int32), np.dtype(np.int64))
 
@@ -308,9 +310,10 @@ class Synapses:
         G: NDArray,
         c: NDArray,
         *,
-        form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
+        form: Literal["log-relaxation", "log-power", "exponential", "signed"] = "log-relaxation",
         eta: float = 1.0,
         floor: float = 1e-3,
+        exponent: float = 1.0,
         sigma: float = 0.0,
         w0: float = 0.0,
         w_min: float = 0.0,
@@ -326,12 +329,12 @@ class Synapses:
         Parameters
         ----------
         G : ndarray of shape (nnz,), dtype of the weights
-            Hebbian term, ``weight_grad(X, Y)``; >= 0 for log-relaxation.
+            Hebbian term, ``weight_grad(X, Y)``; >= 0 for the two log forms.
         c : ndarray of shape (n_post,), dtype of the weights
-            Post-synaptic activity, ``Y.sum(axis=0)`` (a batch mean for the signed form); >= 0 for log-relaxation.
-        form, eta, floor, sigma, w0, w_min, w_max, normalize, theta
-            The rule; equations in :func:`bioneuro.reference.plasticity_step`. ``"log-relaxation"`` needs sign "E",
-            ``"signed"`` needs sign "mixed".
+            Post-synaptic activity, ``Y.sum(axis=0)`` (a batch mean for the signed form); >= 0 for the two log forms.
+        form, eta, floor, exponent, sigma, w0, w_min, w_max, normalize, theta
+            The rule; equations in :func:`bioneuro.reference.plasticity_step`. ``"log-relaxation"`` and
+            ``"log-power"`` need sign "E", ``"signed"`` needs sign "mixed".
         seed, step : int >= 0
             Key of the noise: count the steps, or every step draws the same.
         n_threads : int >= 1, optional
@@ -348,16 +351,17 @@ class Synapses:
             ``eta`` times them overflows. (Weights do not: they saturate.)
         """
         self._check_form(form)
-        low = 0.0 if form == "log-relaxation" else -np.inf
+        low = 0.0 if form in _LOG_FORMS else -np.inf
         largest = []
         for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
             self._check_vector(array, name, size)
             largest.append(_check_range(array, name, low))
-        if form != "log-relaxation":
+        if form not in _LOG_FORMS:
             self._check_drive(*largest, eta)
         n_silent = _core.plasticity_step(
-            self._indptr, self._indices, self._data, G, c, form=form, eta=eta, floor=floor, sigma=sigma, w0=w0,
-            w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
+            self._indptr, self._indices, self._data, G, c, form=form, eta=eta, floor=floor, exponent=exponent,
+            sigma=sigma, w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step,
+            n_threads=n_threads,
         )  # fmt: skip
         self._version += 1
         return n_silent
@@ -368,9 +372,10 @@ class Synapses:
         Y: NDArray,
         *,
         gain: NDArray | None = None,
-        form: Literal["log-relaxation", "exponential", "signed"] = "log-relaxation",
+        form: Literal["log-relaxation", "log-power", "exponential", "signed"] = "log-relaxation",
         eta: float = 1.0,
         floor: float = 1e-3,
+        exponent: float = 1.0,
         sigma: float = 0.0,
         w0: float = 0.0,
         w_min: float = 0.0,
@@ -393,7 +398,7 @@ class Synapses:
             Post-synaptic rates.
         gain : ndarray of shape (n_post,), dtype of the weights, optional
             Learning rate of each cell relative to the others; 1 where none is given.
-        form, eta, floor, sigma, w0, w_min, w_max, normalize, seed, step, n_threads
+        form, eta, floor, exponent, sigma, w0, w_min, w_max, normalize, seed, step, n_threads
             As for :meth:`plasticity_step`.
 
         Returns
@@ -404,26 +409,26 @@ class Synapses:
         Raises
         ------
         ValueError
-            Rule and sign do not go together, rates are not finite (or, for log-relaxation, one of ``X``, ``Y`` and
+            Rule and sign do not go together, rates are not finite (or, for the two log forms, one of ``X``, ``Y`` and
             ``gain`` is negative), or ``eta`` times their products overflows.
         """
         self._check_form(form)
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(Y, "Y", self.n_post)
-        low = 0.0 if form == "log-relaxation" else -np.inf
+        low = 0.0 if form in _LOG_FORMS else -np.inf
         largest_rate = _check_range(X, "X", low)
         _check_range(Y, "Y", low)
         if gain is not None:
             self._check_vector(gain, "gain", self.n_post)
             _check_range(gain, "gain", low)
-        if form != "log-relaxation":
+        if form not in _LOG_FORMS:
             largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
             self._check_drive(largest_c * largest_rate, largest_c, eta)
         layout = self._layout(len(X), False, n_threads, weights=False)
         n_active = _core.hebbian_step(
-            self._indptr, self._indices, self._data, X, Y, gain=gain, form=form, eta=eta, floor=floor, sigma=sigma,
-            w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step, n_threads=n_threads,
-            layout=layout,
+            self._indptr, self._indices, self._data, X, Y, gain=gain, form=form, eta=eta, floor=floor,
+            exponent=exponent, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step,
+            n_threads=n_threads, layout=layout,
         )  # fmt: skip
         self._version += 1
         return n_active
@@ -602,7 +607,7 @@ class Synapses:
             )
 
     def _check_form(self, form: str) -> None:
-        needed = {"log-relaxation": ("E",), "exponential": _SIGNS, "signed": ("mixed",)}
+        needed = {**dict.fromkeys(_LOG_FORMS, ("E",)), "exponential": _SIGNS, "signed": ("mixed",)}
         if form not in needed:
             raise ValueError(f"form must be one of {', '.join(map(repr, needed))}, got {form!r}")
         if self._sign not in needed[form]:

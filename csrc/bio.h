@@ -110,12 +110,13 @@ bio_status bio_compete_grad(bio_value value, const void *y, const void *dy, doub
 
 /* ---- plasticity.c: one local learning step ----------------------------------------------------------------- */
 
-typedef enum { BIO_LOG_RELAXATION, BIO_EXPONENTIAL, BIO_SIGNED, BIO_N_FORMS } bio_form;
+typedef enum { BIO_LOG_RELAXATION, BIO_LOG_POWER, BIO_EXPONENTIAL, BIO_SIGNED, BIO_N_FORMS } bio_form;
 
 typedef struct {
     bio_form form;
     double eta;          /* learning rate, >= 0 */
-    double floor;        /* e of log(w + e), > 0 */
+    double floor;        /* e of log(w + e) and of log(T + e), > 0 */
+    double exponent;     /* p of the log-power form, > 0 */
     double sigma;        /* stationary sd of log w that the noise alone gives, >= 0 */
     double w0;           /* additive part of the signed form, >= 0 */
     double w_min, w_max; /* bounds of |w|, 0 <= w_min <= w_max */

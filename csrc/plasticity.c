@@ -12,6 +12,8 @@
 
 /* Rows whose summed activity is below this did not take part in the batch. */
 #define BIO_INACTIVE 1e-6
+/* Weight that one of 0 counts as where its logarithm is taken. */
+#define BIO_FAINTEST 1e-30
 
 enum {
     CHUNK = 16384, /* synapses handed out at a time; fewer stay serial */

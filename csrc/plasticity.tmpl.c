@@ -2,9 +2,9 @@
 
 /* The rule as seen by one row, in T. */
 typedef struct {
-    T alpha, inverse_c; /* log-relaxation: step towards T_ij = G_ij / c_i */
+    T alpha, inverse_c; /* the two log forms: step towards T_ij = G_ij / c_i */
     T eta, eta_c;       /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
-    T floor, w0, w_min, w_max;
+    T floor, exponent, w0, w_min, w_max;
     T noise; /* standard deviation of the step's noise */
 } NAME(row);
 
@@ -16,6 +16,7 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
         .eta = NAME(fit)(rule->eta),
         .eta_c = NAME(fit)(rule->eta * c),
         .floor = rule->floor < T_MIN ? T_MIN : NAME(fit)(rule->floor),
+        .exponent = NAME(fit)(rule->exponent),
         .w0 = NAME(fit)(rule->w0),
         .w_min = NAME(fit)(rule->w_min),
         .w_max = NAME(fit)(rule->w_max),
@@ -31,6 +32,11 @@ INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_
         const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
         size = NAME(at_least)(w, (vec){0}) + row->floor;
         growth = row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
+    } else if (form == BIO_LOG_POWER) {
+        const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
+        const vec level = NAME(log)(NAME(at_least)(w, NAME(splat)((T)BIO_FAINTEST)));
+        size = NAME(splat)(1); /* the weight is made anew out of its logarithm */
+        growth = level + row->alpha * (row->exponent * NAME(log)(NAME(at_most)(target, NAME(splat)(T_MAX))) - level);
     } else {
         const vec drive = row->eta * g - row->eta_c * w;
         if (form == BIO_EXPONENTIAL) {
@@ -49,7 +55,7 @@ INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_
     if (form != BIO_SIGNED || noisy) moved *= NAME(exp_factor)(growth);
     if (form == BIO_LOG_RELAXATION) moved -= row->floor;
     moved = NAME(at_most)(moved, NAME(splat)(row->w_max));
-    if (form == BIO_LOG_RELAXATION) return NAME(at_least)(moved, NAME(splat)(row->w_min));
+    if (form == BIO_LOG_RELAXATION || form == BIO_LOG_POWER) return NAME(at_least)(moved, NAME(splat)(row->w_min));
     if (row->w_min > 0) {
         const vec raised = NAME(at_least)(moved, NAME(splat)(row->w_min));
         moved = NAME(select)((NAME(bits))(size == 0), moved, raised); /* 0 has no sign to raise */
@@ -106,7 +112,7 @@ static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
 /* Synapses w (n) of cell i, from the Hebbian terms g and the activity c of the cell. */
 INLINE void NAME(change_row)(const bio_plasticity *rule, size_t i, const I *indices, size_t n, T *w, const T *g, T c,
                              const bio_form form, const int noisy) {
-    if (form == BIO_LOG_RELAXATION && !(c >= (T)BIO_INACTIVE)) return;
+    if ((form == BIO_LOG_RELAXATION || form == BIO_LOG_POWER) && !(c >= (T)BIO_INACTIVE)) return;
     const NAME(row) row = NAME(row_of)(rule, c);
     T noise[BLOCK] = {0};
     for (size_t k = 0; k < n; k += BLOCK) {
@@ -129,6 +135,8 @@ static void NAME(change)(const bio_plasticity *rule, size_t i, const I *indices,
     switch (2 * rule->form + (rule->sigma > 0 ? 1 : 0)) {
         case 2 * BIO_LOG_RELAXATION: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_RELAXATION, 0); break;
         case 2 * BIO_LOG_RELAXATION + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_RELAXATION, 1); break;
+        case 2 * BIO_LOG_POWER: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_POWER, 0); break;
+        case 2 * BIO_LOG_POWER + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_POWER, 1); break;
         case 2 * BIO_EXPONENTIAL: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_EXPONENTIAL, 0); break;
         case 2 * BIO_EXPONENTIAL + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_EXPONENTIAL, 1); break;
         case 2 * BIO_SIGNED: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_SIGNED, 0); break;

@@ -55,21 +55,23 @@ static int one_of(PyObject *object, const char *name, const char *const *names, 
 
 /* The rule's arguments, as plasticity_step and hebbian_step take them. */
 typedef struct {
-    PyObject *form, *eta, *floor, *sigma, *w0, *w_min, *w_max, *theta, *seed, *step;
+    PyObject *form, *eta, *floor, *exponent, *sigma, *w0, *w_min, *w_max, *theta, *seed, *step;
     int normalize;
 } rule_arguments;
 
 static int rule_from(const rule_arguments *a, bio_plasticity *rule) {
-    static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "exponential", "signed"};
-    *rule = (bio_plasticity){.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .w_max = INFINITY};
+    static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "log-power", "exponential", "signed"};
+    *rule = (bio_plasticity){.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .exponent = 1, .w_max = INFINITY};
     rule->normalize = a->normalize;
     if (a->form) {
-        const int i = one_of(a->form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'exponential' or 'signed'");
+        const int i =
+            one_of(a->form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'log-power', 'exponential' or 'signed'");
         if (i < 0) return -1;
         rule->form = (bio_form)i;
     }
     return real(a->eta, "eta", 0, DBL_MAX, "a finite number >= 0", &rule->eta) ||
                    real(a->floor, "floor", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule->floor) ||
+                   real(a->exponent, "exponent", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule->exponent) ||
                    real(a->sigma, "sigma", 0, DBL_MAX, "a finite number >= 0", &rule->sigma) ||
                    real(a->w0, "w0", 0, DBL_MAX, "a finite number >= 0", &rule->w0) ||
                    real(a->w_min, "w_min", 0, DBL_MAX, "a finite number >= 0", &rule->w_min) ||
@@ -81,8 +83,9 @@ static int rule_from(const rule_arguments *a, bio_plasticity *rule) {
 }
 
 static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data",  "G",         "c",     "form", "eta",  "floor",     "sigma",
-                            "w0",     "w_min",   "w_max", "normalize", "theta", "seed", "step", "n_threads", NULL};
+    static char *names[] = {"indptr", "indices",  "data",  "G",         "c",     "form",  "eta",
+                            "floor",  "exponent", "sigma", "w0",        "w_min", "w_max", "normalize",
+                            "theta",  "seed",     "step",  "n_threads", NULL};
     PyObject *indptr, *indices, *data_object, *g_object, *c_object, *threads = NULL;
     rule_arguments a = {.normalize = 1};
     PyArrayObject *data, *g, *c;
@@ -90,9 +93,9 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOpOOOO", names, &indptr, &indices, &data_object,
-                                     &g_object, &c_object, &a.form, &a.eta, &a.floor, &a.sigma, &a.w0, &a.w_min,
-                                     &a.w_max, &a.normalize, &a.theta, &a.seed, &a.step, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOOpOOOO", names, &indptr, &indices, &data_object,
+                                     &g_object, &c_object, &a.form, &a.eta, &a.floor, &a.exponent, &a.sigma, &a.w0,
+                                     &a.w_min, &a.w_max, &a.normalize, &a.theta, &a.seed, &a.step, &threads))
         return NULL;
     if (rule_from(&a, &rule) || py_threads(threads, &n_threads)) return NULL;
     if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
@@ -114,9 +117,9 @@ static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwa
 }
 
 static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data",      "X",      "Y",     "gain",  "form",
-                            "eta",    "floor",   "sigma",     "w0",     "w_min", "w_max", "normalize",
-                            "seed",   "step",    "n_threads", "layout", NULL};
+    static char *names[] = {"indptr",    "indices", "data",     "X",         "Y",      "gain",  "form",
+                            "eta",       "floor",   "exponent", "sigma",     "w0",     "w_min", "w_max",
+                            "normalize", "seed",    "step",     "n_threads", "layout", NULL};
     PyObject *indptr, *indices, *data_object, *x_object, *y_object, *gain_object = NULL, *threads = NULL;
     PyObject *layout_object = NULL;
     rule_arguments a = {.normalize = 1};
@@ -126,10 +129,10 @@ static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOOpOOOO:hebbian_step", names, &indptr, &indices,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOOOpOOOO:hebbian_step", names, &indptr, &indices,
                                      &data_object, &x_object, &y_object, &gain_object, &a.form, &a.eta, &a.floor,
-                                     &a.sigma, &a.w0, &a.w_min, &a.w_max, &a.normalize, &a.seed, &a.step, &threads,
-                                     &layout_object))
+                                     &a.exponent, &a.sigma, &a.w0, &a.w_min, &a.w_max, &a.normalize, &a.seed, &a.step,
+                                     &threads, &layout_object))
         return NULL;
     if (rule_from(&a, &rule) || py_threads(threads, &n_threads)) return NULL;
     if (!(x = py_values(x_object, "X", 2)) || !(y = py_values(y_object, "Y", 2))) return NULL;
@@ -192,13 +195,14 @@ static PyObject *vmath(PyObject *module, PyObject *args) {
 /* 1e999 is how a signature that inspect can read spells infinity */
 PyMethodDef py_plasticity_methods[] = {
     METHOD(plasticity_step,
-           "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, sigma=0.0, "
-           "w0=0.0, "
+           "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, exponent=1.0, "
+           "sigma=0.0, w0=0.0, "
            "w_min=0.0, w_max=1e999, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
            "One local learning step; changes data in place and returns the number of silent synapses."),
     METHOD(hebbian_step,
            "hebbian_step(indptr, indices, data, X, Y, *, gain=None, form='log-relaxation', eta=1.0, floor=0.001, "
-           "sigma=0.0, w0=0.0, w_min=0.0, w_max=1e999, normalize=True, seed=0, step=0, n_threads=None, layout=None)"
+           "exponent=1.0, sigma=0.0, w0=0.0, w_min=0.0, w_max=1e999, normalize=True, seed=0, step=0, n_threads=None, "
+           "layout=None)"
            "\n--\n\nThe step of the active cells, straight from activity; returns how many they are."),
     METHOD(
         extent,

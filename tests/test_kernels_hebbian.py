@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bioneuro import Synapses, _core, connectivity, kernels, reference
 
-FORMS = ["log-relaxation", "exponential", "signed"]
+FORMS = ["log-relaxation", "log-power", "exponential", "signed"]
 VALUES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bioneuro import _core, reference
 
-FORMS = ["log-relaxation", "exponential", "signed"]
+FORMS = ["log-relaxation", "log-power", "exponential", "signed"]
 VALUES = [np.float32, np.float64]
 INDICES = [np.int32, np.int64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
@@ -71,6 +71,7 @@ def test_twin(value, index, form, sigma, normalize):
     value=st.sampled_from(VALUES),
     eta=st.floats(0, 3),
     floor=st.floats(1e-6, 1),
+    exponent=st.floats(0.1, 5),
     sigma=st.sampled_from([0.0, 0.3, 1.0]),
     w0=st.floats(0, 0.5),
     bounds=st.tuples(st.floats(0, 0.2), st.floats(0.2, 10)),
@@ -79,11 +80,12 @@ def test_twin(value, index, form, sigma, normalize):
     seed=st.integers(0, 2**64 - 1),
     step=st.integers(0, 2**64 - 1),
 )
-def test_twin_over_the_rule(form, value, eta, floor, sigma, w0, bounds, normalize, n_cols, seed, step):
+def test_twin_over_the_rule(form, value, eta, floor, exponent, sigma, w0, bounds, normalize, n_cols, seed, step):
     arrays = pathway(form, value, n_rows=5, n_cols=n_cols, seed=seed % 1000)
     rule = dict(
-        form=form, eta=eta, floor=floor, sigma=sigma, w0=w0, w_min=bounds[0], w_max=bounds[1], normalize=normalize
-    )
+        form=form, eta=eta, floor=floor, exponent=exponent, sigma=sigma, w0=w0, w_min=bounds[0], w_max=bounds[1],
+        normalize=normalize,
+    )  # fmt: skip
     if form == "signed":  # a weight of about 0 has no sign of its own that rounding would leave alone
         rule["w_min"] = 0.0
     fast, slow, _, _ = both(arrays, seed=seed, step=step, **rule)
@@ -161,6 +163,36 @@ def test_log_relaxation_goes_to_the_target():
     for _ in range(60):
         _core.plasticity_step(indptr, indices, data, G, c, normalize=False)
     np.testing.assert_allclose(data, G / np.repeat(c, np.diff(indptr)), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 4.0])
+def test_log_power_goes_to_a_power_of_the_target(exponent):
+    indptr, indices, data, G, c = pathway("log-power")
+    G, c = np.abs(G), c + 0.5
+    for _ in range(120):
+        _core.plasticity_step(
+            indptr, indices, data, G, c, form="log-power", exponent=exponent, floor=0.03, normalize=False
+        )
+    np.testing.assert_allclose(data, (G / np.repeat(c, np.diff(indptr)) + 0.03) ** exponent, rtol=1e-9)
+
+
+def test_log_power_moves_the_share_alpha_of_the_way_in_the_log_domain():
+    w, one = np.array([0.2]), np.ones(1)
+    _core.plasticity_step(
+        np.array([0, 1]), np.array([0]), w, 0.5 * one, one, form="log-power", eta=np.log(2), exponent=3.0,
+        floor=0.1, normalize=False,
+    )  # fmt: skip
+    assert w[0] == pytest.approx(np.sqrt(0.2 * 0.6**3), rel=1e-14)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_log_power_saturates(value):
+    w, one = np.array([1e30], value), np.ones(1, value)
+    _core.plasticity_step(
+        np.array([0, 1]), np.array([0]), w, value(1e30) * one, one, form="log-power", eta=5.0, exponent=1e3,
+        normalize=False,
+    )  # fmt: skip
+    assert w[0] == np.finfo(value).max
 
 
 @pytest.mark.parametrize("form", ["log-relaxation", "exponential"])
@@ -408,14 +440,20 @@ def test_other_instruction_sets(simd):
 @pytest.mark.parametrize(
     "rule, error, message",
     [
-        (dict(form="hebb"), ValueError, "form must be 'log-relaxation', 'exponential' or 'signed', got 'hebb'"),
-        (dict(form=1), TypeError, "form must be 'log-relaxation', 'exponential' or 'signed', got 1"),
+        (
+            dict(form="hebb"),
+            ValueError,
+            "form must be 'log-relaxation', 'log-power', 'exponential' or 'signed', got 'hebb'",
+        ),
+        (dict(form=1), TypeError, "form must be 'log-relaxation', 'log-power', 'exponential' or 'signed', got 1"),
         (dict(eta=-0.1), ValueError, "eta must be a finite number >= 0, got -0.1"),
         (dict(eta=np.nan), ValueError, "eta must be a finite number >= 0, got nan"),
         (dict(eta=np.inf), ValueError, "eta must be a finite number >= 0, got inf"),
         (dict(eta="fast"), TypeError, "eta must be a finite number >= 0, got str"),
         (dict(floor=0.0), ValueError, "floor must be a finite number > 0, got 0.0"),
         (dict(floor=np.nan), ValueError, "floor must be a finite number > 0, got nan"),
+        (dict(exponent=0.0), ValueError, "exponent must be a finite number > 0, got 0.0"),
+        (dict(exponent=np.nan), ValueError, "exponent must be a finite number > 0, got nan"),
         (dict(sigma=-1), ValueError, "sigma must be a finite number >= 0, got -1"),
         (dict(sigma=np.nan), ValueError, "sigma must be a finite number >= 0, got nan"),
         (dict(w0=-1.0), ValueError, "w0 must be a finite number >= 0, got -1.0"),

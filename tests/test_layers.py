@@ -150,7 +150,7 @@ def test_a_silent_cell_takes_over_the_worst_matched_input(rng):
     step = cells.learn(U)
     assert (cells.rate[:2] == 1 / 5).all()
     np.testing.assert_array_equal(step.rates[worst, :2], np.eye(2))
-    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], U[worst], rtol=1e-6)
+    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], unit(U[worst] + cells.floor), rtol=1e-6)
 
 
 def test_a_cell_that_alone_is_active_relaxes_to_the_mean_input(rng):

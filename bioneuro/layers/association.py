@@ -31,8 +31,8 @@ class Association(CompetitiveLayer):
         Law of the first weights (:mod:`bioneuro.connectivity`), > 0. A recruited cell forgets them.
     dtype : float32 or float64
     **competition
-        ``beta``, ``sharpening``, ``k``, ``eta``, ``sigma``, ``homeostasis``, ``recruitment``, ``theta``, ``seed``,
-        ``n_threads`` of :class:`CompetitiveLayer`.
+        ``beta``, ``sharpening``, ``k``, ``exponent``, ``floor``, ``eta``, ``sigma``, ``homeostasis``,
+        ``recruitment``, ``theta``, ``seed``, ``n_threads`` of :class:`CompetitiveLayer`.
     """
 
     def __init__(

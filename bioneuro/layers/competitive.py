@@ -33,8 +33,8 @@ class CompetitiveLayer:
 
     Drive ``a = W u`` (``w >= 0``, rows of unit norm); response ``y = softmax(beta a)``. In learning the competition is
     sharper, ``softmax(sharpening beta a - th)``, and the weights relax in the log domain towards the mean input of
-    the moments at which their cell was active (:func:`bioneuro.kernels.plasticity_step`, ``"log-relaxation"``), the
-    faster the less the cell has been active in its life: ``eta_i = clip(1 / activity so far, eta, 3)``.
+    the moments at which their cell was active (:func:`bioneuro.kernels.plasticity_step`, ``"log-power"``), the faster
+    the less the cell has been active in its life: ``eta_i = clip(1 / activity so far, eta, 3)``.
 
     Two homeostatic mechanisms keep every cell in use. Threshold: each cell follows its own rate ``r_i`` and raises
     ``th_i = homeostasis log(N r_i)``. Recruitment: a silent cell (``r_i < 0.1 / N``) becomes so excitable that the
@@ -50,6 +50,8 @@ class CompetitiveLayer:
         Gain in learning relative to ``beta``, > 0.
     k : int or None
         With ``k`` only the k most excited cells are active.
+    exponent, floor : float, default 1 and 1e-3
+        The weights go to ``(T + floor)^exponent`` of that mean input T, > 0: above 1 potentiation is superlinear.
     eta : float, default 0.1
         Learning rate of a grown-up cell, per unit of summed activity, >= 0.
     sigma : float, default 0
@@ -75,6 +77,8 @@ class CompetitiveLayer:
         beta: float,
         sharpening: float = 2.0,
         k: int | None = None,
+        exponent: float = 1.0,
+        floor: float = 1e-3,
         eta: float = 0.1,
         sigma: float = 0.0,
         homeostasis: float = 1.0,
@@ -86,13 +90,20 @@ class CompetitiveLayer:
     ) -> None:
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
-        for name, value in (("beta", beta), ("sharpening", sharpening), ("rate_memory", rate_memory)):
+        for name, value in (
+            ("beta", beta),
+            ("sharpening", sharpening),
+            ("exponent", exponent),
+            ("floor", floor),
+            ("rate_memory", rate_memory),
+        ):
             if not value > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
         if not 0 <= recruitment <= 1:
             raise ValueError(f"recruitment must lie in [0, 1], got {recruitment}")
         self.synapses = synapses
         self.beta, self.sharpening, self.k = float(beta), float(sharpening), k
+        self.exponent, self.floor = float(exponent), float(floor)
         self.eta, self.sigma, self.theta = float(eta), float(sigma), float(theta)
         self.homeostasis, self.rate_memory = float(homeostasis), float(rate_memory)
         self.recruitment = float(recruitment)
@@ -146,23 +157,28 @@ class CompetitiveLayer:
         np.clip(1 / np.maximum(self.age, 1e-9), self.eta, max(self.eta, YOUNG_ETA), out=eta)
         self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
 
-        # alpha_i = 1 - exp(-eta_i c_i): a cell's own learning rate enters as more or less of its activity
         eta = eta.astype(y.dtype)
-        self.synapses.hebbian_step(
-            U,
-            y,
-            gain=eta,
-            form="log-relaxation",
-            sigma=self.sigma,
-            seed=self.seed,
-            step=self.step,
-            n_threads=self.n_threads,
-        )
+        self._change(U, y, eta)
         self.step += 1
         speed = min(1.0, len(U) / (self.rate_memory * self.n_cells))
         self.rate += speed * (c / len(U) - self.rate)
         self.rate[recruits] = 1 / self.n_cells
         return Step(y, -np.expm1(-eta * c).astype(y.dtype))
+
+    def _change(self, U: NDArray, y: NDArray, eta: NDArray) -> None:
+        """The synapses of the active cells, from the rates before and behind them."""
+        self.synapses.hebbian_step(
+            U,
+            y,
+            gain=eta,  # alpha_i = 1 - exp(-eta_i c_i): a cell's learning rate enters as more or less of its activity
+            form="log-power",
+            floor=self.floor,
+            exponent=self.exponent,
+            sigma=self.sigma,
+            seed=self.seed,
+            step=self.step,
+            n_threads=self.n_threads,
+        )
 
     def _recruit(self, U: NDArray, match: NDArray, y: NDArray) -> NDArray[np.intp]:
         """Pair the most silent cells with the worst matched inputs; changes ``y`` and those cells' synapses."""
@@ -174,7 +190,7 @@ class CompetitiveLayer:
         y[:, cells] = 0
         y[inputs, cells] = 1
         if n:
-            H = U[inputs]
+            H = (U[inputs] + self.floor) ** self.exponent
             rows = sp.csr_array(np.where(H >= self.theta * H.max(axis=1, keepdims=True), H, 0))
             self.synapses.replace_rows(cells, rows)
         return cells
