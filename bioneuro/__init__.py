@@ -30,6 +30,7 @@ from bioneuro import (
     layers,
     plot,
     reference,
+    rules,
 )
 from bioneuro.classifier import BioClassifier
 from bioneuro.synapses import Synapses
@@ -49,6 +50,7 @@ __all__ = [
     "layers",
     "plot",
     "reference",
+    "rules",
     "show_config",
 ]
 
