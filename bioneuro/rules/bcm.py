@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro.rules.base import AdditiveRule, batch_mean
@@ -55,5 +55,5 @@ class BCM(AdditiveRule):
             n = len(self.theta_)
             raise ValueError(f"theta_ belongs to a pathway onto {n} cells, this one has {len(power)}: reset() the rule")
         else:
-            self.theta_ = self.theta_ - np.expm1(-len(Y) / self.tau) * (power - self.theta_)
+            self.theta_ = self.theta_ - math.expm1(-len(Y) / self.tau) * (power - self.theta_)
         return self.eta * self.hebb(synapses, X, Y * (Y - self.theta_))

@@ -17,7 +17,8 @@ class KrotovHopfield(AdditiveRule):
     k-th largest, 0 for all others.
 
     ``Y`` is the drive ``W x``, not yet a rate: the competition is the rule's own (their ``p = 2``; at ties the lower
-    cell ranks first). Rows that win go to unit norm where inputs are non-negative.
+    cell ranks first). Fixed point without unlearning: the unit vector along the mean of the inputs won. Nothing
+    recruits a cell that never wins.
 
     Parameters
     ----------

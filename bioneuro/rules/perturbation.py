@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -100,7 +101,7 @@ class WeightPerturbation(Rule):
         expected = 0.0
         if self.memory is not None:
             expected = reward if self.reward_ is None else self.reward_
-            self.reward_ = float(expected - np.expm1(-1 / self.memory) * (reward - expected))
+            self.reward_ = expected - math.expm1(-1 / self.memory) * (reward - expected)
         add_within_sign(synapses, self.eta * (reward - expected) / self.noise * self.xi_)
         self.xi_ = None
 
