@@ -26,6 +26,7 @@ from bioneuro import (
     connectivity,
     datasets,
     fewshot,
+    io,
     kernels,
     layers,
     plot,
@@ -33,6 +34,7 @@ from bioneuro import (
     rules,
 )
 from bioneuro.classifier import BioClassifier
+from bioneuro.io import load, save
 from bioneuro.synapses import Synapses
 
 __version__ = _version("bioneuro")
@@ -46,11 +48,14 @@ __all__ = [
     "connectivity",
     "datasets",
     "fewshot",
+    "io",
     "kernels",
     "layers",
+    "load",
     "plot",
     "reference",
     "rules",
+    "save",
     "show_config",
 ]
 
