@@ -123,8 +123,9 @@ def test_rule_goes_on_from_its_state(path, name):
     X, Y = rng.random((3, 6, 5)), rng.random((3, 6, 4))
 
     def learn(rule, synapses, t):
-        trial = rule.perturb(synapses) if rule.rewarded else None
-        rule.step(synapses, X[t], Y[t], reward=trial and float(t))
+        if rule.rewarded:
+            rule.perturb(synapses)
+        rule.step(synapses, X[t], Y[t], reward=float(t) if rule.rewarded else None)
 
     learn(rule, synapses, 0)
     loaded, other = through(rule, path), synapses.copy()
