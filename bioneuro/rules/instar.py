@@ -35,6 +35,5 @@ class Instar(AdditiveRule):
 
     def delta(self, synapses: Synapses, w: NDArray, X: NDArray, Y: NDArray) -> NDArray:
         c = batch_mean(Y)
-        # (1 - exp(-eta c)) / c, which tends to eta for a silent cell
-        speed = np.where(c > 0, -np.expm1(-self.eta * c) / np.where(c > 0, c, 1), self.eta)
+        speed = -np.expm1(-self.eta * c) / np.where(c > 0, c, 1)  # silent cells stay as they are
         return on_synapses(synapses, speed) * (self.hebb(synapses, X, Y) - on_synapses(synapses, c) * w)
