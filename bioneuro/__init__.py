@@ -26,12 +26,15 @@ from bioneuro import (
     connectivity,
     datasets,
     fewshot,
+    io,
     kernels,
     layers,
     plot,
     reference,
+    rules,
 )
 from bioneuro.classifier import BioClassifier
+from bioneuro.io import load, save
 from bioneuro.synapses import Synapses
 
 __version__ = _version("bioneuro")
@@ -45,10 +48,14 @@ __all__ = [
     "connectivity",
     "datasets",
     "fewshot",
+    "io",
     "kernels",
     "layers",
+    "load",
     "plot",
     "reference",
+    "rules",
+    "save",
     "show_config",
 ]
 

@@ -325,16 +325,21 @@ def grow(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """New CSR in which each row has gained its ``n_grow`` best candidates (highest ``score > 0``; ties: lower column).
 
-    A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses).
+    A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses; saturated, never
+    infinite).
     """
-    top = _row_max(indptr, data)
+    top = _row_max(indptr, data).astype(float)
+    largest = float(np.finfo(data.dtype).max)
+    weight = float(data.dtype.type(np.clip(weight, -largest, largest)))
     new_indptr, new_indices, new_data = np.zeros_like(indptr), [], []
     for i in range(len(indptr) - 1):
         old, cand = slice(indptr[i], indptr[i + 1]), slice(cand_indptr[i], cand_indptr[i + 1])
         s = score[cand]
         best = np.argsort(-s, kind="stable")[:n_grow]
         born = cand_indices[cand][best[s[best] > 0]]
-        newborn = np.full(len(born), weight * top[i] if old.stop > old.start else weight, data.dtype)
+        with np.errstate(over="ignore"):
+            size = np.clip(weight * (top[i] if old.stop > old.start else 1.0), -largest, largest)
+        newborn = np.full(len(born), size, data.dtype)
         columns = np.concatenate([indices[old], born])
         order = np.argsort(columns)
         new_indices.append(columns[order])

@@ -446,7 +446,8 @@ class Synapses:
             The sum is not finite, or breaks the sign of the pathway.
         """
         self._check_vector(delta, "delta", self.nnz)
-        changed = self._data + delta
+        with np.errstate(over="ignore"):  # refused by name in the next line
+            changed = self._data + delta
         _check_range(changed, "weights + delta", -np.inf)
         self._check_sign(changed)
         self._data[:] = changed

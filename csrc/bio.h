@@ -165,8 +165,8 @@ bio_status bio_candidates(const bio_csr *w, size_t n_candidates, uint64_t seed, 
                           void *new_indices, int n_threads);
 
 /* Two calls, as bio_prune: w with, in each row, the n_grow candidates of highest score > 0 added at
- * weight x the row's maximum (weight itself in an empty row). cand is disjoint from w; cand->data (of w->value) holds
- * the scores. */
+ * weight x the row's maximum (weight itself in an empty row; saturated, never infinite). cand is disjoint from w;
+ * cand->data (of w->value) holds the scores. */
 bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                     void *new_indices, void *new_data, int n_threads);
 

@@ -1,4 +1,5 @@
 /* What is stored: checking, transposing, pruning and growing CSR structures. Contracts: bio.h. */
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,14 +3,17 @@
 #undef BITS
 #undef BITS_MAX
 #undef BITS_INF
+#undef LARGEST
 #if SIZE == 4
 #define BITS int32_t
 #define BITS_MAX INT32_MAX
 #define BITS_INF INT32_C(0x7f800000)
+#define LARGEST FLT_MAX
 #else
 #define BITS int64_t
 #define BITS_MAX INT64_MAX
 #define BITS_INF INT64_C(0x7ff0000000000000)
+#define LARGEST DBL_MAX
 #endif
 typedef BITS NAME(bits) __attribute__((may_alias));
 
@@ -212,6 +215,9 @@ static BITS NAME(nth_largest)(const NAME(bits) *score, size_t n, size_t nth) {
     return level;
 }
 
+/* x in T: weights saturate, they are never infinite. */
+static T NAME(saturated)(double x) { return x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : (T)x; }
+
 typedef struct {
     const bio_csr *w, *cand;
     size_t n_grow;
@@ -238,7 +244,8 @@ static void NAME(grow_task)(void *context, size_t begin, size_t end, size_t work
         size_t to = (size_t)job->new_indptr[i];
         const size_t born = (size_t)job->new_indptr[i + 1] - to - (stop - k);
         if (born) {
-            const T newborn = stop > k ? job->weight * NAME(row_maximum)(data + k, stop - k) : job->weight;
+            const double scale = stop > k ? NAME(row_maximum)(data + k, stop - k) : 1;
+            const T newborn = NAME(saturated)(job->weight * scale);
             const BITS level = NAME(nth_largest)(score, n, born);
             size_t ties = born - NAME(count_scores)(score, n, level + 1);
             for (size_t c = 0; c < n; c++) {
@@ -259,7 +266,7 @@ static void NAME(grow_task)(void *context, size_t begin, size_t end, size_t work
 
 static bio_status NAME(grow)(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                              void *new_indices, void *new_data, int n_threads) {
-    NAME(grow_job) job = {w, cand, n_grow, (T)weight, new_indptr, new_indices, new_data};
+    NAME(grow_job) job = {w, cand, n_grow, NAME(saturated)(weight), new_indptr, new_indices, new_data};
     bio_parallel(NAME(grow_task), &job, w->n_rows, row_grain(w->n_rows, w->nnz + 8 * cand->nnz), n_threads);
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     return BIO_OK;

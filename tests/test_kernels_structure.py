@@ -184,6 +184,20 @@ def test_grow(n_rows, n_cols, density, value, index, seed, n, n_grow, ties, weig
     kernels.validate(*expected, n_cols)
 
 
+@pytest.mark.parametrize("value", [np.float32, np.float64])
+@pytest.mark.parametrize("weight", [3.0, -3.0, 1e300])
+def test_newborn_synapses_saturate(value, weight):
+    """Three times the largest number there is, or a weight beyond the type, is the largest number: never infinite."""
+    largest = np.finfo(value).max
+    structure = np.array([0, 1, 1], np.int32), np.array([0], np.int32)
+    sites = np.array([0, 1, 2], np.int32), np.array([1, 2], np.int32)
+    arrays = (*structure, np.array([largest], value), *sites, np.ones(2, value), 1, weight)
+    grown = kernels.grow(*arrays)
+    same(grown, reference.grow(*arrays))
+    assert grown[2][1] == np.sign(weight) * largest
+    assert np.isfinite(grown[2]).all()
+
+
 def test_structure_functions_are_threaded_alike_on_a_large_pathway():
     n_cols = 2000
     arrays = pathway(500, n_cols, 0.1)

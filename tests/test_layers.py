@@ -175,6 +175,12 @@ def test_rewire_prunes_and_grows(rng):
     np.testing.assert_allclose((W * W).sum(axis=1), 1)
 
 
+def test_without_a_threshold_nothing_is_pruned_and_nothing_grows(rng):
+    cells = CompetitiveLayer(connectivity.random(10, 50, density=0.5, sign="E", random_state=0), beta=5.0, theta=0)
+    U = unit(rng.gamma(0.2, size=(30, 50))).astype(np.float32)
+    assert cells.rewire(U, cells.learn(U).rates, n_grow=2, n_candidates=8) == (0, 0)
+
+
 def test_learning_is_identical_for_any_thread_count(rng):
     U = unit(rng.gamma(1, size=(256, 100)))
     weights = []

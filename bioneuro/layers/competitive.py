@@ -198,10 +198,10 @@ class CompetitiveLayer:
     def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
         """Structural plasticity: synapses below ``theta`` times their cell's strongest turn silent and leave; then up
         to ``n_grow`` of ``n_candidates`` random silent sites per cell, those of the largest Hebbian term
-        ``sum_b y u``, grow at twice that threshold. Returns (pruned, born)."""
+        ``sum_b y u``, grow at twice that threshold; none where it is 0. Returns (pruned, born)."""
         pruned = self.synapses.prune(self.theta)
         born = 0
-        if n_grow:
+        if n_grow and self.theta:
             born = self.synapses.grow(
                 cast(NDArray, U),  # None, without which nothing grows, is refused there by name
                 cast(NDArray, Y),

@@ -1,0 +1,191 @@
+"""What every plasticity rule shares: checks, signs, and failure without a trace. A new rule writes one method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
+
+__all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "on_synapses"]
+
+
+@dataclass(kw_only=True)
+class Rule(ABC):
+    """A plasticity rule: from pre- and post-synaptic rates to a change of the stored weights.
+
+    Hyper-parameters are the fields of a dataclass, checked when it is made. State that a rule gathers while it learns
+    is kept in attributes with a trailing underscore; :meth:`reset` forgets it. A subclass writes :meth:`change`, or
+    :class:`AdditiveRule`'s ``delta`` where the rule is a sum. Where an equation has a mean over the batch, ``eta``
+    does not depend on the batch size.
+
+    Parameters
+    ----------
+    eta : float > 0
+        Learning rate.
+    n_threads : int >= 1, optional
+        Threads of the kernels; any number gives identical results.
+
+    Attributes
+    ----------
+    n_steps_ : int
+        Steps since the rule was made or :meth:`reset`.
+    """
+
+    eta: float = 0.1
+    n_threads: int | None = None
+
+    #: Pathways the rule is defined on.
+    signs: ClassVar[tuple[Sign, ...]] = ("mixed", "E", "I")
+    #: Whether rates must be >= 0; where not, centred inputs and linear cells will do.
+    nonnegative: ClassVar[bool] = False
+    #: Whether a step takes a reward.
+    rewarded: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self.require_positive("eta")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all state: the next step is the first."""
+        self.n_steps_ = 0
+
+    @final
+    def step(self, synapses: Synapses, X: NDArray, Y: NDArray, *, reward: float | None = None) -> None:
+        """Change the stored weights in place; what is silent stays silent. A step that fails changes nothing.
+
+        Parameters
+        ----------
+        synapses : Synapses
+            "E" pathways stay >= 0 and "I" pathways <= 0.
+        X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
+            Pre-synaptic rates; not changed. ``batch >= 1``.
+        Y : ndarray of shape (batch, n_post), dtype of the weights, C-contiguous
+            Post-synaptic rates, whatever response model they come from; not changed.
+        reward : float, optional
+            Given to the rules that are ``rewarded``, and to no other.
+
+        Raises
+        ------
+        TypeError
+            Not a :class:`bioneuro.Synapses`, or rates of another dtype.
+        ValueError
+            A sign the rule is not defined on; rates of the wrong shape or layout, not finite, or below 0 where the rule
+            needs rates >= 0; a reward that is missing, superfluous or not finite; weights that would overflow.
+        """
+        self._check_pathway(synapses)
+        low = 0.0 if self.nonnegative else -np.inf
+        for rates, name, width in (X, "X", synapses.n_pre), (Y, "Y", synapses.n_post):
+            _check_array(rates, name, (synapses.dtype,), ndim=2)
+            if rates.shape[1] != width or not len(rates):
+                raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
+            _check_range(rates, name, low)
+        if len(X) != len(Y):
+            raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
+        self._check_reward(reward)
+        before = self.__dict__.copy()
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
+                self.change(synapses, X, Y, reward)
+        except Exception:
+            self.__dict__.update(before)
+            raise
+        self.n_steps_ += 1
+
+    @abstractmethod
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, reward: float | None) -> None:
+        """The rule itself, on checked arguments. State is replaced, never changed in place, and so can be put back."""
+
+    def hebb(self, synapses: Synapses, X: NDArray, Y: NDArray) -> NDArray:
+        """Hebbian term ``mean_b Y_bi X_bj`` on the stored synapses, shape ``(nnz,)``."""
+        return synapses.weight_grad(X, Y, n_threads=self.n_threads) / len(X)
+
+    # --- checks -------------------------------------------------------------------------------------------
+
+    def require_positive(self, *names: str) -> None:
+        """Hyper-parameters that must be > 0 and finite."""
+        for name in names:
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+
+    def require_nonnegative(self, *names: str) -> None:
+        """Hyper-parameters that must be >= 0 and finite."""
+        for name in names:
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+
+    def require_integer(self, name: str, low: int) -> None:
+        """A hyper-parameter that must be an integer >= ``low``."""
+        value = getattr(self, name)
+        if not isinstance(value, int | np.integer) or value < low:
+            raise ValueError(f"{name} must be an integer >= {low}, got {value!r}")
+
+    def _check_pathway(self, synapses: Synapses) -> None:
+        if not isinstance(synapses, Synapses):
+            raise TypeError(f"synapses must be a bioneuro.Synapses, got {type(synapses).__name__}")
+        if synapses.sign not in self.signs:
+            wanted = " or ".join(map(repr, self.signs))
+            raise ValueError(f"{type(self).__name__} needs a pathway of sign {wanted}, this one has {synapses.sign!r}")
+
+    def _check_reward(self, reward: float | None) -> None:
+        if not self.rewarded:
+            if reward is not None:
+                raise ValueError(f"{type(self).__name__} takes no reward, got {reward}")
+        elif reward is None or not np.isfinite(reward):
+            raise ValueError(f"{type(self).__name__} needs a finite reward, got {reward}")
+
+
+@dataclass(kw_only=True)
+class AdditiveRule(Rule):
+    """A rule of the form ``w += delta``. A subclass writes :meth:`delta`.
+
+    Signs: the equation is one of strengths. In "E" and "mixed" pathways the strength is the weight; in an "I" pathway
+    it is ``-w``, so what makes an excitatory synapse stronger makes an inhibitory one stronger too. In "E" and "I"
+    pathways strengths are clipped at 0, from where they may rise again; in "mixed" ones they cross it.
+    """
+
+    @abstractmethod
+    def delta(self, synapses: Synapses, w: NDArray, X: NDArray, Y: NDArray) -> NDArray:
+        """Change of the strengths ``w (nnz,)``, given their pathway (structure, kernels) and the rates."""
+
+    @final
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, reward: float | None) -> None:
+        inhibitory = synapses.sign == "I"
+        delta = self.delta(synapses, -synapses.weights if inhibitory else synapses.weights, X, Y)
+        add_within_sign(synapses, -delta if inhibitory else delta)
+
+
+def add_within_sign(synapses: Synapses, delta: NDArray) -> None:
+    """``W += delta`` on the stored synapses; weights of "E" and "I" pathways stop at 0.
+
+    Parameters
+    ----------
+    synapses : Synapses
+    delta : ndarray of shape (nnz,)
+
+    Raises
+    ------
+    ValueError
+        The sum is not finite.
+    """
+    w = synapses.weights
+    # w + (-w) is exactly 0 and rounding is monotonic: nothing added so carries a weight past 0
+    if synapses.sign == "E":
+        delta = np.maximum(delta, -w)
+    elif synapses.sign == "I":
+        delta = np.minimum(delta, -w)
+    synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype))
+
+
+def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:
+    """A value of each post-synaptic cell ``(n_post,)`` at each of its stored synapses ``(nnz,)``."""
+    return np.repeat(cells, np.diff(synapses.indptr))
+
+
+def batch_mean(A: NDArray) -> NDArray:
+    """Mean over the batch, summed in double precision, in the dtype of ``A``."""
+    return A.mean(axis=0, dtype=float).astype(A.dtype)

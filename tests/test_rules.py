@@ -1,0 +1,670 @@
+"""bioneuro.rules: each rule does what its theory says, keeps signs, and fails without a trace."""
+
+import doctest
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bioneuro as bn
+from bioneuro import rules
+from bioneuro.rules import (
+    BCM,
+    RULES,
+    AdditiveRule,
+    Exponential,
+    Instar,
+    KrotovHopfield,
+    LogRelaxation,
+    Oja,
+    Signed,
+    Vogels,
+    WeightPerturbation,
+)
+
+N_POST, N_PRE, BATCH = 5, 9, 7
+PAIRS = [(name, sign) for name, rule in RULES.items() for sign in rule.signs]
+
+
+def pathway(sign="mixed", seed=0, dtype=np.float64, n_post=N_POST, n_pre=N_PRE, density=0.6):
+    rng = np.random.default_rng(seed)
+    W = rng.uniform(0.01, 0.5, (n_post, n_pre)) * (rng.random((n_post, n_pre)) < density)
+    W *= {"E": 1, "I": -1, "mixed": rng.choice([-1, 1], W.shape)}[sign]
+    return bn.Synapses.from_scipy(sp.csr_array(W.astype(dtype)), sign=sign)
+
+
+def rates(seed=1, batch=BATCH, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return rng.random((batch, N_PRE)).astype(dtype), rng.random((batch, N_POST)).astype(dtype)
+
+
+def take_step(rule, synapses, X, Y, reward=0.7):
+    """One step of any rule; for a rewarded one the whole trial."""
+    if rule.rewarded:
+        rule.perturb(synapses)
+        rule.step(synapses, X, Y, reward=reward)
+    else:
+        rule.step(synapses, X, Y)
+
+
+def ready(name):
+    """A rule that changes weights at its first step: weight perturbation takes differences of rewards."""
+    return RULES[name](memory=None) if name == "perturbation" else RULES[name]()
+
+
+def dense_rows(synapses):
+    return synapses.to_scipy().toarray()
+
+
+# --- Oja
+
+
+def centred(n=400, n_pre=N_PRE, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n_pre)) @ rng.normal(size=(n_pre, n_pre))
+    return X - X.mean(axis=0)
+
+
+def test_oja_finds_the_first_principal_component_that_its_synapses_allow():
+    X, synapses = centred(), pathway(density=0.7)
+    rule = Oja(eta=0.02)
+    for _ in range(3000):
+        rule.step(synapses, X, synapses.forward(X))
+    for i in range(N_POST):
+        columns, w = synapses.row(i)
+        first = np.linalg.eigh(X[:, columns].T @ X[:, columns])[1][:, -1]
+        assert np.linalg.norm(w) == pytest.approx(1, abs=1e-9)
+        assert abs(first @ w) == pytest.approx(1, abs=1e-9)
+
+
+def test_oja_learns_the_same_component_from_single_samples():
+    """Stochastic: the direction to 1 % with a falling learning rate."""
+    X = centred(2000)
+    synapses = bn.connectivity.dense(1, N_PRE, bn.connectivity.MixedSign(), random_state=0, dtype=float)
+    rule = Oja()
+    for t, x in enumerate(np.tile(X, (3, 1))):
+        rule.eta = 0.5 / (200 + t)
+        rule.step(synapses, x[None], synapses.forward(x[None]))
+    first = np.linalg.svd(X, full_matrices=False)[2][0]
+    assert abs(first @ synapses.weights) > 0.99 * np.linalg.norm(synapses.weights)
+
+
+@pytest.mark.parametrize("sign", ["E", "I"])
+def test_oja_on_rates_finds_the_component_within_the_sign(sign):
+    """The first component of uncentred rates has one sign (Perron), so the bound at 0 takes nothing away."""
+    X = np.random.default_rng(0).random((300, N_PRE))
+    synapses = pathway(sign, density=1)
+    rule = Oja(eta=0.1)
+    for _ in range(500):
+        rule.step(synapses, X, synapses.forward(X) * (-1 if sign == "I" else 1))
+    first = np.abs(np.linalg.eigh(X.T @ X)[1][:, -1])
+    np.testing.assert_allclose(np.abs(dense_rows(synapses)), np.tile(first, (N_POST, 1)), atol=1e-9)
+
+
+# --- instar
+
+
+@pytest.mark.parametrize("eta", [0.5, 1e3])
+def test_instar_goes_to_the_mean_input_at_which_the_cell_is_active(eta):
+    X, Y = rates(batch=60)
+    Y *= np.random.default_rng(3).random(Y.shape) < 0.3
+    Y[:, 2] = 0  # a cell that is never active
+    synapses = pathway("E")
+    start = dense_rows(synapses)
+    rule = Instar(eta=eta)
+    for _ in range(2000):
+        rule.step(synapses, X, Y)
+    W, active = dense_rows(synapses), np.arange(N_POST) != 2
+    stored = start != 0
+    expected = (Y.T @ X)[active] / Y.sum(axis=0)[active, None]
+    np.testing.assert_allclose(W[active][stored[active]], expected[stored[active]], rtol=1e-9)
+    np.testing.assert_array_equal(W[2], start[2])
+    assert not W[~stored].any()
+
+
+def test_instar_with_one_winner_finds_cluster_means():
+    rng = np.random.default_rng(0)
+    centres, label = rng.random((N_POST, N_PRE)), rng.integers(N_POST, size=200)
+    X, Y = centres[label] + 0.05 * rng.random((200, N_PRE)), np.eye(N_POST)[label]
+    synapses = pathway("E", density=1)
+    rule = Instar(eta=1.0)
+    for _ in range(500):
+        rule.step(synapses, X, Y)
+    means = np.stack([X[label == i].mean(axis=0) for i in range(N_POST)])
+    np.testing.assert_allclose(dense_rows(synapses), means, rtol=1e-9)
+
+
+def test_instar_is_the_textbook_step_for_a_small_eta():
+    X, Y = rates(batch=1)
+    synapses = pathway("mixed", density=1)
+    W = dense_rows(synapses)
+    Instar(eta=1e-6).step(synapses, X, Y)
+    np.testing.assert_allclose((dense_rows(synapses) - W) / 1e-6, Y.T * (X - W), rtol=1e-5)
+
+
+# --- BCM
+
+PATTERNS = np.array([[1, 0.2, 0.1], [0.3, 1, 0.2], [0.1, 0.4, 1.0]])
+COUNTS = np.array([5, 3, 2])
+
+
+def test_bcm_becomes_selective_with_the_rate_of_theory():
+    """Stable fixed points: one pattern k at rate 1 / p_k, all others 0; theta = E[y^2] = 1 / p_k."""
+    X, p = np.repeat(PATTERNS, COUNTS, axis=0), COUNTS / COUNTS.sum()
+    synapses = bn.connectivity.dense(8, 3, random_state=1, dtype=float)
+    rule = BCM(eta=0.02, tau=20)
+    for _ in range(4000):
+        rule.step(synapses, X, np.maximum(synapses.forward(X), 0))
+    rate = np.maximum(synapses.forward(PATTERNS), 0)
+    preferred = rate.argmax(axis=0)
+    np.testing.assert_allclose(rate, np.where(np.arange(3)[:, None] == preferred, 1 / p[preferred], 0), atol=1e-6)
+    np.testing.assert_allclose(rule.theta_, 1 / p[preferred], rtol=1e-6)
+    assert len(set(preferred)) == 3  # cells differ in what they prefer
+
+
+def test_bcm_threshold_tracks_the_mean_squared_rate():
+    rng, synapses = np.random.default_rng(0), pathway("E")
+    rule, scale = BCM(eta=1e-12, tau=200.0), np.arange(1, N_POST + 1)
+    X = rng.random((2000, 10, N_PRE))
+    Y = scale * rng.random((2000, 10, N_POST))
+    for x, y in zip(X, Y, strict=True):
+        rule.step(synapses, x, y)
+    np.testing.assert_allclose(rule.theta_, scale**2 / 3, rtol=0.2)  # E[u^2] = 1/3; 400 samples' worth of memory
+    expected, rho = (Y[0] ** 2).mean(axis=0), 1 - np.exp(-10 / 200)
+    for y in Y[1:]:
+        expected += rho * ((y**2).mean(axis=0) - expected)
+    np.testing.assert_allclose(rule.theta_, expected, rtol=1e-9)
+
+
+def test_bcm_step_is_pre_times_post_times_distance_from_the_moved_threshold():
+    (X, Y), synapses = rates(), pathway(density=1)
+    rule = BCM(eta=0.1, tau=5.0)
+    rule.step(synapses, X, 2 * Y)
+    W, power = dense_rows(synapses), (Y**2).mean(axis=0)
+    theta = 4 * power + (1 - np.exp(-BATCH / 5)) * (power - 4 * power)
+    rule.step(synapses, X, Y)
+    np.testing.assert_allclose(dense_rows(synapses) - W, 0.1 * (Y * (Y - theta)).T @ X / BATCH, rtol=1e-9)
+
+
+def test_bcm_reset_forgets_the_threshold():
+    rule = BCM()
+    rule.step(pathway(), *rates())
+    assert rule.theta_.shape == (N_POST,) and rule.n_steps_ == 1
+    rule.reset()
+    assert rule.theta_ is None and rule.n_steps_ == 0
+
+
+def test_bcm_state_belongs_to_one_pathway():
+    rule, other = BCM(), pathway(n_post=3)
+    rule.step(pathway(), *rates())
+    with pytest.raises(ValueError, match=r"theta_ belongs to a pathway onto 5 cells, this one has 3: reset\(\)"):
+        rule.step(other, rates()[0], np.ones((BATCH, 3)))
+
+
+# --- Vogels
+
+
+def excitatory_inhibitory(target, n_steps, eta=0.1):
+    """Rates of cells with fixed excitation and learned inhibition, one stimulus a row, after learning."""
+    X = np.random.default_rng(0).random((8, 8)) + 2 * np.eye(8)  # independent stimuli, broad tuning
+    E = bn.connectivity.dense(3, 8, bn.connectivity.Uniform(0.5, 1.0), sign="E", random_state=0, dtype=float)
+    inhibition = bn.connectivity.dense(3, 8, bn.connectivity.Uniform(0, 0.1), sign="I", random_state=0, dtype=float)
+    rule = Vogels(eta=eta, target=target)
+
+    def respond():
+        return np.maximum(E.forward(X) + inhibition.forward(X), 0)
+
+    start = respond()
+    for _ in range(n_steps):
+        rule.step(inhibition, X, respond())
+    return start, respond(), inhibition
+
+
+@pytest.mark.parametrize("target", [0.1, 0.5, 2.0])
+def test_vogels_reaches_its_target_rate_for_every_stimulus(target):
+    start, rate, inhibition = excitatory_inhibitory(target, 3000)
+    assert start.min() > 1.5 * target
+    np.testing.assert_allclose(rate, target, rtol=1e-6)
+    assert (inhibition.weights < 0).all()
+
+
+def test_vogels_step_is_pre_times_deviation_from_the_target():
+    X, Y = rates()
+    synapses = pathway("I", density=1)
+    W = dense_rows(synapses)
+    Vogels(eta=1e-3, target=0.3).step(synapses, X, Y)
+    np.testing.assert_allclose(dense_rows(synapses) - W, -1e-3 * (Y - 0.3).T @ X / BATCH, rtol=1e-9)
+
+
+# --- Krotov and Hopfield
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_krotov_hopfield_winners_point_at_the_mean_of_what_they_win_with_unit_norm(seed):
+    """Without unlearning: ``mean(x) = mean(y) w`` over the samples won. Cells may stay without any."""
+    rng = np.random.default_rng(0)
+    X = np.repeat(np.eye(3), 3, axis=1)[rng.integers(3, size=300)] + 0.2 * rng.random((300, N_PRE))
+    synapses = pathway("mixed", seed, n_post=3, density=1)
+    rule = KrotovHopfield(eta=0.1, anti=0)
+    for _ in range(1000):
+        rule.step(synapses, X, synapses.forward(X))
+    winner = synapses.forward(X).argmax(axis=1)
+    assert len(set(winner)) > 1
+    for i in set(winner):
+        mean = X[winner == i].mean(axis=0)
+        np.testing.assert_allclose(dense_rows(synapses)[i], mean / np.linalg.norm(mean), atol=1e-9)
+
+
+def test_krotov_hopfield_step():
+    """By hand: two samples, three cells, the second-ranked cell unlearns."""
+    X = np.array([[1.0, 2.0], [3.0, 1.0]])
+    synapses = bn.Synapses.from_scipy(sp.csr_array(np.array([[1.0, 1.0], [0.5, 2.0], [2.0, 0.1]])))
+    W, Y = dense_rows(synapses), synapses.forward(X)  # drives [[3, 4.5, 2.2], [4, 3.5, 6.1]]
+    KrotovHopfield(eta=0.2, k=2, anti=0.4).step(synapses, X, Y)
+    change = np.array(
+        [
+            -0.4 * (X[0] - 3.0 * W[0]) - 0.4 * (X[1] - 4.0 * W[0]),
+            X[0] - 4.5 * W[1],
+            X[1] - 6.1 * W[2],
+        ]
+    )
+    np.testing.assert_allclose(dense_rows(synapses) - W, 0.2 * change / 2, rtol=1e-12)
+
+
+# --- weight perturbation
+
+
+class EveryPerturbation:
+    """In place of the generator: all 2^n patterns of signs, one after the other."""
+
+    def __init__(self):
+        self.drawn = 0
+
+    def integers(self, low, high, n):
+        bits = self.drawn >> np.arange(n) & 1
+        self.drawn += 1
+        return bits
+
+
+def mean_step(synapses, reward, noise, eta=1.0):
+    """Mean step of the rule over every perturbation, from the same weights."""
+    rule, steps = WeightPerturbation(eta=eta, noise=noise, memory=None), []
+    rule.rng_ = EveryPerturbation()
+    for _ in range(2**synapses.nnz):
+        learner = synapses.copy()
+        trial = rule.perturb(learner)
+        Y = trial.forward(np.ones((1, synapses.n_pre)))
+        rule.step(learner, np.ones((1, synapses.n_pre)), Y, reward=reward(trial))
+        steps.append(learner.weights - synapses.weights)
+    return np.mean(steps, axis=0)
+
+
+def regression(sign="mixed", seed=0):
+    """A pathway of about 8 synapses, the reward -|XW' - T|^2 / 2 and its gradient on the stored synapses."""
+    rng = np.random.default_rng(seed)
+    synapses = pathway(sign, seed, n_post=2, n_pre=6, density=0.7)
+    X, T = rng.normal(size=(20, 6)), rng.normal(size=(20, 2))
+    gradient = synapses.weight_grad(X, T - synapses.forward(X))
+    return synapses, X, lambda s: -0.5 * float(((s.forward(X) - T) ** 2).sum()), gradient
+
+
+def test_mean_perturbation_step_is_the_gradient_of_a_quadratic_reward():
+    """Exactly, at any size of the perturbation, and without any baseline."""
+    synapses, _, reward, gradient = regression()
+    for noise in (0.01, 1.0):
+        np.testing.assert_allclose(mean_step(synapses, reward, noise), gradient, rtol=1e-8)
+
+
+def test_mean_perturbation_step_is_the_gradient_of_a_smooth_reward():
+    """To second order in the noise, with a saturating response; the gradient by finite differences."""
+    synapses, X, _, _ = regression()
+
+    def reward(s):
+        return -float((np.tanh(s.forward(X)) ** 2).sum())
+
+    gradient = np.empty(synapses.nnz)
+    for k in range(synapses.nnz):
+        change = 1e-6 * (np.arange(synapses.nnz) == k)
+        up, down = synapses.copy(), synapses.copy()
+        up.add(change)
+        down.add(-change)
+        gradient[k] = (reward(up) - reward(down)) / 2e-6
+    np.testing.assert_allclose(mean_step(synapses, reward, 1e-3), gradient, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("sign", ["E", "I"])
+def test_mean_perturbation_step_near_zero_keeps_its_direction(sign):
+    """Where trials stop at 0, synapses learn at between half and all of the speed."""
+    synapses = pathway(sign, n_post=2, n_pre=5)
+    gradient = np.random.default_rng(0).normal(size=synapses.nnz)
+    noise = 2 * np.median(np.abs(synapses.weights))
+    step = mean_step(synapses, lambda s: float(gradient @ s.weights), noise, eta=1e-6) / 1e-6
+    near = np.minimum(np.abs(synapses.weights) / noise, 1)
+    assert (near < 1).any() and (step / gradient >= 0.5).all()
+    np.testing.assert_allclose(step, gradient * (1 + near) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("memory", "eta", "noise"), [(None, 0.02, 0.01), (10.0, 0.003, 0.05)])
+def test_perturbation_learns_from_reward_alone(memory, eta, noise):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 6))
+    teacher, synapses = (pathway("mixed", seed, n_post=2, n_pre=6, density=1) for seed in (1, 2))
+    T = teacher.forward(X)
+
+    def loss(s):
+        return float(((s.forward(X) - T) ** 2).mean())
+
+    start = loss(synapses)
+    rule = WeightPerturbation(eta=eta, noise=noise, memory=memory)
+    for _ in range(2000):
+        trial = rule.perturb(synapses)
+        reward = -loss(trial) + (loss(synapses) if memory is None else 0)
+        rule.step(synapses, X, trial.forward(X), reward=reward)
+    assert loss(synapses) < 0.01 * start
+
+
+def test_first_reward_sets_the_expectation():
+    synapses, rule = pathway(), WeightPerturbation(memory=10.0)
+    before = synapses.weights.copy()
+    take_step(rule, synapses, *rates(), reward=3.0)
+    np.testing.assert_array_equal(synapses.weights, before)
+    assert rule.reward_ == 3.0
+    take_step(rule, synapses, *rates(), reward=4.0)
+    assert rule.reward_ == pytest.approx(3 + (1 - np.exp(-0.1)))
+    assert (synapses.weights != before).all()
+
+
+def test_trials_are_independent_and_within_the_sign():
+    synapses = pathway("I")
+    before = synapses.weights.copy()
+    rule = WeightPerturbation(noise=10.0)
+    trial = rule.perturb(synapses)
+    np.testing.assert_array_equal(synapses.weights, before)
+    np.testing.assert_array_equal(trial.weights, np.minimum(before + 10 * rule.xi_, 0))
+
+
+def test_every_step_needs_a_trial_of_its_own():
+    synapses, rule = pathway(), WeightPerturbation()
+    take_step(rule, synapses, *rates())
+    with pytest.raises(ValueError, match=r"reward has no trial: call perturb\(synapses\)"):
+        rule.step(synapses, *rates(), reward=1.0)
+
+
+def test_a_trial_ends_with_the_structure():
+    synapses, rule = pathway(), WeightPerturbation()
+    rule.perturb(synapses)
+    assert synapses.prune(0.5)
+    with pytest.raises(ValueError, match="reward has no trial"):
+        rule.step(synapses, *rates(), reward=1.0)
+
+
+# --- the project's own forms
+
+
+@pytest.mark.parametrize(
+    ("rule", "form", "options"),
+    [
+        (LogRelaxation(eta=0.4, sigma=0.2, floor=0.01, seed=5), "log-relaxation", {"sigma": 0.2, "floor": 0.01}),
+        (Exponential(eta=0.4, sigma=0.2, seed=5), "exponential", {"sigma": 0.2, "normalize": False}),
+        (Signed(eta=0.4, sigma=0.2, w0=0.1, seed=5), "signed", {"sigma": 0.2, "w0": 0.1, "normalize": False}),
+    ],
+)
+def test_own_forms_are_the_kernel_on_batch_means(rule, form, options):
+    X, Y = rates()
+    ours, theirs = (pathway(rule.signs[0]) for _ in range(2))
+    for step in range(3):
+        rule.step(ours, X, Y)
+        c = Y.mean(axis=0)
+        theirs.plasticity_step(theirs.weight_grad(X, Y) / BATCH, c, form=form, eta=0.4, seed=5, step=step, **options)
+    np.testing.assert_allclose(ours.weights, theirs.weights, rtol=1e-9)
+
+
+def test_log_relaxation_goes_where_instar_goes_up_to_the_norm():
+    X, Y = rates(batch=60)
+    a, b = pathway("E"), pathway("E")
+    log_relaxation, instar = LogRelaxation(eta=5.0, floor=1e-6), Instar(eta=5.0)
+    for _ in range(100):
+        log_relaxation.step(a, X, Y)
+        instar.step(b, X, Y)
+    b.normalize_rows()
+    np.testing.assert_allclose(a.weights, b.weights, rtol=1e-4)
+
+
+def test_signed_rule_crosses_zero_only_with_w0():
+    X, Y = np.ones((1, N_PRE)), np.ones((1, N_POST))
+    crossing, staying = pathway(), pathway()
+    assert (crossing.weights < 0).any()
+    for _ in range(500):
+        Signed(w0=0.02).step(crossing, X, Y)
+        Signed(w0=0.0).step(staying, X, Y)
+    np.testing.assert_allclose(crossing.weights, 1, rtol=1e-6)  # E[yx] / E[y]
+    np.testing.assert_array_equal(np.sign(staying.weights), np.sign(pathway().weights))
+
+
+# --- every rule
+
+
+def test_registry_holds_every_rule():
+    public = {getattr(rules, name) for name in rules.__all__ if isinstance(getattr(rules, name), type)}
+    assert set(RULES.values()) == public - {rules.Rule, AdditiveRule}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_states_its_equation_and_its_source(name):
+    doc = RULES[name].__doc__
+    assert "``" in doc and "References\n" in doc and re.search(r"\b(19|20)\d\d\b", doc)
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_every_rule_learns_and_counts_its_steps(name, sign):
+    rule, synapses = ready(name), pathway(sign)
+    before, version = synapses.weights.copy(), synapses.version
+    X, Y = rates()
+    given_X, given_Y = X.copy(), Y.copy()
+    take_step(rule, synapses, X, Y)
+    assert (synapses.weights != before).any() and synapses.version > version and rule.n_steps_ == 1
+    np.testing.assert_array_equal(X, given_X)
+    np.testing.assert_array_equal(Y, given_Y)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([pair for pair in PAIRS if pair[1] != "mixed"]),
+    st.integers(0, 10**6),
+    st.sampled_from([np.float32, np.float64]),
+    st.floats(1e-3, 1e3),
+    st.floats(1e-3, 1e3),
+)
+def test_no_rule_changes_a_sign(pair, seed, dtype, eta, scale):
+    """Random patterns, learning rates and rates far beyond what is stable; rates of both signs where allowed."""
+    name, sign = pair
+    rule, synapses = RULES[name](eta=eta), pathway(sign, seed, dtype)
+    rng = np.random.default_rng(seed)
+    low = 0 if rule.nonnegative else -scale
+    for _ in range(3):
+        X = rng.uniform(low, scale, (4, N_PRE)).astype(dtype)
+        Y = rng.uniform(low, scale, (4, N_POST)).astype(dtype)
+        before = synapses.weights.copy()
+        try:
+            take_step(rule, synapses, X, Y, reward=float(rng.normal(0, scale)))
+        except ValueError as error:  # refused, and as it was
+            assert "finite" in str(error) or "overflow" in str(error)
+            np.testing.assert_array_equal(synapses.weights, before)
+        assert (synapses.weights >= 0).all() if sign == "E" else (synapses.weights <= 0).all()
+    assert np.isfinite(synapses.weights).all()
+
+
+@pytest.mark.parametrize("sign", ["E", "I"])
+def test_strengths_clipped_at_zero_rise_again(sign):
+    synapses, X = pathway(sign), np.ones((1, N_PRE))
+    before = synapses.nnz
+    Oja(eta=1.0).step(synapses, X, np.full((1, N_POST), -1.0))
+    assert not synapses.weights.any() and synapses.nnz == before
+    Oja(eta=1.0).step(synapses, X, np.full((1, N_POST), 0.5))
+    np.testing.assert_array_equal(np.abs(synapses.weights), 0.5)
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_any_number_of_threads_gives_identical_weights(name, sign):
+    rng = np.random.default_rng(0)
+    results = []
+    X, Y = rng.random((64, 300)).astype(np.float32), rng.random((64, 200)).astype(np.float32)
+    for n_threads in (1, 2, 3):
+        rule = RULES[name](n_threads=n_threads)
+        synapses = pathway(sign, dtype=np.float32, n_post=200, n_pre=300)
+        for reward in (0.1, 0.4):
+            take_step(rule, synapses, X, Y, reward)
+        results.append(synapses.weights.copy())
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_reset_starts_over(name, sign):
+    rule = ready(name)
+    first, again = pathway(sign), pathway(sign)
+    for synapses in first, again:
+        for seed in range(3):
+            take_step(rule, synapses, *rates(seed))
+        rule.reset()
+    np.testing.assert_array_equal(first.weights, again.weights)
+    assert vars(rule).keys() == vars(ready(name)).keys() and rule.n_steps_ == 0
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_empty_pathways_and_cells_without_synapses(name):
+    sign = RULES[name].signs[0]
+    empty = bn.Synapses.from_scipy(sp.csr_array((N_POST, N_PRE), dtype=float), sign=sign)
+    take_step(RULES[name](), empty, *rates())
+    assert empty.nnz == 0
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "value"),
+    [(RULES[name], "eta", value) for name in RULES for value in (0, -1, np.nan, np.inf)]
+    + [
+        (BCM, "tau", 0),
+        (BCM, "tau", np.nan),
+        (Vogels, "target", -0.1),
+        (Vogels, "target", np.nan),
+        (KrotovHopfield, "k", 1),
+        (KrotovHopfield, "k", 2.5),
+        (KrotovHopfield, "anti", np.nan),
+        (WeightPerturbation, "noise", 0),
+        (WeightPerturbation, "memory", np.nan),
+        (WeightPerturbation, "seed", -1),
+        (LogRelaxation, "floor", 0),
+        (LogRelaxation, "sigma", np.nan),
+        (LogRelaxation, "seed", 0.5),
+        (Exponential, "sigma", -1),
+        (Signed, "w0", np.nan),
+    ],
+)
+def test_bad_hyper_parameter(rule, field, value):
+    with pytest.raises(ValueError, match=f"{field} must be .*, got {value}"):
+        rule(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda X, Y: (X[:, 1:].copy(), Y), ValueError, r"X must have shape \(batch >= 1, 9\), got \(7, 8\)"),
+        (lambda X, Y: (X, Y[:, 1:].copy()), ValueError, r"Y must have shape \(batch >= 1, 5\), got \(7, 4\)"),
+        (lambda X, Y: (X[:0], Y[:0]), ValueError, r"X must have shape \(batch >= 1, 9\), got \(0, 9\)"),
+        (lambda X, Y: (X[1:], Y), ValueError, "X and Y must be of one batch, got 6 and 7 rows"),
+        (lambda X, Y: (X[0], Y[0]), ValueError, r"X must have 2 dimensions, got shape \(9,\)"),
+        (lambda X, Y: (X.astype("f4"), Y), TypeError, "X must be float64, got float32"),
+        (lambda X, Y: (X.tolist(), Y), TypeError, "X must be a NumPy array"),
+        (lambda X, Y: (X, np.asfortranarray(Y)), ValueError, "Y must be C-contiguous"),
+        (lambda X, Y: (np.where(X == X[2, 3], np.nan, X), Y), ValueError, r"X must be finite.* X\[2, 3\] = nan"),
+        (lambda X, Y: (X, np.where(Y == Y[1, 0], np.inf, Y)), ValueError, r"Y must be finite.* Y\[1, 0\] = inf"),
+    ],
+)
+@pytest.mark.parametrize("name", RULES)
+def test_bad_rates(name, change, error, match):
+    rule, synapses = ready(name), pathway(RULES[name].signs[0])
+    before = synapses.weights.copy()
+    with pytest.raises(error, match=match):
+        take_step(rule, synapses, *change(*rates()))
+    np.testing.assert_array_equal(synapses.weights, before)
+    assert rule.n_steps_ == 0
+
+
+@pytest.mark.parametrize("name", ["instar", "vogels", "log-relaxation"])
+def test_rates_below_zero_are_refused_where_the_rule_needs_rates(name):
+    X, Y = rates()
+    Y[3, 1] = -0.5
+    with pytest.raises(ValueError, match=r"Y must be finite and >= 0, but Y\[3, 1\] = -0.5"):
+        RULES[name]().step(pathway(RULES[name].signs[0]), X, Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"), [(name, sign) for name in RULES for sign in ("mixed", "E", "I") if (name, sign) not in PAIRS]
+)
+def test_wrong_sign_of_pathway(name, sign):
+    with pytest.raises(ValueError, match=f"{RULES[name].__name__} needs a pathway of sign .*, this one has '{sign}'"):
+        RULES[name]().step(pathway(sign), *rates())
+
+
+def test_not_synapses():
+    with pytest.raises(TypeError, match="synapses must be a bioneuro.Synapses, got csr_array"):
+        Oja().step(pathway().to_scipy(), *rates())
+    with pytest.raises(TypeError, match="synapses must be a bioneuro.Synapses, got ndarray"):
+        WeightPerturbation().perturb(np.eye(3))
+
+
+def test_reward_goes_to_those_who_take_it():
+    with pytest.raises(ValueError, match="Oja takes no reward, got 1.0"):
+        Oja().step(pathway(), *rates(), reward=1.0)
+    for reward in (None, np.nan):
+        with pytest.raises(ValueError, match=f"WeightPerturbation needs a finite reward, got {reward}"):
+            WeightPerturbation().step(pathway(), *rates(), reward=reward)
+
+
+def test_more_runners_up_than_cells():
+    with pytest.raises(ValueError, match="k = 6 needs as many post-synaptic cells, the pathway has 5"):
+        KrotovHopfield(k=6).step(pathway(), *rates())
+
+
+def test_a_step_that_fails_leaves_rule_and_weights_as_they_were():
+    rule, synapses = BCM(), pathway()
+    X, Y = rates()
+    rule.step(synapses, X, Y)
+    theta, before = rule.theta_.copy(), synapses.weights.copy()
+    with pytest.raises(ValueError, match="weights . delta must be finite"):
+        rule.step(synapses, X, 1e200 * Y)
+    np.testing.assert_array_equal(rule.theta_, theta)
+    np.testing.assert_array_equal(synapses.weights, before)
+    assert rule.n_steps_ == 1
+
+
+# --- rules of others
+
+
+def test_the_rule_in_the_documentation_works():
+    """Its ten lines, and the promise that it is checked and keeps signs."""
+    results = doctest.testmod(rules)
+    assert results.attempted >= 8 and not results.failed
+
+
+def test_a_rule_of_ones_own_is_checked_and_keeps_signs():
+    class Decay(AdditiveRule):
+        """Subtracts a constant."""
+
+        def delta(self, synapses, w, X, Y):
+            return np.full_like(w, -self.eta)
+
+    for sign in ("E", "I", "mixed"):
+        synapses = pathway(sign)
+        before = synapses.weights.copy()
+        Decay(eta=0.2).step(synapses, *rates())
+        expected = before - 0.2 if sign == "mixed" else np.sign(before) * np.maximum(np.abs(before) - 0.2, 0)
+        np.testing.assert_allclose(synapses.weights, expected, atol=1e-15)
+    with pytest.raises(ValueError, match="X must have shape"):
+        Decay().step(synapses, np.ones((2, 3)), np.ones((2, N_POST)))
