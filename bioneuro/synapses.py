@@ -19,6 +19,8 @@ from . import _core
 __all__ = ["Sign", "Synapses"]
 
 Sign = Literal["mixed", "E", "I"]
+#: Forms of the learning rule.
+Form = Literal["log-relaxation", "log-power", "exponential", "signed"]
 
 _SIGNS = ("mixed", "E", "I")
 #: Forms of the learning rule that relax in the log domain: excitatory pathways and rates >= 0 only.
@@ -310,7 +312,7 @@ class Synapses:
         G: NDArray,
         c: NDArray,
         *,
-        form: Literal["log-relaxation", "log-power", "exponential", "signed"] = "log-relaxation",
+        form: Form = "log-relaxation",
         eta: float = 1.0,
         floor: float = 1e-3,
         exponent: float = 1.0,
@@ -372,7 +374,7 @@ class Synapses:
         Y: NDArray,
         *,
         gain: NDArray | None = None,
-        form: Literal["log-relaxation", "log-power", "exponential", "signed"] = "log-relaxation",
+        form: Form = "log-relaxation",
         eta: float = 1.0,
         floor: float = 1e-3,
         exponent: float = 1.0,

@@ -18,6 +18,7 @@ from bioneuro.rules import (
     Exponential,
     Instar,
     KrotovHopfield,
+    LogPower,
     LogRelaxation,
     Oja,
     Signed,
@@ -408,6 +409,7 @@ def test_a_trial_ends_with_the_structure():
     ("rule", "form", "options"),
     [
         (LogRelaxation(eta=0.4, sigma=0.2, floor=0.01, seed=5), "log-relaxation", {"sigma": 0.2, "floor": 0.01}),
+        (LogPower(eta=0.4, exponent=3.0, floor=0.01, seed=5), "log-power", {"exponent": 3.0, "floor": 0.01}),
         (Exponential(eta=0.4, sigma=0.2, seed=5), "exponential", {"sigma": 0.2, "normalize": False}),
         (Signed(eta=0.4, sigma=0.2, w0=0.1, seed=5), "signed", {"sigma": 0.2, "w0": 0.1, "normalize": False}),
     ],
@@ -560,6 +562,7 @@ def test_empty_pathways_and_cells_without_synapses(name):
         (WeightPerturbation, "memory", np.nan),
         (WeightPerturbation, "seed", -1),
         (LogRelaxation, "floor", 0),
+        (LogPower, "exponent", 0),
         (LogRelaxation, "sigma", np.nan),
         (LogRelaxation, "seed", 0.5),
         (Exponential, "sigma", -1),

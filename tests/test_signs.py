@@ -40,6 +40,10 @@ def rates(s, rng, low=0.0):
     return X.astype(s.dtype), Y.astype(s.dtype)
 
 
+#: Forms that only excitatory pathways learn by.
+LOG_FORMS = ("log-relaxation", "log-power")
+
+
 def learning(rng):
     """Hyper-parameters of a step of the kernels, with noise half of the time."""
     return {
@@ -58,7 +62,7 @@ def learning(rng):
 
 def plasticity_step(form):
     def operation(s, rng):
-        X, Y = rates(s, rng, 0 if form == "log-relaxation" else -1)
+        X, Y = rates(s, rng, 0 if form in LOG_FORMS else -1)
         s.plasticity_step(s.weight_grad(X, Y), Y.sum(axis=0), form=form, **learning(rng))
         return s
 
@@ -67,7 +71,7 @@ def plasticity_step(form):
 
 def hebbian_step(form):
     def operation(s, rng):
-        X, Y = rates(s, rng, 0 if form == "log-relaxation" else -1)
+        X, Y = rates(s, rng, 0 if form in LOG_FORMS else -1)
         gain = rng.random(s.n_post).astype(s.dtype) if rng.integers(2) else None
         s.hebbian_step(X, Y, gain=gain, form=form, **learning(rng))
         return s
@@ -144,6 +148,8 @@ KEEPING = {
 WAKING = {
     "plasticity_step log-relaxation": plasticity_step("log-relaxation"),
     "hebbian_step log-relaxation": hebbian_step("log-relaxation"),
+    "plasticity_step log-power": plasticity_step("log-power"),
+    "hebbian_step log-power": hebbian_step("log-power"),
     "plasticity_step signed": plasticity_step("signed"),
     "hebbian_step signed": hebbian_step("signed"),
     "add": add,
@@ -223,7 +229,7 @@ def test_every_operation_does_something_where_its_sign_allows(name, kind):
     """So that the properties above are not about operations that are always refused."""
     refused = {"plasticity_step signed", "hebbian_step signed", "rule signed"}
     if kind == "I":
-        refused |= {"plasticity_step log-relaxation", "hebbian_step log-relaxation", "rule log-relaxation"}
+        refused |= {f"{path} {form}" for path in ("plasticity_step", "hebbian_step", "rule") for form in LOG_FORMS}
     else:
         refused |= {"rule vogels"}
     done = 0

@@ -37,6 +37,7 @@ from bioneuro.rules.bcm import BCM
 from bioneuro.rules.exponential import Exponential
 from bioneuro.rules.instar import Instar
 from bioneuro.rules.krotov_hopfield import KrotovHopfield
+from bioneuro.rules.log_power import LogPower
 from bioneuro.rules.log_relaxation import LogRelaxation
 from bioneuro.rules.oja import Oja
 from bioneuro.rules.perturbation import WeightPerturbation
@@ -50,6 +51,7 @@ __all__ = [
     "Exponential",
     "Instar",
     "KrotovHopfield",
+    "LogPower",
     "LogRelaxation",
     "Oja",
     "Rule",
@@ -69,6 +71,7 @@ RULES: dict[str, type[Rule]] = {
     "vogels": Vogels,
     "krotov-hopfield": KrotovHopfield,
     "perturbation": WeightPerturbation,
+    "log-power": LogPower,
     "log-relaxation": LogRelaxation,
     "exponential": Exponential,
     "signed": Signed,

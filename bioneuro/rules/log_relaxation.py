@@ -1,14 +1,14 @@
-"""The network's own rule: log w relaxes towards the log of the mean input at which the cell is active."""
+"""Log w relaxes towards the log of the mean input at which the cell is active."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from bioneuro.rules.base import Rule
-from bioneuro.synapses import Sign, Synapses
+from bioneuro.synapses import Form, Sign, Synapses
 
 
 @dataclass(kw_only=True)
@@ -17,8 +17,7 @@ class LogRelaxation(Rule):
 
     ``G_ij = mean_b(y_bi x_bj)``, ``c_i = mean_b(y_bi)``, ``T = G / c``, ``alpha_i = 1 - exp(-eta c_i)``,
     ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``. Multiplicative, so no weight reaches 0 from above; cells that
-    are silent in the whole batch stay as they are. The layers learn by it, with sums in place of means
-    (:func:`bioneuro.kernels.plasticity_step`).
+    are silent in the whole batch stay as they are (:func:`bioneuro.kernels.plasticity_step`).
 
     Parameters
     ----------
@@ -43,6 +42,7 @@ class LogRelaxation(Rule):
     normalize: bool = True
     seed: int = 0
 
+    form: ClassVar[Form] = "log-relaxation"
     signs: ClassVar[tuple[Sign, ...]] = ("E",)
     nonnegative: ClassVar[bool] = True
 
@@ -55,6 +55,10 @@ class LogRelaxation(Rule):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, reward: float | None) -> None:
         # the kernel sums over the batch: eta / batch makes means of its sums
         synapses.hebbian_step(
-            X, Y, form="log-relaxation", eta=self.eta / len(X), floor=self.floor, sigma=self.sigma,
-            normalize=self.normalize, seed=self.seed, step=self.n_steps_, n_threads=self.n_threads,
+            X, Y, form=self.form, eta=self.eta / len(X), step=self.n_steps_, n_threads=self.n_threads,
+            **self.parameters(),
         )  # fmt: skip
+
+    def parameters(self) -> dict[str, Any]:
+        """What the kernel is told beside the learning rate."""
+        return {"floor": self.floor, "sigma": self.sigma, "normalize": self.normalize, "seed": self.seed}
