@@ -11,6 +11,7 @@ from bioneuro.claims import CLAIMS
 from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
 from bioneuro.claims.lognormal import STARTS, bare_noise, describe, size_of_change
 from bioneuro.claims.networks import (
+    AdditiveHebbAssociation,
     AdditiveNoiseAssociation,
     StartedMLP,
     WatchedClassifier,
@@ -204,25 +205,51 @@ def test_classifier_starts_from_the_law_that_it_is_given(images):
     assert np.ptp(maps[1], axis=0).max() > 0.1
 
 
-def lognormal_rows(off, on, accuracy_on=0.98):
-    """Ratio, sigma, skewness and KS with the noise off and on; everything else is a lognormal without interest."""
+def test_additive_hebb_goes_to_the_target_of_the_log_domain():
+    """One cell for all samples, so its mean input stays: both rules must end at the same power of it."""
+    U = rng(0).gamma(0.5, size=(40, 12))
+    U /= np.linalg.norm(U, axis=1, keepdims=True)
+    T = np.tile([1.0, 0.0], (40, 1))
+    ends = []
+    for kind in (AdditiveHebbAssociation, Association):
+        layer = kind(1, 12, 2, exponent=3.0, floor=0.05, recruitment=0, kappa=0, dtype=float)
+        for _ in range(30):
+            layer.learn(U, T)
+        ends.append(layer.synapses.weights)
+    target = (U.mean(axis=0) + 0.05) ** 3
+    np.testing.assert_allclose(ends, [target / np.linalg.norm(target)] * 2, rtol=1e-9)
+
+
+def lognormal_rows(off, on, accuracy_on=0.98, superlinear=(-0.1, 0.9, 0.1, 0.02), accuracy_superlinear=0.98):
+    """Ratio, sigma, skewness and KS by each rule; everything else is a lognormal without interest."""
     rows = []
     for seed in range(4):
-        conditions = {f"{start}, noise {n}": which for start in STARTS for n, which in (("off", off), ("on", on))}
+        rules = {"noise off": off, "noise on": on, "superlinear": superlinear}
+        conditions = {f"{start}, {rule}": which for start in STARTS for rule, which in rules.items()}
         conditions |= dict.fromkeys(
-            ("noise off, nothing cut", "noise on, nothing cut", "additive noise", "constant input, noise on"), off
+            (
+                "noise off, nothing cut",
+                "noise on, nothing cut",
+                "additive noise",
+                "constant input, noise on",
+                "additive Hebb, superlinear",
+            ),
+            off,
         )
         conditions |= {f"{layer}, {start}": (0.1, 1.0, 0.0, 0.01) for layer in ("map", "MLP") for start in STARTS}
         for condition, (ratio, sigma, skewness, ks) in conditions.items():
             law = "lognormal" if ratio > 0 else "gamma"
             measures = {"log-likelihood ratio": ratio + 1e-3 * seed, "fitted sigma": sigma}
             measures |= {"skewness of log w": skewness, "KS distance": ks, "AIC behind best": 0.0}
-            measures["accuracy"] = accuracy_on if condition.endswith("on") else 0.98
+            accuracies = {"noise on": accuracy_on, "superlinear": accuracy_superlinear}
+            measures["accuracy"] = accuracies.get(condition.split(", ")[-1], 0.98)
             rows += [(condition, measure, np.nan, seed, value, law) for measure, value in measures.items()]
-        rows += [("noise", m, np.nan, seed, 0.5) for m in ("share of Var(log w)", "slope of log|dw| on log w")]
+        rows += [("noise", "share of Var(log w)", np.nan, seed, 0.5)]
+        rows += [(f"change, {rule}", "slope of log|dw| on log w", np.nan, seed, 1.0) for rule in CHANGES]
     return frame_of(rows)
 
 
+CHANGES = ("default", "superlinear")
 GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
 
 
@@ -232,12 +259,24 @@ GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
         (lognormal_rows(GOOD, GOOD), STRONG, True),
         (lognormal_rows(GAMMA, GOOD), "weak: follows from noise in proportion to size", True),
         (lognormal_rows(GAMMA, GAMMA), NOT_SHOWN, False),
+        (lognormal_rows(GAMMA, GAMMA, superlinear=GOOD), STRONG, True),
+        (lognormal_rows(GAMMA, GAMMA, superlinear=GOOD, accuracy_superlinear=0.97), NOT_SHOWN, False),
         (lognormal_rows(GAMMA, GOOD, accuracy_on=0.95), NOT_SHOWN, False),
         (lognormal_rows((0.1, 0.3, 0.1, 0.02), GAMMA), NOT_SHOWN, False),
         (lognormal_rows((0.1, 0.9, 0.8, 0.02), GAMMA), NOT_SHOWN, False),
         (lognormal_rows((0.1, 0.9, 0.1, 0.2), GAMMA), NOT_SHOWN, False),
     ],
-    ids=["strong", "weak", "gamma", "costs accuracy", "narrow", "skewed", "poor fit"],
+    ids=[
+        "strong",
+        "weak",
+        "gamma",
+        "strong, superlinear",
+        "superlinear at a price",
+        "costs accuracy",
+        "narrow",
+        "skewed",
+        "poor fit",
+    ],
 )
 def test_lognormal_verdict(rows, form, passed):
     verdict = CLAIMS["C2"].verdict(rows)

@@ -85,6 +85,29 @@ class AdditiveNoiseAssociation(Association):
         return step
 
 
+class AdditiveHebbAssociation(Association):
+    """Relaxes towards the same target as ever, but in w where the rule does in log w.
+
+    ``w_ij += alpha_i [(T_ij + floor)^exponent - w_ij]`` with the target brought to unit norm, as the weights are.
+    """
+
+    def _change(self, U: NDArray, y: NDArray, eta: NDArray) -> None:
+        rows = row_index(self.synapses.to_scipy())
+        c = y.sum(axis=0, dtype=float)
+        alpha = -np.expm1(-eta * c)[rows]
+        mean_input = self.synapses.weight_grad(U, y, n_threads=self.n_threads) / np.maximum(c, 1e-6)[rows]
+        target = (mean_input + self.floor) ** self.exponent
+        target /= np.sqrt(np.bincount(rows, target**2, self.n_cells))[rows]
+        self.synapses.add((alpha * (target - self.synapses.weights)).astype(self.synapses.dtype))
+        self.synapses.normalize_rows()
+
+
+class AdditiveHebbClassifier(BioClassifier):
+    """Learns by the additive form of the network's own rule."""
+
+    association_type = AdditiveHebbAssociation
+
+
 class AdditiveNoiseClassifier(BioClassifier):
     """``sigma`` is that of :class:`AdditiveNoiseAssociation`."""
 
