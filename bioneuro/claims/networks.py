@@ -6,7 +6,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +16,7 @@ from ..analysis import row_index
 from ..baselines import BackpropMLP, layer_densities
 from ..classifier import BioClassifier
 from ..connectivity import Init, MixedSign, dense
-from ..layers import Association
+from ..layers import Association, FeatureMap
 from ..layers.competitive import Step
 from ..synapses import Synapses
 from .base import Images
@@ -97,7 +97,7 @@ class BriefMapClassifier(BioClassifier):
         n = self.fit_features(X).n_map_passes_
         for k in range(n + 1) if n else ():
             self.map_passes = k
-            W = self.fit_features(X).encoder_.columns.synapses.to_scipy()
+            W = cast(FeatureMap, self.fit_features(X).encoder_).columns.synapses.to_scipy()
             yield k / n, "map", layer_density(W, self.theta)
 
 

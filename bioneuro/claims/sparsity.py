@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -152,7 +152,7 @@ class EmergentSparsity(Claim):
         self, train: Images, test: Images, seed: int, settings: SparsitySettings, progress: Progress
     ) -> Iterator[Found]:
         """Perceptrons of one architecture, dense and with few synapses; x is the density of the whole network."""
-        training = {"random_state": seed, "n_epochs": settings.mlp_epochs}
+        training: dict[str, Any] = {"random_state": seed, "n_epochs": settings.mlp_epochs}
         mlp = BackpropMLP(**training).fit(*train)
         yield Found("MLP", "accuracy", mlp.score(*test))
         yield Found("MLP", "synapses", sum(W.nnz for W in mlp.pathways_))
