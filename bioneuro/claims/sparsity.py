@@ -253,7 +253,7 @@ class EmergentSparsity(Claim):
         """Accuracy at the same share of all possible synapses, between the rivals' densities along its logarithm."""
         ours = values_of(frame, "growth", "accuracy delta", theta)
         density = values_of(frame, "growth", "density of all layers", theta)
-        compared = []
+        dense, compared = _mean(frame, "MLP", "accuracy"), []
         for condition in RIVALS:
             curve = curve_of(frame, condition, "accuracy")
             log_density = np.log(curve.index.to_numpy())
@@ -262,8 +262,8 @@ class EmergentSparsity(Claim):
             )
             against = analysis.paired_difference(ours, rival)
             compared.append(
-                f"{condition} {100 * rival.mean():.1f} %, ours {100 * against.mean:+.1f} points "
-                f"[{100 * against.low:+.1f}, {100 * against.high:+.1f}]"
+                f"{condition} {100 * rival.mean():.1f} % ({100 * (rival.mean() - dense):+.1f} against the dense one), "
+                f"ours {100 * against.mean:+.1f} points [{100 * against.low:+.1f}, {100 * against.high:+.1f}]"
             )
         low, high = curve.index.min(), curve.index.max()
         beyond = "" if low <= density.min() and density.max() <= high else f" (theirs end at {low:g} and {high:g})"
@@ -281,7 +281,7 @@ class EmergentSparsity(Claim):
         return _mean(frame, condition, "mode dip") < DIP and SMALLEST_MODE <= share <= 1 - SMALLEST_MODE
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        """Accuracy against the density of the whole network; inset: density of the association against theta."""
+        """Accuracy against the density of the whole network; beside it that of the association against theta."""
         lines = (
             ("growth", "accuracy delta", "ours, delta readout", "#D55E00", "o"),
             ("growth", "accuracy votes", "ours, votes", "#E69F00", "o"),
@@ -301,17 +301,17 @@ class EmergentSparsity(Claim):
         ):
             ax.axhline(_mean(frame, condition, measure), color="0.3", linewidth=1, linestyle=style, label=label)
         ax.set(xscale="log", xlabel="density of all layers together", ylabel="accuracy")
-        ax.legend(frameon=False, fontsize=7, loc="lower right")
-        inset = ax.inset_axes((0.5, 0.5, 0.36, 0.36))
+        ax.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(1.0, 0.0))
+        beside = ax.inset_axes((1.12, 0.62, 0.26, 0.38))  # as wide as the legend under it, which makes the room
         for condition, style in (("growth", "-"), ("no growth", ":")):
             theta, density = _mean_curve(frame, condition)
-            inset.plot(theta, density, color="0.2", linestyle=style, label=condition)
-        inset.axhline(CORTEX_DENSITY, color="0.7", linewidth=1, label="cortex, about 11.6 %")
-        inset.set(xscale="log", ylim=(0, 1.02))
-        inset.set_xlabel(self.x_name, fontsize=7)
-        inset.set_ylabel("density, association", fontsize=7)
-        inset.tick_params(labelsize=6)
-        inset.legend(frameon=False, fontsize=6)
+            beside.plot(theta, density, color="0.2", linestyle=style, label=condition)
+        beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1, label="cortex, about 11.6 %")
+        beside.set(xscale="log", ylim=(0, 1.02))
+        beside.set_xlabel(self.x_name, fontsize=7)
+        beside.set_ylabel("density, association", fontsize=7)
+        beside.tick_params(labelsize=6)
+        beside.legend(frameon=False, fontsize=6)
         return ax
 
 
