@@ -79,8 +79,8 @@ class SparseMLP(BackpropMLP):
       ``d = drop / 2 (1 + cos(pi t / t_end))`` at update t; the score is ``|dL/dw|`` of that batch, computed at all
       places by a dense product.
 
-    Training is as long as ``fit`` would make it. ``partial_fit`` follows the plan of a ``fit`` to the data of its first
-    call, pass by pass; beyond its end the synapses stay where they are.
+    Both depend on how long training is. ``partial_fit`` does what a ``fit`` to the data of its first call would do, one
+    pass a call; beyond the passes of that ``fit`` the synapses stay where they are.
 
     Parameters
     ----------
