@@ -6,16 +6,18 @@ import pytest
 from scipy import sparse
 
 from bioneuro import BioClassifier, analysis, datasets
-from bioneuro.baselines import BackpropMLP
-from bioneuro.claims import CLAIMS
+from bioneuro.baselines import BackpropMLP, layer_densities
+from bioneuro.claims import CLAIMS, sparsity
 from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
 from bioneuro.claims.lognormal import STARTS, bare_noise, describe, size_of_change
 from bioneuro.claims.networks import (
     AdditiveHebbAssociation,
     AdditiveNoiseAssociation,
+    BriefMapClassifier,
     StartedMLP,
     WatchedClassifier,
     class_balanced,
+    layer_density,
     magnitude_pruned,
 )
 from bioneuro.claims.resources import RIVALS, allocated, in_use, long_tailed
@@ -65,9 +67,10 @@ def test_modes_tell_two_from_a_skewed_one():
 def test_pruned_perceptron_keeps_its_largest_weights(images):
     mlp = BackpropMLP((30,), n_epochs=5, random_state=0).fit(*images)
     pruned = magnitude_pruned(mlp, 0.2, images, n_epochs=0)
-    for name, W in mlp.weights().items():
+    shares = layer_densities((64, 30, 10), 0.2)
+    for (name, W), share in zip(mlp.weights().items(), shares, strict=True):
         kept = pruned.weights()[name]
-        assert kept.nnz == round(0.2 * W.nnz)
+        assert kept.nnz == round(share * W.nnz)
         assert np.array_equal(np.sort(np.abs(kept.data)), np.sort(np.abs(W.data))[-kept.nnz :])
     tuned = magnitude_pruned(mlp, 0.2, images, n_epochs=5)
     assert tuned.pathways_[0].nnz == pruned.pathways_[0].nnz
@@ -95,15 +98,22 @@ def sparsity_rows(density, modes_apart, features_apart, loss=0.0):
         for theta, d in zip(np.geomspace(0.002, 0.2, 9), density, strict=True):
             for condition in ("growth", "no growth"):
                 rows += [(condition, "density", theta, seed, d + jitter)]
+                rows += [(condition, "density of all layers", theta, seed, d + jitter)]
+                rows += [(condition, "synapses", theta, seed, 1000 * d)]
             rows += [("growth", m, theta, seed, 0.98 - loss) for m in ("validation accuracy", "accuracy delta")]
-            rows += [
-                ("growth", "born a step and cell", theta, seed, 0.1),
-                ("MLP pruned", "accuracy", theta, seed, 0.97),
-            ]
+            rows += [("growth", "born a step and cell", theta, seed, 0.1)]
             rows += [("growth", "weight at birth, of the strongest", theta, seed, 2 * theta)]
         for condition, apart in (("weights", modes_apart), ("features", features_apart)):
             for measure, value in (("dip", 0.2 if apart else 1.0), ("share", 0.5), ("centre", -5.0)):
                 rows.append((condition, f"mode {measure}", np.nan, seed, value))
+        rows += [("MLP", "synapses", np.nan, seed, 500), ("MLP", "accuracy", np.nan, seed, 0.98)]
+        for place, rival in enumerate(sparsity.RIVALS):
+            rows += [(rival, "accuracy", d, seed, 0.97 + np.log10(d) / 100 - place / 100) for d in (0.01, 0.1, 1)]
+        rows += [
+            ("training, map", "density", 1.0, seed, 1.0),
+            ("training, map", "density above threshold", 1.0, seed, 0.4),
+        ]
+        rows += [("training, association", "density", x, seed, 1 - 0.8 * x) for x in (0.5, 1.0)]
     return frame_of(rows)
 
 
@@ -126,6 +136,49 @@ RESTING = np.r_[0.5, 0.3, 0.1, 0.1, 0.1, 0.1, 0.09, 0.08, 0.07]
 def test_sparsity_verdict(rows, form, passed):
     verdict = CLAIMS["C1"].verdict(rows)
     assert verdict.form.startswith(form) and verdict.passed == passed
+
+
+def test_sparsity_compares_with_rivals_at_its_own_density():
+    note = CLAIMS["C1"].verdict(sparsity_rows(np.full(9, 10**-0.5), False, False)).note
+    assert "all layers together, 0.316 (not of the same number of synapses: ours 316, theirs 158)" in note
+    assert "MLP pruned 96.5 % (-1.5 against the dense one), ours +1.5 points" in note, (
+        "half-way between 0.1 and 1 on the logarithmic axis"
+    )
+    assert "MLP RigL 93.5 % (-4.5 against the dense one), ours +4.5 points" in note
+    assert "theirs end at 0.01 and 1" in CLAIMS["C1"].verdict(sparsity_rows(np.full(9, 1e-3), False, False)).note
+
+
+def test_sparsity_names_the_density_of_each_layer():
+    note = CLAIMS["C1"].verdict(sparsity_rows(RESTING, False, False)).note
+    assert "map 1.000 (0.400 not below the threshold), association 0.200." in note
+
+
+def test_density_of_a_layer():
+    W = sparse.csr_array(np.array([[1.0, 0.05, -0.2, 0], [0, -10, 0.9, 1.0]]))
+    assert layer_density(W, 0.1) == (6 / 8, 4 / 8)
+    assert layer_density(W, 0.0) == (6 / 8, 6 / 8)
+
+
+def test_brief_map_learns_as_the_whole_one_does(images):
+    whole = BioClassifier(random_state=0).fit_features(images.X).encoder_.columns
+    brief = BriefMapClassifier(random_state=0)
+    seen = []
+    for done, name, density in brief.over_map_passes(images.X):
+        columns = brief.encoder_.columns
+        seen.append((done, columns.step))
+        assert name == "map" and density == layer_density(columns.synapses.to_scipy(), brief.theta)
+    assert seen == [(k / 3, pytest.approx(k * whole.step / 3)) for k in range(4)]
+    assert np.array_equal(columns.synapses.weights, whole.synapses.weights)
+    assert not list(BriefMapClassifier(image_shape=None).over_map_passes(images.X)), "plain vectors have no map"
+
+
+def test_watched_classifier_notes_each_pass_of_the_readout(images, network):
+    parameters = dict(n_cells=30, n_epochs=1, readout_epochs=2, random_state=0, encoder=network.encoder_)
+    watched = WatchedClassifier(**parameters).fit(*images)
+    names = ["readout_excitatory", "readout_inhibitory"]
+    assert [(done, name) for done, name, _ in watched.passes_] == [(x, name) for x in (0, 0.5, 1) for name in names]
+    last = {name: density for done, name, density in watched.passes_ if done == 1}
+    assert last == {name: layer_density(watched.weights()[name], watched.theta) for name in names}
 
 
 # --- C2 ----------------------------------------------------------------------------------------------------

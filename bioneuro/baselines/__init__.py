@@ -6,16 +6,21 @@ A new baseline is one file plus one line in :data:`BASELINES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sklearn.base import ClassifierMixin
 
 from .mlp import BackpropMLP
+from .sparse import SparseMLP, layer_densities
 
-__all__ = ["BASELINES", "BackpropMLP", "make"]
+__all__ = ["BASELINES", "BackpropMLP", "SparseMLP", "layer_densities", "make"]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
+    "fixed-mask": SparseMLP,
+    "set": partial(SparseMLP, rewiring="set"),
+    "rigl": partial(SparseMLP, rewiring="rigl"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -107,10 +108,7 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         """Learn from ``X`` (n, n_features) and labels ``y`` (n,), from scratch."""
         X, y = self._validate_labelled(X, y, reset=True)
         self._start(np.unique(y))
-        n_epochs = self.n_epochs
-        if n_epochs == "auto":
-            n_epochs = max(MIN_EPOCHS, math.ceil(MIN_UPDATES / math.ceil(len(X) / self.batch_size)))
-        self._learn(X, np.searchsorted(self.classes_, y), n_epochs)
+        self._learn(X, np.searchsorted(self.classes_, y), self._passes(len(X)))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BackpropMLP:
@@ -137,14 +135,18 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self._rng = generator(self.random_state)
         sizes = (self.n_features_in_, *self.hidden, len(classes))
-        self.pathways_ = [self._pathway(n_pre, n_post) for n_pre, n_post in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.pathways_ = self._pathways(sizes)
         self.biases_ = [np.zeros(size, self.dtype) for size in sizes[1:]]
         self.reset_optimizer()
         self.loss_curve_ = []
 
     def reset_optimizer(self) -> None:
         """Forget Adam's running moments: needed after the pattern of a pathway has changed."""
-        self._adam = [_Adam() for _ in range(2 * len(self.biases_))]
+        self._adam = [(_Adam(), _Adam()) for _ in self.biases_]
+
+    def _pathways(self, sizes: tuple[int, ...]) -> list[Synapses]:
+        """First weights between layers of ``sizes`` cells, from the input to the logits."""
+        return [self._pathway(n_pre, n_post) for n_pre, n_post in pairwise(sizes)]
 
     def _pathway(self, n_pre: int, n_post: int) -> Synapses:
         normal = MixedSign(HalfNormal(math.sqrt(2 / n_pre)))
@@ -156,21 +158,31 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
             losses = [self._update(R[rows], true[rows]) for rows in batches(len(R), self.batch_size, self._rng)]
             self.loss_curve_.append(float(np.mean(losses)))
 
+    def _passes(self, n_samples: int) -> int:
+        """Passes of a ``fit`` to so many samples."""
+        if self.n_epochs != "auto":
+            return self.n_epochs
+        return max(MIN_EPOCHS, math.ceil(MIN_UPDATES / math.ceil(n_samples / self.batch_size)))
+
     def _update(self, R: NDArray, true: NDArray) -> float:
-        """One step of Adam on a batch; its mean loss before the step."""
+        """One step on a batch; its mean loss before the step."""
         rates = self._rates(R)
         dlogits = loss_gradient(rates[-1], true, "ce")
         dlogits /= len(R)
-        steps = iter(self._adam)
+        self._step(rates, dlogits)
+        return float(-log_softmax(rates[-1], axis=1)[np.arange(len(true)), true].mean())
+
+    def _step(self, rates: list[NDArray], dlogits: NDArray) -> None:
+        """One step of Adam from the rates of a batch and the gradient of its loss with respect to the logits."""
         # All gradients first: backpropagation runs through the weights of before the step.
         for k, dW, db in list(self._backward(rates, dlogits)):
             W, b = self.pathways_[k], self.biases_[k]
-            delta = next(steps).step(dW, self.learning_rate)
+            of_weights, of_bias = self._adam[k]
+            delta = of_weights.step(dW, self.learning_rate)
             if self.weight_decay:
                 delta -= W.weights * W.dtype.type(self.learning_rate * self.weight_decay)
             W.add(delta)
-            b += next(steps).step(db, self.learning_rate)
-        return float(-log_softmax(rates[-1], axis=1)[np.arange(len(true)), true].mean())
+            b += of_bias.step(db, self.learning_rate)
 
     # --- the network --------------------------------------------------------------------------------------
 
@@ -327,6 +339,11 @@ class _Adam:
         scale /= math.sqrt(1 - self.beta2**self.n_steps)
         scale += self.epsilon
         return self.m * (-learning_rate / (1 - self.beta1**self.n_steps)) / scale
+
+    def move(self, place: NDArray[np.intp], stays: NDArray[np.bool_]) -> None:
+        """The parameters were rearranged: entry i now is what entry ``place[i]`` was if it ``stays``, else new."""
+        if self.n_steps:
+            self.m, self.v = (np.where(stays, moment[place], moment.dtype.type(0)) for moment in (self.m, self.v))
 
 
 def _class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:

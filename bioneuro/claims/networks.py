@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..analysis import row_index
-from ..baselines import BackpropMLP
+from ..baselines import BackpropMLP, layer_densities
 from ..classifier import BioClassifier
 from ..connectivity import Init, MixedSign, dense
-from ..layers import Association
+from ..layers import Association, FeatureMap
 from ..layers.competitive import Step
 from ..synapses import Synapses
 from .base import Images
@@ -29,12 +31,12 @@ def score(network: BioClassifier, readout: str, images: Images) -> float:
 
 
 class WatchedAssociation(Association):
-    """Remembers each round of structural plasticity: step, density after it, synapses pruned and born, and the median
-    weight of the newborn relative to their cell's strongest (NaN where none was born)."""
+    """Remembers the start and each round of structural plasticity: step, density after it, synapses pruned and born,
+    and the median weight of the newborn relative to their cell's strongest (NaN where none was born)."""
 
     def __init__(self, *arguments: Any, **parameters: Any) -> None:
         super().__init__(*arguments, **parameters)
-        self.rounds: list[tuple[int, float, int, int, float]] = []
+        self.rounds: list[tuple[int, float, int, int, float]] = [(0, self.synapses.density, 0, 0, float("nan"))]
 
     def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
         before = self.synapses.to_scipy()
@@ -50,9 +52,69 @@ class WatchedAssociation(Association):
 
 
 class WatchedClassifier(BioClassifier):
-    """Whose association is watched; it learns exactly as ever."""
+    """Whose association is watched, and the pathways of the readouts before they learn and after each pass:
+    ``passes_`` holds (share of that learning done, pathway, its density). It learns exactly as ever."""
 
     association_type = WatchedAssociation
+
+    def _start(self, *arguments: Any) -> None:
+        super()._start(*arguments)
+        self.passes_: list[tuple[float, str, LayerDensity]] = []
+
+    def _bar(self, iterable: Iterable[int], desc: str) -> Iterable[int]:
+        passes = super()._bar(iterable, desc)
+        return self._watched(passes, len(list(iterable))) if desc == "readout" else passes
+
+    def _watched(self, passes: Iterable[int], n: int) -> Iterator[int]:
+        self._note(0.0)
+        for k, item in enumerate(passes, 1):
+            yield item
+            self._note(k / n)
+
+    def _note(self, done: float) -> None:
+        for readout in self.network_.readouts.values():
+            for name, synapses in readout.pathways().items():
+                self.passes_.append((done, name, layer_density(synapses.to_scipy(), self.theta)))
+
+
+class BriefMapClassifier(BioClassifier):
+    """Whose map learns for ``map_passes`` passes at most, and no pass otherwise than ever; ``n_map_passes_`` is how
+    many it would learn for (0 where there is no map)."""
+
+    map_passes = 0
+    n_map_passes_ = 0
+
+    def _bar(self, iterable: Iterable[int], desc: str) -> Iterable[int]:
+        passes = super()._bar(iterable, desc)
+        if desc != "feature map":
+            return passes
+        self.n_map_passes_ = len(list(iterable))
+        return itertools.islice(passes, self.map_passes)
+
+    def over_map_passes(self, X: NDArray) -> Iterator[tuple[float, str, LayerDensity]]:
+        """(share of its learning done, "map", its density) before the map learns from ``X`` and after each pass."""
+        self.map_passes = 0
+        n = self.fit_features(X).n_map_passes_
+        for k in range(n + 1) if n else ():
+            self.map_passes = k
+            W = cast(FeatureMap, self.fit_features(X).encoder_).columns.synapses.to_scipy()
+            yield k / n, "map", layer_density(W, self.theta)
+
+
+class LayerDensity(NamedTuple):
+    """``stored``: share of the possible synapses that are stored; ``above``: that are stored and not below a share of
+    their cell's strongest, where pruning would take them."""
+
+    stored: float
+    above: float
+
+
+def layer_density(W: sp.csr_array, theta: float) -> LayerDensity:
+    """Of one pathway, at the threshold ``theta`` (share of each cell's strongest)."""
+    sizes = np.abs(W)
+    above = sizes.data >= theta * sizes.max(axis=1).toarray().ravel()[row_index(sizes)]
+    n = math.prod(W.shape)
+    return LayerDensity(W.nnz / n, int(above.sum()) / n)
 
 
 def _sites(W: sp.csr_array) -> NDArray[np.int64]:
@@ -137,15 +199,18 @@ def magnitude_pruned(mlp: BackpropMLP, density: float, images: Images, n_epochs:
     mlp : fitted BackpropMLP
         Stays as it is.
     density : float in (0, 1]
-        Share of the weights of each layer that stay: the largest by magnitude (Han et al. 2015, arXiv:1506.02626).
+        Share of the network's weights that stay, in each layer the largest by magnitude (Han et al. 2015,
+        arXiv:1506.02626); to the layers as in :func:`bioneuro.baselines.layer_densities`, where the sparse rivals
+        have theirs, too.
     images : Images
         To fine-tune on.
     n_epochs : int >= 0
     """
     pruned = copy.deepcopy(mlp)
-    for k, pathway in enumerate(mlp.pathways_):
+    cells = [mlp.n_features_in_, *(pathway.n_post for pathway in mlp.pathways_)]
+    for k, (pathway, share) in enumerate(zip(mlp.pathways_, layer_densities(cells, density), strict=True)):
         sizes = np.abs(pathway.weights)
-        n_kept = max(1, round(density * pathway.n_post * pathway.n_pre))
+        n_kept = max(1, round(share * pathway.n_post * pathway.n_pre))
         if n_kept < sizes.size:
             W = pathway.to_scipy().copy()
             W.data[sizes < np.partition(sizes, -n_kept)[-n_kept]] = 0

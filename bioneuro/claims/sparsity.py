@@ -1,17 +1,18 @@
-"""C1: does structural plasticity find a sparse network by itself, or does its threshold set the density?"""
+"""C1: does structural plasticity find a sparse network by itself, or does its threshold set the density? And how
+accurate are others with as few synapses?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from .. import analysis
-from ..baselines import BackpropMLP
+from ..baselines import BackpropMLP, make
 from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..layers.protocols import Encoder
@@ -32,7 +33,7 @@ from .base import (
     values_of,
     weak,
 )
-from .networks import WatchedClassifier, magnitude_pruned, score
+from .networks import BriefMapClassifier, WatchedClassifier, magnitude_pruned, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,9 @@ FLAT, FULL, PLATEAU_DECADES = 0.1, 0.9, 0.5
 DIP, SMALLEST_MODE = 0.8, 0.05
 #: Log weights that the modes are looked for in.
 N_MODES = 20_000
+#: Perceptrons trained with few synapses, and their names in bioneuro.baselines; the pruned one is trained dense.
+SPARSE_RIVALS = {"MLP fixed mask": "fixed-mask", "MLP SET": "set", "MLP RigL": "rigl"}
+RIVALS = ("MLP pruned", *SPARSE_RIVALS)
 
 
 class Modes(NamedTuple):
@@ -95,10 +99,12 @@ def plateau(theta: ArrayLike, density: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class SparsitySettings(Settings):
-    """``n_thetas`` silencing thresholds from 0.002 to 0.2; ``tuning_epochs`` after pruning the perceptron."""
+    """``n_thetas`` silencing thresholds from 0.002 to 0.2; ``densities`` of the rivals; ``tuning_epochs`` after pruning
+    the perceptron."""
 
     n_thetas: int = 9
     tuning_epochs: int = 5
+    densities: tuple[float, ...] = (0.03, 0.06, 0.12, 0.25, 0.5)
 
     @property
     def thetas(self) -> NDArray[np.float64]:
@@ -115,23 +121,24 @@ class EmergentSparsity(Claim):
         "than 0.5 points lost, and the density does not merely follow from the silencing threshold."
     )
     x_name = "silencing threshold θ"
-    small = SparsitySettings(**SMALL, n_thetas=5, tuning_epochs=2)
+    small = SparsitySettings(**SMALL, n_thetas=5, tuning_epochs=2, densities=(0.06, 0.25))
     full = SparsitySettings()
 
     def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
         train, validation, test = split(data, settings, seed)
         encoder = BioClassifier(random_state=seed).fit_features(train.X).encoder_
-        mlp = BackpropMLP(random_state=seed, n_epochs=settings.mlp_epochs).fit(*train)
-        yield Found("MLP", "accuracy", mlp.score(*test))
-
+        yield from self._rivals(train, test, seed, settings, progress)
         runs = [("dense", 0.0, 0)]
         n_grow = BioClassifier().n_grow
         runs += [(name, theta, n) for theta in settings.thetas for name, n in (("growth", n_grow), ("no growth", 0))]
         for condition, theta, grow in progress(runs, "thresholds"):
             network = WatchedClassifier(**settings.network(seed, theta=theta, n_grow=grow, encoder=encoder))
             network.fit(*train)
-            density = network.network_.association.synapses.density
-            yield Found(condition, "density", density, theta)
+            yield Found(condition, "density", network.network_.association.synapses.density, theta)
+            pathways = network.network_.pathways().values()
+            synapses, possible = sum(W.nnz for W in pathways), sum(W.n_post * W.n_pre for W in pathways)
+            yield Found(condition, "density of all layers", synapses / possible, theta)
+            yield Found(condition, "synapses", synapses, theta)
             for readout in ("delta", "votes"):
                 yield Found(condition, f"accuracy {readout}", score(network, readout, test), theta)
             yield Found(condition, "validation accuracy", score(network, "delta", validation), theta)
@@ -139,10 +146,22 @@ class EmergentSparsity(Claim):
                 yield from self._modes(network, train.X, seed)
             if condition == "growth":
                 yield from self._growth(network, theta)
-                pruned = magnitude_pruned(mlp, density, train, settings.tuning_epochs)
-                yield Found("MLP pruned", "density", pruned.weights()["hidden_1"].nnz / mlp.pathways_[0].nnz, theta)
-                yield Found("MLP pruned", "accuracy", pruned.score(*test), theta)
         yield from self._over_training(train, settings, seed, encoder)
+
+    def _rivals(
+        self, train: Images, test: Images, seed: int, settings: SparsitySettings, progress: Progress
+    ) -> Iterator[Found]:
+        """Perceptrons of one architecture, dense and with few synapses; x is the density of the whole network."""
+        training: dict[str, Any] = {"random_state": seed, "n_epochs": settings.mlp_epochs}
+        mlp = BackpropMLP(**training).fit(*train)
+        yield Found("MLP", "accuracy", mlp.score(*test))
+        yield Found("MLP", "synapses", sum(W.nnz for W in mlp.pathways_))
+        for density in progress(settings.densities, "rivals"):
+            pruned = magnitude_pruned(mlp, density, train, settings.tuning_epochs)
+            yield Found("MLP pruned", "accuracy", pruned.score(*test), density)
+            for condition, name in SPARSE_RIVALS.items():
+                rival = make(name, density=density, **training).fit(*train)
+                yield Found(condition, "accuracy", rival.score(*test), density)
 
     def _modes(self, network: BioClassifier, X: NDArray, seed: int) -> Iterator[Found]:
         """Of log w where nothing was cut, relative to each cell's strongest; and of the features learned from."""
@@ -165,13 +184,19 @@ class EmergentSparsity(Claim):
             yield Found("growth", "weight at birth, of the strongest", float(np.median(weight)), theta)
 
     def _over_training(self, train: Images, settings: Settings, seed: int, encoder: Encoder) -> Iterator[Found]:
-        """Density after each round of structural plasticity at the default threshold."""
-        network = WatchedClassifier(**settings.network(seed, encoder=encoder, readout="votes")).fit(*train)
-        last = {
-            step: density for step, density, *_ in network.network_.association.rounds
-        }  # learning ends with another
-        for step, density in last.items():
-            yield Found("training", "density", density, step)
+        """Density of each layer at the default threshold; x is the share of the layer's own training that is done.
+
+        Map: after each pass. Association: after each round of structural plasticity. Readout: after each pass.
+        """
+        network = WatchedClassifier(**settings.network(seed, encoder=encoder)).fit(*train)
+        association = network.network_.association
+        rounds = {step: density for step, density, *_ in association.rounds}  # learning ends with another round
+        for step, density in rounds.items():
+            yield Found("training, association", "density", density, step / association.step)
+        brief = BriefMapClassifier(random_state=seed)
+        for done, name, found in (*brief.over_map_passes(train.X), *network.passes_):
+            yield Found(f"training, {name}", "density", found.stored, done)
+            yield Found(f"training, {name}", "density above threshold", found.above, done)
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
         dense_validation = values_of(frame, "dense", "validation accuracy")
@@ -192,8 +217,6 @@ class EmergentSparsity(Claim):
             form = weak("inputs that are themselves silent or not (the features have two modes, too)")
         else:
             form = STRONG
-        rival = values_of(frame, "MLP pruned", "accuracy", theta)
-        against = analysis.paired_difference(values_of(frame, "growth", "accuracy delta", theta), rival)
         passed = form != NOT_SHOWN and np.mean(left) <= LARGEST_DENSITY and lost.mean <= TOLERATED_LOSS
         theta_slope = _slope(*_mean_curve(frame, "growth"))
         note = (
@@ -208,10 +231,49 @@ class EmergentSparsity(Claim):
             "a step and cell, born at "
             f"{_mean_or_nan(values_of(frame, 'growth', 'weight at birth, of the strongest', theta)):.2g} of the "
             "strongest (the multiplicative rule cannot leave 0, so that weight is set, not learned).\n"
-            f"MLP pruned to the same density and fine-tuned: {100 * rival.mean():.1f} %, ours "
-            f"{100 * against.mean:+.1f} points [{100 * against.low:+.1f}, {100 * against.high:+.1f}]."
+            f"{self._by_layer(frame)}\n{self._against_rivals(frame, theta)}"
         )
         return Verdict.of(left, form, passed, "of the synapses left", note)
+
+    @staticmethod
+    def _by_layer(frame: pd.DataFrame) -> str:
+        """Density of each layer when its training ends, at the default threshold."""
+        conditions = [name for name in frame["condition"].unique() if name.startswith("training, ")]
+        layers = []
+        for condition in conditions:
+            stored, above = (
+                curve_of(frame, condition, measure).mean(axis=1) for measure in ("density", "density above threshold")
+            )
+            pruning_would = f" ({above.iloc[-1]:.3f} not below the threshold)" if len(above) else ""
+            layers.append(f"{condition.removeprefix('training, ')} {stored.iloc[-1]:.3f}{pruning_would}")
+        return f"Density by layer after training at the default theta: {', '.join(layers)}."
+
+    @staticmethod
+    def _against_rivals(frame: pd.DataFrame, theta: float) -> str:
+        """Accuracy at the same share of all possible synapses, between the rivals' densities along its logarithm."""
+        ours = values_of(frame, "growth", "accuracy delta", theta)
+        density = values_of(frame, "growth", "density of all layers", theta)
+        dense, compared = _mean(frame, "MLP", "accuracy"), []
+        for condition in RIVALS:
+            curve = curve_of(frame, condition, "accuracy")
+            log_density = np.log(curve.index.to_numpy())
+            rival = np.array(
+                [np.interp(np.log(d), log_density, curve[seed]) for d, seed in zip(density, curve, strict=True)]
+            )
+            against = analysis.paired_difference(ours, rival)
+            compared.append(
+                f"{condition} {100 * rival.mean():.1f} % ({100 * (rival.mean() - dense):+.1f} against the dense one), "
+                f"ours {100 * against.mean:+.1f} points [{100 * against.low:+.1f}, {100 * against.high:+.1f}]"
+            )
+        low, high = curve.index.min(), curve.index.max()
+        beyond = "" if low <= density.min() and density.max() <= high else f" (theirs end at {low:g} and {high:g})"
+        n_ours, n_theirs = (
+            values_of(frame, *name).mean() for name in (("growth", "synapses", theta), ("MLP", "synapses"))
+        )
+        return (
+            f"Rivals of the same density of all layers together, {density.mean():.3f}{beyond} (not of the same number "
+            f"of synapses: ours {n_ours:,.0f}, theirs {density.mean() * n_theirs:,.0f}): {'; '.join(compared)}."
+        )
 
     @staticmethod
     def _has_modes(frame: pd.DataFrame, condition: str) -> bool:
@@ -219,21 +281,37 @@ class EmergentSparsity(Claim):
         return _mean(frame, condition, "mode dip") < DIP and SMALLEST_MODE <= share <= 1 - SMALLEST_MODE
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        for condition, colour in (("growth", "#0072B2"), ("no growth", "#56B4E9")):
-            draw_curve(
-                ax, curve_of(frame, condition, "density"), color=colour, marker="o", label=f"density, {condition}"
-            )
-        accuracies = (
-            ("growth", "accuracy delta", "#D55E00"),
-            ("growth", "accuracy votes", "#E69F00"),
-            ("MLP pruned", "accuracy", "0.35"),
+        """Accuracy against the density of the whole network; beside it that of the association against theta."""
+        lines = (
+            ("growth", "accuracy delta", "ours, delta readout", "#D55E00", "o"),
+            ("growth", "accuracy votes", "ours, votes", "#E69F00", "o"),
+            ("MLP pruned", "accuracy", "MLP pruned and fine-tuned", "0.35", "s"),
+            ("MLP RigL", "accuracy", "MLP, RigL", "#0072B2", "^"),
+            ("MLP SET", "accuracy", "MLP, SET", "#56B4E9", "v"),
+            ("MLP fixed mask", "accuracy", "MLP, fixed mask", "#009E73", "x"),
         )
-        for condition, measure, colour in accuracies:
-            name = "MLP pruned to that density" if condition == "MLP pruned" else measure
-            draw_curve(ax, curve_of(frame, condition, measure), color=colour, marker="s", linestyle="--", label=name)
-        ax.axhline(CORTEX_DENSITY, color="0.6", linewidth=1, label="density of cortex, about 11.6 %")
-        ax.set(xscale="log", xlabel=self.x_name, ylabel="share", ylim=(0, 1.02))
-        ax.legend(frameon=False, fontsize=8)
+        for condition, measure, label, colour, marker in lines:
+            curve = curve_of(frame, condition, measure)
+            if condition == "growth":
+                curve.index = curve_of(frame, condition, "density of all layers").mean(axis=1).to_numpy()
+            draw_curve(ax, curve, color=colour, marker=marker, markersize=4, label=label)
+        for condition, measure, label, style in (
+            ("dense", "accuracy delta", "ours, nothing pruned", "--"),
+            ("MLP", "accuracy", "MLP, dense", ":"),
+        ):
+            ax.axhline(_mean(frame, condition, measure), color="0.3", linewidth=1, linestyle=style, label=label)
+        ax.set(xscale="log", xlabel="density of all layers together", ylabel="accuracy")
+        ax.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(1.0, 0.0))
+        beside = ax.inset_axes((1.12, 0.62, 0.26, 0.38))  # as wide as the legend under it, which makes the room
+        for condition, style in (("growth", "-"), ("no growth", ":")):
+            theta, density = _mean_curve(frame, condition)
+            beside.plot(theta, density, color="0.2", linestyle=style, label=condition)
+        beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1, label="cortex, about 11.6 %")
+        beside.set(xscale="log", ylim=(0, 1.02))
+        beside.set_xlabel(self.x_name, fontsize=7)
+        beside.set_ylabel("density, association", fontsize=7)
+        beside.tick_params(labelsize=6)
+        beside.legend(frameon=False, fontsize=6)
         return ax
 
 
