@@ -7,6 +7,7 @@ shown.
 
 from .base import Claim, Found, Settings, Verdict
 from .lognormal import LognormalWeights
+from .one_network import OneNetwork
 from .resources import ResourceAllocation
 from .sparsity import EmergentSparsity
 from .task_encoding import TaskEncoding
@@ -20,5 +21,6 @@ CLAIMS: dict[str, Claim] = {
         LognormalWeights(),
         TaskEncoding(),
         ResourceAllocation(),
+        OneNetwork(),
     )
 }
