@@ -28,6 +28,7 @@ from bioneuro import (
     fewshot,
     kernels,
     layers,
+    natural,
     plot,
     reference,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "fewshot",
     "kernels",
     "layers",
+    "natural",
     "plot",
     "reference",
     "show_config",

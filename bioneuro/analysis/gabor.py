@@ -149,8 +149,8 @@ def fit_gabor(field: ArrayLike) -> GaborFit:
 
     ``g = A exp(-x'^2 / 2 sigma_x^2 - y'^2 / 2 sigma_y^2) cos(2 pi f x' + phase)``, with ``x', y'`` the distances from the
     centre along and across ``theta`` [1]_. Amplitude and phase are solved for exactly (they are linear in the cosine
-    and the sine), the other six by `scipy.optimize.least_squares` from the four best of a dictionary of Gabors. There
-    is no constant term.
+    and the sine: variable projection [2]_), the other six by `scipy.optimize.least_squares` from the four best of a
+    dictionary of Gabors. There is no constant term.
 
     Parameters
     ----------
@@ -171,6 +171,7 @@ def fit_gabor(field: ArrayLike) -> GaborFit:
     References
     ----------
     .. [1] D. L. Ringach, J. Neurophysiology 88:455 (2002).
+    .. [2] L. Kaufman, BIT 15:49 (1975).
     """
     image = _checked(field)
     shape = image.shape
@@ -188,15 +189,48 @@ def fit_gabor(field: ArrayLike) -> GaborFit:
         a, b = _weights(even, odd, flat)
         return a * even + b * odd - flat
 
-    best = None
-    for start in _starts(flat, shape):
-        p = start.copy()
-        p[3:5] = np.log(p[3:5])
-        found = optimize.least_squares(
-            residuals, np.clip(p, low, high), bounds=(low, high), x_scale=(1, 1, 0.3, 0.3, 0.3, 0.1), max_nfev=100
+    def slopes(p: Floats) -> Floats:
+        """Jacobian at the solved weights, less what changing these would undo (Kaufman's approximation)."""
+        sx, sy = np.exp(p[3:5])
+        even, odd = pair = np.stack(_pair(grid, p[0], p[1], p[2], sx, sy, p[5]))
+        a, b = _weights(even, odd, flat)
+        wave, quarter = a * even + b * odd, b * even - a * odd  # the second: its derivative by the phase
+        dx, dy = grid[0] - p[0], grid[1] - p[1]
+        cos, sin = np.cos(p[2]), np.sin(p[2])
+        u, v = cos * dx + sin * dy, cos * dy - sin * dx
+        turn = 2 * np.pi * p[5]
+        by_u, by_v = turn * quarter - wave * u / sx**2, -wave * v / sy**2
+        J = np.stack(
+            [
+                sin * by_v - cos * by_u,
+                -sin * by_u - cos * by_v,
+                v * by_u - u * by_v,
+                wave * (u / sx) ** 2,
+                wave * (v / sy) ** 2,
+                2 * np.pi * u * quarter,
+            ],
+            axis=1,
         )
-        if best is None or found.cost < best.cost:
-            best = found
+        basis = np.linalg.qr(pair.T)[0]
+        return J - basis @ (basis.T @ J)
+
+    def refined(p: Floats, tolerance: float) -> optimize.OptimizeResult:
+        return optimize.least_squares(
+            residuals,
+            np.clip(p, low, high),
+            slopes,
+            (low, high),
+            x_scale=(1, 1, 0.3, 0.3, 0.3, 0.1),
+            ftol=tolerance,
+            xtol=tolerance,
+            gtol=tolerance,
+            max_nfev=100,
+        )
+
+    starts = _starts(flat, shape)
+    starts[:, 3:5] = np.log(starts[:, 3:5])
+    roughly = min((refined(start, 1e-4) for start in starts), key=lambda found: found.cost)
+    best = refined(roughly.x, 1e-9)
     x0, y0, theta, log_x, log_y, frequency = best.x
     even, odd = _pair(grid, x0, y0, theta, np.exp(log_x), np.exp(log_y), frequency)
     a, b = _weights(even, odd, flat)
