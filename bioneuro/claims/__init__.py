@@ -7,6 +7,7 @@ shown.
 
 from .base import Claim, Found, Settings, Verdict
 from .lognormal import LognormalWeights
+from .representations import PlausibleRepresentations
 from .resources import ResourceAllocation
 from .sparsity import EmergentSparsity
 from .task_encoding import TaskEncoding
@@ -18,6 +19,7 @@ CLAIMS: dict[str, Claim] = {
     for claim in (
         EmergentSparsity(),
         LognormalWeights(),
+        PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),
     )
