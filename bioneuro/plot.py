@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["accuracy_bars", "low_data_curve", "receptive_fields", "robustness_curve", "weight_distribution"]
+__all__ = [
+    "accuracy_bars",
+    "gabor_fits",
+    "low_data_curve",
+    "receptive_fields",
+    "robustness_curve",
+    "weight_distribution",
+]
 
 Floats = NDArray[np.float64]
 
@@ -230,6 +237,44 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
     ax.set_title(f"Receptive fields of {len(fields)} cells", loc="left", fontsize=10)
     bar = ax.figure.colorbar(picture, ax=ax, shrink=0.5, ticks=[-1, 0, 1])
     bar.set_label(f"{meaning} (of each cell's largest)")
+    return ax
+
+
+def gabor_fits(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    good: float = 0.6,
+    label: str = "fields",
+    color: str = BLUE,
+    marker: str = "o",
+) -> Axes:
+    """The plane of Ringach (2002): length of each field against its width, in cycles of its own grating.
+
+    Blobs and single edges lie at the lower left, fields of several stripes at the upper right. Call it again on the
+    same `ax` for another population.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `nx`, `ny`, `r2` (`analysis.fit_gabors`); rows that are not finite are left out.
+    ax : Axes, optional
+    good : float
+        Fields whose R2 is lower are drawn hollow: their parameters mean little.
+    label, color, marker : str
+        Of this population.
+    """
+    _need_columns(frame, ("nx", "ny", "r2"))
+    ax = _axes(ax, (5.2, 4.6))
+    nx, ny, r2 = frame[["nx", "ny", "r2"]].dropna().to_numpy(float).T
+    fitted = r2 >= good
+    text = f"{label}: median R² {np.median(r2):.2f}, {fitted.mean():.0%} ≥ {good:g}" if r2.size else label
+    ax.plot(nx[fitted], ny[fitted], marker, color=color, markersize=4.5, alpha=0.8, label=text)
+    ax.plot(nx[~fitted], ny[~fitted], marker, markerfacecolor="none", markeredgecolor=color, markersize=4.5, alpha=0.6)
+    ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
+    ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
+    ax.legend(frameon=False, fontsize=8)
+    _tidy(ax, grid="both")
     return ax
 
 

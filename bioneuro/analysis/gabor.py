@@ -31,7 +31,7 @@ class GaborFit(NamedTuple):
 
     ``x0, y0`` centre (column and row, pixels); ``theta`` direction in which it is modulated, in [0, pi), from the
     columns towards larger rows; ``sigma_x, sigma_y`` sd of the envelope along and across that direction (pixels);
-    ``frequency`` (cycles/pixel); ``phase`` in (-pi, pi], 0: even, +-pi/2: odd; ``amplitude`` > 0; ``r2``.
+    ``frequency`` (cycles/pixel); ``phase`` in [-pi, pi], 0: even, +-pi/2: odd; ``amplitude`` > 0; ``r2``.
     """
 
     x0: float
@@ -95,7 +95,8 @@ def _weights(even: Floats, odd: Floats, field: Floats) -> tuple[float, float]:
     fe, fo = even @ field, odd @ field
     ridge = 1e-9 * (ee + oo) + 1e-300
     determinant = (ee + ridge) * (oo + ridge) - eo * eo
-    return ((oo + ridge) * fe - eo * fo) / determinant, ((ee + ridge) * fo - eo * fe) / determinant
+    a, b = (oo + ridge) * fe - eo * fo, (ee + ridge) * fo - eo * fe
+    return float(a / determinant), float(b / determinant)
 
 
 @lru_cache(maxsize=4)
@@ -109,9 +110,7 @@ def _dictionary(shape: tuple[int, int]) -> tuple[Floats, Floats]:
         (x, y) for x in np.linspace(0.15, 0.85, 4) * (width - 1) for y in np.linspace(0.15, 0.85, 4) * (height - 1)
     ]
     widths = np.geomspace(0.12, 0.4, 3) * side
-    starts = np.array(
-        [(x, y, theta, s, s, f) for (x, y), theta, s, f in product(centres, angles, widths, frequencies)]
-    )
+    starts = np.array([(x, y, theta, s, s, f) for (x, y), theta, s, f in product(centres, angles, widths, frequencies)])
     grid = _grid(shape)
     bases = np.stack([np.linalg.qr(np.stack(_pair(grid, *start), axis=1))[0].T for start in starts])
     return starts, bases
@@ -147,10 +146,10 @@ def _checked(field: ArrayLike, name: str = "field") -> Floats:
 def fit_gabor(field: ArrayLike) -> GaborFit:
     """Fit a Gabor function to a receptive field by least squares.
 
-    ``g = A exp(-x'^2 / 2 sigma_x^2 - y'^2 / 2 sigma_y^2) cos(2 pi f x' + phase)``, with ``x', y'`` the distances from the
-    centre along and across ``theta`` [1]_. Amplitude and phase are solved for exactly (they are linear in the cosine
-    and the sine: variable projection [2]_), the other six by `scipy.optimize.least_squares` from the four best of a
-    dictionary of Gabors. There is no constant term.
+    ``g = A exp(-x'^2 / 2 sigma_x^2 - y'^2 / 2 sigma_y^2) cos(2 pi f x' + phase)``, with ``x', y'`` the distances
+    from the centre along and across ``theta`` [1]_. Amplitude and phase are solved for exactly (they are linear in the
+    cosine and the sine: variable projection [2]_), the other six by `scipy.optimize.least_squares` from the four best
+    of a dictionary of Gabors. There is no constant term.
 
     Parameters
     ----------
@@ -234,13 +233,16 @@ def fit_gabor(field: ArrayLike) -> GaborFit:
     x0, y0, theta, log_x, log_y, frequency = best.x
     even, odd = _pair(grid, x0, y0, theta, np.exp(log_x), np.exp(log_y), frequency)
     a, b = _weights(even, odd, flat)
-    turns = np.floor(theta / np.pi)  # half a turn changes the sign of the sine
-    if turns % 2:
+    turns = np.floor(theta / np.pi)
+    theta -= turns * np.pi
+    if theta >= np.pi:  # by rounding, from just below 0
+        theta, turns = 0.0, turns + 1
+    if turns % 2:  # half a turn changes the sign of the sine
         b = -b
     return GaborFit(
         float(x0),
         float(y0),
-        float(theta - turns * np.pi),
+        float(theta),
         float(np.exp(log_x)),
         float(np.exp(log_y)),
         float(frequency),
@@ -270,12 +272,13 @@ def orientation_index(fields: ArrayLike) -> Floats:
     ----------
     .. [1] D. L. Ringach, R. M. Shapley & M. J. Hawken, J. Neuroscience 22:5639 (2002).
     """
-    fields = np.asarray(fields, np.float64)
-    if fields.ndim != 3:
-        raise ValueError(f"fields must be (n, height, width), got {fields.shape}")
-    n, height, width = fields.shape
-    fields = fields - fields.mean(axis=(1, 2), keepdims=True)  # a grating has no mean
-    flat = fields.reshape(n, -1)
+    given = np.asarray(fields, np.float64)
+    if given.ndim != 3:
+        raise ValueError(f"fields must be (n, height, width), got {given.shape}")
+    n, height, width = given.shape
+    flat = given.reshape(n, -1)
+    varies = np.ptp(flat, axis=1) > 1e-12 * np.abs(flat).max(axis=1)
+    flat = flat - flat.mean(axis=1, keepdims=True)  # a grating has no mean
     x, y = _grid((height, width))
     side = max(height, width)
     angles = np.arange(N_ORIENTATIONS) * np.pi / N_ORIENTATIONS
@@ -284,9 +287,8 @@ def orientation_index(fields: ArrayLike) -> Floats:
     answers = np.stack([np.abs(flat @ np.exp(1j * f * waves).T) for f in frequencies], axis=1)
     at_best = answers[np.arange(n), answers.max(axis=2).argmax(axis=1)]
     total = at_best.sum(axis=1)
-    flat_field = np.ptp(flat, axis=1) <= 1e-12 * np.abs(np.asarray(fields)).max(initial=0)
     vector = np.abs(at_best @ np.exp(2j * angles))
-    return np.divide(vector, total, out=np.full(n, np.nan), where=(total > 0) & ~flat_field)
+    return np.divide(vector, total, out=np.full(n, np.nan), where=(total > 0) & varies)
 
 
 def fit_gabors(fields: ArrayLike) -> pd.DataFrame:

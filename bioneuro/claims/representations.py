@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ALPHA = 0.05
-OURS, MLP, SAMPLES = "ours association", "MLP hidden", "samples, not learned"
+OURS, MLP = "ours association", "MLP hidden"
+RANDOM, SAMPLES = "random, not learned", "samples, not learned"
 LEAVES, NOISE, UNLEARNED = "natural patches, map", "noise of their spectrum, map", "unlearned map"
 #: A field is oriented if a Gabor explains this much and its orientation index is that high. Fields of 7 x 7 white noise
 #: reach 0.35 and 0.31 (their 95th percentiles); a Gabor of nx = ny = 0.4, as in V1, has an index of 0.63, a bar 0.73.
 GOOD_FIT, ORIENTED = 0.6, 0.4
 #: Goal: share of oriented fields of the map of natural patches.
 MOSTLY = 0.5
+#: Conditions of the figure, each with its colour and its marker.
+Conditions = tuple[tuple[str, str, str], ...]
 #: Smallest side of a field to which eight parameters are fitted.
 SMALLEST_FIELD = 5
 #: Patches of natural images, and the images themselves, in pixels.
@@ -102,7 +105,7 @@ def describe_fields(condition: str, fields: NDArray, n_fields: int, seed: int) -
 
 def describe_rates(condition: str, rates: NDArray, y: NDArray, seed: int) -> Iterator[Found]:
     """Rows of :func:`bioneuro.analysis.representation_report`."""
-    row = analysis.representation_report(rates, y, random_state=seed).loc["cells"]
+    row = analysis.representation_report(rates, y, random_state=seed).loc["cells"].astype(float).to_dict()
     for measure, value in row.items():
         yield Found(condition, str(measure).replace("_", " "), float(value))
     above = row["selectivity"] - row["selectivity_shuffled"]
@@ -139,15 +142,16 @@ class RepresentationSettings(Settings):
 
 
 class PlausibleRepresentations(Claim):
-    """Rates of the association and of a perceptron's hidden cells; fields of the map on natural patches and controls."""
+    """Rates of the association and of a perceptron's hidden cells; fields of the map on natural patches, and controls
+    of both."""
 
     number = "C6"
     title = "representations"
     statement = (
-        "Association cells are sparser (population and lifetime), more class-selective above chance and less correlated "
-        "than as many hidden cells of backpropagation, and less correlated than the inputs; on natural patches most "
-        "columns of the map have oriented fields (Gabor R2 >= 0.6, orientation index >= 0.4), more than before "
-        "learning. Strong: more than on noise of the same spectrum as well."
+        "Association cells are sparser (population and lifetime), more class-selective above chance and less "
+        "correlated than as many hidden cells of backpropagation, and less correlated than the inputs; on natural "
+        "patches most columns of the map have oriented fields (Gabor R2 >= 0.6, orientation index >= 0.4), more than "
+        "before learning. Strong: more than on noise of the same spectrum as well."
     )
     small = RepresentationSettings(**SMALL, n_cells=150, n_scenes=40, n_fields=6)
     full = RepresentationSettings()
@@ -174,7 +178,7 @@ class PlausibleRepresentations(Claim):
         hidden = np.maximum(mlp.pathways_[0].forward(test.X, mlp.biases_[0]), 0)
         yield from describe_rates(MLP, hidden, test.y, seed)
 
-        patch = network.encoder_.retina.patch_size
+        patch = cast(FeatureMap, network.encoder_).retina.patch_size  # an encoder of images has one
         if patch >= SMALLEST_FIELD:
             fields = on_minus_off(network.weights()["map"], (patch, patch))
             yield from describe_fields("ours map", fields, settings.n_fields, seed)
@@ -186,7 +190,7 @@ class PlausibleRepresentations(Claim):
         """Associations with the same competition: random synapses; random training images, as they are."""
         learned = network.network_.association
         sizes = (learned.n_cells, network.encoder_.n_features, len(network.classes_))
-        controls = {name: Association(*sizes, beta=learned.beta, seed=seed) for name in ("random, not learned", SAMPLES)}
+        controls = {name: Association(*sizes, beta=learned.beta, seed=seed) for name in (RANDOM, SAMPLES)}
         rows = np.random.default_rng([seed, 1]).permutation(len(train.y))[: learned.n_cells]
         synapses = controls[SAMPLES].synapses
         synapses.add(network.transform(train.X[rows]).ravel() - synapses.weights)
@@ -195,7 +199,8 @@ class PlausibleRepresentations(Claim):
 
     def _scenes(self, seed: int, settings: RepresentationSettings) -> Iterator[Found]:
         scenes = dead_leaves(settings.n_scenes, SCENE, random_state=seed)
-        images = {LEAVES: scenes, NOISE: gaussian_twin(scenes, SCENE, random_state=[seed, 1]), UNLEARNED: None}
+        noise = np.random.default_rng([seed, 1])
+        images = {LEAVES: scenes, NOISE: gaussian_twin(scenes, SCENE, random_state=noise), UNLEARNED: None}
         for condition, X in images.items():
             columns = scene_map(seed)
             if X is not None:
@@ -207,8 +212,7 @@ class PlausibleRepresentations(Claim):
         differences = []
         for criteria, ours in ((CODING, OURS), (FIELDS, LEAVES)):
             for measure, rival, _ in criteria:
-                pair = (values_of(frame, condition, measure) for condition in (ours, rival))
-                differences.append(analysis.paired_difference(*pair))
+                differences.append(_difference(frame, measure, ours, rival))
         criteria = (*CODING, *FIELDS)
         p = analysis.holm(np.nan_to_num([difference.p_value for difference in differences], nan=1.0))
         holds = [
@@ -227,15 +231,18 @@ class PlausibleRepresentations(Claim):
             for criterion, difference, level, held in zip(criteria, differences, p, holds, strict=True)
         ]
         scenes = values_of(frame, LEAVES, "share oriented") - values_of(frame, NOISE, "share oriented")
-        note = "\n".join([*lines, *_tables(frame)])
+        note = "\n".join([*lines, *_learned(frame), *_tables(frame)])
         return Verdict.of(scenes, form, form != NOT_SHOWN, "share of oriented fields beyond that on noise", note)
 
     def figure(self, frame: DataFrame, ax: Axes) -> Axes:
-        panels = [
-            (measure, (("inputs", "0.6", "^"), (MLP, "#D55E00", "s"), (SAMPLES, "#56B4E9", "D"), (OURS, "#0072B2", "o")))
-            for measure in dict.fromkeys(criterion.measure for criterion in CODING)
-        ]
-        fields = ((UNLEARNED, "0.8", "v"), (NOISE, "#E69F00", "P"), (LEAVES, "#009E73", "*"))
+        rates: Conditions = (
+            ("inputs", "0.6", "^"),
+            (MLP, "#D55E00", "s"),
+            (SAMPLES, "#56B4E9", "D"),
+            (OURS, "#0072B2", "o"),
+        )
+        fields: Conditions = ((UNLEARNED, "0.8", "v"), (NOISE, "#E69F00", "P"), (LEAVES, "#009E73", "*"))
+        panels = [(measure, rates) for measure in dict.fromkeys(criterion.measure for criterion in CODING)]
         panels += [(measure, fields) for measure in ("Gabor R2", "orientation index", "share oriented")]
         labelled = set()
         for place, (measure, conditions) in enumerate(panels):
@@ -254,6 +261,17 @@ class PlausibleRepresentations(Claim):
         return ax
 
 
+def _difference(frame: DataFrame, measure: str, ours: str, rival: str) -> analysis.PairedDifference:
+    return analysis.paired_difference(values_of(frame, ours, measure), values_of(frame, rival, measure))
+
+
+def _learned(frame: DataFrame) -> Iterator[str]:
+    """What learning adds to competition between images that are stored as they are: no criterion, but said."""
+    for measure in dict.fromkeys(criterion.measure for criterion in CODING):
+        added = _difference(frame, measure, OURS, SAMPLES)
+        yield f"{measure}, ours minus {SAMPLES}: {added.mean:+.3f} [{added.low:+.3f}, {added.high:+.3f}]"
+
+
 def _tables(frame: DataFrame) -> Iterator[str]:
     """Means over the seeds, a line a condition: first the rates, then the fields."""
 
@@ -267,7 +285,8 @@ def _tables(frame: DataFrame) -> Iterator[str]:
                 f"Rates, {condition}: {mean(condition, 'n cells'):.0f} cells, {mean(condition, 'active share'):.1%} "
                 f"active; sparseness {mean(condition, 'population sparseness'):.2f} (population), "
                 f"{mean(condition, 'lifetime sparseness'):.2f} (lifetime); selectivity "
-                f"{mean(condition, 'selectivity'):.2f} (labels shuffled {mean(condition, 'selectivity shuffled'):.2f}); "
+                f"{mean(condition, 'selectivity'):.2f} (labels shuffled "
+                f"{mean(condition, 'selectivity shuffled'):.2f}); "
                 f"|correlation| {mean(condition, 'correlation'):.3f} (cells shuffled "
                 f"{mean(condition, 'correlation shuffled'):.3f}); dimensions {mean(condition, 'dimensionality'):.1f}"
             )
@@ -285,6 +304,5 @@ def _tables(frame: DataFrame) -> Iterator[str]:
             )
     yield (
         f"Accuracy, %: {OURS} {100 * mean(OURS, 'accuracy'):.1f}; {MLP} {100 * mean(MLP, 'accuracy'):.1f}. "
-        "Competition is built in, so sparse rates are no finding of their own: see 'random' and 'samples, not learned', "
-        "which compete alike."
+        "Competition is built in, so sparse rates are no finding of their own: the two 'not learned' compete alike."
     )
