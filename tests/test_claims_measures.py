@@ -296,7 +296,7 @@ def test_inner_map_never_sees_the_padding():
     assert len(U) == 12, "two dark pixels lie in twelve patches of 3 x 3, all inside"
 
 
-def representation_rows(natural, noise, sparseness=0.9, correlation=0.05):
+def representation_rows(natural, noise, sparseness=0.9, correlation=0.05, samples=0.5):
     rows = []
     for seed in range(4):
         jitter = 1e-3 * seed
@@ -304,7 +304,9 @@ def representation_rows(natural, noise, sparseness=0.9, correlation=0.05):
         base |= {"correlation shuffled": 0.02, "dimensionality": 9.0}
         for condition in ("inputs", MLP, SAMPLES, OURS):
             ours = condition == OURS
-            values = base | {criterion.measure: 0.5 + jitter**2 for criterion in CODING}
+            values = base | dict.fromkeys(CODING, 0.5 + jitter**2)
+            if condition == SAMPLES:
+                values["lifetime sparseness"] = samples
             if ours:
                 values |= {"population sparseness": sparseness + jitter, "lifetime sparseness": 0.9 + jitter}
                 values |= {"selectivity above chance": 0.8 + jitter, "correlation": correlation + jitter}
@@ -323,12 +325,13 @@ def representation_rows(natural, noise, sparseness=0.9, correlation=0.05):
     [
         (representation_rows(0.8, 0.1), STRONG),
         (representation_rows(0.8, 0.8), "weak: follows from the spectrum of the scenes"),
+        (representation_rows(0.8, 0.1, samples=0.9), "weak: follows from competition between stored images"),
         (representation_rows(0.2, 0.1), NOT_SHOWN),
         (representation_rows(0.0, 0.0), NOT_SHOWN),
         (representation_rows(0.8, 0.1, sparseness=0.4), NOT_SHOWN),
         (representation_rows(0.8, 0.1, correlation=0.6), NOT_SHOWN),
     ],
-    ids=["all hold", "as on noise", "few oriented", "none oriented", "dense", "correlated"],
+    ids=["all hold", "as on noise", "as samples", "few oriented", "none oriented", "dense", "correlated"],
 )
 def test_representation_verdict(rows, form):
     verdict = CLAIMS["C6"].verdict(rows)
