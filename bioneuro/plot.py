@@ -273,6 +273,7 @@ def gabor_fits(
     ax.plot(nx[~fitted], ny[~fitted], marker, markerfacecolor="none", markeredgecolor=color, markersize=4.5, alpha=0.6)
     ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
     ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
+    ax.set_title("Gabor fits: length against width", loc="left", fontsize=10)
     ax.legend(frameon=False, fontsize=8)
     _tidy(ax, grid="both")
     return ax
