@@ -19,6 +19,8 @@ __all__ = ["dead_leaves", "gaussian_twin", "spectral_slope"]
 SUBPIXELS = 2
 #: Leaves laid at a time; what they leave open decides whether there are more.
 LEAVES = 256
+#: Standard deviation of the gray levels of noise: the interval [0, 1] is five of them.
+NOISE_SD = 0.2
 #: Points of the table from which radii are drawn.
 N_RADII = 1024
 
@@ -111,6 +113,8 @@ def dead_leaves(
 
 def _power(images: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean power spectrum of images around their common mean, under a Hann window (no leakage from the borders)."""
+    if np.ptp(images) == 0:
+        raise ValueError("X is constant: it has no spectrum")
     height, width = images.shape[1:]
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
     spectra = fft.fft2((images - images.mean()) * window)
@@ -120,33 +124,30 @@ def _power(images: NDArray[np.float64]) -> NDArray[np.float64]:
 def gaussian_twin(
     X: ArrayLike, shape: tuple[int, int], *, random_state: int | np.random.Generator | None = None
 ) -> NDArray[np.float32]:
-    """Noise with the spectrum and the gray levels of images, but with random phases: it has no edges.
+    """Gaussian noise with the spectrum of images, but with random phases: it has no edges.
 
-    Gaussian fields of the images' mean power spectrum (Hann window), whose values are then replaced, by rank over all
-    pixels, with the gray levels of ``X`` (the amplitude-adjusted surrogate [1]_). The last step changes a spectrum
-    little where the gray levels are spread evenly, as those of leaves; two-valued images it would give edges.
+    Fields of the images' mean power spectrum (Hann window), scaled to mean 0.5 and standard deviation 0.2; the one
+    value in eighty that is then outside [0, 1] is clipped. Gray levels are not those of the images on purpose: levels
+    far from normal, put on noise by rank or by a steep contrast response, cut it into areas with edges.
 
     Parameters
     ----------
     X : array_like (n, height * width)
-        Images.
+        Images, or what a retina makes of them.
     shape : (height, width)
     random_state : int, Generator or None
 
     Returns
     -------
     ndarray (n, height * width), float32
-
-    References
-    ----------
-    .. [1] J. Theiler et al., Physica D 58:77 (1992).
+        In [0, 1].
     """
     images = _images(X, shape)
     rng = np.random.default_rng(random_state)
     noise = fft.ifft2(fft.fft2(rng.standard_normal(images.shape)) * np.sqrt(_power(images))).real
-    twin = np.empty(images.size, np.float32)
-    twin[np.argsort(noise, axis=None)] = np.sort(images, axis=None)
-    return twin.reshape(len(images), -1)
+    noise -= noise.mean()
+    noise *= NOISE_SD / noise.std()
+    return np.clip(0.5 + noise, 0, 1).astype(np.float32).reshape(len(images), -1)
 
 
 def spectral_slope(X: ArrayLike, shape: tuple[int, int]) -> float:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from bioneuro import BioClassifier, analysis, datasets
+from bioneuro import BioClassifier, analysis, datasets, natural
 from bioneuro.baselines import BackpropMLP
 from bioneuro.claims import CLAIMS
 from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
@@ -19,6 +19,7 @@ from bioneuro.claims.networks import (
 )
 from bioneuro.claims.representations import (
     CODING,
+    ICA_LEAVES,
     LEAVES,
     MLP,
     NOISE,
@@ -27,7 +28,10 @@ from bioneuro.claims.representations import (
     UNLEARNED,
     InnerMap,
     describe_fields,
+    independent_components,
     on_minus_off,
+    scene_map,
+    scene_noise,
     spread,
 )
 from bioneuro.claims.resources import RIVALS, allocated, in_use, long_tailed
@@ -296,6 +300,18 @@ def test_inner_map_never_sees_the_padding():
     assert len(U) == 12, "two dark pixels lie in twelve patches of 3 x 3, all inside"
 
 
+def test_noise_is_normal_behind_the_retina_and_independent_components_tell_it_from_scenes():
+    scenes = natural.dead_leaves(60, random_state=0)
+    noise = scene_noise(scenes, seed=0)
+    behind = scene_map(0).retina.response(noise)
+    assert behind.mean() == pytest.approx(0.5, abs=0.01) and behind.std() == pytest.approx(0.2, abs=0.01)
+    index = {
+        name: np.median(analysis.orientation_index(independent_components(X, 24, seed=0)))
+        for name, X in (("scenes", scenes), ("noise", noise))
+    }
+    assert index["scenes"] > index["noise"] + 0.1
+
+
 def representation_rows(natural, noise, sparseness=0.9, correlation=0.05, samples=0.5):
     rows = []
     for seed in range(4):
@@ -312,7 +328,7 @@ def representation_rows(natural, noise, sparseness=0.9, correlation=0.05, sample
                 values |= {"selectivity above chance": 0.8 + jitter, "correlation": correlation + jitter}
             rows += [(condition, measure, np.nan, seed, value) for measure, value in values.items()]
         rows += [(condition, "accuracy", np.nan, seed, 0.9) for condition in (OURS, MLP)]
-        for condition, share in ((LEAVES, natural), (NOISE, noise), (UNLEARNED, 0.0)):
+        for condition, share in ((LEAVES, natural), (NOISE, noise), (UNLEARNED, 0.0), (ICA_LEAVES, 0.6)):
             values = dict.fromkeys(("Gabor R2", "orientation index", "share oriented"), share + jitter * (share > 0))
             values |= {f"{measure}, pixels shuffled": 0.1 for measure in list(values)}
             values |= dict.fromkeys(("nx", "ny", "aspect", "frequency", "spread"), 0.4)

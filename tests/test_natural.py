@@ -50,9 +50,11 @@ def test_leaves_have_edges_and_their_twin_has_none(leaves, twin):
     assert abs(stats.kurtosis(band_passed(twin), axis=None)) < 0.5
 
 
-def test_twin_has_the_gray_levels_of_the_images(leaves, twin):
-    assert np.array_equal(np.sort(twin, axis=None), np.sort(leaves, axis=None))
-    assert not np.array_equal(twin, leaves)
+def test_twin_is_normal_and_all_but_unclipped(twin):
+    assert twin.dtype == np.float32 and twin.min() == 0 and twin.max() == 1
+    assert twin.mean() == pytest.approx(0.5, abs=0.01) and twin.std() == pytest.approx(0.2, abs=0.01)
+    assert np.mean((twin == 0) | (twin == 1)) < 0.02
+    assert abs(stats.kurtosis(twin, axis=None)) < 0.4
 
 
 def test_largest_leaves_give_larger_areas():
@@ -101,3 +103,9 @@ def test_images_must_be_finite():
 def test_slope_needs_pixels():
     with pytest.raises(ValueError, match="at least 16 x 16"):
         spectral_slope(np.zeros((3, 64)), (8, 8))
+
+
+@pytest.mark.parametrize("function", [gaussian_twin, spectral_slope])
+def test_constant_images_have_no_spectrum(function):
+    with pytest.raises(ValueError, match="X is constant"):
+        function(np.full((3, 1024), 0.3), SHAPE)
