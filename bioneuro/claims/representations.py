@@ -51,8 +51,8 @@ Conditions = tuple[tuple[str, str, str], ...]
 SMALLEST_FIELD = 5
 #: Patches of natural images, and the images themselves, in pixels.
 PATCH, SCENE = 7, (28, 28)
-#: Independent components, fewer than the 48 dimensions of patches without mean, and patches that they learn from.
-N_COMPONENTS, N_PATCHES = 32, 40_000
+#: Independent components, fewer than the 48 dimensions of patches without mean, and patches of a scene for them.
+N_COMPONENTS, PATCHES_PER_SCENE = 32, 100
 
 
 class InnerMap(FeatureMap):
@@ -94,7 +94,7 @@ def independent_components(scenes: NDArray, n: int, seed: int) -> NDArray[np.flo
     responses = scene_map(seed).retina.response(scenes).reshape(-1, *SCENE)
     patches = np.lib.stride_tricks.sliding_window_view(responses, (PATCH, PATCH), axis=(1, 2)).reshape(-1, PATCH**2)
     rng = np.random.default_rng([seed, 2])
-    patches = patches[rng.permutation(len(patches))[:N_PATCHES]].astype(float)
+    patches = patches[rng.permutation(len(patches))[: PATCHES_PER_SCENE * len(scenes)]].astype(float)
     patches -= patches.mean(axis=1, keepdims=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # filters of noise have nothing to converge to
@@ -220,7 +220,7 @@ class PlausibleRepresentations(Claim):
         "before learning. Strong: more than on noise of the same spectrum, and a better code than that of stored "
         "samples with the same competition."
     )
-    small = RepresentationSettings(**SMALL, n_cells=150, n_scenes=40, n_fields=6)
+    small = RepresentationSettings(**SMALL, n_cells=150, n_scenes=40, n_fields=4)
     full = RepresentationSettings()
 
     def run(self, data: Dataset, seed: int, settings: RepresentationSettings, progress: Progress) -> Iterator[Found]:
