@@ -297,8 +297,7 @@ class PlausibleRepresentations(Claim):
                 "For the strong form as well:",
                 *(test.words for test in emergent),
                 *_tables(frame),
-                "Independent components (ICA) show that the scenes have edges to be found, and that these figures find "
-                "them.",
+                "ICA is the positive control: where its filters are oriented, there are edges, and these figures show it.",
             ]
         )
         effect = share - values_of(frame, NOISE, "share oriented")
