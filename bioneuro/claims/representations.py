@@ -297,7 +297,7 @@ class PlausibleRepresentations(Claim):
                 "For the strong form as well:",
                 *(test.words for test in emergent),
                 *_tables(frame),
-                "ICA is the positive control: where its filters are oriented, there are edges, and these figures show it.",
+                "ICA is the positive control: oriented filters mean that there are edges and that they are seen.",
             ]
         )
         effect = share - values_of(frame, NOISE, "share oriented")
