@@ -29,12 +29,14 @@ from bioneuro import (
     io,
     kernels,
     layers,
+    natural,
     plot,
     reference,
     rules,
 )
 from bioneuro.classifier import BioClassifier
 from bioneuro.io import load, save
+from bioneuro.sheet import pathway_report, report
 from bioneuro.synapses import Synapses
 
 __version__ = _version("bioneuro")
@@ -52,8 +54,11 @@ __all__ = [
     "kernels",
     "layers",
     "load",
+    "natural",
+    "pathway_report",
     "plot",
     "reference",
+    "report",
     "rules",
     "save",
     "show_config",

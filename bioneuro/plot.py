@@ -16,8 +16,18 @@ from . import analysis
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["accuracy_bars", "low_data_curve", "receptive_fields", "robustness_curve", "weight_distribution"]
+__all__ = [
+    "accuracy_bars",
+    "gabor_fits",
+    "low_data_curve",
+    "new_figure",
+    "rate_distribution",
+    "receptive_fields",
+    "robustness_curve",
+    "weight_distribution",
+]
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +60,11 @@ def _pyplot() -> Any:
     except ImportError as error:
         raise ImportError('figures need matplotlib: pip install "bioneuro[plot]"') from error
     return plt
+
+
+def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> Figure:
+    """An empty figure of `size` inches."""
+    return _pyplot().figure(figsize=size, layout="constrained")
 
 
 def _axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
@@ -230,6 +245,74 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
     ax.set_title(f"Receptive fields of {len(fields)} cells", loc="left", fontsize=10)
     bar = ax.figure.colorbar(picture, ax=ax, shrink=0.5, ticks=[-1, 0, 1])
     bar.set_label(f"{meaning} (of each cell's largest)")
+    return ax
+
+
+def gabor_fits(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    good: float = 0.6,
+    label: str = "fields",
+    color: str = BLUE,
+    marker: str = "o",
+) -> Axes:
+    """The plane of Ringach (2002): length of each field against its width, in cycles of its own grating.
+
+    Blobs and single edges lie at the lower left, fields of several stripes at the upper right. Call it again on the
+    same `ax` for another population.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `nx`, `ny`, `r2` (`analysis.fit_gabors`); rows that are not finite are left out.
+    ax : Axes, optional
+    good : float
+        Fields whose R2 is lower are drawn hollow: their parameters mean little.
+    label, color, marker : str
+        Of this population.
+    """
+    _need_columns(frame, ("nx", "ny", "r2"))
+    ax = _axes(ax, (5.2, 4.6))
+    nx, ny, r2 = frame[["nx", "ny", "r2"]].dropna().to_numpy(float).T
+    fitted = r2 >= good
+    text = f"{label}: median R² {np.median(r2):.2f}, {fitted.mean():.0%} ≥ {good:g}" if r2.size else label
+    ax.plot(nx[fitted], ny[fitted], marker, color=color, markersize=4.5, alpha=0.8, label=text)
+    ax.plot(nx[~fitted], ny[~fitted], marker, markerfacecolor="none", markeredgecolor=color, markersize=4.5, alpha=0.6)
+    ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
+    ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
+    ax.set_title("Gabor fits: length against width", loc="left", fontsize=10)
+    ax.legend(frameon=False, fontsize=8)
+    _tidy(ax, grid="both")
+    return ax
+
+
+def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 40) -> Axes:
+    """Histogram of log10 of the cells' mean rates, with the lognormal of the same log mean and deviation.
+
+    Parameters
+    ----------
+    rates : array_like (n_cells,)
+        Mean rate of each cell, >= 0; silent cells are counted in the legend only.
+    ax : Axes, optional
+    bins : int
+    """
+    rates = np.asarray(rates, dtype=np.float64)
+    if rates.ndim != 1 or not np.isfinite(rates).all() or (rates < 0).any():
+        raise ValueError(f"rates must be finite and >= 0, one for each cell, got shape {rates.shape}")
+    active = np.log10(rates[rates > 0])
+    if active.size < 2:
+        raise ValueError(f"rates must hold at least 2 cells that fire, got {active.size}")
+    ax = _axes(ax)
+    ax.hist(active, bins=bins, density=True, color=SKY, alpha=0.6, label=f"{active.size} of {rates.size} cells")
+    mean, sd = active.mean(), active.std()
+    if sd > 0:
+        grid = np.linspace(active.min(), active.max(), 200)
+        ax.plot(grid, stats.norm.pdf(grid, mean, sd), color=BLUE, label=f"lognormal, σ {sd * np.log(10):.2f}")
+    ax.set(xlabel="log10 of the mean rate", ylabel="density")
+    ax.set_title("Firing rates of the cells", loc="left", fontsize=10)
+    ax.legend(frameon=False, fontsize=8)
+    _tidy(ax)
     return ax
 
 

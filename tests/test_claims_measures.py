@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from bioneuro import BioClassifier, analysis, datasets
+from bioneuro import BioClassifier, analysis, datasets, natural
 from bioneuro.baselines import BackpropMLP, layer_densities
 from bioneuro.claims import CLAIMS, sparsity
 from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
@@ -20,10 +20,27 @@ from bioneuro.claims.networks import (
     layer_density,
     magnitude_pruned,
 )
+from bioneuro.claims.representations import (
+    CODING,
+    ICA_LEAVES,
+    LEAVES,
+    MLP,
+    NOISE,
+    OURS,
+    SAMPLES,
+    UNLEARNED,
+    InnerMap,
+    describe_fields,
+    independent_components,
+    on_minus_off,
+    scene_map,
+    scene_noise,
+    spread,
+)
 from bioneuro.claims.resources import RIVALS, allocated, in_use, long_tailed
 from bioneuro.claims.sparsity import DIP, modes, plateau
 from bioneuro.claims.task_encoding import encoding
-from bioneuro.layers import Association
+from bioneuro.layers import Association, Retina
 
 rng = np.random.default_rng
 
@@ -334,6 +351,99 @@ GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
 def test_lognormal_verdict(rows, form, passed):
     verdict = CLAIMS["C2"].verdict(rows)
     assert (verdict.form, verdict.passed) == (form, passed)
+
+
+# --- C6 ----------------------------------------------------------------------------------------------------
+
+
+def test_fields_are_on_minus_off_and_rows_keep_their_order():
+    W = sparse.csr_array(np.arange(16.0).reshape(2, 8))
+    assert np.array_equal(on_minus_off(W, (2, 2)), np.full((2, 2, 2), -4.0))
+
+
+def test_spread_of_known_fields():
+    point = np.zeros((1, 10, 10))
+    point[0, 3, 4] = 2
+    assert spread(point) == pytest.approx([0.01])
+    assert spread(-np.ones((1, 10, 10))) == pytest.approx([1])
+    assert spread(rng(0).standard_normal((50, 30, 30))).mean() == pytest.approx(1 / 3, rel=0.05)
+
+
+def test_oriented_fields_are_told_from_blobs_and_noise():
+    y, x = np.indices((9, 9)) - 4.0
+    envelope = np.exp(-(x**2 + y**2) / 8)
+    fields = np.stack([envelope * np.cos(1.3 * (x * np.cos(a) + y * np.sin(a))) for a in (0.0, 0.5, 1.0)])
+    conditions = {"gabors": fields, "blobs": np.stack([envelope] * 3), "noise": rng(0).standard_normal((3, 9, 9))}
+    found = {
+        condition: {row.measure: row.value for row in describe_fields(condition, kind, 3, seed=0)}
+        for condition, kind in conditions.items()
+    }
+    assert found["gabors"]["share oriented"] == 1 and found["gabors"]["Gabor R2"] > 0.999
+    assert found["gabors"]["share oriented, pixels shuffled"] == 0
+    assert found["blobs"]["share oriented"] == 0 and found["blobs"]["Gabor R2"] > 0.999
+    assert found["noise"]["share oriented"] == 0 and found["noise"]["Gabor R2"] < 0.6
+
+
+def test_inner_map_never_sees_the_padding():
+    images = np.ones((3, 100), np.float32)  # contrast only where the padding begins
+    images[0, 44:46] = 0
+    inner = InnerMap((10, 10), n_columns=3, retina=Retina(3), random_state=0)
+    U = inner._sample_patches(images, 10_000, 0.2, rng(0))
+    assert len(U) == 12, "two dark pixels lie in twelve patches of 3 x 3, all inside"
+
+
+def test_noise_is_normal_behind_the_retina_and_independent_components_tell_it_from_scenes():
+    scenes = natural.dead_leaves(60, random_state=0)
+    noise = scene_noise(scenes, seed=0)
+    behind = scene_map(0).retina.response(noise)
+    assert behind.mean() == pytest.approx(0.5, abs=0.01) and behind.std() == pytest.approx(0.2, abs=0.01)
+    index = {
+        name: np.median(analysis.orientation_index(independent_components(X, 24, seed=0)))
+        for name, X in (("scenes", scenes), ("noise", noise))
+    }
+    assert index["scenes"] > index["noise"] + 0.1
+
+
+def representation_rows(natural, noise, sparseness=0.9, correlation=0.05, samples=0.5):
+    rows = []
+    for seed in range(4):
+        jitter = 1e-3 * seed
+        base = {"n cells": 10, "active share": 0.1, "selectivity": 0.9, "selectivity shuffled": 0.5}
+        base |= {"correlation shuffled": 0.02, "dimensionality": 9.0}
+        for condition in ("inputs", MLP, SAMPLES, OURS):
+            ours = condition == OURS
+            values = base | dict.fromkeys(CODING, 0.5 + jitter**2)
+            if condition == SAMPLES:
+                values["lifetime sparseness"] = samples
+            if ours:
+                values |= {"population sparseness": sparseness + jitter, "lifetime sparseness": 0.9 + jitter}
+                values |= {"selectivity above chance": 0.8 + jitter, "correlation": correlation + jitter}
+            rows += [(condition, measure, np.nan, seed, value) for measure, value in values.items()]
+        rows += [(condition, "accuracy", np.nan, seed, 0.9) for condition in (OURS, MLP)]
+        for condition, share in ((LEAVES, natural), (NOISE, noise), (UNLEARNED, 0.0), (ICA_LEAVES, 0.6)):
+            values = dict.fromkeys(("Gabor R2", "orientation index", "share oriented"), share + jitter * (share > 0))
+            values |= {f"{measure}, pixels shuffled": 0.1 for measure in list(values)}
+            values |= dict.fromkeys(("nx", "ny", "aspect", "frequency", "spread"), 0.4)
+            rows += [(condition, measure, np.nan, seed, value) for measure, value in values.items()]
+    return frame_of(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "form"),
+    [
+        (representation_rows(0.8, 0.1), STRONG),
+        (representation_rows(0.8, 0.8), "weak: follows from the spectrum of the scenes"),
+        (representation_rows(0.8, 0.1, samples=0.9), "weak: follows from competition between stored images"),
+        (representation_rows(0.2, 0.1), NOT_SHOWN),
+        (representation_rows(0.0, 0.0), NOT_SHOWN),
+        (representation_rows(0.8, 0.1, sparseness=0.4), NOT_SHOWN),
+        (representation_rows(0.8, 0.1, correlation=0.6), NOT_SHOWN),
+    ],
+    ids=["all hold", "as on noise", "as samples", "few oriented", "none oriented", "dense", "correlated"],
+)
+def test_representation_verdict(rows, form):
+    verdict = CLAIMS["C6"].verdict(rows)
+    assert verdict.form.startswith(form) and verdict.passed == (form != NOT_SHOWN)
 
 
 # --- C7 ----------------------------------------------------------------------------------------------------

@@ -233,11 +233,31 @@ def test_frames_must_be_tidy(results, draw):
         draw(results.iloc[:0])
 
 
+# --- gabor_fits ---------------------------------------------------------------------------------------
+
+
+def test_gabor_fits_draws_the_plane_of_both_widths():
+    ax = plot.gabor_fits(GABORS, label="map")
+    ax.figure.canvas.draw()
+    good, poor = ax.get_lines()
+    assert good.get_xydata() == pytest.approx(np.array([[0.1, 0.2], [0.4, 0.5]]))
+    assert poor.get_xydata() == pytest.approx(np.array([[2.0, 3.0]])) and poor.get_markerfacecolor() == "none"
+    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6"
+    assert plot.gabor_fits(GABORS, ax, label="control") is ax and len(ax.get_lines()) == 4
+
+
+def test_gabor_fits_names_missing_columns():
+    with pytest.raises(ValueError, match=r"frame lacks the columns \['r2'\]"):
+        plot.gabor_fits(pd.DataFrame({"nx": [1.0], "ny": [1.0]}))
+
+
 # --- All of them --------------------------------------------------------------------------------------
 
+GABORS = pd.DataFrame({"nx": [0.1, 0.4, np.nan, 2.0], "ny": [0.2, 0.5, np.nan, 3.0], "r2": [0.9, 0.7, np.nan, 0.2]})
 EVERY = {
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
+    "gabor_fits": lambda W, results, ax: plot.gabor_fits(GABORS, ax),
     "robustness_curve": lambda W, results, ax: plot.robustness_curve(results, ax),
     "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
     "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),

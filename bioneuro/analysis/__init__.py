@@ -6,7 +6,8 @@ likelihood: what is left of an exponential after its small values are cut away l
 that ignores the cut.
 
 `samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `measures` what
-describes one matrix, each built on those before it; `intervals` over seeds stands alone.
+describes one matrix, each built on those before it; `intervals` over seeds stands alone. `representation` describes
+the rates of a population, `gabor` the shape of receptive fields.
 """
 
 from .fits import (
@@ -20,6 +21,7 @@ from .fits import (
     truncated_density,
     vuong,
 )
+from .gabor import GaborFit, fit_gabor, fit_gabors, orientation_index
 from .intervals import MeanInterval, PairedDifference, holm, mean_interval, paired_difference
 from .laws import DISTRIBUTIONS, Candidate
 from .measures import (
@@ -32,28 +34,37 @@ from .measures import (
     treves_rolls,
     weight_report,
 )
+from .representation import class_selectivity, mean_correlation, participation_ratio, representation_report
 from .samples import positive_weights
 
 __all__ = [
     "DISTRIBUTIONS",
     "SONG_2005",
     "Candidate",
+    "GaborFit",
     "KSBootstrap",
     "LogMoments",
     "MeanInterval",
     "PairedDifference",
     "Vuong",
+    "class_selectivity",
     "dale_index",
     "density",
+    "fit_gabor",
+    "fit_gabors",
     "fit_weight_distribution",
     "gini",
     "holm",
     "ks_bootstrap",
     "log_moments",
+    "mean_correlation",
     "mean_interval",
+    "orientation_index",
     "paired_difference",
+    "participation_ratio",
     "pit",
     "positive_weights",
+    "representation_report",
     "row_index",
     "row_thresholds",
     "treves_rolls",

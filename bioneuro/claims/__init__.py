@@ -8,6 +8,7 @@ shown.
 from .base import Claim, Found, Settings, Verdict
 from .lognormal import LognormalWeights
 from .one_network import OneNetwork
+from .representations import PlausibleRepresentations
 from .resources import ResourceAllocation
 from .sparsity import EmergentSparsity
 from .task_encoding import TaskEncoding
@@ -19,6 +20,7 @@ CLAIMS: dict[str, Claim] = {
     for claim in (
         EmergentSparsity(),
         LognormalWeights(),
+        PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),
         OneNetwork(),

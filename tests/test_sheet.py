@@ -1,0 +1,111 @@
+"""The sheet about one network: what it prints is what was computed."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+import bioneuro as bn
+
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return bn.datasets.load("digits")
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return bn.BioClassifier(n_cells=100, random_state=0, readout_epochs=5).fit(data.X_train[:200], data.y_train[:200])
+
+
+def titles(figure):
+    return [ax.get_title(loc="left") for ax in figure.axes]
+
+
+def texts(figure):
+    return [
+        cell.get_text().get_text() for ax in figure.axes for table in ax.tables for cell in table.get_celld().values()
+    ]
+
+
+def test_pathway_report_has_a_row_for_each_pathway(model):
+    frame = bn.pathway_report(model)
+    assert list(frame["layer"]) == list(model.weights())
+    assert set(frame.loc[frame["layer"] == "readout_inhibitory", "pathway"]) == {"I"}
+    assert (frame["dale_index"] == 1).all()
+    W = model.weights()["association"]
+    theirs = bn.analysis.weight_report(W, sign="E", threshold=bn.analysis.row_thresholds(W, model.theta))
+    ours = frame[frame["layer"] == "association"].iloc[0]
+    assert ours["fitted_sigma"] == theirs["fitted_sigma"][0] and ours["best"] == theirs["best"][0]
+
+
+def test_report_draws_every_part(model, data):
+    figure = bn.report(model, data.X_test[:100], data.y_test[:100])
+    figure.canvas.draw()
+    drawn = titles(figure)
+    assert {"Weights: association", "Weights: map", "Pathways", "Firing rates of the cells", "Representation"} <= {
+        *drawn
+    }
+    assert any(title.startswith("Receptive fields") for title in drawn)
+    assert {"association", "map", "readout_excitatory", "selectivity", "100 samples"} <= {*texts(figure)}
+    rates = model.network_.association.respond(model.transform(data.X_test[:100]))
+    selectivity = np.nanmean(bn.analysis.class_selectivity(rates, data.y_test[:100]))
+    assert f"{selectivity:.3g}" in texts(figure)
+
+
+def test_report_without_samples_shows_the_weights(model):
+    figure = bn.report(model)
+    figure.canvas.draw()
+    assert "Representation" not in titles(figure) and "Pathways" in titles(figure)
+
+
+def test_report_of_plain_vectors(data):
+    model = bn.BioClassifier(image_shape=None, n_cells=40, random_state=0, readout="votes")
+    model.fit(data.X_train[:80], data.y_train[:80])
+    figure = bn.report(model, data.X_test[:40])
+    figure.canvas.draw()
+    assert "Weights: map" not in titles(figure) and "selectivity" not in texts(figure)
+
+
+def test_labels_without_samples_are_refused(model, data):
+    with pytest.raises(ValueError, match="y must come with X"):
+        bn.report(model, y=data.y_test)
+
+
+def test_labels_of_another_length_are_refused(model, data):
+    with pytest.raises(ValueError, match="labels must be one for each stimulus"):
+        bn.report(model, data.X_test[:50], data.y_test[:40])
+
+
+def test_rate_distribution_counts_silent_cells():
+    rates = np.r_[np.zeros(3), np.random.default_rng(0).lognormal(-3, 0.8, 500)]
+    ax = bn.plot.rate_distribution(rates)
+    labels = ax.get_legend_handles_labels()[1]
+    assert "500 of 503 cells" in labels
+    sigma = np.log(rates[3:]).std()
+    assert f"lognormal, σ {sigma:.2f}" in labels
+
+
+def test_rates_below_zero_are_refused():
+    with pytest.raises(ValueError, match="rates must be finite and >= 0"):
+        bn.plot.rate_distribution([0.1, -0.2])
+
+
+def test_cells_that_never_fire_are_refused():
+    with pytest.raises(ValueError, match="at least 2 cells that fire, got 0"):
+        bn.plot.rate_distribution(np.zeros(5))
+
+
+def test_an_unfitted_network_is_refused():
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        bn.report(bn.BioClassifier())
