@@ -120,7 +120,7 @@ class EmergentSparsity(Claim):
 
     def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
         train, validation, test = split(data, settings, seed)
-        encoder = BioClassifier(random_state=seed).fit_features(train.X).encoder_
+        encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         mlp = BackpropMLP(random_state=seed, n_epochs=settings.mlp_epochs).fit(*train)
         yield Found("MLP", "accuracy", mlp.score(*test))
 
