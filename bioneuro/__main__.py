@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 from bioneuro.experiments import UserError
 
 FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+#: Data sets that the commands know.
+DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +35,7 @@ def compare(arguments: Sequence[str]) -> int:
         "more --seeds add to it. A small trial: --quick --seeds 1 --n-train 100."))  # fmt: skip
     parser.add_argument(
         "--dataset",
-        choices=("digits", "mnist", "fashion-mnist"),
+        choices=DATASETS,
         default="digits",
         help="digits comes with scikit-learn; the others are read from BIONEURO_DATA or downloaded",
     )
@@ -93,7 +95,7 @@ def claims(arguments: Sequence[str]) -> int:
         "A claim that fails is printed as failed; the exit code says only whether all of them ran. Finished seeds are "
         "kept: the same command again goes on where it stopped."))  # fmt: skip
     parser.add_argument("claims", nargs="*", metavar="C", help="numbers of claims, such as C1 C2 (default: all)")
-    parser.add_argument("--dataset", choices=("digits", "mnist", "fashion-mnist"), default="digits")
+    parser.add_argument("--dataset", choices=DATASETS, default="digits")
     parser.add_argument("--seeds", type=_whole, metavar="N", help="number of seeds (default 3, with --full 5)")
     parser.add_argument("--n-train", type=_whole, metavar="N", help="training images instead of those of the settings")
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")

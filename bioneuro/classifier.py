@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.layers import READOUTS, Adaptation, Association, FeatureMap, Retina
+from bioneuro.layers import FEATURE_MAPS, READOUTS, Adaptation, Association, FeatureMap, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
@@ -46,6 +46,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         None: plain vectors (adapted ON/OFF rates in place of retina and map). Images must lie in [0, 1].
     encoder : None or a learned encoder
         An encoder that already learned (e.g. ``other.encoder_``) is used as it is; None learns one from X.
+    feature_map : {"tied", "local"}, default "tied"
+        Receptive fields of the map of images: the same columns at every position, or cells of its own at each
+        (:class:`bioneuro.layers.LocalMap`).
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample.
     n_columns : int, default 64
@@ -87,7 +90,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : array (n_classes,)
-    encoder_ : FeatureMap or Adaptation
+    encoder_ : FeatureMap, LocalMap or Adaptation
     network_ : Network
     image_shape_ : tuple or None
 
@@ -106,6 +109,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         *,
         image_shape: tuple[int, ...] | Literal["auto"] | None = "auto",
         encoder: Encoder | None = None,
+        feature_map: str = "tied",
         n_cells: int = 3000,
         n_columns: int = 64,
         patch_size: int | Literal["auto"] = "auto",
@@ -133,6 +137,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.readout = readout
         self.image_shape = image_shape
         self.encoder = encoder
+        self.feature_map = feature_map
         self.n_cells = n_cells
         self.n_columns = n_columns
         self.patch_size = patch_size
@@ -204,7 +209,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             side = min(shape[:2])
             patch = 7 if side >= 20 else 5 if side >= 12 else 3
         retina = Retina(patch, self.exponent, self.semi_saturation, n_threads=self.n_threads)
-        encoder = FeatureMap(
+        encoder = FEATURE_MAPS[self.feature_map](
             shape,
             n_columns=self.n_columns,
             retina=retina,
@@ -380,6 +385,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if self.readout not in READOUTS:
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
+        if self.feature_map not in FEATURE_MAPS:
+            raise ValueError(f"feature_map must be one of {sorted(FEATURE_MAPS)}, got {self.feature_map!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
         for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs"):

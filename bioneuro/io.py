@@ -44,6 +44,8 @@ CLASSES: dict[str, type] = {
         layers.CompetitiveLayer,
         layers.DeltaReadout,
         layers.FeatureMap,
+        layers.Hypercolumns,
+        layers.LocalMap,
         layers.PerturbationReadout,
         layers.Retina,
         layers.VotesReadout,

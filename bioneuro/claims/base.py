@@ -47,6 +47,8 @@ class Settings:
         Of the readouts, see :class:`bioneuro.BioClassifier`.
     mlp_epochs : int or "auto"
         Of the multilayer perceptron beside it.
+    image_shape : "auto" or tuple of int
+        Of the images; that of the data set once fitted to it.
     """
 
     n_train: int = 20_000
@@ -55,20 +57,31 @@ class Settings:
     n_cells: int = 3000
     readout_epochs: int | str = "auto"
     mlp_epochs: int | str = "auto"
+    image_shape: tuple[int, ...] | str = "auto"
 
     def fitted_to(self, data: Dataset, n_train: int | None = None) -> Settings:
-        """The same within the images of ``data``; validation takes at most a fifth of them."""
+        """The same within the images of ``data``, and their shape; validation takes at most a fifth of them."""
         n_validation = min(self.n_validation, len(data.X_train) // 5)
         n_train = min(n_train or self.n_train, len(data.X_train) - n_validation)
-        return replace(self, n_train=n_train, n_validation=n_validation, n_test=min(self.n_test, len(data.X_test)))
+        return replace(
+            self,
+            n_train=n_train,
+            n_validation=n_validation,
+            n_test=min(self.n_test, len(data.X_test)),
+            image_shape=data.image_shape,
+        )
+
+    def encoder(self, seed: int, **parameters: Any) -> dict[str, Any]:
+        """Parameters of a :class:`bioneuro.BioClassifier` that learns features only."""
+        return {"image_shape": self.image_shape, "random_state": seed, **parameters}
 
     def network(self, seed: int, **parameters: Any) -> dict[str, Any]:
         """Parameters of a :class:`bioneuro.BioClassifier`: its defaults but for the sizes and ``parameters``."""
         sizes = {"n_cells": self.n_cells, "readout_epochs": self.readout_epochs}
-        return {**sizes, "random_state": seed, **parameters}
+        return {**self.encoder(seed), **sizes, **parameters}
 
 
-SMALL = {"n_train": 200, "n_validation": 100, "n_test": 200, "readout_epochs": 10, "mlp_epochs": 30}
+SMALL: dict[str, Any] = {"n_train": 200, "n_validation": 100, "n_test": 200, "readout_epochs": 10, "mlp_epochs": 30}
 
 
 class Images(NamedTuple):

@@ -156,7 +156,7 @@ class LognormalWeights(Claim):
 
     def run(self, data: Dataset, seed: int, settings: LognormalSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
-        maps = {start: BioClassifier(init=start, random_state=seed).fit_features(train.X) for start in STARTS}
+        maps = {start: BioClassifier(**settings.encoder(seed, init=start)).fit_features(train.X) for start in STARTS}
         encoder = maps["uniform"].encoder_  # the same for all: what differs then is the association's own doing
         for start, found in maps.items():
             W = found.encoder_.columns.synapses.to_scipy()

@@ -126,7 +126,7 @@ class EmergentSparsity(Claim):
 
     def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
         train, validation, test = split(data, settings, seed)
-        encoder = BioClassifier(random_state=seed).fit_features(train.X).encoder_
+        encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         yield from self._rivals(train, test, seed, settings, progress)
         runs = [("dense", 0.0, 0)]
         n_grow = BioClassifier().n_grow

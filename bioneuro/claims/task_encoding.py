@@ -98,7 +98,7 @@ class TaskEncoding(Claim):
 
     def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
-        encoder = BioClassifier(random_state=seed).fit_features(train.X).encoder_
+        encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         classes = np.random.default_rng(seed).permutation(np.unique(data.y_train))
         known, new = classes[: classes.size // 2], classes[classes.size // 2 :]
         rng = np.random.default_rng([seed, 1])

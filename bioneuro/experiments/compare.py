@@ -109,6 +109,7 @@ DATASETS = {
     "digits": Defaults(None, 400, (0.05, 0.1, 0.2), 10),
     "mnist": Defaults(20_000, 2_000, (0.1, 0.2, 0.3), 20),
     "fashion-mnist": Defaults(20_000, 2_000, (0.05, 0.1), 20),
+    "cifar10": Defaults(20_000, 2_000, (0.01, 0.03), 20),
 }
 
 
@@ -179,10 +180,17 @@ class Trial:
             if n_shot is not None:
                 X, y = datasets.subset_per_class(self.data.X_train, self.data.y_train, n_shot, self.seed)
             start = time.perf_counter()
-            network = model.make(self.seed).fit(X, y)
+            network = seeing(model.make(self.seed), self.data.image_shape).fit(X, y)
             return network, time.perf_counter() - start
 
         return self.once((model.make, n_shot), train)
+
+
+def seeing(network: Any, image_shape: tuple[int, ...]) -> Any:
+    """The unfitted network told the shape of the images, if it asks: colour does not show in a number of features."""
+    if "image_shape" in network.get_params():
+        network.set_params(image_shape=image_shape)
+    return network
 
 
 def stratified(y: NDArray, n: int, seed: int) -> NDArray[np.intp]:

@@ -8,11 +8,17 @@ from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.feature_map import FeatureMap
+from bioneuro.layers.hypercolumns import Hypercolumns
+from bioneuro.layers.local_map import LocalMap
 from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
 
+#: Maps of images by the name that :class:`bioneuro.BioClassifier` knows: one line each.
+FEATURE_MAPS: dict[str, type[FeatureMap] | type[LocalMap]] = {"tied": FeatureMap, "local": LocalMap}
+
 __all__ = [
+    "FEATURE_MAPS",
     "READOUTS",
     "Adaptation",
     "Association",
@@ -20,6 +26,8 @@ __all__ = [
     "DeltaReadout",
     "Encoder",
     "FeatureMap",
+    "Hypercolumns",
+    "LocalMap",
     "PerturbationReadout",
     "Readout",
     "Retina",

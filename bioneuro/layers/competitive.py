@@ -110,7 +110,7 @@ class CompetitiveLayer:
         self.seed, self.n_threads = int(seed), n_threads
         self.step = 0
         # Where cells can be recruited they start silent; elsewhere as if each had had its share.
-        self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_cells)
+        self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_rivals)
         self.age = np.zeros(self.n_cells)
 
     @property
@@ -119,9 +119,14 @@ class CompetitiveLayer:
         return self.synapses.n_post
 
     @property
+    def n_rivals(self) -> int:
+        """Cells that share an inhibitory pool: here all."""
+        return self.n_cells
+
+    @property
     def threshold(self) -> NDArray:
         """Homeostatic threshold of every cell in learning, shape ``(n_cells,)``."""
-        return (self.homeostasis * np.log(np.maximum(self.n_cells * self.rate, 0.01))).astype(self.synapses.dtype)
+        return (self.homeostasis * np.log(np.maximum(self.n_rivals * self.rate, 0.01))).astype(self.synapses.dtype)
 
     def drive(self, U: NDArray) -> NDArray:
         """``a = W u``, shape ``(batch, n_cells)``."""
@@ -150,19 +155,22 @@ class CompetitiveLayer:
         y = _core.compete(
             a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
         )
-        eta = np.empty(self.n_cells)
         recruits: NDArray | list[int] = [] if match is None else self._recruit(U, match, y)
+        return self._relax(U, y, len(U), recruits)
+
+    def _relax(self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray | list[int]) -> Step:
+        """Weights, ages and rates follow the rates ``y``; ``n_seen`` samples were there for a cell to respond to."""
         c = y.sum(axis=0, dtype=float)
         self.age += c
-        np.clip(1 / np.maximum(self.age, 1e-9), self.eta, max(self.eta, YOUNG_ETA), out=eta)
+        eta = np.clip(1 / np.maximum(self.age, 1e-9), self.eta, max(self.eta, YOUNG_ETA))
         self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
 
         eta = eta.astype(y.dtype)
         self._change(U, y, eta)
         self.step += 1
-        speed = min(1.0, len(U) / (self.rate_memory * self.n_cells))
-        self.rate += speed * (c / len(U) - self.rate)
-        self.rate[recruits] = 1 / self.n_cells
+        speed = np.minimum(1.0, n_seen / (self.rate_memory * self.n_rivals))
+        self.rate += speed * (c / np.maximum(n_seen, 1) - self.rate)
+        self.rate[recruits] = 1 / self.n_rivals
         return Step(y, -np.expm1(-eta * c).astype(y.dtype))
 
     def _change(self, U: NDArray, y: NDArray, eta: NDArray) -> None:

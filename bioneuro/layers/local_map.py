@@ -1,0 +1,199 @@
+"""Local map: at every position of a grid its own cells, which see the patch there and no other."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import DTypeLike, NDArray
+
+from bioneuro import connectivity
+from bioneuro.connectivity import Init
+from bioneuro.layers.feature_map import FeatureMap
+from bioneuro.layers.hypercolumns import Hypercolumns
+from bioneuro.layers.image_map import ImageMap, pooling_matrix
+from bioneuro.layers.protocols import Progress
+from bioneuro.layers.retina import Retina
+
+STARTS = ("tied", "random")
+
+
+class LocalMap(ImageMap):
+    """Untied local receptive fields: retina -> a hypercolumn at each position -> pooling -> square root -> unit norm.
+
+    As :class:`FeatureMap`, but position g has P cells with weights of their own, ``y_g = softmax(beta W_g u_g)``. All
+    ``W_g`` together are one CSR pathway, ``columns.synapses`` (positions P, positions 2 p p channels), with blocks on
+    its diagonal: row ``g P + k`` holds the synapses onto cell k at position g, columns ``g 2 p p channels ...`` the
+    retina's outputs there. Weights and homeostatic thresholds are local to the position.
+
+    Parameters
+    ----------
+    image_shape : (height, width) or (height, width, channels)
+    n_columns : int, default 64
+        Cells P at each position.
+    retina : Retina
+    beta, sharpening, eta, homeostasis : float
+        Of the :class:`Hypercolumns`.
+    stride : int, default 1
+        Pixels from one position to the next; the grid is centred on the image.
+    grid : int or None, default 4
+        Pooling windows along each side (:func:`pooling_matrix`); None keeps every position apart.
+    start : {"tied", "random"}, default "tied"
+        ``"tied"``: learning starts at every position from the same columns, those that a :class:`FeatureMap` learns
+        from the same images, and lets them diverge; cell k then means about the same in all of a pooling window.
+        ``"random"``: from ``init``.
+    init : str or callable, default "uniform"
+        Law of the first weights (:mod:`bioneuro.connectivity`), > 0.
+    random_state : Generator
+    dtype : float32 or float64
+    n_threads : int or None
+
+    Raises
+    ------
+    ValueError
+        ``stride`` or ``grid`` below 1, an unknown ``start``, or what the parts refuse.
+    """
+
+    columns: Hypercolumns
+    # the products take samples in tiles of 64: of MNIST's images this makes one tile
+    chunk_pixels = 64 * 28 * 28
+
+    def __init__(
+        self,
+        image_shape: tuple[int, ...],
+        *,
+        n_columns: int = 64,
+        retina: Retina | None = None,
+        beta: float = 40.0,
+        sharpening: float = 2.0,
+        eta: float = 0.05,
+        homeostasis: float = 1.0,
+        stride: int = 1,
+        grid: int | None = 4,
+        start: Literal["tied", "random"] = "tied",
+        init: Init = "uniform",
+        random_state: int | np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+        n_threads: int | None = None,
+    ) -> None:
+        if stride < 1:
+            raise ValueError(f"stride must be >= 1, got {stride}")
+        if grid is not None and grid < 1:
+            raise ValueError(f"grid must be >= 1 or None, got {grid}")
+        if start not in STARTS:
+            raise ValueError(f"start must be one of {STARTS}, got {start!r}")
+        height, width, channels = (*image_shape, 1)[:3]
+        retina = Retina(n_threads=n_threads) if retina is None else retina
+        self.start = start
+        self._sites = tuple(slice((length - 1) % stride // 2, length, stride) for length in (height, width))
+        rows, cols = (len(range(length)[site]) for length, site in zip((height, width), self._sites, strict=True))
+        # the retina's outputs are an image of rows x cols positions with n_patch channels
+        n_patch = 2 * retina.patch_size**2 * channels
+        rng = np.random.default_rng(random_state)
+        synapses = connectivity.local_receptive_fields(
+            (rows, cols, n_patch), 1, 1, n_columns, init=init, sign="E", random_state=rng, dtype=dtype
+        )
+        synapses.normalize_rows()
+        competition: dict[str, Any] = {
+            "beta": beta,
+            "sharpening": sharpening,
+            "eta": eta,
+            "homeostasis": homeostasis,
+            "n_threads": n_threads,
+        }
+        columns = Hypercolumns(synapses, n_columns, seed=int(rng.integers(2**31)), **competition)
+        super().__init__(
+            image_shape,
+            retina=retina,
+            columns=columns,
+            n_columns=n_columns,
+            pool_rows=np.eye(rows) if grid is None else pooling_matrix(rows, grid),
+            pool_cols=np.eye(cols) if grid is None else pooling_matrix(cols, grid),
+            dtype=dtype,
+        )
+        self._tied_parameters = {**competition, "n_columns": n_columns, "init": init, "dtype": dtype}
+
+    @property
+    def n_positions(self) -> int:
+        """Positions of the grid."""
+        return self.columns.n_groups
+
+    # --- learning ---
+
+    def learn(
+        self,
+        X: NDArray,
+        *,
+        n_images: int = 3000,
+        n_epochs: int = 1,
+        batch_size: int = 100,
+        min_gate: float = 0.2,
+        random_state: int | np.random.Generator | None = None,
+        progress: Progress = lambda iterable, **_: iterable,
+    ) -> LocalMap:
+        """Learn all columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
+
+        At most ``n_images`` images, drawn at random, are shown ``n_epochs`` times in batches; a position learns from
+        those that have contrast there (gate above ``min_gate``). Cells where there never is any stay as they started.
+        """
+        rng = np.random.default_rng(random_state)
+        if self.start == "tied":
+            self._copy_tied(X, min_gate, rng, progress)
+        drawn = X[rng.permutation(len(X))[:n_images]]
+        for _ in progress(range(n_epochs), desc="local map"):
+            order = rng.permutation(len(drawn))
+            for start in range(0, len(drawn), batch_size):
+                for R in self._chunks(self.retina.response(drawn[order[start : start + batch_size]])):
+                    U, gate = self._patches(R)
+                    self.columns.learn(U.reshape(len(R), -1), seen=gate.reshape(len(R), -1) > min_gate)
+        return self
+
+    def _copy_tied(self, X: NDArray, min_gate: float, rng: np.random.Generator, progress: Progress) -> None:
+        """Give every position the columns, grown-up, that a map of tied ones learns."""
+        shape = self.height, self.width, self.channels
+        tied = FeatureMap(shape, retina=self.retina, random_state=rng, **self._tied_parameters)
+        tied.learn(X, min_gate=min_gate, random_state=rng, progress=progress)
+        synapses = self.columns.synapses
+        synapses.add(np.tile(tied.columns.synapses.weights, self.n_positions) - synapses.weights)
+        self.columns.age[:] = np.tile(tied.columns.age, self.n_positions)
+
+    # --- what the cells see ---
+
+    def receptive_fields(self, position: int | None = None) -> NDArray:
+        """Weights of each cell in the coordinates of its patch, shape ``(cells, 2 p p channels)``.
+
+        Of all cells, position after position, or of those at one ``position`` (counted row by row).
+        :func:`bioneuro.plot.receptive_fields` draws them.
+        """
+        W = self.columns.synapses.to_scipy()
+        if position is not None:
+            if not 0 <= position < self.n_positions:
+                raise ValueError(f"position must lie in [0, {self.n_positions}), got {position}")
+            W = W[position * self.n_columns : (position + 1) * self.n_columns]
+        return sp.csr_array((W.data, W.indices % self.n_patch, W.indptr), (W.shape[0], self.n_patch)).toarray()
+
+    # --- positions ---
+
+    def _patches(self, R: NDArray) -> tuple[NDArray, NDArray]:
+        U, gate = (self._at_sites(A, len(R)) for A in self.retina.patches(R))
+        return U.reshape(-1, self.n_patch), gate.ravel()
+
+    def _at_sites(self, A: NDArray, n: int) -> NDArray:
+        """The positions of the grid out of an array with a row for each pixel of ``n`` images: a view."""
+        return A.reshape(n, self.height, self.width, -1)[:, *self._sites]
+
+    def _patches_grad(self, R: NDArray, dU: NDArray, dgate: NDArray) -> NDArray:
+        n_pixels = len(R) * self.height * self.width
+        whole_dU, whole_dgate = np.zeros((n_pixels, self.n_patch), dU.dtype), np.zeros(n_pixels, dgate.dtype)
+        for whole, slope in (whole_dU, dU), (whole_dgate, dgate):
+            sites = self._at_sites(whole, len(R))
+            sites[...] = slope.reshape(sites.shape)
+        return self.retina.patches_grad(R, whole_dU, whole_dgate)
+
+    def _respond(self, U: NDArray) -> NDArray:
+        return self.columns.respond(U.reshape(-1, self.columns.synapses.n_pre)).reshape(-1, self.n_columns)
+
+    def _respond_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
+        n_cells = self.columns.n_cells
+        return self.columns.respond_grad(Y.reshape(-1, n_cells), dY.reshape(-1, n_cells)).reshape(-1, self.n_patch)
