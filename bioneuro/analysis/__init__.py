@@ -6,7 +6,7 @@ likelihood: what is left of an exponential after its small values are cut away l
 that ignores the cut.
 
 `samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `measures` what
-describes one matrix, each built on those before it; `intervals` over seeds stands alone.
+describes one matrix, each built on those before it; `intervals` over seeds and the `information` in rates stand alone.
 """
 
 from .fits import (
@@ -19,6 +19,17 @@ from .fits import (
     pit,
     truncated_density,
     vuong,
+)
+from .information import (
+    DiscreteInformation,
+    InformationBounds,
+    discrete_entropy,
+    discrete_information,
+    information_bounds,
+    information_by_samples,
+    relative_noise,
+    shuffled_information,
+    synaptic_capacity,
 )
 from .intervals import MeanInterval, PairedDifference, holm, mean_interval, paired_difference
 from .laws import DISTRIBUTIONS, Candidate
@@ -38,6 +49,8 @@ __all__ = [
     "DISTRIBUTIONS",
     "SONG_2005",
     "Candidate",
+    "DiscreteInformation",
+    "InformationBounds",
     "KSBootstrap",
     "LogMoments",
     "MeanInterval",
@@ -45,17 +58,24 @@ __all__ = [
     "Vuong",
     "dale_index",
     "density",
+    "discrete_entropy",
+    "discrete_information",
     "fit_weight_distribution",
     "gini",
     "holm",
+    "information_bounds",
+    "information_by_samples",
     "ks_bootstrap",
     "log_moments",
     "mean_interval",
     "paired_difference",
     "pit",
     "positive_weights",
+    "relative_noise",
     "row_index",
     "row_thresholds",
+    "shuffled_information",
+    "synaptic_capacity",
     "treves_rolls",
     "truncated_density",
     "vuong",
