@@ -11,11 +11,13 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from .mlp import BackpropMLP
+from .nonnegative import NonNegativeMLP
 
-__all__ = ["BASELINES", "BackpropMLP", "make"]
+__all__ = ["BASELINES", "BackpropMLP", "NonNegativeMLP", "make"]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
+    "nonnegative": NonNegativeMLP,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,23 +107,23 @@ class StartedMLP(BackpropMLP):
         return synapses
 
 
-def magnitude_pruned(mlp: BackpropMLP, density: float, images: Images, n_epochs: int) -> BackpropMLP:
+def magnitude_pruned(mlp: BackpropMLP, density: float | Sequence[float], images: Images, n_epochs: int) -> BackpropMLP:
     """A copy of a trained perceptron that keeps the largest weights of every layer and is fine-tuned.
 
     Parameters
     ----------
     mlp : fitted BackpropMLP
         Stays as it is.
-    density : float in (0, 1]
+    density : float in (0, 1] or one a layer
         Share of the weights of each layer that stay: the largest by magnitude (Han et al. 2015, arXiv:1506.02626).
     images : Images
         To fine-tune on.
     n_epochs : int >= 0
     """
     pruned = copy.deepcopy(mlp)
-    for k, pathway in enumerate(mlp.pathways_):
+    for k, (pathway, share) in enumerate(zip(mlp.pathways_, np.broadcast_to(density, len(mlp.pathways_)), strict=True)):
         sizes = np.abs(pathway.weights)
-        n_kept = max(1, round(density * pathway.n_post * pathway.n_pre))
+        n_kept = max(1, round(share * pathway.n_post * pathway.n_pre))
         if n_kept < sizes.size:
             W = pathway.to_scipy().copy()
             W.data[sizes < np.partition(sizes, -n_kept)[-n_kept]] = 0

@@ -11,6 +11,7 @@ from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
+from bioneuro.layers.unit_norm import UnitNorm
 
 __all__ = [
     "READOUTS",
@@ -23,5 +24,6 @@ __all__ = [
     "PerturbationReadout",
     "Readout",
     "Retina",
+    "UnitNorm",
     "VotesReadout",
 ]
