@@ -101,7 +101,7 @@ def test_a_layer_that_died_holds_nothing(images):
 # --- verdict
 
 
-def rows_of(ours, shuffled, rival, accuracy):
+def rows_of(ours, shuffled, rival, accuracy, pruned=0.2):
     """Three seeds of one size; C_S of our two thresholds at the input, of the shuffled wiring and of the rivals."""
     rows = []
 
@@ -119,7 +119,7 @@ def rows_of(ours, shuffled, rival, accuracy):
             reached = accuracy if x < 0.95 else 0.9
             network("by input, 200", x, 1000 / share, ours * share, reached, seed)
             network(f"{SHUFFLED}, 200", x, 1000 / share, shuffled * share, 0.8, seed)
-            network(f"{PRUNED}, 200", x, 1000 / share, shuffled * share, 0.97, seed)
+            network(f"{PRUNED}, 200", x, 1000 / share, pruned * share, 0.97, seed)
         network(f"{BACKPROPAGATION}, 200", 0.0, 156_800, rival / 10, 0.99, seed)
         network(f"{CHOROWSKI}, 200", 0.1, 3000, rival, 0.98, seed)
         for name in ("by input", BACKPROPAGATION):
@@ -133,10 +133,11 @@ def rows_of(ours, shuffled, rival, accuracy):
     [
         (rows_of(ours=0.5, shuffled=0.3, rival=0.1, accuracy=0.97), STRONG, True),
         (rows_of(ours=0.5, shuffled=0.6, rival=0.1, accuracy=0.97), "weak", True),
+        (rows_of(ours=0.5, shuffled=0.3, rival=0.1, accuracy=0.97, pruned=0.6), "weak", True),
         (rows_of(ours=0.5, shuffled=0.3, rival=0.7, accuracy=0.97), NOT_SHOWN, False),
         (rows_of(ours=0.5, shuffled=0.3, rival=0.1, accuracy=0.94), NOT_SHOWN, False),
     ],
-    ids=["all hold", "shuffled holds as much", "rival holds more", "by cell must serve"],
+    ids=["all hold", "shuffled holds as much", "pruned holds as much", "rival holds more", "by cell must serve"],
 )
 def test_verdict(rows, form, passed):
     verdict = CLAIMS["CS"].verdict(rows)

@@ -298,15 +298,21 @@ class SynapticCapacity(Claim):
             for name, x in rivals.items()
         }
         by_input = _chosen(frame, f"by input, {largest}")
-        wiring = analysis.paired_difference(
-            values_of(frame, f"by input, {largest}", "C_S", by_input),
-            values_of(frame, f"{SHUFFLED}, {largest}", "C_S", by_input),
-        )
+        # the same number of synapses, wired by chance or by backpropagation: what is owed to the number alone
+        controls = {
+            (name, measure): analysis.paired_difference(
+                values_of(frame, f"by input, {largest}", measure, by_input),
+                values_of(frame, f"{name}, {largest}", measure, by_input),
+            )
+            for name in (SHUFFLED, PRUNED)
+            for measure in ("C_S", "accuracy")
+        }
         accuracy = analysis.mean_interval(ours["accuracy"])
         reached = accuracy.low >= TARGET and all(difference.low > 0 for difference in ahead.values())
         form = NOT_SHOWN
         if reached:
-            form = STRONG if wiring.low > 0 else weak("how few synapses are left, whoever they join")
+            beyond = all(controls[name, "C_S"].low > 0 for name in (SHUFFLED, PRUNED))
+            form = STRONG if beyond else weak("how few synapses are left, whoever they join")
         lines = [
             f"{NOISE:g} of the cells' rms sd is the noise of a rate. I: bracket for X uniform over the test images (at "
             f"most log2 n = {_mean(frame, condition, 'I cap', theta):.1f} bits), then the Gaussian upper bound, which "
@@ -322,8 +328,13 @@ class SynapticCapacity(Claim):
         lines += [
             _line(frame, f"{SHUFFLED}, {largest}", by_input),
             _line(frame, f"{PRUNED}, {largest}", by_input),
-            f"C_S ahead of the same synapses shuffled: {wiring.mean:+.3f} [{wiring.low:+.3f}, {wiring.high:+.3f}]; "
-            + "; ".join(f"of {name} {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]" for name, d in ahead.items())
+            "C_S ahead " + "; ".join(f"of {name} {_interval(d)}" for name, d in ahead.items()) + ".",
+            f"By input {by_input:g} ahead of controls with as many synapses: "
+            + "; ".join(
+                f"{name}, C_S {_interval(controls[name, 'C_S'])}, "
+                f"accuracy {_interval(controls[name, 'accuracy'], 100)} points"
+                for name in (SHUFFLED, PRUNED)
+            )
             + ".",
             *(_trade_off(frame, f"{name}, {largest}") for name in (*OURS, CHOROWSKI)),
             *(_bias_line(frame, f"{name}, {largest}, by images") for name in ("by input", BACKPROPAGATION)),
@@ -366,13 +377,18 @@ def _mean(frame: pd.DataFrame, condition: str, measure: str, x: float | None = N
     return float(values_of(frame, condition, measure, x).mean())
 
 
+def _interval(difference: analysis.PairedDifference, scale: float = 1) -> str:
+    return f"{scale * difference.mean:+.3f} [{scale * difference.low:+.3f}, {scale * difference.high:+.3f}]"
+
+
 def _chosen(frame: pd.DataFrame, condition: str) -> float:
     """x of the fewest synapses that reach the goal on validation images; of the best there if none does."""
     validation = curve_of(frame, condition, "validation accuracy").mean(axis=1)
-    reach = validation.index[validation >= TARGET + TOLERATED_LOSS]
-    if not len(reach):
-        return float(validation.idxmax())
-    return float(curve_of(frame, condition, "synapses").loc[reach].mean(axis=1).idxmin())
+    xs, synapses = validation.index.to_numpy(float), curve_of(frame, condition, "synapses").mean(axis=1).to_numpy()
+    reach = validation.to_numpy() >= TARGET + TOLERATED_LOSS
+    if not reach.any():
+        return float(xs[validation.to_numpy().argmax()])
+    return float(xs[reach][synapses[reach].argmin()])
 
 
 def _best(frame: pd.DataFrame, n: int) -> tuple[str, float]:
