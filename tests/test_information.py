@@ -9,6 +9,7 @@ from scipy import integrate, stats
 from bioneuro.analysis import (
     discrete_entropy,
     discrete_information,
+    gaussian_information,
     information_bounds,
     information_by_samples,
     relative_noise,
@@ -71,12 +72,13 @@ def test_gaussian_channel(s):
     assert bounds.upper == pytest.approx(true + excess / (1 + s**2), abs=0.05)
     assert bounds.lower == pytest.approx(np.log2(1 + 1 / (4 * s**2)) / 2 + excess / (1 + 4 * s**2), abs=0.05)
     assert bounds.gaussian == pytest.approx(true, abs=0.05)
+    assert bounds.gaussian == gaussian_information(rng(0).normal(size=(3000, 1)), s)
     assert bounds.lower < true < bounds.upper < bounds.cap == np.log2(3000)
 
 
 def test_independent_cells_add_up():
     Z = rng(0).normal(size=(4000, 3)) * [1, 2, 3]
-    assert information_bounds(Z, 0.5).gaussian == pytest.approx(
+    assert gaussian_information(Z, 0.5) == pytest.approx(
         sum(np.log2(1 + (k / 0.5) ** 2) / 2 for k in (1, 2, 3)), abs=0.1
     )
 
@@ -154,6 +156,7 @@ def test_synaptic_capacity():
         (lambda: information_bounds([[0.0], [np.nan]], 1), "rates must be finite"),
         (lambda: information_bounds(np.eye(3), 0), "noise_sd must be finite and > 0, got 0"),
         (lambda: information_bounds(np.eye(3), np.inf), "noise_sd must be finite and > 0, got inf"),
+        (lambda: gaussian_information(np.eye(3), -2), "noise_sd must be finite and > 0, got -2"),
         (lambda: relative_noise(np.eye(3), -1), "share must be finite and > 0, got -1"),
         (lambda: relative_noise(np.ones((3, 2)), 0.1), "rates must vary"),
         (lambda: information_by_samples(np.eye(3), 1, [4], rng(0)), r"sizes must lie in \[2, 3\], got 4"),

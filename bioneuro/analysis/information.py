@@ -135,8 +135,7 @@ def information_bounds(rates: ArrayLike, noise_sd: float) -> InformationBounds:
     .. [2] D. McAllester & K. Stratos, AISTATS (2020), arXiv:1811.04251.
     """
     rates = _rates(rates)
-    if not (np.isfinite(noise_sd) and noise_sd > 0):
-        raise ValueError(f"noise_sd must be finite and > 0, got {noise_sd}")
+    _check_noise(noise_sd)
     Z = (rates - rates.mean(axis=0)) / noise_sd
     n = len(Z)
     squares = (Z * Z).sum(axis=1)
@@ -148,9 +147,23 @@ def information_bounds(rates: ArrayLike, noise_sd: float) -> InformationBounds:
         distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = 0
         lower -= float(np.log(np.exp(distance / -8).mean(axis=1)).sum())
         upper -= float(np.log(np.exp(distance / -2).mean(axis=1)).sum())
-    spectrum = np.linalg.eigvalsh(Z.T @ Z / n)
-    gaussian = float(np.log1p(np.maximum(spectrum, 0)).sum()) / 2
-    return InformationBounds(*(x / NATS_PER_BIT for x in (lower / n, upper / n, gaussian, np.log(n))))
+    bounds = (x / NATS_PER_BIT for x in (lower / n, upper / n))
+    return InformationBounds(*bounds, gaussian_information(rates, noise_sd), float(np.log2(n)))
+
+
+def gaussian_information(rates: ArrayLike, noise_sd: float) -> float:
+    """``1/2 log2 det(1 + Cov(rates) / s^2)``: the upper bound ``gaussian`` of :func:`information_bounds` alone, which
+    needs no pairs of samples.
+
+    Parameters
+    ----------
+    rates : array_like, (n, n_cells)
+    noise_sd : float > 0
+    """
+    rates = _rates(rates)
+    _check_noise(noise_sd)
+    Z = (rates - rates.mean(axis=0)) / noise_sd
+    return float(np.log1p(np.maximum(np.linalg.eigvalsh(Z.T @ Z / len(Z)), 0)).sum()) / (2 * NATS_PER_BIT)
 
 
 def information_by_samples(
@@ -188,6 +201,11 @@ def synaptic_capacity(information: float, n_non_silent: int) -> float:
     if not n_non_silent >= 1:
         raise ValueError(f"n_non_silent must be >= 1, got {n_non_silent}")
     return information / n_non_silent
+
+
+def _check_noise(noise_sd: float) -> None:
+    if not (np.isfinite(noise_sd) and noise_sd > 0):
+        raise ValueError(f"noise_sd must be finite and > 0, got {noise_sd}")
 
 
 def _rates(rates: ArrayLike) -> NDArray[np.float64]:
