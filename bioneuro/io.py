@@ -48,6 +48,7 @@ CLASSES: dict[str, type] = {
         layers.LocalMap,
         layers.PerturbationReadout,
         layers.Retina,
+        layers.UnitNorm,
         layers.VotesReadout,
         connectivity.Constant,
         connectivity.HalfNormal,

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import baselines
-from bioneuro.baselines import BackpropMLP
+from bioneuro.baselines import BackpropMLP, NonNegativeMLP
 from bioneuro.datasets import load, subset_per_class
 from bioneuro.protocols import ResponseFront
 from bioneuro.reference import contrast_response
@@ -244,3 +244,38 @@ def test_refuses_parameters(params, match):
 def test_refuses_data(call, match):
     with pytest.raises(ValueError, match=match):
         call(BackpropMLP((4,), n_epochs=1, contrast=RETINA))
+
+
+# --- non-negative weights
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_nonnegative_is_a_scikit_learn_estimator():
+    check_estimator(NonNegativeMLP((16,), learning_rate=1e-2, n_epochs=40, sparsity=0.01, n_threads=1))
+
+
+def test_nonnegative_learns_with_few_excitatory_synapses(digits):
+    X, y = digits.X_train, digits.y_train
+    sparse, dense = (
+        NonNegativeMLP((32,), sparsity=s, learning_rate=3e-3, n_epochs=60, random_state=0, n_threads=1).fit(X, y)
+        for s in (0.3, 0.0)
+    )
+    for model in (sparse, dense):
+        assert all(A.data.min() >= 0 for A in model.weights().values())
+    left = [np.count_nonzero(model.weights()["hidden_1"].data) for model in (sparse, dense)]
+    assert left[0] < 0.5 * left[1]
+    assert sparse.score(digits.X_test, digits.y_test) > 0.85
+
+
+def test_nonnegative_gradient_of_the_input():
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(0.05, 0.95, (15, 5)), np.arange(15) % 3
+    model = NonNegativeMLP((7,), n_epochs=3, dtype="float64", random_state=0, n_threads=1).fit(X, y)
+    gradient = model.input_gradient(X, y)
+    np.testing.assert_allclose(gradient, slope(lambda: losses(model, X, y, "ce").sum(), X), atol=1e-6)
+    assert gradient.any()
+
+
+def test_nonnegative_refuses_a_bad_sparsity():
+    with pytest.raises(ValueError, match="sparsity must be a finite number >= 0, got -1"):
+        NonNegativeMLP((4,), sparsity=-1).fit(X3, Y3)

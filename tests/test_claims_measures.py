@@ -39,7 +39,6 @@ from bioneuro.claims.representations import (
 )
 from bioneuro.claims.resources import RIVALS, allocated, in_use, long_tailed
 from bioneuro.claims.sparsity import DIP, modes, plateau
-from bioneuro.claims.task_encoding import encoding
 from bioneuro.layers import Association, Retina
 
 rng = np.random.default_rng
@@ -447,22 +446,6 @@ def test_representation_verdict(rows, form):
 
 
 # --- C7 ----------------------------------------------------------------------------------------------------
-
-
-def test_encoding_of_known_codes():
-    label = np.arange(40_000) % 8
-    noise = rng(0).integers(4, size=label.size)
-    task, feature, both = encoding(label, label), encoding(noise, label), encoding(4 * label + noise, label)
-    assert task.label == pytest.approx(3, abs=0.01) and task.stimulus == pytest.approx(0, abs=0.01)
-    assert feature.label == pytest.approx(0, abs=0.01) and feature.stimulus == pytest.approx(2, abs=0.01)
-    assert both.label == pytest.approx(3, abs=0.01) and both.stimulus == pytest.approx(2, abs=0.01)
-
-
-def test_correction_takes_most_of_the_bias():
-    draws = [encoding(rng(seed).integers(40, size=3000), rng([seed, 1]).integers(10, size=3000)) for seed in range(10)]
-    corrected = np.mean([draw.label for draw in draws])
-    plug_in = np.mean([draw.label + draw.correction for draw in draws])
-    assert abs(corrected) < 0.2 * plug_in
 
 
 def task_rows(label, stimulus):

@@ -13,6 +13,7 @@ from bioneuro.layers import (
     DeltaReadout,
     FeatureMap,
     Retina,
+    UnitNorm,
 )
 
 
@@ -115,6 +116,21 @@ def test_adaptation_is_standardisation_split_in_two_and_the_same_in_batches(rng)
     D[:, 2] = 0  # the mean itself is a kink
     expected = slope(lambda Z: (whole.encode(Z) * dH).sum(), X, D)
     assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def test_unit_norm_has_one_feature_an_input_and_its_gradient(rng):
+    X = rng.uniform(0.1, 1, (5, 6))
+    encoder = UnitNorm(6, np.float64).learn(X)
+    np.testing.assert_allclose(encoder.encode(X), unit(X), rtol=1e-6)
+    assert encoder.n_features == 6 and not encoder.encode(np.zeros((1, 6))).any()
+    dH, D = rng.normal(size=X.shape), rng.normal(size=X.shape)
+    expected = slope(lambda Z: (encoder.encode(Z) * dH).sum(), X, D)
+    assert (encoder.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def test_unit_norm_refuses_what_is_no_rate():
+    with pytest.raises(ValueError, match=r"X must be >= 0 \(rates\), but X\[1, 0\] = -1"):
+        UnitNorm(2).encode([[0, 1], [-1, 0]])
 
 
 # --- competition ---

@@ -6,8 +6,8 @@ likelihood: what is left of an exponential after its small values are cut away l
 that ignores the cut.
 
 `samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `measures` what
-describes one matrix, each built on those before it; `intervals` over seeds stands alone. `representation` describes
-the rates of a population, `gabor` the shape of receptive fields.
+describes one matrix, each built on those before it; `intervals` over seeds and the `information` in rates stand alone.
+`representation` describes the rates of a population, `gabor` the shape of receptive fields.
 """
 
 from .fits import (
@@ -22,6 +22,18 @@ from .fits import (
     vuong,
 )
 from .gabor import GaborFit, fit_gabor, fit_gabors, orientation_index
+from .information import (
+    DiscreteInformation,
+    InformationBounds,
+    discrete_entropy,
+    discrete_information,
+    gaussian_information,
+    information_bounds,
+    information_by_samples,
+    relative_noise,
+    shuffled_information,
+    synaptic_capacity,
+)
 from .intervals import MeanInterval, PairedDifference, holm, mean_interval, paired_difference
 from .laws import DISTRIBUTIONS, Candidate
 from .measures import (
@@ -42,6 +54,8 @@ __all__ = [
     "SONG_2005",
     "Candidate",
     "GaborFit",
+    "DiscreteInformation",
+    "InformationBounds",
     "KSBootstrap",
     "LogMoments",
     "MeanInterval",
@@ -52,9 +66,14 @@ __all__ = [
     "density",
     "fit_gabor",
     "fit_gabors",
+    "discrete_entropy",
+    "discrete_information",
     "fit_weight_distribution",
+    "gaussian_information",
     "gini",
     "holm",
+    "information_bounds",
+    "information_by_samples",
     "ks_bootstrap",
     "log_moments",
     "mean_correlation",
@@ -65,8 +84,11 @@ __all__ = [
     "pit",
     "positive_weights",
     "representation_report",
+    "relative_noise",
     "row_index",
     "row_thresholds",
+    "shuffled_information",
+    "synaptic_capacity",
     "treves_rolls",
     "truncated_density",
     "vuong",

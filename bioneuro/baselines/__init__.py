@@ -12,12 +12,14 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from .mlp import BackpropMLP
+from .nonnegative import NonNegativeMLP
 from .sparse import SparseMLP, layer_densities
 
-__all__ = ["BASELINES", "BackpropMLP", "SparseMLP", "layer_densities", "make"]
+__all__ = ["BASELINES", "BackpropMLP", "NonNegativeMLP", "SparseMLP", "layer_densities", "make"]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
+    "nonnegative": NonNegativeMLP,
     "fixed-mask": SparseMLP,
     "set": partial(SparseMLP, rewiring="set"),
     "rigl": partial(SparseMLP, rewiring="rigl"),

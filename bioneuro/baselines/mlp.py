@@ -311,10 +311,8 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         _check_count("batch_size", self.batch_size)
         if self.n_epochs != "auto":
             _check_count("n_epochs", self.n_epochs)
-        for name, low in ("learning_rate", "> 0"), ("weight_decay", ">= 0"):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not np.isfinite(value) or value < 0 or (value == 0 and low == "> 0"):
-                raise ValueError(f"{name} must be a finite number {low}, got {value!r}")
+        _check_number("learning_rate", self.learning_rate, "> 0")
+        _check_number("weight_decay", self.weight_decay, ">= 0")
         if self.contrast is not None and (len(self.contrast) != 2 or not all(value > 0 for value in self.contrast)):
             raise ValueError(f"contrast must be None or (exponent, semi_saturation), both > 0, got {self.contrast!r}")
 
@@ -357,3 +355,8 @@ def _class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+
+
+def _check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
+    if not isinstance(value, Real) or not np.isfinite(value) or value < 0 or (value == 0 and low == "> 0"):
+        raise ValueError(f"{name} must be a finite number {low}, got {value!r}")

@@ -6,6 +6,7 @@ shown.
 """
 
 from .base import Claim, Found, Settings, Verdict
+from .capacity import SynapticCapacity
 from .lognormal import LognormalWeights
 from .one_network import OneNetwork
 from .representations import PlausibleRepresentations
@@ -23,6 +24,7 @@ CLAIMS: dict[str, Claim] = {
         PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),
+        SynapticCapacity(),
         OneNetwork(),
     )
 }

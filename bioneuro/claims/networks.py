@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -191,24 +191,25 @@ class StartedMLP(BackpropMLP):
         return synapses
 
 
-def magnitude_pruned(mlp: BackpropMLP, density: float, images: Images, n_epochs: int) -> BackpropMLP:
+def magnitude_pruned(mlp: BackpropMLP, density: float | Sequence[float], images: Images, n_epochs: int) -> BackpropMLP:
     """A copy of a trained perceptron that keeps the largest weights of every layer and is fine-tuned.
 
     Parameters
     ----------
     mlp : fitted BackpropMLP
         Stays as it is.
-    density : float in (0, 1]
-        Share of the network's weights that stay, in each layer the largest by magnitude (Han et al. 2015,
-        arXiv:1506.02626); to the layers as in :func:`bioneuro.baselines.layer_densities`, where the sparse rivals
-        have theirs, too.
+    density : float in (0, 1] or one a layer
+        Share of the weights that stay, in each layer the largest by magnitude (Han et al. 2015, arXiv:1506.02626). One
+        share for the network goes to the layers as in :func:`bioneuro.baselines.layer_densities`, where the sparse
+        rivals have theirs, too.
     images : Images
         To fine-tune on.
     n_epochs : int >= 0
     """
     pruned = copy.deepcopy(mlp)
     cells = [mlp.n_features_in_, *(pathway.n_post for pathway in mlp.pathways_)]
-    for k, (pathway, share) in enumerate(zip(mlp.pathways_, layer_densities(cells, density), strict=True)):
+    shares = layer_densities(cells, density) if isinstance(density, float) else density
+    for k, (pathway, share) in enumerate(zip(mlp.pathways_, shares, strict=True)):
         sizes = np.abs(pathway.weights)
         n_kept = max(1, round(share * pathway.n_post * pathway.n_pre))
         if n_kept < sizes.size:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from .. import analysis, fewshot
@@ -34,41 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-NATS_PER_BIT = np.log(2)
 #: Times the labels are shuffled to see the information that the estimator finds where there is none.
 N_SHUFFLES = 20
-
-
-class Encoding(NamedTuple):
-    """What the winner Z says, in bits: about the label, and about the stimulus beyond it; ``correction`` is what Miller
-    and Madow's term took from the first."""
-
-    label: float
-    stimulus: float
-    correction: float
-
-
-def _entropy(values: NDArray) -> tuple[float, float]:
-    """Plug-in entropy of discrete values and its Miller-Madow term ``(m - 1) / 2n``, in bits (m: values seen)."""
-    counts = np.unique(values, return_counts=True)[1]
-    return float(stats.entropy(counts, base=2)), (counts.size - 1) / (2 * counts.sum() * NATS_PER_BIT)
-
-
-def encoding(winner: ArrayLike, label: ArrayLike) -> Encoding:
-    """``I(label; Z) = H(label) + H(Z) - H(label, Z)`` and ``H(Z | label) = H(label, Z) - H(label)``.
-
-    The winner is a function of the stimulus, so ``I(stimulus; Z | label) = H(Z | label)``. Entropies are plug-in
-    estimates with the correction of Miller (1955); where cells outnumber samples per class what is left of the bias is
-    upwards for ``label`` and downwards for ``stimulus``.
-
-    Parameters
-    ----------
-    winner, label : array_like of int, (n,)
-    """
-    winner, label = np.asarray(winner), np.asarray(label)
-    joint = np.unique(np.stack([winner, label], axis=1), axis=0, return_inverse=True)[1].ravel()
-    (h_z, b_z), (h_y, b_y), (h_zy, b_zy) = map(_entropy, (winner, label, joint))
-    return Encoding(h_y + b_y + h_z + b_z - h_zy - b_zy, h_zy + b_zy - h_y - b_y, b_zy - b_y - b_z)
 
 
 @dataclass(frozen=True)
@@ -106,12 +73,13 @@ class TaskEncoding(Claim):
             network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder)).fit(*train)
             H = network.transform(test.X)
             winner = network.network_.association.drive(H).argmax(axis=1)
-            found = encoding(winner, test.y)
-            yield Found("all classes", "I(label; Z)", found.label, kappa)
-            yield Found("all classes", "H(Z | label)", found.stimulus, kappa)
+            # the winner is a function of the stimulus, so I(stimulus; Z | label) = H(Z | label)
+            found = analysis.discrete_information(winner, test.y)
+            yield Found("all classes", "I(label; Z)", found.information, kappa)
+            yield Found("all classes", "H(Z | label)", found.conditional, kappa)
             yield Found("all classes", "correction of I(label; Z)", found.correction, kappa)
-            shuffled = [encoding(winner, rng.permutation(test.y)).label for _ in range(N_SHUFFLES)]
-            yield Found("shuffled labels", "I(label; Z)", float(np.mean(shuffled)), kappa)
+            shuffled = analysis.shuffled_information(winner, test.y, rng, N_SHUFFLES)
+            yield Found("shuffled labels", "I(label; Z)", float(shuffled.mean()), kappa)
             for readout in ("delta", "votes"):
                 yield Found("all classes", f"accuracy {readout}", score(network, readout, test), kappa)
             seen = np.isin(train.y, known)

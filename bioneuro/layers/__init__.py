@@ -13,6 +13,7 @@ from bioneuro.layers.local_map import LocalMap
 from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
+from bioneuro.layers.unit_norm import UnitNorm
 
 #: Maps of images by the name that :class:`bioneuro.BioClassifier` knows: one line each.
 FEATURE_MAPS: dict[str, type[FeatureMap] | type[LocalMap]] = {"tied": FeatureMap, "local": LocalMap}
@@ -31,5 +32,6 @@ __all__ = [
     "PerturbationReadout",
     "Readout",
     "Retina",
+    "UnitNorm",
     "VotesReadout",
 ]

@@ -1,0 +1,217 @@
+"""Information that cells carry, in bits, by estimators whose bias is bounded or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from .samples import Floats
+
+NATS_PER_BIT = float(np.log(2))
+#: Samples whose distances to all others are in memory at a time.
+ROWS = 512
+
+# --- discrete ----------------------------------------------------------------------------------------------
+
+
+class DiscreteInformation(NamedTuple):
+    """I(a; b) and H(a | b) in bits; ``correction``: what the Miller-Madow terms took from the first."""
+
+    information: float
+    conditional: float
+    correction: float
+
+
+def discrete_entropy(values: ArrayLike) -> tuple[float, float]:
+    """Plug-in entropy of discrete values and its Miller-Madow term ``(m - 1) / 2n``, in bits.
+
+    Parameters
+    ----------
+    values : array_like, (n,)
+        ``m`` different ones. The plug-in estimate is too small by about the second value [1]_.
+
+    References
+    ----------
+    .. [1] G. A. Miller, in: Information Theory in Psychology, ed. H. Quastler (1955), 95-100.
+    """
+    values = np.asarray(values)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"values must be 1-d with at least one value, got shape {values.shape}")
+    counts = np.unique(values, return_counts=True)[1]
+    return float(stats.entropy(counts, base=2)), (counts.size - 1) / (2 * values.size * NATS_PER_BIT)
+
+
+def discrete_information(a: ArrayLike, b: ArrayLike) -> DiscreteInformation:
+    """``I(a; b) = H(a) + H(b) - H(a, b)`` and ``H(a | b) = H(a, b) - H(b)``, with the correction of Miller (1955).
+
+    Where values of ``a`` outnumber samples per value of ``b``, what is left of the bias is upwards for the
+    information and downwards for the conditional entropy: see :func:`shuffled_information`.
+
+    Parameters
+    ----------
+    a, b : array_like of discrete values, (n,)
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape:
+        raise ValueError(f"a and b must be paired: they have shapes {a.shape} and {b.shape}")
+    codes = [np.unique(values, return_inverse=True)[1].ravel() for values in (a, b)]
+    joint = codes[0] * (codes[1].max(initial=0) + 1) + codes[1]
+    (h_a, m_a), (h_b, m_b), (h_ab, m_ab) = map(discrete_entropy, (*codes, joint))
+    return DiscreteInformation(h_a + m_a + h_b + m_b - h_ab - m_ab, h_ab + m_ab - h_b - m_b, m_ab - m_a - m_b)
+
+
+def shuffled_information(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n_shuffles: int = 20) -> Floats:
+    """:func:`discrete_information` with ``b`` in random order, ``(n_shuffles,)``: what is found where there is none."""
+    return np.array([discrete_information(a, rng.permutation(b)).information for _ in range(n_shuffles)])
+
+
+# --- continuous --------------------------------------------------------------------------------------------
+
+
+class InformationBounds(NamedTuple):
+    """Bounds of I(X; Z) in bits: ``lower`` and ``upper`` for X uniform over the n samples, where ``cap = log2 n`` is
+    the most there can be; ``gaussian``: an upper bound of both that knows no cap."""
+
+    lower: float
+    upper: float
+    gaussian: float
+    cap: float
+
+
+def relative_noise(rates: ArrayLike, share: float) -> float:
+    """``share`` times the root mean square over cells of the standard deviation of their rates.
+
+    With noise of this size the information does not depend on the unit of the rates.
+
+    Parameters
+    ----------
+    rates : array_like, (n, n_cells)
+    share : float > 0
+    """
+    rates = _rates(rates)
+    if not (np.isfinite(share) and share > 0):
+        raise ValueError(f"share must be finite and > 0, got {share}")
+    sd = share * float(np.sqrt(rates.var(axis=0).mean()))
+    if sd == 0:
+        raise ValueError("rates must vary: all samples give the same")
+    return sd
+
+
+def information_bounds(rates: ArrayLike, noise_sd: float) -> InformationBounds:
+    """Bounds of ``I(X; Z)``, ``Z = rates(X) + N(0, s^2 I)``, from samples and in closed form.
+
+    A deterministic code of a continuous input carries infinite information, so the noise is part of the question: each
+    cell's rate is read with Gaussian noise of standard deviation ``s``. With X uniform over the n samples Z is a
+    mixture of n Gaussians, and with ``d_ij`` the distance of two samples' rates [1]_
+
+        -mean_i log mean_j exp(-d_ij^2 / 8 s^2)  <=  I  <=  -mean_i log mean_j exp(-d_ij^2 / 2 s^2)  <=  log n.
+
+    Where both are near ``cap`` the samples are too few to tell how much there is: no estimate that holds with
+    confidence exceeds log n [2]_. The maximum-entropy bound ``1/2 log det(1 + Cov / s^2)`` is above all of that. It is
+    what a variational encoder with the best Gaussian marginal reports (its rate), and says how wide the code is, not
+    how much of it is used.
+
+    Parameters
+    ----------
+    rates : array_like, (n, n_cells)
+        n >= 2 samples.
+    noise_sd : float > 0
+        ``s``, in the unit of the rates (:func:`relative_noise`).
+
+    Returns
+    -------
+    InformationBounds
+        In bits. For the population that the samples come from, ``lower`` is too low (the more so the nearer to the
+        cap), ``upper`` may be, and ``gaussian`` is biased downwards where n is not many times n_cells: see
+        :func:`information_by_samples`.
+
+    References
+    ----------
+    .. [1] A. Kolchinsky & B. D. Tracey, Entropy 19:361 (2017).
+    .. [2] D. McAllester & K. Stratos, AISTATS (2020), arXiv:1811.04251.
+    """
+    rates = _rates(rates)
+    _check_noise(noise_sd)
+    Z = (rates - rates.mean(axis=0)) / noise_sd
+    n = len(Z)
+    squares = (Z * Z).sum(axis=1)
+    lower = upper = 0.0
+    for start in range(0, n, ROWS):
+        rows = slice(start, min(start + ROWS, n))
+        distance = squares[rows, None] + squares - 2 * Z[rows] @ Z.T
+        np.maximum(distance, 0, out=distance)  # rounding
+        distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = 0
+        lower -= float(np.log(np.exp(distance / -8).mean(axis=1)).sum())
+        upper -= float(np.log(np.exp(distance / -2).mean(axis=1)).sum())
+    bounds = (x / NATS_PER_BIT for x in (lower / n, upper / n))
+    return InformationBounds(*bounds, gaussian_information(rates, noise_sd), float(np.log2(n)))
+
+
+def gaussian_information(rates: ArrayLike, noise_sd: float) -> float:
+    """``1/2 log2 det(1 + Cov(rates) / s^2)``: the upper bound ``gaussian`` of :func:`information_bounds` alone, which
+    needs no pairs of samples.
+
+    Parameters
+    ----------
+    rates : array_like, (n, n_cells)
+    noise_sd : float > 0
+    """
+    rates = _rates(rates)
+    _check_noise(noise_sd)
+    Z = (rates - rates.mean(axis=0)) / noise_sd
+    return float(np.log1p(np.maximum(np.linalg.eigvalsh(Z.T @ Z / len(Z)), 0)).sum()) / (2 * NATS_PER_BIT)
+
+
+def information_by_samples(
+    rates: ArrayLike, noise_sd: float, sizes: Iterable[int], rng: np.random.Generator
+) -> list[InformationBounds]:
+    """:func:`information_bounds` of nested random subsets, one for each size: how the bias falls with samples.
+
+    Parameters
+    ----------
+    rates : array_like, (n, n_cells)
+    noise_sd : float > 0
+    sizes : iterable of int in [2, n]
+    rng : Generator
+    """
+    rates = _rates(rates)
+    order, found = rng.permutation(len(rates)), []
+    for size in sizes:
+        if not 2 <= size <= len(rates):
+            raise ValueError(f"sizes must lie in [2, {len(rates)}], got {size}")
+        found.append(information_bounds(rates[order[:size]], noise_sd))
+    return found
+
+
+def synaptic_capacity(information: float, n_non_silent: int) -> float:
+    """``C_S = I(X; Z) / number of synapses that are not silent``, in bits per synapse for an information in bits.
+
+    Parameters
+    ----------
+    information : float >= 0
+        In bits.
+    n_non_silent : int >= 1
+    """
+    if not information >= 0:
+        raise ValueError(f"information must be >= 0, got {information}")
+    if not n_non_silent >= 1:
+        raise ValueError(f"n_non_silent must be >= 1, got {n_non_silent}")
+    return information / n_non_silent
+
+
+def _check_noise(noise_sd: float) -> None:
+    if not (np.isfinite(noise_sd) and noise_sd > 0):
+        raise ValueError(f"noise_sd must be finite and > 0, got {noise_sd}")
+
+
+def _rates(rates: ArrayLike) -> NDArray[np.float64]:
+    rates = np.asarray(rates, dtype=np.float64)
+    if rates.ndim != 2 or len(rates) < 2:
+        raise ValueError(f"rates must have shape (n, n_cells) with n >= 2, got {rates.shape}")
+    if not np.isfinite(rates).all():
+        raise ValueError("rates must be finite")
+    return rates

@@ -1,0 +1,43 @@
+"""Unit norm: the encoder of rates that need neither retina nor adaptation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from bioneuro.layers.protocols import Space
+
+
+class UnitNorm:
+    """Divisive normalisation alone: ``h = x / |x|``, ``|x|^2 = sum x^2 + 1e-8``, for inputs that are rates (>= 0).
+
+    One feature an input, so a synapse of the next layer belongs to one input, such as a pixel.
+    """
+
+    def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
+        self.n_features = int(n_inputs)
+        self.dtype = np.dtype(dtype)
+
+    def learn(self, X: ArrayLike, **_: Any) -> UnitNorm:
+        """There is nothing to learn."""
+        return self
+
+    @staticmethod
+    def _norm(X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        X = np.asarray(X, float)
+        if X.size and X.min() < 0:
+            i, j = np.argwhere(X < 0)[0]
+            raise ValueError(f"X must be >= 0 (rates), but X[{i}, {j}] = {X[i, j]}")
+        return X, np.sqrt((X * X).sum(axis=1, keepdims=True) + 1e-8)
+
+    def encode(self, X: ArrayLike) -> NDArray:
+        """Features ``h (n, n_inputs)`` of ``X (n, n_inputs)``."""
+        X, norm = self._norm(X)
+        return (X / norm).astype(self.dtype)
+
+    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
+        """Gradient of :meth:`encode` with respect to ``X``."""
+        X, norm = self._norm(X)
+        return ((dH - X * (dH * X).sum(axis=1, keepdims=True) / norm**2) / norm).astype(self.dtype)
