@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.layers import READOUTS, Adaptation, Association, FeatureMap, Retina
+from bioneuro.layers import READOUTS, Adaptation, Association, Circuit, FeatureMap, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
@@ -46,6 +46,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         None: plain vectors (adapted ON/OFF rates in place of retina and map). Images must lie in [0, 1].
     encoder : None or a learned encoder
         An encoder that already learned (e.g. ``other.encoder_``) is used as it is; None learns one from X.
+    competition : {"softmax", "circuit"}, default "softmax"
+        How association cells compete: divided by one pool, or through learned inhibitory cells
+        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive).
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample.
     n_columns : int, default 64
@@ -103,6 +106,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         *,
         image_shape: tuple[int, ...] | Literal["auto"] | None = "auto",
         encoder: Encoder | None = None,
+        competition: Literal["softmax", "circuit"] = "softmax",
         n_cells: int = 3000,
         n_columns: int = 64,
         patch_size: int | Literal["auto"] = "auto",
@@ -128,6 +132,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.readout = readout
         self.image_shape = image_shape
         self.encoder = encoder
+        self.competition = competition
         self.n_cells = n_cells
         self.n_columns = n_columns
         self.patch_size = patch_size
@@ -213,7 +218,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """An association and readouts that know nothing yet."""
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
-        association = self.association_type(
+        association_type = Circuit if self.competition == "circuit" else self.association_type
+        association = association_type(
             n_cells,
             self.encoder_.n_features,
             len(classes),
@@ -371,6 +377,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if self.readout not in READOUTS:
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
+        if self.competition not in ("softmax", "circuit"):
+            raise ValueError(f"competition must be 'softmax' or 'circuit', got {self.competition!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
         for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs"):

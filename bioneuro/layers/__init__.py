@@ -6,6 +6,7 @@ An encoder has ``learn(X)``, ``encode(X)``, ``encode_grad(X, dH, space)`` and ``
 
 from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
+from bioneuro.layers.circuit import Circuit
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.protocols import Encoder, Readout
@@ -16,6 +17,7 @@ __all__ = [
     "READOUTS",
     "Adaptation",
     "Association",
+    "Circuit",
     "CompetitiveLayer",
     "DeltaReadout",
     "Encoder",

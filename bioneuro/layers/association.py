@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from bioneuro import _core, connectivity
 from bioneuro.connectivity import Init
 from bioneuro.layers.competitive import CompetitiveLayer, Step
+from bioneuro.synapses import Synapses
 
 
 class Association(CompetitiveLayer):
@@ -75,10 +76,23 @@ class Association(CompetitiveLayer):
         self.votes[heard] += step.alpha[heard, None] * (target - self.votes[heard])
         return step
 
+    def rates(self, drive: NDArray) -> NDArray:
+        """Rates ``softmax(beta a)`` that vote, from the drive ``a``."""
+        return _core.compete(drive, beta=self.beta, k=self.k, n_threads=self.n_threads)
+
+    def rates_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
+        """Gradient of :meth:`rates` with respect to the drive."""
+        return _core.compete_grad(Y, dY, beta=self.beta, n_threads=self.n_threads)
+
+    def pathways(self) -> dict[str, Synapses]:
+        """Its learned pathways by name."""
+        return {"association": self.synapses}
+
     def activity(self, drive: NDArray) -> NDArray:
         """Smooth activity ``q = sqrt(softmax(gain beta a))``, rows of unit norm, from the drive ``a``."""
         return np.sqrt(_core.compete(drive, beta=self.activity_gain * self.beta, n_threads=self.n_threads))
 
-    def activity_grad(self, Q: NDArray, dQ: NDArray) -> NDArray:
+    def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
         """Gradient of :meth:`activity` with respect to the drive."""
+        Q = self.activity(drive)
         return self.activity_gain * self.beta / 2 * Q * (dQ - Q * (Q * dQ).sum(axis=1, keepdims=True))

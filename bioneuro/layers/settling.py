@@ -89,7 +89,7 @@ def settle(
     max_iter : int, default 1000
         Most evaluations of ``F``, >= 1.
     start : ndarray of shape (batch, n_E), optional
-        Rates to start from, >= 0; default ``(a - th)+ / (1 + rho)``.
+        Rates to start from, >= 0; default ``(a - th)+``.
 
     Returns
     -------
@@ -104,10 +104,9 @@ def settle(
     U, V = matrix(U), matrix(V)
     _check(drive, U, V, tol, max_iter)
     b = drive - np.asarray(threshold, drive.dtype)
-    d = 1 / (1 + spectral_radius(U, V))
     # rectified inhibitory cells make another system for each sample; without them it is a complementarity problem
     product = -(V @ U) if (U >= 0).all() else None
-    y = d * np.maximum(b, 0) if start is None else np.array(start, drive.dtype)
+    y = np.maximum(b, 0) if start is None else np.array(start, drive.dtype)
     if product is not None:
         pivoted = pivot(b, product, tol=tol, start=start)
         solved = np.isfinite(pivoted).all(axis=1)
@@ -115,6 +114,7 @@ def settle(
     residual, n_iter = np.empty(len(b)), np.full(len(b), max_iter)
     out, rows = np.empty_like(y), np.arange(len(b))
     r, target = _residual(b, y, U, V)
+    d = 1.0 if (r <= tol).all() else 1 / (1 + spectral_radius(U, V))
     for n in range(1, max_iter + 1):
         done = (r <= tol) | (n == max_iter)
         out[rows[done]], residual[rows[done]], n_iter[rows[done]] = target[done], r[done], n
