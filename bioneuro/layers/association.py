@@ -69,12 +69,15 @@ class Association(CompetitiveLayer):
     # Here learning is supervised: labels stand where the layer takes a drive, and it cannot go without them.
     def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
         """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
-        step = super().learn(H, self.kappa * (T @ self.votes.T) if self.kappa else None)
+        step = super().learn(H, self._top_down(T) if self.kappa else None)
         c = step.rates.sum(axis=0)
         heard = c >= 1e-6
         target = (step.rates.T @ T)[heard] / c[heard, None]
         self.votes[heard] += step.alpha[heard, None] * (target - self.votes[heard])
         return step
+
+    def _top_down(self, T: NDArray) -> NDArray:
+        return self.kappa * (T @ self.votes.T)
 
     def rates(self, drive: NDArray) -> NDArray:
         """Rates ``softmax(beta a)`` that vote, from the drive ``a``."""

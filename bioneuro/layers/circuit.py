@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import connectivity
+from bioneuro.analysis import row_index
 from bioneuro.layers.association import Association
 from bioneuro.layers.competitive import Step
-from bioneuro.layers.settling import matrix, settle, settle_grad
+from bioneuro.layers.settling import settle, settle_grad
 from bioneuro.synapses import Synapses
 
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.
@@ -29,8 +30,11 @@ class Circuit(Association):
 
     ``W`` learns as in :class:`CompetitiveLayer`. A synapse between E cell i and I cell k relaxes in the log domain, as
     fast as the afferent ones of cell i, to how much more than chance the two are active together:
-    ``R = E[y_i q_k] / (E[y_i] E[q_k])``, ``U_ki -> (R - chance)+``, ``V_ik -> -inhibition / n_I (R - chance)+`` (a
-    multiplicative form of the correlation-measuring rule of King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475).
+    ``R = E[y_i q_k] / (E[y_i] E[q_k])``, ``U_ki -> R`` and ``V_ik -> -R``, and is scaled: the weights onto an I cell sum
+    to ``n_cells``, those onto an E cell to ``-inhibition`` (a multiplicative form of the correlation-measuring rule of
+    King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475). Both directions of a pair see the same correlation, so
+    ``-V U`` comes to be similar to a positive semidefinite matrix, and a circuit with such a one has one rest.
+    In learning the label's top-down drive is ``kappa (v_i(label) - 1)``: excitation that inhibition balances.
 
     Thresholds are homeostatic: ``th_i = th + homeostasis log(N r_i)``, with ``r_i`` the share of cell i in all activity
     and ``th`` integrating ``log(total activity / activity)``: every cell is drawn to the rate ``activity / N``.
@@ -43,8 +47,8 @@ class Circuit(Association):
         I cells as a share of all, in (0, 1).
     inhibition : float, default 3
         Strength of I -> E at chance, > 0: the larger, the fewer cells are active.
-    chance : float, default 0.5
-        What is taken off ``R``, in [0, 1): 0 leaves inhibition global, towards 1 it becomes specific.
+    inhibitory_density : float, default 0.2
+        Share of the pairs of E and I cells that are connected, both ways, in (0, 1]; drawn once, at random.
     activity : float, default 10
         Summed rate to which homeostasis draws, in units of ``beta`` times the drive, > 0.
     **association
@@ -59,7 +63,7 @@ class Circuit(Association):
         *,
         inhibitory_share: float = 0.2,
         inhibition: float = 3.0,
-        chance: float = 0.5,
+        inhibitory_density: float = 0.2,
         activity: float = 10.0,
         **association: Any,
     ) -> None:
@@ -68,23 +72,19 @@ class Circuit(Association):
         for name, value in (("inhibition", inhibition), ("activity", activity)):
             if not value > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
-        if not 0 <= chance < 1:
-            raise ValueError(f"chance must lie in [0, 1), got {chance}")
+        if not 0 < inhibitory_density <= 1:
+            raise ValueError(f"inhibitory_density must lie in (0, 1], got {inhibitory_density}")
         super().__init__(n_cells, n_features, n_classes, **association)
-        self.inhibition, self.chance, self.target = float(inhibition), float(chance), float(activity)
+        self.inhibition, self.target = float(inhibition), float(activity)
         n = max(1, round(n_cells * inhibitory_share / (1 - inhibitory_share)))
         rng, dtype = np.random.default_rng([self.seed, 1]), self.synapses.dtype
-        self.to_inhibitory = connectivity.dense(
-            n, n_cells, connectivity.Uniform(0.5, 1.5), sign="E", random_state=rng, dtype=dtype
+        start = connectivity.Uniform(0.5, 1.5)
+        self.to_inhibitory = connectivity.random(
+            n, n_cells, density=inhibitory_density, init=start, sign="E", random_state=rng, dtype=dtype
         )
-        self.from_inhibitory = connectivity.dense(
-            n_cells,
-            n,
-            connectivity.Uniform(0.5 * inhibition / n, 1.5 * inhibition / n),
-            sign="I",
-            random_state=rng,
-            dtype=dtype,
-        )
+        back = self.to_inhibitory.to_scipy().T.tocsr()
+        back.data = -start(rng, back.nnz).astype(dtype) * dtype.type(inhibition / n)
+        self.from_inhibitory = Synapses.from_scipy(back, sign="I")
         self.inhibitory_rate = np.ones(n)
         self.common_threshold = 0.6 * self.beta
         #: Largest residual of the last batch: above 1e-4 some sample found no rest.
@@ -168,6 +168,9 @@ class Circuit(Association):
         self._learn_inhibition(step)
         return step
 
+    def _top_down(self, T: NDArray) -> NDArray:
+        return self.kappa * (T @ self.votes.T - 1)
+
     def _compete(self, a: NDArray) -> NDArray:
         y = self._settled(a)
         total = y.sum(axis=1, keepdims=True)
@@ -181,21 +184,21 @@ class Circuit(Association):
         return share
 
     def _learn_inhibition(self, step: Step) -> None:
-        """E -> I and I -> E synapses of the cells that were active relax towards their correlation beyond chance."""
-        c = step.rates.sum(axis=0)
-        active = c > 1e-6
-        y = np.ascontiguousarray(step.rates[:, active])
-        together = (y.T @ self._inhibitory) / c[active, None] / np.maximum(self.inhibitory_rate, 1e-9)
-        target = np.maximum(together - self.chance, 0) / (1 - self.chance)
-        alpha = step.alpha[active, None]
-        size = self.inhibition / self.n_inhibitory
-        for pathway, unit, rows in ((self.to_inhibitory, 1.0, False), (self.from_inhibitory, -size, True)):
-            W = matrix(pathway) / unit
-            part = W[active] if rows else W[:, active].T
-            relaxed = part * ((target + FLOOR) / (part + FLOOR)) ** alpha
-            delta = np.zeros_like(W)
-            if rows:
-                delta[active] = relaxed - part
-            else:
-                delta[:, active] = (relaxed - part).T
-            pathway.add((unit * delta).astype(pathway.dtype).ravel())
+        """E -> I and I -> E synapses of the cells that were active relax towards their correlation, and are scaled."""
+        q, c = self._inhibitory, step.rates.sum(axis=0)
+        gain = 1 / np.maximum(c, 1e-6)
+        mean = np.maximum(self.inhibitory_rate, 1e-9).astype(c.dtype)
+        for pathway, X, Y, onto_inhibitory in (
+            (self.to_inhibitory, step.rates, q, True),
+            (self.from_inhibitory, q, step.rates, False),
+        ):
+            post, pre = row_index(pathway.to_scipy()), pathway.indices
+            i, k = (pre, post) if onto_inhibitory else (post, pre)
+            target = pathway.weight_grad(X, Y, n_threads=self.n_threads) * gain[i] / mean[k]
+            size = np.abs(pathway.weights)
+            if not onto_inhibitory:
+                size *= self.n_inhibitory / self.inhibition
+            size *= ((target + FLOOR) / (size + FLOOR)) ** np.where(c > 1e-6, step.alpha, 0)[i]
+            total = np.maximum(np.bincount(post, size, pathway.n_post), np.finfo(size.dtype).tiny)
+            scaled = size * ((self.n_cells if onto_inhibitory else -self.inhibition) / total)[post]
+            pathway.add(scaled.astype(pathway.dtype) - pathway.weights)
