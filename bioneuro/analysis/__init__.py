@@ -9,6 +9,7 @@ that ignores the cut.
 describes one matrix, each built on those before it; `intervals` over seeds stands alone.
 """
 
+from .activity import PairwiseCorrelation, fraction_active, pairwise_correlation
 from .fits import (
     KSBootstrap,
     LogMoments,
@@ -42,16 +43,19 @@ __all__ = [
     "LogMoments",
     "MeanInterval",
     "PairedDifference",
+    "PairwiseCorrelation",
     "Vuong",
     "dale_index",
     "density",
     "fit_weight_distribution",
+    "fraction_active",
     "gini",
     "holm",
     "ks_bootstrap",
     "log_moments",
     "mean_interval",
     "paired_difference",
+    "pairwise_correlation",
     "pit",
     "positive_weights",
     "row_index",

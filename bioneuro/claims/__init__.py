@@ -6,6 +6,7 @@ shown.
 """
 
 from .base import Claim, Found, Settings, Verdict
+from .circuit import CircuitCompetition
 from .lognormal import LognormalWeights
 from .resources import ResourceAllocation
 from .sparsity import EmergentSparsity
@@ -20,5 +21,6 @@ CLAIMS: dict[str, Claim] = {
         LognormalWeights(),
         TaskEncoding(),
         ResourceAllocation(),
+        CircuitCompetition(),
     )
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from bioneuro import connectivity
 from bioneuro.analysis import row_index
@@ -18,6 +20,8 @@ from bioneuro.synapses import Synapses
 FLOOR = 1e-2
 #: Change of the common threshold by one time constant of an e-fold error of the activity, relative to ``beta``.
 COMMON_GAIN = 0.05
+#: Largest residual at rest; samples that settle at a time.
+TOLERANCE, CHUNK = 1e-4, 2048
 #: Most steps of :func:`bioneuro.layers.settling.settle` after pivoting.
 MAX_ITER = 200
 
@@ -30,8 +34,8 @@ class Circuit(Association):
 
     ``W`` learns as in :class:`CompetitiveLayer`. A synapse between E cell i and I cell k relaxes in the log domain, as
     fast as the afferent ones of cell i, to how much more than chance the two are active together:
-    ``R = E[y_i q_k] / (E[y_i] E[q_k])``, ``U_ki -> R`` and ``V_ik -> -R``, and is scaled: the weights onto an I cell sum
-    to ``n_cells``, those onto an E cell to ``-inhibition`` (a multiplicative form of the correlation-measuring rule of
+    ``R = (E[y_i q_k] / (E[y_i] E[q_k]))^specificity``, ``U_ki -> R`` and ``V_ik -> -R``, and is scaled: the weights
+    onto an I cell sum to ``n_cells``, those onto an E cell to ``-inhibition`` (a multiplicative form of the correlation-measuring rule of
     King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475). Both directions of a pair see the same correlation, so
     ``-V U`` comes to be similar to a positive semidefinite matrix, and a circuit with such a one has one rest.
     In learning the label's top-down drive is ``kappa (v_i(label) - 1)``: excitation that inhibition balances.
@@ -49,6 +53,9 @@ class Circuit(Association):
         Strength of I -> E at chance, > 0: the larger, the fewer cells are active.
     inhibitory_density : float, default 0.2
         Share of the pairs of E and I cells that are connected, both ways, in (0, 1]; drawn once, at random.
+    specificity : float, default 0.5
+        Exponent of the correlation, >= 0: 0 leaves inhibition as unspecific as the connections, near 1 it becomes that
+        of a cell by itself.
     activity : float, default 10
         Summed rate to which homeostasis draws, in units of ``beta`` times the drive, > 0.
     **association
@@ -64,6 +71,7 @@ class Circuit(Association):
         inhibitory_share: float = 0.2,
         inhibition: float = 3.0,
         inhibitory_density: float = 0.2,
+        specificity: float = 0.5,
         activity: float = 10.0,
         **association: Any,
     ) -> None:
@@ -72,9 +80,12 @@ class Circuit(Association):
         for name, value in (("inhibition", inhibition), ("activity", activity)):
             if not value > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
+        if not specificity >= 0:
+            raise ValueError(f"specificity must be >= 0, got {specificity}")
         if not 0 < inhibitory_density <= 1:
             raise ValueError(f"inhibitory_density must lie in (0, 1], got {inhibitory_density}")
         super().__init__(n_cells, n_features, n_classes, **association)
+        self.specificity = float(specificity)
         self.inhibition, self.target = float(inhibition), float(activity)
         n = max(1, round(n_cells * inhibitory_share / (1 - inhibitory_share)))
         rng, dtype = np.random.default_rng([self.seed, 1]), self.synapses.dtype
@@ -87,8 +98,8 @@ class Circuit(Association):
         self.from_inhibitory = Synapses.from_scipy(back, sign="I")
         self.inhibitory_rate = np.ones(n)
         self.common_threshold = 0.6 * self.beta
-        #: Largest residual of the last batch: above 1e-4 some sample found no rest.
-        self.residual = 0.0
+        #: Residual of each sample of the last batch that settled.
+        self.residual = np.zeros(0)
 
     @property
     def n_inhibitory(self) -> int:
@@ -105,13 +116,27 @@ class Circuit(Association):
 
     def _settled(self, a: NDArray) -> NDArray:
         """Rates at rest ``(batch, n_cells)`` from the afferent drive ``a``."""
-        settled = settle(self.beta * a, self.to_inhibitory, self.from_inhibitory, self.threshold, max_iter=MAX_ITER)
-        self.residual = float(settled.residual.max(initial=0))
+        settled = settle(
+            self.beta * a,
+            self.to_inhibitory,
+            self.from_inhibitory,
+            self.threshold,
+            tol=TOLERANCE,
+            max_iter=MAX_ITER,
+        )
+        self.residual = settled.residual
+        worst = settled.residual.max(initial=0)
+        if not worst <= TOLERANCE:
+            n = np.count_nonzero(~(settled.residual <= TOLERANCE))
+            warnings.warn(
+                f"{n} of {len(a)} samples found no rest: residual {worst:.2g}", ConvergenceWarning, stacklevel=3
+            )
         return settled.y
 
     def drive(self, U: NDArray) -> NDArray:
         """Net drive of the E cells at rest, where it is positive: their rates ``y``, shape ``(batch, n_cells)``."""
-        return self._settled(self.excite(U))
+        parts = [self._settled(self.excite(U[s : s + CHUNK])) for s in range(0, max(len(U), 1), CHUNK)]
+        return np.concatenate(parts)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
         """Gradient of :meth:`drive` with respect to the input: implicit, at the rest."""
@@ -173,10 +198,11 @@ class Circuit(Association):
 
     def _compete(self, a: NDArray) -> NDArray:
         y = self._settled(a)
-        total = y.sum(axis=1, keepdims=True)
-        excess = np.log(max(float(total.mean()), 1e-9) / self.target)
+        excess = np.log(max(float(y.sum(axis=1).mean()), 1e-9) / self.target)
         speed = min(1.0, len(a) / (self.rate_memory * self.n_cells))
         self.common_threshold += COMMON_GAIN * self.beta * speed * float(np.clip(excess, -1, 1))
+        y = (y / np.maximum(y.max(axis=1, keepdims=True), 1e-9)) ** self.sharpening
+        total = y.sum(axis=1, keepdims=True)
         share = np.divide(y, total, out=np.zeros_like(y), where=total > 0)
         # before recruits take over their inputs: they connect to the I cells that are active in that moment
         self._inhibitory = self.inhibitory_rates(share)
@@ -195,6 +221,7 @@ class Circuit(Association):
             post, pre = row_index(pathway.to_scipy()), pathway.indices
             i, k = (pre, post) if onto_inhibitory else (post, pre)
             target = pathway.weight_grad(X, Y, n_threads=self.n_threads) * gain[i] / mean[k]
+            target **= self.specificity
             size = np.abs(pathway.weights)
             if not onto_inhibitory:
                 size *= self.n_inhibitory / self.inhibition

@@ -121,7 +121,7 @@ class CompetitiveLayer:
         return self.excite(U)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
-        """Gradient of :meth:`drive` with respect to the input, given the ``drive`` and the gradient with respect to it."""
+        """Gradient of :meth:`drive` with respect to the input, given that with respect to the ``drive``."""
         return self.synapses.input_grad(da, n_threads=self.n_threads)
 
     def respond(self, U: NDArray) -> NDArray:

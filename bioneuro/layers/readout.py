@@ -21,7 +21,7 @@ LARGEST_GROWTH = 1.0
 
 
 class VotesReadout:
-    """Logits ``log(sum_i y_i v_i(c))`` with ``y`` the rates of the cells: the association's own votes, nothing to learn."""
+    """Logits ``log(sum_i y_i v_i(c))`` with ``y`` the rates: the association's own votes, nothing to learn."""
 
     def __init__(self, association: Association, n_classes: int, **_: Any) -> None:
         self.association = association
