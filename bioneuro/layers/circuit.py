@@ -51,7 +51,7 @@ class Circuit(Association):
         I cells as a share of all, in (0, 1).
     inhibition : float, default 3
         Strength of I -> E at chance, > 0: the larger, the fewer cells are active.
-    inhibitory_density : float, default 0.2
+    inhibitory_density : float, default 0.5
         Share of the pairs of E and I cells that are connected, both ways, in (0, 1]; drawn once, at random.
     specificity : float, default 0.5
         Exponent of the correlation, >= 0: 0 leaves inhibition as unspecific as the connections, near 1 it becomes that
@@ -70,7 +70,7 @@ class Circuit(Association):
         *,
         inhibitory_share: float = 0.2,
         inhibition: float = 3.0,
-        inhibitory_density: float = 0.2,
+        inhibitory_density: float = 0.5,
         specificity: float = 0.5,
         activity: float = 10.0,
         **association: Any,
