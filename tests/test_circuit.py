@@ -97,17 +97,18 @@ def test_a_fifth_of_the_cells_are_inhibitory(circuit):
 
 
 def test_activity_comes_to_its_target_and_every_cell_is_used(samples):
-    circuit = learned(samples, 30, n_epochs=60, activity=20.0, kappa=0.0)
+    circuit = learned(samples, 30, n_epochs=15, activity=20.0, kappa=0.0)
     y = circuit.drive(samples[0])
     assert y.sum(axis=1).mean() == pytest.approx(20, rel=0.3)
     assert (y.max(axis=0) > 0).all()
 
 
-def test_stronger_inhibition_leaves_fewer_cells_active(circuit, samples):
+def test_stronger_inhibition_leaves_fewer_cells_active_and_lower_rates(circuit, samples):
     stronger = copy.deepcopy(circuit)
     stronger.from_inhibitory.add(9 * stronger.from_inhibitory.weights)
-    few, many = (analysis.fraction_active(cells.drive(samples[0])) for cells in (stronger, circuit))
-    assert few < 0.7 * many
+    low, high = (cells.drive(samples[0]) for cells in (stronger, circuit))
+    assert analysis.fraction_active(low) < analysis.fraction_active(high)
+    assert low.sum() < 0.3 * high.sum()
 
 
 def test_a_circuit_without_rest_warns(samples, monkeypatch):

@@ -32,12 +32,12 @@ class Circuit(Association):
     Rates are the rest of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``
     (:func:`bioneuro.layers.settle`): there is no softmax, in learning or elsewhere. Cells start with random synapses.
 
-    ``W`` learns as in :class:`CompetitiveLayer`. A synapse between E cell i and I cell k relaxes in the log domain, as
-    fast as the afferent ones of cell i, to how much more than chance the two are active together:
-    ``R = (E[y_i q_k] / (E[y_i] E[q_k]))^specificity``, ``U_ki -> R`` and ``V_ik -> -R``, and is scaled: the weights
-    onto an I cell sum to ``n_cells``, those onto an E cell to ``-inhibition`` (a multiplicative form of the correlation-measuring rule of
-    King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475). Both directions of a pair see the same correlation, so
-    ``-V U`` comes to be similar to a positive semidefinite matrix, and a circuit with such a one has one rest.
+    ``W`` learns as in :class:`CompetitiveLayer`. Synapses between E cell i and I cell k relax in the log domain, as fast
+    as the afferent ones of cell i, to how much more than chance the two are active together:
+    ``R = (E[y_i q_k] / (E[y_i] E[q_k]))^specificity``, ``U_ki -> R`` and ``V_ik -> -R``. Then they are scaled: the
+    weights onto an I cell sum to ``n_cells``, those onto an E cell to ``-inhibition``. (A multiplicative form of the
+    correlation-measuring rule of King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475.) Both directions of a pair see
+    the same correlation, so ``-V U`` tends to a matrix similar to a positive semidefinite one, which has one rest.
     In learning the label's top-down drive is ``kappa (v_i(label) - 1)``: excitation that inhibition balances.
 
     Thresholds are homeostatic: ``th_i = th + homeostasis log(N r_i)``, with ``r_i`` the share of cell i in all activity
