@@ -69,6 +69,15 @@ def test_pathways_and_arrays_give_the_same():
     np.testing.assert_array_equal(settle(a, *synapses).y, settle(a, U, V).y)
 
 
+def test_the_residual_is_that_of_the_rates_returned():
+    """Strong inhibition: one more evaluation of F would lead away from the rest."""
+    U, V, a = circuit("inhibitory")
+    y, q, residual, _ = settle(a, U, 30 * V, tol=1e-3)
+    distance = np.abs(np.maximum(a + q @ (30 * V).T, 0) - y).max(axis=1)
+    assert (distance <= 1e-3 * np.maximum(y, np.maximum(a + q @ (30 * V).T, 0)).max(axis=1) + 1e-12).all()
+    assert (residual <= 1e-3).all()
+
+
 def test_a_silent_sample_rests_at_once():
     U, V, a = circuit("inhibitory")
     y, q, residual, _ = settle(-np.abs(a), U, V)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import scipy.sparse as sp
 
 from .. import analysis
 from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..layers import Circuit
+from ..synapses import Synapses
 from .base import (
     NOT_SHOWN,
     SMALL,
@@ -74,7 +76,7 @@ class CircuitCompetition(Claim):
         for longer in progress((1, settings.longer), "length"):
             if longer > 1:
                 network = BioClassifier(**parameters, competition="circuit", n_epochs=usual * longer).fit(*train)
-            circuit = network.network_.association
+            circuit = cast(Circuit, network.network_.association)
             for readout in READOUTS:
                 yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)
             rates = circuit.drive(network.transform(test.X))
@@ -85,7 +87,7 @@ class CircuitCompetition(Claim):
 
     @staticmethod
     def _cells(network: BioClassifier, X: np.ndarray) -> Iterator[Found]:
-        circuit: Circuit = network.network_.association
+        circuit = cast(Circuit, network.network_.association)
         Y = circuit.drive(network.transform(X))
         yield Found(CELLS, "share of rates active", analysis.fraction_active(Y))
         yield Found(CELLS, "E cells in use", float((Y.max(axis=0) > 0).mean()))
@@ -170,5 +172,5 @@ class CircuitCompetition(Claim):
         return ax
 
 
-def _matrix(synapses: object) -> object:
+def _matrix(synapses: Synapses) -> sp.csr_array:
     return synapses.to_scipy()

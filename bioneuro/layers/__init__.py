@@ -12,6 +12,7 @@ from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
+from bioneuro.layers.settling import Settled, settle, settle_grad
 
 __all__ = [
     "READOUTS",
@@ -25,5 +26,8 @@ __all__ = [
     "PerturbationReadout",
     "Readout",
     "Retina",
+    "Settled",
     "VotesReadout",
+    "settle",
+    "settle_grad",
 ]

@@ -32,8 +32,8 @@ class Circuit(Association):
     Rates are the rest of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``
     (:func:`bioneuro.layers.settle`): there is no softmax, in learning or elsewhere. Cells start with random synapses.
 
-    ``W`` learns as in :class:`CompetitiveLayer`. Synapses between E cell i and I cell k relax in the log domain, as fast
-    as the afferent ones of cell i, to how much more than chance the two are active together:
+    ``W`` learns as in :class:`CompetitiveLayer`. Synapses between E cell i and I cell k relax in the log domain, as
+    fast as the afferent ones of cell i, to how much more than chance the two are active together:
     ``R = (E[y_i q_k] / (E[y_i] E[q_k]))^specificity``, ``U_ki -> R`` and ``V_ik -> -R``. Then they are scaled: the
     weights onto an I cell sum to ``n_cells``, those onto an E cell to ``-inhibition``. (A multiplicative form of the
     correlation-measuring rule of King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475.) Both directions of a pair see

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -117,7 +117,7 @@ def settle(
     d = 1.0 if (r <= tol).all() else 1 / (1 + spectral_radius(U, V))
     for n in range(1, max_iter + 1):
         done = (r <= tol) | (n == max_iter)
-        out[rows[done]], residual[rows[done]], n_iter[rows[done]] = target[done], r[done], n
+        out[rows[done]], residual[rows[done]], n_iter[rows[done]] = y[done], r[done], n
         if done.all():
             break
         rows, b, y, r, target = (array[~done] for array in (rows, b, y, r, target))
@@ -280,6 +280,7 @@ def _system(
     """``I - V D U`` on the cells of each sample, ``(batch, k, k)``, ``D`` the inhibitory cells awake; identity in the
     padding."""
     if product is None:
+        V, U, awake = (cast(NDArray, array) for array in (V, U, awake))  # they are given where the product is not
         A = -(V[cells] * awake[:, None, :]) @ U.T[cells].swapaxes(1, 2)
     else:
         A = product[cells[:, :, None], cells[:, None, :]]
