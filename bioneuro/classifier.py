@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.layers import FEATURE_MAPS, READOUTS, Adaptation, Association, FeatureMap, Retina
+from bioneuro.layers import FEATURE_MAPS, READOUTS, Adaptation, Association, Circuit, FeatureMap, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
@@ -49,6 +49,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     feature_map : {"tied", "local"}, default "tied"
         Receptive fields of the map of images: the same columns at every position, or cells of its own at each
         (:class:`bioneuro.layers.LocalMap`).
+    competition : {"softmax", "circuit"}, default "softmax"
+        How association cells compete: divided by one pool, or through learned inhibitory cells
+        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive).
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample.
     n_columns : int, default 64
@@ -110,6 +113,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         image_shape: tuple[int, ...] | Literal["auto"] | None = "auto",
         encoder: Encoder | None = None,
         feature_map: str = "tied",
+        competition: Literal["softmax", "circuit"] = "softmax",
         n_cells: int = 3000,
         n_columns: int = 64,
         patch_size: int | Literal["auto"] = "auto",
@@ -138,6 +142,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.image_shape = image_shape
         self.encoder = encoder
         self.feature_map = feature_map
+        self.competition = competition
         self.n_cells = n_cells
         self.n_columns = n_columns
         self.patch_size = patch_size
@@ -225,7 +230,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """An association and readouts that know nothing yet."""
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
-        association = self.association_type(
+        association_type = Circuit if self.competition == "circuit" else self.association_type
+        association = association_type(
             n_cells,
             self.encoder_.n_features,
             len(classes),
@@ -387,6 +393,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
         if self.feature_map not in FEATURE_MAPS:
             raise ValueError(f"feature_map must be one of {sorted(FEATURE_MAPS)}, got {self.feature_map!r}")
+        if self.competition not in ("softmax", "circuit"):
+            raise ValueError(f"competition must be 'softmax' or 'circuit', got {self.competition!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
         for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs"):

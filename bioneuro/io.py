@@ -41,6 +41,7 @@ CLASSES: dict[str, type] = {
         Network,
         layers.Adaptation,
         layers.Association,
+        layers.Circuit,
         layers.CompetitiveLayer,
         layers.DeltaReadout,
         layers.FeatureMap,

@@ -98,13 +98,13 @@ class Network:
             drive = self.association.drive(self.encoder.encode(X[rows]))
             dlogits = logits_grad(self.readouts[readout].logits(drive), rows)
             da = np.ascontiguousarray(self.readouts[readout].drive_grad(drive, dlogits), drive.dtype)
-            dH = self.association.synapses.input_grad(da, n_threads=self.association.n_threads)
+            dH = self.association.drive_grad(drive, da)
             out.append(self.encoder.encode_grad(X[rows], dH, space=space))
         return np.concatenate(out)
 
     def pathways(self) -> dict[str, Synapses]:
         """Every learned pathway by name: a dict of :class:`bioneuro.Synapses`."""
-        named = {"association": self.association.synapses}
+        named = self.association.pathways()
         if hasattr(self.encoder, "columns"):
             named = {"map": self.encoder.columns.synapses, **named}
         for readout in self.readouts.values():

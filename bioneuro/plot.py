@@ -22,7 +22,6 @@ __all__ = [
     "accuracy_bars",
     "gabor_fits",
     "low_data_curve",
-    "new_figure",
     "rate_distribution",
     "receptive_fields",
     "robustness_curve",

@@ -258,6 +258,7 @@ EVERY = {
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
     "gabor_fits": lambda W, results, ax: plot.gabor_fits(GABORS, ax),
+    "rate_distribution": lambda W, results, ax: plot.rate_distribution(W.toarray()[0], ax),
     "robustness_curve": lambda W, results, ax: plot.robustness_curve(results, ax),
     "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
     "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),

@@ -10,6 +10,7 @@ describes one matrix, each built on those before it; `intervals` over seeds and 
 `representation` describes the rates of a population, `gabor` the shape of receptive fields.
 """
 
+from .activity import PairwiseCorrelation, fraction_active, pairwise_correlation
 from .fits import (
     KSBootstrap,
     LogMoments,
@@ -60,6 +61,7 @@ __all__ = [
     "LogMoments",
     "MeanInterval",
     "PairedDifference",
+    "PairwiseCorrelation",
     "Vuong",
     "class_selectivity",
     "dale_index",
@@ -70,6 +72,7 @@ __all__ = [
     "discrete_information",
     "fit_weight_distribution",
     "gaussian_information",
+    "fraction_active",
     "gini",
     "holm",
     "information_bounds",
@@ -81,6 +84,7 @@ __all__ = [
     "orientation_index",
     "paired_difference",
     "participation_ratio",
+    "pairwise_correlation",
     "pit",
     "positive_weights",
     "representation_report",

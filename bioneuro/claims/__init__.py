@@ -7,6 +7,7 @@ shown.
 
 from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
+from .circuit import CircuitCompetition
 from .lognormal import LognormalWeights
 from .one_network import OneNetwork
 from .representations import PlausibleRepresentations
@@ -24,6 +25,7 @@ CLAIMS: dict[str, Claim] = {
         PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),
+        CircuitCompetition(),
         SynapticCapacity(),
         OneNetwork(),
     )

@@ -6,6 +6,7 @@ An encoder has ``learn(X)``, ``encode(X)``, ``encode_grad(X, dH, space)`` and ``
 
 from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
+from bioneuro.layers.circuit import Circuit
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
@@ -13,6 +14,7 @@ from bioneuro.layers.local_map import LocalMap
 from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
+from bioneuro.layers.settling import Settled, settle, settle_grad
 from bioneuro.layers.unit_norm import UnitNorm
 
 #: Maps of images by the name that :class:`bioneuro.BioClassifier` knows: one line each.
@@ -23,6 +25,7 @@ __all__ = [
     "READOUTS",
     "Adaptation",
     "Association",
+    "Circuit",
     "CompetitiveLayer",
     "DeltaReadout",
     "Encoder",
@@ -32,6 +35,9 @@ __all__ = [
     "PerturbationReadout",
     "Readout",
     "Retina",
+    "Settled",
     "UnitNorm",
     "VotesReadout",
+    "settle",
+    "settle_grad",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from bioneuro import _core, connectivity
 from bioneuro.connectivity import Init
 from bioneuro.layers.competitive import CompetitiveLayer, Step
+from bioneuro.synapses import Synapses
 
 
 class Association(CompetitiveLayer):
@@ -68,17 +69,33 @@ class Association(CompetitiveLayer):
     # Here learning is supervised: labels stand where the layer takes a drive, and it cannot go without them.
     def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
         """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
-        step = super().learn(H, self.kappa * (T @ self.votes.T) if self.kappa else None)
+        step = super().learn(H, self._top_down(T) if self.kappa else None)
         c = step.rates.sum(axis=0)
         heard = c >= 1e-6
         target = (step.rates.T @ T)[heard] / c[heard, None]
         self.votes[heard] += step.alpha[heard, None] * (target - self.votes[heard])
         return step
 
+    def _top_down(self, T: NDArray) -> NDArray:
+        return self.kappa * (T @ self.votes.T)
+
+    def rates(self, drive: NDArray) -> NDArray:
+        """Rates ``softmax(beta a)`` that vote, from the drive ``a``."""
+        return _core.compete(drive, beta=self.beta, k=self.k, n_threads=self.n_threads)
+
+    def rates_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
+        """Gradient of :meth:`rates` with respect to the drive."""
+        return _core.compete_grad(Y, dY, beta=self.beta, n_threads=self.n_threads)
+
+    def pathways(self) -> dict[str, Synapses]:
+        """Its learned pathways by name."""
+        return {"association": self.synapses}
+
     def activity(self, drive: NDArray) -> NDArray:
         """Smooth activity ``q = sqrt(softmax(gain beta a))``, rows of unit norm, from the drive ``a``."""
         return np.sqrt(_core.compete(drive, beta=self.activity_gain * self.beta, n_threads=self.n_threads))
 
-    def activity_grad(self, Q: NDArray, dQ: NDArray) -> NDArray:
+    def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
         """Gradient of :meth:`activity` with respect to the drive."""
+        Q = self.activity(drive)
         return self.activity_gain * self.beta / 2 * Q * (dQ - Q * (Q * dQ).sum(axis=1, keepdims=True))

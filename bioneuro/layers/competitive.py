@@ -128,9 +128,17 @@ class CompetitiveLayer:
         """Homeostatic threshold of every cell in learning, shape ``(n_cells,)``."""
         return (self.homeostasis * np.log(np.maximum(self.n_rivals * self.rate, 0.01))).astype(self.synapses.dtype)
 
-    def drive(self, U: NDArray) -> NDArray:
-        """``a = W u``, shape ``(batch, n_cells)``."""
+    def excite(self, U: NDArray) -> NDArray:
+        """Afferent drive ``a = W u``, shape ``(batch, n_cells)``."""
         return self.synapses.forward(U, n_threads=self.n_threads)
+
+    def drive(self, U: NDArray) -> NDArray:
+        """What the rates follow from, shape ``(batch, n_cells)``: here the afferent drive."""
+        return self.excite(U)
+
+    def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
+        """Gradient of :meth:`drive` with respect to the input, given that with respect to the ``drive``."""
+        return self.synapses.input_grad(da, n_threads=self.n_threads)
 
     def respond(self, U: NDArray) -> NDArray:
         """Rates ``softmax(beta W u)``, shape ``(batch, n_cells)``."""
@@ -148,13 +156,11 @@ class CompetitiveLayer:
 
     def learn(self, U: NDArray, top_down: NDArray | None = None) -> Step:
         """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
-        a = self.drive(U)
+        a = self.excite(U)
         match = a.max(axis=1) if self.recruitment else None
         if top_down is not None:
             a += top_down
-        y = _core.compete(
-            a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
-        )
+        y = self._compete(a)
         recruits: NDArray | list[int] = [] if match is None else self._recruit(U, match, y)
         return self._relax(U, y, len(U), recruits)
 
@@ -186,6 +192,12 @@ class CompetitiveLayer:
             seed=self.seed,
             step=self.step,
             n_threads=self.n_threads,
+        )
+
+    def _compete(self, a: NDArray) -> NDArray:
+        """Rates that learn from the drive ``a``, which they may replace; they sum to 1 over the cells."""
+        return _core.compete(
+            a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
         )
 
     def _recruit(self, U: NDArray, match: NDArray, y: NDArray) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from bioneuro import _core, connectivity
+from bioneuro import connectivity
 from bioneuro.layers.association import Association
 from bioneuro.layers.protocols import Readout
 from bioneuro.synapses import Sign, Synapses
@@ -21,24 +21,20 @@ LARGEST_GROWTH = 1.0
 
 
 class VotesReadout:
-    """Logits ``log(sum_i y_i v_i(c))`` with ``y = softmax(beta a)``: the association's own votes, nothing to learn."""
+    """Logits ``log(sum_i y_i v_i(c))`` with ``y`` the rates: the association's own votes, nothing to learn."""
 
     def __init__(self, association: Association, n_classes: int, **_: Any) -> None:
         self.association = association
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
-        return np.log(self._rates(drive) @ self.association.votes + VOTE_FLOOR)
-
-    def _rates(self, drive: NDArray) -> NDArray:
-        layer = self.association
-        return _core.compete(drive, beta=layer.beta, k=layer.k, n_threads=layer.n_threads)
+        return np.log(self.association.rates(drive) @ self.association.votes + VOTE_FLOOR)
 
     def drive_grad(self, drive: NDArray, dlogits: NDArray) -> NDArray:
         """Gradient with respect to the drive, given that with respect to the logits."""
-        y, layer = self._rates(drive), self.association
-        dy = (dlogits / (y @ layer.votes + VOTE_FLOOR)) @ layer.votes.T
-        return _core.compete_grad(y, np.ascontiguousarray(dy, y.dtype), beta=layer.beta, n_threads=layer.n_threads)
+        y, votes = self.association.rates(drive), self.association.votes
+        dy = (dlogits / (y @ votes + VOTE_FLOOR)) @ votes.T
+        return self.association.rates_grad(y, np.ascontiguousarray(dy, y.dtype))
 
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """Votes learn with the association."""
@@ -87,7 +83,7 @@ class DeltaReadout:
         dlogits = np.ascontiguousarray(dlogits, drive.dtype)
         n = self.association.n_threads
         dq = self.excitatory.input_grad(dlogits, n_threads=n) + self.inhibitory.input_grad(dlogits, n_threads=n)
-        return self.association.activity_grad(self.association.activity(drive), dq)
+        return self.association.activity_grad(drive, dq)
 
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
