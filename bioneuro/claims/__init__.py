@@ -6,6 +6,7 @@ shown.
 """
 
 from .base import Claim, Found, Settings, Verdict
+from .dale import DaleSegregation
 from .lognormal import LognormalWeights
 from .resources import ResourceAllocation
 from .sparsity import EmergentSparsity
@@ -18,6 +19,7 @@ CLAIMS: dict[str, Claim] = {
     for claim in (
         EmergentSparsity(),
         LognormalWeights(),
+        DaleSegregation(),
         TaskEncoding(),
         ResourceAllocation(),
     )

@@ -28,6 +28,8 @@ NOISE, N_DRAWS = 0.005, 16
 ACTIVE = 1e-3
 #: Highest rate; only circuits that excite themselves without bound reach it.
 SATURATION = 5.0
+#: Largest recurrent weight of the rules without a norm: E cells that excite each other grow without bound.
+LARGEST_WEIGHT = 0.3
 
 
 class Settled(NamedTuple):
@@ -107,7 +109,7 @@ class MixedCircuit:
         *,
         n_cells: int = 80,
         target: float = 0.05,
-        eta: float = 0.1,
+        eta: float = 0.2,
         gain_indirect: float = 0.6,
         centred: bool = False,
         seed: int = 0,
@@ -152,8 +154,7 @@ class MixedCircuit:
         return np.float32(self.gain) * (self.afferents.forward(U) - self.threshold)
 
     def settle(self, U: NDArray, *, inhibition: bool = True) -> Settled:
-        """Rates at rest by damped iteration, ``y += d (F(y) - y)`` until ``|F(y) - y| < 0.003`` or for 100 steps
-        (400 outside learning would change no figure that is reported by more than its interval).
+        """Rates at rest by damped iteration, ``y += d (F(y) - y)`` until ``|F(y) - y| < 0.003`` or for 100 steps.
 
         Parameters
         ----------
@@ -184,15 +185,25 @@ class MixedCircuit:
     # --- learning -----------------------------------------------------------------------------------------
 
     def prepare(self, patches: NDArray, n_steps: int, batch: int = 64) -> None:
-        """Let afferents learn before recurrent synapses do; thresholds keep cells at their target."""
-        R, self.recurrent = self.recurrent, Synapses.from_scipy(sp.csr_array(self.recurrent.shape, dtype=np.float32))
+        """Let afferents learn before recurrent synapses do. A blanket inhibition, which is gone afterwards, leaves the
+        cells of largest drive active, twice the target share, so that cells come to differ; thresholds are homeostatic.
+
+        Parameters
+        ----------
+        patches : ndarray of float32, (n, n_inputs)
+        n_steps : int >= 0
+        batch : int >= 1
+        """
+        driven = np.flatnonzero(self.excitatory)
+        n_active = max(1, round(2 * float(self.target.min()) * driven.size))
         for _ in range(n_steps):
             U = patches[self.rng.integers(0, len(patches), batch)]
-            y = self._rates(self.drive(U))
+            b = self.drive(U)
+            blanket = np.partition(b[:, driven], -n_active - 1, axis=1)[:, -n_active - 1, None]
+            y = self._rates(b - np.maximum(blanket, 0)) * self.excitatory.astype(np.float32)
             self._account(U, y)
-            self._adapt(y)
+            self._adapt(y, driven)
             self._learn_afferents(U, y)
-        self.recurrent = R
         if self.rule == "indirect":
             self.threshold[:] = FIXED_THRESHOLD
 
@@ -217,8 +228,9 @@ class MixedCircuit:
             self._input_mean += np.float32(0.05) * (U.mean(axis=0) - self._input_mean)
             self._rate_mean[:] = self.trace
 
-    def _adapt(self, y: NDArray) -> None:
-        self.threshold += np.float32(0.02) * ((y > ACTIVE).mean(axis=0) - self.target).astype(np.float32)
+    def _adapt(self, y: NDArray, cells: NDArray | slice = slice(None)) -> None:
+        excess = (y > ACTIVE).mean(axis=0) - self.target
+        self.threshold[cells] += np.float32(0.02) * excess[cells].astype(np.float32)
 
     def _per_activity(self, y: NDArray) -> tuple[NDArray, NDArray]:
         """Mean rate c of the batch, and what one unit of activity counts for each cell: at most a step of 2 in all."""
@@ -281,4 +293,5 @@ class MixedCircuit:
 
     def _step(self, W: Synapses, G: NDArray, c: NDArray, normalize: bool) -> None:
         G, c = np.ascontiguousarray(G, np.float32), np.ascontiguousarray(c, np.float32)
-        W.plasticity_step(G, c, form="signed", eta=self.eta, w0=W0, normalize=normalize)
+        w_max = np.inf if normalize or self.rule == "indirect" else LARGEST_WEIGHT
+        W.plasticity_step(G, c, form="signed", eta=self.eta, w0=W0, w_max=w_max, normalize=normalize)
