@@ -157,7 +157,9 @@ PURE = CHANCE | {"Dale index": 0.99}
 def rows(segregated, **changed):
     """Made-up rows at three seeds: the conditions named segregate; ``changed`` measures hold for all of those."""
     names = {"sign index, feed-forward": 1.0, "sign index, recurrent": -0.5, "share of cells at 0.95": 0.0}
-    names |= dict.fromkeys(("share active without inhibition", "mean |correlation|", "accuracy"), 0.5)
+    names |= dict.fromkeys(
+        ("share active without inhibition", "mean |correlation|", "accuracy", "share of patches at rest"), 0.5
+    )
     names |= {"variance of the patch explained": 0.5}
     return pd.DataFrame(
         {"claim": "C3", "condition": condition, "x": when, "measure": measure, "value": value, "seed": seed, "note": ""}

@@ -17,7 +17,7 @@ RULES: tuple[str, ...] = get_args(Rule)
 #: Additive part of the signed rule: what lets a weight pass through 0.
 W0 = 0.02
 #: Threshold of the indirect rule, whose cells have no homeostatic one: inhibition must hold them down.
-FIXED_THRESHOLD = 0.5
+FIXED_THRESHOLD = 0.3
 #: Rate of the bistable learning sign, and its pull by the cell's activity.
 SIGN_RATE, SIGN_PULL = 0.02, 0.2
 #: Largest growth per unit of size and learning rate in a step.
@@ -109,8 +109,8 @@ class MixedCircuit:
         *,
         n_cells: int = 80,
         target: float = 0.05,
-        eta: float = 0.2,
-        gain_indirect: float = 0.6,
+        eta: float = 0.1,
+        gain_indirect: float = 0.2,
         centred: bool = False,
         seed: int = 0,
     ) -> None:
@@ -127,8 +127,8 @@ class MixedCircuit:
         self.rng = np.random.default_rng(seed)
         typed, indirect = rule == "pathway", rule == "indirect"
         # loop gain and its damping: strong where inhibition is to hold cells down, weak where cells may excite all
-        self.gain, self.strength = (3.0, 2.0) if indirect else (10.0, 0.3) if typed else (10.0, 0.1)
-        self.damping, self.max_iter = (0.07, 100) if indirect else (0.1, 100)
+        self.gain, self.strength = (3.0, 3.0) if indirect else (10.0, 0.3) if typed else (10.0, 0.1)
+        self.damping, self.max_iter = (0.05, 100) if indirect else (0.1, 100)
         self.excitatory = np.arange(n_cells) < (4 * n_cells) // 5 if typed else np.ones(n_cells, bool)
         self.target = np.where(self.excitatory, target, min(4 * target, 0.5)).astype(np.float32)
         afferent = np.repeat(self.excitatory[:, None], n_inputs, axis=1)
@@ -153,20 +153,22 @@ class MixedCircuit:
         """``gain (W u - th)`` of patches ``U (batch, n_inputs)``."""
         return np.float32(self.gain) * (self.afferents.forward(U) - self.threshold)
 
-    def settle(self, U: NDArray, *, inhibition: bool = True) -> Settled:
-        """Rates at rest by damped iteration, ``y += d (F(y) - y)`` until ``|F(y) - y| < 0.003`` or for 100 steps.
+    def settle(self, U: NDArray, *, inhibition: bool = True, max_iter: int | None = None) -> Settled:
+        """Rates at rest by damped iteration, ``y += d (F(y) - y)`` until ``|F(y) - y| < 0.003``.
 
         Parameters
         ----------
         U : ndarray of float32, (batch, n_inputs)
         inhibition : bool
             False: without the negative recurrent synapses.
+        max_iter : int >= 1, optional
+            Most iterations; 100 as in learning if not given.
         """
         b, K = self.drive(U), self._matrix()
         if not inhibition:
             K = np.maximum(K, 0)
         y = np.zeros_like(b)
-        for step in range(self.max_iter):
+        for step in range(max_iter or self.max_iter):
             change = self._rates(b + y @ K) - y
             y += np.float32(self.damping) * change
             if step % 10 == 9 and np.abs(change).max() < 3e-3:
