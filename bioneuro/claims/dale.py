@@ -105,7 +105,7 @@ def described(circuit: MixedCircuit, train: NDArray, test: NDArray, seed: int) -
     settled = circuit.settle(test, max_iter=MEASURED_ITER)
     y = settled.rates
     alone = circuit.settle(test, inhibition=False, max_iter=MEASURED_ITER).rates
-    varied = y[:, y.std(axis=0) > 0]
+    varied = y[:, y.std(axis=0) > ACTIVE / 100].astype(float)
     correlation = np.corrcoef(varied.T) if varied.shape[1] > 1 else np.zeros((2, 2))
     found = {
         "Dale index": float(np.nanmean(index)),
