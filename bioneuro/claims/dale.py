@@ -35,7 +35,7 @@ BEFORE, AFTER = 0.0, 1.0
 PATHWAY, CELL, INDIRECT = "pathway signs", "cell-wide sign", "indirect effect"
 NO_INDIRECT = "indirect term off"
 _HEBBIAN = {"eta": 0.2}
-_INDIRECT = {"rule": "indirect", "eta": 0.1, "target": 0.03}
+_INDIRECT = {"rule": "indirect", "eta": 0.1, "target": 0.03, "gain_indirect": 0.15}
 #: Condition: parameters of the circuit (chosen on training patches of digits), and whether pixels are shuffled.
 CONDITIONS: dict[str, tuple[dict[str, Any], bool]] = {
     PATHWAY: ({"rule": "pathway", **_HEBBIAN}, False),
@@ -251,8 +251,8 @@ def _line(frame: pd.DataFrame, condition: str) -> str:
         return float(values_of(frame, condition, measure, when).mean())
 
     line = (
-        f"{condition}: Dale index {mean('Dale index', BEFORE):.2f} to {mean('Dale index'):.2f} (chance "
-        f"{mean('chance index'):.2f}), {mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, "
+        f"{condition}: Dale index {mean('Dale index', BEFORE):.2f} to {mean('Dale index'):.2f} (least seed "
+        f"{values_of(frame, condition, 'Dale index', AFTER).min():.2f}, chance {mean('chance index'):.2f}), {mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, "
         f"{mean('share of E cells'):.0%} E"
     )
     if condition == BACKPROP:

@@ -91,7 +91,8 @@ class MixedCircuit:
     eta : float > 0
         Learning rate.
     gain_indirect : float >= 0
-        Weight of the indirect term; 0 leaves the homeostatic one.
+        Weight of the indirect term; 0 leaves the homeostatic one. Where it outweighs that one (0.2), net inhibition is
+        lost and so are the types.
     centred : bool
         Whether rates (inputs, too) enter the rule with their mean subtracted.
     seed : int
@@ -110,7 +111,7 @@ class MixedCircuit:
         n_cells: int = 80,
         target: float = 0.05,
         eta: float = 0.1,
-        gain_indirect: float = 0.2,
+        gain_indirect: float = 0.15,
         centred: bool = False,
         seed: int = 0,
     ) -> None:
