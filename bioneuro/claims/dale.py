@@ -250,9 +250,10 @@ def _line(frame: pd.DataFrame, condition: str) -> str:
     def mean(measure: str, when: float = AFTER) -> float:
         return float(values_of(frame, condition, measure, when).mean())
 
+    least = values_of(frame, condition, "Dale index", AFTER).min()
     line = (
-        f"{condition}: Dale index {mean('Dale index', BEFORE):.2f} to {mean('Dale index'):.2f} (least seed "
-        f"{values_of(frame, condition, 'Dale index', AFTER).min():.2f}, chance {mean('chance index'):.2f}), {mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, "
+        f"{condition}: Dale index {mean('Dale index', BEFORE):.2f} to {mean('Dale index'):.2f} (least seed {least:.2f}, "
+        f"chance {mean('chance index'):.2f}), {mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, "
         f"{mean('share of E cells'):.0%} E"
     )
     if condition == BACKPROP:
