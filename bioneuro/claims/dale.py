@@ -252,7 +252,7 @@ def _line(frame: pd.DataFrame, condition: str) -> str:
 
     least = values_of(frame, condition, "Dale index", AFTER).min()
     line = (
-        f"{condition}: Dale index {mean('Dale index', BEFORE):.2f} to {mean('Dale index'):.2f} (least seed {least:.2f}, "
+        f"{condition}: Dale index {mean('Dale index', BEFORE):.2f} to {mean('Dale index'):.2f} (least {least:.2f}, "
         f"chance {mean('chance index'):.2f}), {mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, "
         f"{mean('share of E cells'):.0%} E"
     )
