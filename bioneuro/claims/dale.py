@@ -203,17 +203,18 @@ class DaleSegregation(Claim):
         else:
             form, decides = NOT_SHOWN, INDIRECT
         forward, recurrent = (
-            values_of(frame, decides, f"sign index, {name}", AFTER).mean() for name in ("feed-forward", "recurrent")
+            analysis.mean_interval(values_of(frame, decides, f"sign index, {name}", AFTER))
+            for name in ("feed-forward", "recurrent")
         )
-        segregated = forward >= INDEX and recurrent < 0
+        segregated = forward.mean >= INDEX and recurrent.high < 0
         gain = values_of(frame, decides, "Dale index", AFTER) - values_of(frame, decides, "chance index", AFTER)
         note = "\n".join(
             [
                 *(_line(frame, condition) for condition in (*CONDITIONS, BACKPROP)),
                 f"'{INDIRECT}' has pure cells of both types and strong competition at {reached[INDIRECT].sum()} of "
                 f"{reached[INDIRECT].size} seeds, '{CELL}' at {reached[CELL].sum()}; all are needed.",
-                f"Decided by '{decides}': feed-forward sign index {forward:+.2f}, recurrent {recurrent:+.2f} "
-                f"(goals >= {INDEX:g} and < 0).",
+                f"Decided by '{decides}': feed-forward sign index {forward.mean:+.2f}, recurrent {recurrent.mean:+.2f} "
+                f"[{recurrent.low:+.2f}, {recurrent.high:+.2f}] (goals >= {INDEX:g}, and an interval below 0).",
                 "Afferents are excitatory because rates are not negative and the rule is Hebbian: that follows, it "
                 "does not emerge. 'Indirect effect' is given: anti-Hebbian learning at the delay of two synapses, a "
                 "target rate, fixed thresholds, and norms of what a cell receives and makes. No sign is given or "
