@@ -8,6 +8,7 @@ shown.
 from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
 from .circuit import CircuitCompetition
+from .dale import DaleSegregation
 from .lognormal import LognormalWeights
 from .one_network import OneNetwork
 from .representations import PlausibleRepresentations
@@ -22,6 +23,7 @@ CLAIMS: dict[str, Claim] = {
     for claim in (
         EmergentSparsity(),
         LognormalWeights(),
+        DaleSegregation(),
         PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),
