@@ -166,7 +166,20 @@ def test_a_silent_cell_takes_over_the_worst_matched_input(rng):
     step = cells.learn(U)
     assert (cells.rate[:2] == 1 / 5).all()
     np.testing.assert_array_equal(step.rates[worst, :2], np.eye(2))
-    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], unit(U[worst] + cells.floor), rtol=1e-6)
+    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], U[worst], rtol=1e-6)
+
+
+def test_superlinear_cells_take_over_and_go_to_a_power_of_their_input(rng):
+    U = unit(rng.gamma(0.5, size=(8, 20)))
+    cells = layer(5, recruitment=0.25, beta=100.0, exponent=4.0, floor=0.03)
+    worst = cells.drive(U).max(axis=1).argsort()[:2]
+    cells.learn(U)
+    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], unit((U[worst] + 0.03) ** 4), rtol=1e-5)
+    alone = layer(1, exponent=4.0, floor=0.03)
+    for _ in range(50):
+        alone.learn(U)
+    learned = alone.synapses.to_scipy().toarray()
+    np.testing.assert_allclose(learned, unit((U.mean(axis=0, keepdims=True) + 0.03) ** 4), rtol=1e-4)
 
 
 def test_a_cell_that_alone_is_active_relaxes_to_the_mean_input(rng):

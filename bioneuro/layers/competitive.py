@@ -33,8 +33,9 @@ class CompetitiveLayer:
 
     Drive ``a = W u`` (``w >= 0``, rows of unit norm); response ``y = softmax(beta a)``. In learning the competition is
     sharper, ``softmax(sharpening beta a - th)``, and the weights relax in the log domain towards the mean input of
-    the moments at which their cell was active (:func:`bioneuro.kernels.plasticity_step`, ``"log-power"``), the faster
-    the less the cell has been active in its life: ``eta_i = clip(1 / activity so far, eta, 3)``.
+    the moments at which their cell was active, or a power of it (:func:`bioneuro.kernels.plasticity_step`,
+    ``"log-relaxation"`` and ``"log-power"``), the faster the less the cell has been active in its life:
+    ``eta_i = clip(1 / activity so far, eta, 3)``.
 
     Two homeostatic mechanisms keep every cell in use. Threshold: each cell follows its own rate ``r_i`` and raises
     ``th_i = homeostasis log(N r_i)``. Recruitment: a silent cell (``r_i < 0.1 / N``) becomes so excitable that the
@@ -51,7 +52,8 @@ class CompetitiveLayer:
     k : int or None
         With ``k`` only the k most excited cells are active.
     exponent, floor : float, default 1 and 1e-3
-        The weights go to ``(T + floor)^exponent`` of that mean input T, > 0: above 1 potentiation is superlinear.
+        The weights go to that mean input T, and with another exponent than 1 to ``(T + floor)^exponent``; both > 0.
+        Above 1 potentiation is superlinear.
     eta : float, default 0.1
         Learning rate of a grown-up cell, per unit of summed activity, >= 0.
     sigma : float, default 0
@@ -185,7 +187,7 @@ class CompetitiveLayer:
             U,
             y,
             gain=eta,  # alpha_i = 1 - exp(-eta_i c_i): a cell's learning rate enters as more or less of its activity
-            form="log-power",
+            form="log-relaxation" if self.exponent == 1 else "log-power",
             floor=self.floor,
             exponent=self.exponent,
             sigma=self.sigma,
@@ -210,7 +212,7 @@ class CompetitiveLayer:
         y[:, cells] = 0
         y[inputs, cells] = 1
         if n:
-            H = (U[inputs] + self.floor) ** self.exponent
+            H = U[inputs] if self.exponent == 1 else (U[inputs] + self.floor) ** self.exponent
             rows = sp.csr_array(np.where(H >= self.theta * H.max(axis=1, keepdims=True), H, 0))
             self.synapses.replace_rows(cells, rows)
         return cells

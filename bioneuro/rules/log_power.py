@@ -15,7 +15,7 @@ class LogPower(LogRelaxation):
 
     :class:`LogRelaxation` towards a power of the target, floor and all: above exponent 1 potentiation is superlinear,
     cells respond to the few inputs they know best, and weights spread over more orders of magnitude. The layers learn
-    by it, with sums over the batch in place of means (:func:`bioneuro.kernels.plasticity_step`).
+    by both, with sums over the batch in place of means (:func:`bioneuro.kernels.plasticity_step`).
 
     Parameters
     ----------
