@@ -19,6 +19,11 @@ from bioneuro.layers.retina import Retina
 STARTS = ("tied", "random")
 
 
+def every(stride: int, length: int) -> slice:
+    """Each ``stride``-th of ``length`` positions, centred."""
+    return slice((length - 1) % stride // 2, length, stride)
+
+
 class LocalMap(ImageMap):
     """Untied local receptive fields: retina -> a hypercolumn at each position -> pooling -> square root -> unit norm.
 
@@ -86,8 +91,8 @@ class LocalMap(ImageMap):
         height, width, channels = (*image_shape, 1)[:3]
         retina = Retina(n_threads=n_threads) if retina is None else retina
         self.start = start
-        self._sites = tuple(slice((length - 1) % stride // 2, length, stride) for length in (height, width))
-        rows, cols = (len(range(length)[site]) for length, site in zip((height, width), self._sites, strict=True))
+        self.stride = int(stride)
+        rows, cols = (len(range(length)[every(stride, length)]) for length in (height, width))
         # the retina's outputs are an image of rows x cols positions with n_patch channels
         n_patch = 2 * retina.patch_size**2 * channels
         rng = np.random.default_rng(random_state)
@@ -181,7 +186,9 @@ class LocalMap(ImageMap):
 
     def _at_sites(self, A: NDArray, n: int) -> NDArray:
         """The positions of the grid out of an array with a row for each pixel of ``n`` images: a view."""
-        return A.reshape(n, self.height, self.width, -1)[:, *self._sites]
+        return A.reshape(n, self.height, self.width, -1)[
+            :, every(self.stride, self.height), every(self.stride, self.width)
+        ]
 
     def _patches_grad(self, R: NDArray, dU: NDArray, dgate: NDArray) -> NDArray:
         n_pixels = len(R) * self.height * self.width
