@@ -289,7 +289,9 @@ def test_additive_hebb_goes_to_the_target_of_the_log_domain():
     np.testing.assert_allclose(ends, [target / np.linalg.norm(target)] * 2, rtol=1e-9)
 
 
-def lognormal_rows(off, on, accuracy_on=0.98, superlinear=(-0.1, 0.9, 0.1, 0.02), accuracy_superlinear=0.98):
+def lognormal_rows(
+    off, on, accuracy_on=0.98, maps="lognormal", superlinear=(-0.1, 0.9, 0.1, 0.02), accuracy_superlinear=0.98
+):
     """Ratio, sigma, skewness and KS by each rule; everything else is a lognormal without interest."""
     rows = []
     for seed in range(4):
@@ -308,6 +310,7 @@ def lognormal_rows(off, on, accuracy_on=0.98, superlinear=(-0.1, 0.9, 0.1, 0.02)
         conditions |= {f"{layer}, {start}": (0.1, 1.0, 0.0, 0.01) for layer in ("map", "MLP") for start in STARTS}
         for condition, (ratio, sigma, skewness, ks) in conditions.items():
             law = "lognormal" if ratio > 0 else "gamma"
+            law = maps if condition.startswith("map") else law
             measures = {"log-likelihood ratio": ratio + 1e-3 * seed, "fitted sigma": sigma}
             measures |= {"skewness of log w": skewness, "KS distance": ks, "AIC behind best": 0.0}
             accuracies = {"noise on": accuracy_on, "superlinear": accuracy_superlinear}
@@ -329,6 +332,7 @@ GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
         (lognormal_rows(GAMMA, GOOD), "weak: follows from noise in proportion to size", True),
         (lognormal_rows(GAMMA, GAMMA), NOT_SHOWN, False),
         (lognormal_rows(GAMMA, GAMMA, superlinear=GOOD), STRONG, True),
+        (lognormal_rows(GOOD, GOOD, maps="gamma"), "strong, but not in the map", False),
         (lognormal_rows(GAMMA, GAMMA, superlinear=GOOD, accuracy_superlinear=0.97), NOT_SHOWN, False),
         (lognormal_rows(GAMMA, GOOD, accuracy_on=0.95), NOT_SHOWN, False),
         (lognormal_rows((0.1, 0.3, 0.1, 0.02), GAMMA), NOT_SHOWN, False),
@@ -340,6 +344,7 @@ GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
         "weak",
         "gamma",
         "strong, superlinear",
+        "not the map",
         "superlinear at a price",
         "costs accuracy",
         "narrow",
