@@ -5,6 +5,8 @@ says in which form a property holds: strong (it emerges), weak (it follows from 
 shown.
 """
 
+from typing import Any
+
 from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
 from .circuit import CircuitCompetition
@@ -18,7 +20,7 @@ from .task_encoding import TaskEncoding
 
 __all__ = ["CLAIMS", "Claim", "Found", "Settings", "Verdict"]
 
-CLAIMS: dict[str, Claim] = {
+CLAIMS: dict[str, Claim[Any]] = {
     claim.number: claim
     for claim in (
         EmergentSparsity(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,8 @@ class Settings:
     n_validation: int = 2_000
     n_test: int = 10_000
     n_cells: int = 3000
-    readout_epochs: int | str = "auto"
-    mlp_epochs: int | str = "auto"
+    readout_epochs: int | Literal["auto"] = "auto"
+    mlp_epochs: int | Literal["auto"] = "auto"
     image_shape: tuple[int, ...] | str = "auto"
 
     def fitted_to(self, data: Dataset, n_train: int | None = None) -> Settings:
@@ -155,7 +155,11 @@ class Verdict:
         return cls(form, interval.mean, interval.low, interval.high, bool(passed), unit, note)
 
 
-class Claim(ABC):
+#: Settings of a claim.
+S = TypeVar("S", bound=Settings)
+
+
+class Claim(ABC, Generic[S]):
     """One claim about the network: what to run, and when the rows bear it out.
 
     Class attributes: ``number`` ("C1"), ``title`` (three words at most), ``statement`` (one sentence), ``x_name``
@@ -166,11 +170,11 @@ class Claim(ABC):
     title: str
     statement: str
     x_name: str = ""
-    small: Settings
-    full: Settings
+    small: S
+    full: S
 
     @abstractmethod
-    def run(self, data: Dataset, seed: int, settings: Settings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: S, progress: Progress) -> Iterator[Found]:
         """Everything measured at one seed."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -170,7 +170,7 @@ class CapacitySettings(Settings):
     """Numbers of ``hidden`` cells; silencing thresholds of our two forms; ``sparsities`` of the constrained
     perceptron; ``tuning_epochs`` after pruning the plain one."""
 
-    readout_epochs: int | str = 30
+    readout_epochs: int | Literal["auto"] = 30
     hidden: tuple[int, ...] = (10, 30, 200)
     cell_thetas: tuple[float, ...] = (0.05, 0.5, 0.95)
     input_thetas: tuple[float, ...] = (0.8, 0.9, 0.999)
@@ -178,7 +178,7 @@ class CapacitySettings(Settings):
     tuning_epochs: int = 5
 
 
-class SynapticCapacity(Claim):
+class SynapticCapacity(Claim[CapacitySettings]):
     """Information of the hidden layer over its synapses, against accuracy, for our rule and for backpropagation."""
 
     number = "CS"

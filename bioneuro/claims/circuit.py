@@ -56,7 +56,7 @@ class CircuitSettings(Settings):
     longer: int = 10
 
 
-class CircuitCompetition(Claim):
+class CircuitCompetition(Claim[CircuitSettings]):
     """Circuit and softmax on the same images and map; correlation, rates and stability of the circuit."""
 
     number = "EI"

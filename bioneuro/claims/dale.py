@@ -151,7 +151,7 @@ class DaleSettings(Settings):
     batch: int = 64
 
 
-class DaleSegregation(Claim):
+class DaleSegregation(Claim[DaleSettings]):
     """Dale index of all cells from mixed-sign starts, under rules that give, share or do not give a learning sign."""
 
     number = "C3"

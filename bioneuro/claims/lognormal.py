@@ -141,7 +141,7 @@ class LognormalSettings(Settings):
     exponents: tuple[float, ...] = (2.0, 3.0)
 
 
-class LognormalWeights(Claim):
+class LognormalWeights(Claim[LognormalSettings]):
     """Laws of the weights from four starts, noise off and on, beside everything that could fake a lognormal."""
 
     number = "C2"
@@ -164,6 +164,7 @@ class LognormalWeights(Claim):
 
         networks: dict[str, BioClassifier] = {}
         uncut = {"theta": 0.0, "n_grow": 0}
+        runs: list[tuple[str, type[BioClassifier], dict[str, Any]]]
         runs = [(f"{start}, noise off", BioClassifier, {"init": start}) for start in STARTS]
         runs += [(f"{start}, noise on", BioClassifier, {"init": start, "sigma": settings.sigma}) for start in STARTS]
         runs += [

@@ -72,7 +72,7 @@ def smallest_dale_index(network: BioClassifier) -> float:
     return float(np.nanmin(np.concatenate(indices)))
 
 
-class OneNetwork(Claim):
+class OneNetwork(Claim[Settings]):
     """A table of the claims' measures for ``BioClassifier()``; the claims themselves add their controls."""
 
     number = "ONE"

@@ -35,7 +35,7 @@ WIDTH = 120
 
 
 def run(
-    claims: Sequence[Claim],
+    claims: Sequence[Claim[Any]],
     dataset: str,
     data: Dataset,
     out: Path,
@@ -88,13 +88,13 @@ def run(
     return {number: frame_of(ledger.rows, n_seeds) for number, ledger in ledgers.items()}
 
 
-def _configuration(claim: Claim, dataset: str, settings: Settings) -> dict[str, Any]:
+def _configuration(claim: Claim[Any], dataset: str, settings: Settings) -> dict[str, Any]:
     """What rows must share to be read together; the defaults of the network are part of it."""
     network = {name: repr(value) for name, value in BioClassifier().get_params().items()}
     return {"claim": claim.number, "dataset": dataset, "settings": asdict(settings), "network": network}
 
 
-def _rows(claim: Claim, data: Dataset, seed: int, settings: Settings, progress: Any) -> Iterator[Row]:
+def _rows(claim: Claim[Any], data: Dataset, seed: int, settings: Settings, progress: Any) -> Iterator[Row]:
     for found in claim.run(data, seed, settings, progress):
         x = "" if found.x is None else repr(float(found.x))
         yield Row(claim.number, found.condition, seed, found.measure, x, float(found.value), found.note)
@@ -109,7 +109,7 @@ def frame_of(rows: Sequence[Row], n_seeds: int) -> pd.DataFrame:
     return frame[frame["seed"] < n_seeds].reset_index(drop=True)
 
 
-def text(claims: Sequence[Claim], verdicts: Mapping[str, Verdict], dataset: str, n_seeds: int, full: bool) -> str:
+def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset: str, n_seeds: int, full: bool) -> str:
     """One table of all claims, then what each states and the figures that decided."""
     size = "" if full else "; SMALL SETTINGS: a look, not a result (--full)"
     rows = [("", "claim", "effect [95 % interval]", "verdict")]
@@ -139,7 +139,7 @@ def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
     return path
 
 
-def figures(claims: Sequence[Claim], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
+def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
     """One picture a claim, ``<number>.png``."""
     from matplotlib.figure import Figure  # not pyplot: no window, no state
 

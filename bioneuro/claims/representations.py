@@ -207,7 +207,7 @@ class RepresentationSettings(Settings):
     n_fields: int = 64
 
 
-class PlausibleRepresentations(Claim):
+class PlausibleRepresentations(Claim[RepresentationSettings]):
     """Rates of the association and of a perceptron's hidden cells; fields of the map on natural patches, and controls
     of both."""
 

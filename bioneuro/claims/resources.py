@@ -97,7 +97,7 @@ class ResourceSettings(Settings):
     cells_per_image: float = 0.25
 
 
-class ResourceAllocation(Claim):
+class ResourceAllocation(Claim[ResourceSettings]):
     """Cells of a class against its frequency and difficulty; accuracy on rare classes beside backpropagation."""
 
     number = "C9"

@@ -111,7 +111,7 @@ class SparsitySettings(Settings):
         return np.geomspace(0.006, 0.6, self.n_thetas)
 
 
-class EmergentSparsity(Claim):
+class EmergentSparsity(Claim[SparsitySettings]):
     """Density against the silencing threshold from a dense start, with and without growth, and what it costs."""
 
     number = "C1"

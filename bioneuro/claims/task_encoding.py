@@ -50,7 +50,7 @@ class TaskSettings(Settings):
     n_query: int = 10
 
 
-class TaskEncoding(Claim):
+class TaskEncoding(Claim[TaskSettings]):
     """Information in the winner's identity, accuracy and transfer to new classes against the gain of the labels."""
 
     number = "C7"
