@@ -120,13 +120,13 @@ def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset:
         passed = "passed" if verdict.passed else "FAILED"
         rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", f"{passed}; {verdict.form}"))
         lines = [f"Claim: {claim.statement}", f"Effect: {verdict.unit}.", *verdict.note.split("\n")]
-        details.append(f"{claim.number}, {claim.title}")
+        details += ["", f"{claim.number}, {claim.title}"]
         details += [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     table.insert(1, "-" * max(map(len, table)))
     seeds = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
-    return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", *table, "", *details])
+    return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", *table, *details])
 
 
 def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:

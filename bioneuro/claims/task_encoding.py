@@ -40,11 +40,12 @@ N_SHUFFLES = 20
 
 @dataclass(frozen=True)
 class TaskSettings(Settings):
-    """``kappas`` to try (0: no feedback); few cells, so that the entropies of their winner can be estimated;
-    ``n_episodes`` of few-shot transfer."""
+    """``kappas`` to try, from 0 (no feedback) to the spread of the drive (0.09): beyond it the label decides alone, and
+    nothing changes any more. Few cells: a class that has cells to spare gives the label nothing to decide, and the
+    entropies of few cells' winner can be estimated. ``n_episodes`` of few-shot transfer."""
 
-    n_cells: int = 200
-    kappas: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+    n_cells: int = 30
+    kappas: tuple[float, ...] = (0.0, 0.0125, 0.025, 0.05, 0.1)
     n_episodes: int = 300
     n_shot: int = 5
     n_query: int = 10
@@ -60,7 +61,7 @@ class TaskEncoding(Claim[TaskSettings]):
         "rises with kappa and what it says about the stimulus beyond the label falls, both monotonically."
     )
     x_name = "top-down gain κ"
-    small = TaskSettings(**SMALL | {"n_test": 400}, n_cells=40, kappas=(0.0, 0.1, 0.4, 1.6), n_episodes=20)
+    small = TaskSettings(**SMALL | {"n_test": 400}, n_cells=30, kappas=(0.0, 0.05, 0.1), n_episodes=20)
     full = TaskSettings()
 
     def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Progress) -> Iterator[Found]:
