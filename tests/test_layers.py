@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+import bioneuro as bn
 from bioneuro import connectivity
 from bioneuro.layers import (
     READOUTS,
@@ -301,6 +302,16 @@ def test_readout_learns_and_keeps_every_sign(samples, name):
     assert cross_entropy() < 0.6 * before
     assert (readout.excitatory.weights > 0).all()
     assert (readout.inhibitory.weights < 0).all()
+
+
+def test_delta_readout_of_too_few_cells_stays_finite():
+    """Ten cells cannot tell ten classes apart, so that the rule asks for ever larger weights."""
+    data = bn.datasets.load("digits")
+    model = bn.BioClassifier(n_cells=10, readout_epochs=100, readout_eta=2.0, random_state=0)
+    model.fit(data.X_train, data.y_train)
+    sizes = np.abs(model.weights()["readout_excitatory"].data)
+    assert np.isfinite(sizes).all() and sizes.max() <= 1e3
+    assert model.score(data.X_test, data.y_test) > 0.5
 
 
 def test_delta_step_is_the_exponentiated_gradient(samples):

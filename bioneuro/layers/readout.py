@@ -18,6 +18,9 @@ from bioneuro.synapses import Sign, Synapses
 VOTE_FLOOR = 1e-6
 #: Largest change of log |w| in one step of the delta rule.
 LARGEST_GROWTH = 1.0
+#: Largest |w| of the delta rule, far above what it comes to where it settles: few cells that cannot tell the classes
+#: apart would have it grow without end.
+LARGEST_WEIGHT = 1e3
 
 
 class VotesReadout:
@@ -94,7 +97,7 @@ class DeltaReadout:
         G = self.excitatory.weight_grad(Q, error, n_threads=self.association.n_threads)
         growth = np.clip(eta * G, -LARGEST_GROWTH, LARGEST_GROWTH)
         for pathway in (self.excitatory, self.inhibitory):
-            pathway.plasticity_step(growth, still, form="exponential", normalize=False)
+            pathway.plasticity_step(growth, still, form="exponential", normalize=False, w_max=LARGEST_WEIGHT)
         self.bias += eta / len(T) * error.sum(axis=0)
 
     def _error(self, outputs: NDArray, T: NDArray) -> NDArray:
