@@ -170,8 +170,9 @@ def test_pairwise_correlation_is_that_of_the_pairs():
     rng = np.random.default_rng(0)
     common = rng.normal(size=(5000, 1))
     rates = np.hstack([common + rng.normal(size=(5000, 6)), np.zeros((5000, 1))])
-    mean, sd, n = analysis.pairwise_correlation(rates)
+    mean, sd, mean_size, n = analysis.pairwise_correlation(rates)
     assert mean == pytest.approx(0.5, abs=0.03) and sd < 0.03 and n == 6
+    assert mean_size == pytest.approx(mean)  # they are all positive
     assert np.isnan(analysis.pairwise_correlation(np.zeros((3, 4))).mean)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bioneuro.analysis import class_selectivity, mean_correlation, participation_ratio, representation_report
+from bioneuro.analysis import class_selectivity, pairwise_correlation, participation_ratio, representation_report
 
 rng = np.random.default_rng
 LABELS = np.repeat(np.arange(4), 50)
@@ -30,11 +30,13 @@ def test_rare_firing_is_selective_by_chance():
 
 def test_correlation_of_known_cells():
     a = rng(0).random(1000)
-    assert mean_correlation(np.stack([a, 2 * a, 3 - a], axis=1)) == pytest.approx(1)
-    assert mean_correlation(np.stack([a, 5 + a, np.ones(1000)], axis=1)) == pytest.approx(1), "one never changes"
-    assert np.isnan(mean_correlation(np.stack([a, np.ones(1000)], axis=1)))
+    assert pairwise_correlation(np.stack([a, 2 * a, 3 - a], axis=1)).mean_size == pytest.approx(1)
+    assert pairwise_correlation(np.stack([a, 5 + a, np.ones(1000)], axis=1)).mean_size == pytest.approx(1), (
+        "one never changes"
+    )
+    assert np.isnan(pairwise_correlation(np.stack([a, np.ones(1000)], axis=1)).mean_size)
     independent = rng(1).random((2000, 30))
-    assert mean_correlation(independent) == pytest.approx(np.sqrt(2 / np.pi / 2000), rel=0.1)
+    assert pairwise_correlation(independent).mean_size == pytest.approx(np.sqrt(2 / np.pi / 2000), rel=0.1)
 
 
 def test_dimensionality_of_known_codes():

@@ -47,7 +47,7 @@ from .measures import (
     treves_rolls,
     weight_report,
 )
-from .representation import class_selectivity, mean_correlation, participation_ratio, representation_report
+from .representation import class_selectivity, participation_ratio, representation_report
 from .samples import positive_weights
 
 __all__ = [
@@ -79,7 +79,6 @@ __all__ = [
     "information_by_samples",
     "ks_bootstrap",
     "log_moments",
-    "mean_correlation",
     "mean_interval",
     "orientation_index",
     "paired_difference",

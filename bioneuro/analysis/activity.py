@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 
 
 class PairwiseCorrelation(NamedTuple):
-    """Mean and standard deviation of the correlation over pairs of cells, and the cells that vary at all."""
+    """Mean and standard deviation of the correlation over pairs of cells, mean of its size, and the cells that vary."""
 
     mean: float
     sd: float
+    mean_size: float
     n_cells: int
 
 
@@ -39,12 +40,15 @@ def pairwise_correlation(rates: ArrayLike) -> PairwiseCorrelation:
         raise ValueError(f"rates must have shape (n_stimuli >= 2, n_cells), got {rates.shape}")
     if not np.isfinite(rates).all():
         raise ValueError("rates must be finite")
-    varies = np.ptp(rates, axis=0) > 0
+    centred = rates - rates.mean(axis=0)
+    norm = np.linalg.norm(centred, axis=0)
+    varies = norm > 1e-12 * np.linalg.norm(rates, axis=0)
     n = int(varies.sum())
     if n < 2:
-        return PairwiseCorrelation(float("nan"), float("nan"), n)
-    pairs = np.corrcoef(rates[:, varies].T)[np.triu_indices(n, 1)]
-    return PairwiseCorrelation(float(pairs.mean()), float(pairs.std()), n)
+        return PairwiseCorrelation(float("nan"), float("nan"), float("nan"), n)
+    z = centred[:, varies] / norm[varies]
+    pairs = (z.T @ z)[np.triu_indices(n, 1)]
+    return PairwiseCorrelation(float(pairs.mean()), float(pairs.std()), float(np.abs(pairs).mean()), n)
 
 
 def fraction_active(rates: ArrayLike) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .activity import pairwise_correlation
 from .fits import pandas
 from .measures import treves_rolls
 
@@ -71,24 +72,6 @@ def class_selectivity(rates: ArrayLike, labels: ArrayLike) -> Floats:
     return np.divide(best - other, best + other, out=np.full(best.shape, np.nan), where=best > 0)
 
 
-def mean_correlation(rates: ArrayLike) -> float:
-    """Mean |correlation| over the pairs of cells, in [0, 1]; cells that never change are left out (NaN below two).
-
-    Parameters
-    ----------
-    rates : array_like (n_stimuli, n_cells)
-    """
-    rates = _rates(rates)
-    centred = rates - rates.mean(axis=0)
-    norm = np.linalg.norm(centred, axis=0)
-    varies = norm > 1e-12 * np.linalg.norm(rates, axis=0)
-    z = centred[:, varies] / norm[varies]
-    n = z.shape[1]
-    if n < 2:
-        return float("nan")
-    return float((np.abs(z.T @ z).sum() - n) / (n * (n - 1)))
-
-
 def participation_ratio(rates: ArrayLike) -> float:
     """Effective dimensionality ``(sum_k l_k)^2 / sum_k l_k^2`` of the covariance of cells, ``l`` its eigenvalues.
 
@@ -121,8 +104,8 @@ def _describe(rates: Floats, labels: NDArray | None, rng: np.random.Generator) -
         "active_share": float(np.mean((rates > 0) & (rates >= ACTIVE * rates.max(axis=1, keepdims=True)))),
         "population_sparseness": _mean(treves_rolls(rates, axis=1)),
         "lifetime_sparseness": _mean(treves_rolls(rates, axis=0)),
-        "correlation": mean_correlation(rates),
-        "correlation_shuffled": mean_correlation(rng.permuted(rates, axis=0)),
+        "correlation": pairwise_correlation(rates).mean_size,
+        "correlation_shuffled": pairwise_correlation(rng.permuted(rates, axis=0)).mean_size,
         "dimensionality": participation_ratio(rates),
     }
     if labels is not None:
@@ -160,7 +143,7 @@ def representation_report(
           at least a tenth of the largest of that stimulus
         - `population_sparseness` over cells, mean of the stimuli, and `lifetime_sparseness` over stimuli, mean of the
           cells (:func:`treves_rolls`)
-        - `correlation`, :func:`mean_correlation`; `correlation_shuffled`, the same where each cell's stimuli are
+        - `correlation`, mean size of :func:`pairwise_correlation`; `correlation_shuffled`, the same where each cell's stimuli are
           shuffled: what independent cells of these rates show in so few stimuli
         - `dimensionality`, :func:`participation_ratio`
         - with `labels`: `selectivity`, mean of :func:`class_selectivity`, and `selectivity_shuffled`, with the labels
