@@ -143,8 +143,8 @@ def representation_report(
           at least a tenth of the largest of that stimulus
         - `population_sparseness` over cells, mean of the stimuli, and `lifetime_sparseness` over stimuli, mean of the
           cells (:func:`treves_rolls`)
-        - `correlation`, mean size of :func:`pairwise_correlation`; `correlation_shuffled`, the same where each cell's stimuli are
-          shuffled: what independent cells of these rates show in so few stimuli
+        - `correlation`, mean size of :func:`pairwise_correlation`; `correlation_shuffled`, the same where each cell's
+          stimuli are shuffled: what independent cells of these rates show in so few stimuli
         - `dimensionality`, :func:`participation_ratio`
         - with `labels`: `selectivity`, mean of :func:`class_selectivity`, and `selectivity_shuffled`, with the labels
           shuffled
