@@ -462,6 +462,8 @@ def task_rows(label, stimulus):
             rows += [("all classes", measure, kappa, seed, value) for measure, value in measures.items()]
             rows += [("new classes", "few-shot accuracy", kappa, seed, 0.8)]
             rows += [("shuffled labels", "I(label; Z)", kappa, seed, 0.01)]
+        for condition in ("training", "training, no feedback"):
+            rows += [(condition, measure, 1.0, seed, 2.0) for measure in ("I(label; Z)", "H(Z | label)")]
     return frame_of(rows)
 
 

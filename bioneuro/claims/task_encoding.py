@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+#: Passes over the training images after which the code is looked at.
+PASSES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 #: Times the labels are shuffled to see the information that the estimator finds where there is none.
 N_SHUFFLES = 20
 
@@ -74,10 +76,8 @@ class TaskEncoding(Claim[TaskSettings]):
             network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder)).fit(*train)
             H = network.transform(test.X)
             winner = network.network_.association.drive(H).argmax(axis=1)
-            # the winner is a function of the stimulus, so I(stimulus; Z | label) = H(Z | label)
             found = analysis.discrete_information(winner, test.y)
-            yield Found("all classes", "I(label; Z)", found.information, kappa)
-            yield Found("all classes", "H(Z | label)", found.conditional, kappa)
+            yield from self._encoding("all classes", found, kappa)
             yield Found("all classes", "correction of I(label; Z)", found.correction, kappa)
             shuffled = analysis.shuffled_information(winner, test.y, rng, N_SHUFFLES)
             yield Found("shuffled labels", "I(label; Z)", float(shuffled.mean()), kappa)
@@ -87,6 +87,28 @@ class TaskEncoding(Claim[TaskSettings]):
             network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder, readout="votes"))
             network.fit(train.X[seen], train.y[seen])
             yield Found("new classes", "few-shot accuracy", self._transfer(network, test, new, seed, settings), kappa)
+        for condition, kappa in (("training", BioClassifier().kappa), ("training, no feedback", 0.0)):
+            network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder, readout="votes"))
+            yield from self._over_training(condition, network, train, test, seed)
+
+    @staticmethod
+    def _encoding(condition: str, found: analysis.DiscreteInformation, x: float) -> Iterator[Found]:
+        """The winner is a function of the stimulus, so I(stimulus; Z | label) = H(Z | label)."""
+        yield Found(condition, "I(label; Z)", found.information, x)
+        yield Found(condition, "H(Z | label)", found.conditional, x)
+
+    def _over_training(
+        self, condition: str, network: BioClassifier, train: Images, test: Images, seed: int
+    ) -> Iterator[Found]:
+        """The same code as the network learns, image after image."""
+        order = np.random.default_rng(seed).permutation(len(train.y))
+        shown = 0
+        for passes in PASSES:
+            rows = order[np.arange(shown, round(passes * len(order))) % len(order)]
+            network.partial_fit(train.X[rows], train.y[rows], classes=np.unique(train.y) if not shown else None)
+            shown += len(rows)
+            winner = network.network_.association.drive(network.transform(test.X)).argmax(axis=1)
+            yield from self._encoding(condition, analysis.discrete_information(winner, test.y), passes)
 
     def _transfer(self, network: BioClassifier, test: Images, new: NDArray, seed: int, settings: TaskSettings) -> float:
         """Accuracy on episodes of classes that the association never saw: nearest mean of its activity."""
@@ -144,9 +166,17 @@ class TaskEncoding(Claim[TaskSettings]):
             f"{values_of(frame, 'all classes', 'correction of I(label; Z)').mean():.2f} bits from I(label; Z); with "
             "shuffled labels it still finds "
             f"{values_of(frame, 'shuffled labels', 'I(label; Z)').mean():.2f} bits.\n"
-            f"Trade-off over the same range: {changes}."
+            f"Trade-off over the same range: {changes}.\n"
+            f"Over training, {PASSES[0]:g} to {PASSES[-1]:g} passes: {self._course(frame, 'training')} at kappa "
+            f"{BioClassifier().kappa:g}; {self._course(frame, 'training, no feedback')} at kappa 0."
         )
         return Verdict.of(gain.to_numpy(), form, moves and monotonic, "bits more about the label", note)
+
+    @staticmethod
+    def _course(frame: pd.DataFrame, condition: str) -> str:
+        measures = ("I(label; Z)", "H(Z | label)")
+        curves = {measure: curve_of(frame, condition, measure).mean(axis=1) for measure in measures}
+        return ", ".join(f"{measure} {curve.iloc[0]:.2f} to {curve.iloc[-1]:.2f}" for measure, curve in curves.items())
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         lines = (("all classes", "I(label; Z)", "#0072B2", "-"), ("all classes", "H(Z | label)", "#D55E00", "-"))
