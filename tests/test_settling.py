@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from bioneuro import Synapses
-from bioneuro.layers.settling import settle, settle_grad, spectral_radius
+from bioneuro.layers.settling import LARGEST_SUPPORT, settle, settle_grad, spectral_radius
 
 
 def circuit(kind, seed=0, n=40, n_inhibitory=10):
@@ -61,6 +61,21 @@ def test_gradient(kind):
     expected = ((up - down) / (2 * e) * dy).sum(axis=1)
     found = (settle_grad(y, dy, U, V) * D).sum(axis=1)
     np.testing.assert_allclose(found[same], expected[same], rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_with_more_active_cells_than_settling_solves_at_once():
+    rng = np.random.default_rng(0)
+    n = LARGEST_SUPPORT + 20
+    U = rng.gamma(0.5, size=(5, n)) / n
+    dy = rng.normal(size=(1, n))
+    expected = np.linalg.solve(np.eye(n) + (U.T @ U).T, dy[0])
+    np.testing.assert_allclose(settle_grad(np.ones((1, n)), dy, U, -U.T)[0], expected)
+
+
+def test_a_singular_sample_leaves_the_gradients_of_others_alone():
+    """The first cell excites itself with gain 1, the second inhibits itself."""
+    found = settle_grad(np.eye(2), np.ones((2, 2)), np.eye(2), np.diag([1.0, -1.0]))
+    np.testing.assert_array_equal(found, [[np.nan, 0], [0, 0.5]])
 
 
 def test_pathways_and_arrays_give_the_same():

@@ -214,10 +214,11 @@ def settle_grad(y: NDArray, dy: NDArray, U: Synapses | NDArray, V: Synapses | ND
     U, V = matrix(U), matrix(V)
     if dy.shape != y.shape:
         raise ValueError(f"dy must have the shape of y, {y.shape}, got {dy.shape}")
-    # the transposed circuit, held at the same active cells
+    # the transposed circuit, held at the same active cells, however many: there is no other way to the gradient
     if (U >= 0).all():
-        return _newton(dy, y > 0, np.ascontiguousarray(-(V @ U).T))
-    return _newton(dy, y > 0, None, np.ascontiguousarray(V.T), np.ascontiguousarray(U.T), awake=y @ U.T > 0)
+        return _newton(dy, y > 0, np.ascontiguousarray(-(V @ U).T), largest=y.shape[1])
+    U_T, V_T = np.ascontiguousarray(U.T), np.ascontiguousarray(V.T)
+    return _newton(dy, y > 0, None, V_T, U_T, awake=y @ U.T > 0, largest=y.shape[1])
 
 
 def _residual(b: NDArray, y: NDArray, U: NDArray, V: NDArray) -> tuple[NDArray, NDArray]:
@@ -235,16 +236,18 @@ def _newton(
     U: NDArray | None = None,
     V: NDArray | None = None,
     awake: NDArray[np.bool_] | None = None,
+    largest: int = LARGEST_SUPPORT,
 ) -> NDArray:
-    """What solves the equations of the active cells; NaN where they are too many or their system is singular.
+    """What solves the equations of the active cells; NaN where they are more than ``largest`` or their system is
+    singular.
 
     The system is ``I + product``, or ``I - V D U`` with ``D`` the inhibitory cells that are ``awake``.
     """
     y = np.zeros_like(b)
     counts = np.count_nonzero(active, axis=1)
     order = np.argsort(counts, kind="stable")
-    y[counts > LARGEST_SUPPORT] = np.nan
-    order = order[(counts[order] > 0) & (counts[order] <= LARGEST_SUPPORT)]
+    y[counts > largest] = np.nan
+    order = order[(counts[order] > 0) & (counts[order] <= largest)]
     start = 0
     while start < len(order):
         # a chunk holds supports of similar size, padded to the largest
@@ -290,11 +293,13 @@ def _system(
 
 
 def _solve(A: NDArray, b: NDArray) -> NDArray:
-    """Solutions ``(batch, k)``; NaN for all where one system is singular."""
+    """Solutions ``(batch, k)``; NaN where a system is singular."""
     try:
         return np.linalg.solve(A, b[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:
-        return np.full_like(b, np.nan)
+    except np.linalg.LinAlgError:  # of one system at least: each by itself
+        if len(A) == 1:
+            return np.full_like(b, np.nan)
+        return np.concatenate([_solve(A[i : i + 1], b[i : i + 1]) for i in range(len(A))])
 
 
 def _check(drive: NDArray, U: NDArray, V: NDArray, tol: float, max_iter: int) -> None:
