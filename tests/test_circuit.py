@@ -48,6 +48,15 @@ def test_rates_are_the_rest(circuit, samples):
     assert 0 < analysis.fraction_active(y) < 0.5
 
 
+def test_residuals_of_all_samples_are_kept(circuit, samples, monkeypatch):
+    H = samples[0][:25]
+    circuit.drive(H)
+    whole = circuit.residual
+    monkeypatch.setattr("bioneuro.layers.circuit.CHUNK", 10)
+    circuit.drive(H)
+    assert circuit.residual.shape == whole.shape == (25,)
+
+
 def test_rates_do_not_depend_on_the_batch(circuit, samples):
     H = samples[0][:20]
     parts = np.concatenate([circuit.drive(H[[i]]) for i in range(20)])

@@ -135,7 +135,11 @@ class Circuit(Association):
 
     def drive(self, U: NDArray) -> NDArray:
         """Net drive of the E cells at rest, where it is positive: their rates ``y``, shape ``(batch, n_cells)``."""
-        parts = [self._settled(self.excite(U[s : s + CHUNK])) for s in range(0, max(len(U), 1), CHUNK)]
+        parts, residuals = [], []
+        for start in range(0, max(len(U), 1), CHUNK):
+            parts.append(self._settled(self.excite(U[start : start + CHUNK])))
+            residuals.append(self.residual)
+        self.residual = np.concatenate(residuals)
         return np.concatenate(parts)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
