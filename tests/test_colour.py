@@ -12,8 +12,15 @@ from scipy.special import log_softmax
 import bioneuro as bn
 from bioneuro import BioClassifier, datasets
 from bioneuro.__main__ import main
-from bioneuro.claims.base import Settings
+from bioneuro.claims.base import Images, Settings
+from bioneuro.claims.circuit import CircuitCompetition
+from bioneuro.claims.lognormal import LognormalWeights
+from bioneuro.claims.networks import BriefMapClassifier
+from bioneuro.claims.representations import PlausibleRepresentations
+from bioneuro.claims.sparsity import EmergentSparsity
+from bioneuro.claims.task_encoding import TaskEncoding
 from bioneuro.experiments import compare
+from bioneuro.layers import UnitNorm
 
 SHAPE = (32, 32, 3)
 #: Tint of each class; all have the same mean over the colours, so that a gray image does not tell them.
@@ -122,6 +129,37 @@ def test_comparison_and_claims_tell_the_network_the_shape(generated):
     X, y = data.X_train[:20], data.y_train[:20]
     assert BioClassifier(**settings.network(0)).fit(X, y).image_shape_ == SHAPE
     assert BioClassifier(**settings.encoder(0)).fit_features(X).image_shape_ == SHAPE
+
+
+def test_claims_learn_features_of_images_of_that_shape(generated, monkeypatch):
+    data = bn.datasets.load("cifar10")
+    shapes = []
+
+    class Seen(Exception):
+        """Enough."""
+
+    def note(self, X):
+        shapes.append(self.image_shape)
+        raise Seen
+
+    settings = Settings(n_train=40, n_validation=10, n_test=20, n_cells=10, readout_epochs=1).fitted_to(data)
+    for claim in (CircuitCompetition(), EmergentSparsity(), TaskEncoding(), LognormalWeights()):
+        with monkeypatch.context() as patch, pytest.raises(Seen):
+            patch.setattr(BioClassifier, "fit_features", note)
+            list(claim.run(data, 0, settings, lambda items, _: items))
+    with monkeypatch.context() as patch, pytest.raises(Seen):
+        patch.setattr(BriefMapClassifier, "over_map_passes", note)
+        train = Images(data.X_train[:40], data.y_train[:40])
+        list(EmergentSparsity()._over_training(train, settings, 0, UnitNorm(3072)))
+    assert shapes == [SHAPE] * 5
+
+
+def test_representations_in_colour_are_described_without_fields(generated):
+    data = bn.datasets.load("cifar10")
+    claim = PlausibleRepresentations()
+    settings = replace(claim.small, n_train=40, n_validation=10, n_test=20, n_cells=20, mlp_epochs=1).fitted_to(data)
+    conditions = {found.condition for found in claim._codes(data, 0, settings) if found.measure == "selectivity"}
+    assert {"inputs", "ours association", "MLP hidden"} <= conditions
 
 
 def test_compare_runs_on_cifar10(generated, monkeypatch, tmp_path, capsys):

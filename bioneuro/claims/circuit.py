@@ -71,7 +71,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
 
     def run(self, data: Dataset, seed: int, settings: CircuitSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
-        encoder = BioClassifier(random_state=seed).fit_features(train.X).encoder_
+        encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         parameters = settings.network(seed, encoder=encoder)
         usual = max(1, int(np.ceil(6.5 * settings.n_cells / len(train.y))))
         for competition in ("softmax", "circuit"):

@@ -245,6 +245,8 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
         hidden = np.maximum(mlp.pathways_[0].forward(test.X, mlp.biases_[0]), 0)
         yield from describe_rates(MLP, hidden, test.y, seed)
 
+        if len(data.image_shape) == 3:  # a Gabor function has no colours
+            return
         patch = cast(FeatureMap, network.encoder_).retina.patch_size  # an encoder of images has one
         if patch >= SMALLEST_FIELD:
             fields = on_minus_off(network.weights()["map"], (patch, patch))

@@ -193,7 +193,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
         rounds = {step: density for step, density, *_ in association.rounds}  # learning ends with another round
         for step, density in rounds.items():
             yield Found("training, association", "density", density, step / association.step)
-        brief = BriefMapClassifier(random_state=seed)
+        brief = BriefMapClassifier(**settings.encoder(seed))
         for done, name, found in (*brief.over_map_passes(train.X), *network.passes_):
             yield Found(f"training, {name}", "density", found.stored, done)
             yield Found(f"training, {name}", "density above threshold", found.above, done)
