@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from scipy import sparse
 from . import analysis, plot
 from .analysis.fits import pandas
 from .classifier import BioClassifier
+from .layers import FeatureMap, LocalMap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,12 +125,17 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
 
 
 def _fields(model: BioClassifier, weights: dict[str, Any], ax: Axes) -> None:
-    shape = model.image_shape_
-    if "map" not in weights or shape is None or len(shape) == 3:
+    image_shape = model.image_shape_
+    if "map" not in weights or image_shape is None or len(image_shape) == 3:
         _say(ax, "no gray images: no receptive fields to draw")
         return
-    side = round(float(np.sqrt(weights["map"].shape[1] / 2)))
-    plot.receptive_fields(weights["map"], (side, side), ax)
+    encoder = cast(FeatureMap | LocalMap, model.encoder_)  # they have a map
+    shape = encoder.retina.patch_size, encoder.retina.patch_size
+    if isinstance(encoder, LocalMap):  # a row of its weights holds the patches of all positions
+        plot.receptive_fields(encoder.receptive_fields(encoder.centre), shape, ax)
+        ax.set_title("Receptive fields in the middle of the image", loc="left", fontsize=10)
+    else:
+        plot.receptive_fields(weights["map"], shape, ax)
 
 
 def _say(ax: Axes, text: str) -> None:

@@ -75,6 +75,21 @@ def test_report_of_plain_vectors(data):
     assert "Weights: map" not in titles(figure) and "selectivity" not in texts(figure)
 
 
+def test_report_of_untied_fields_shows_patches(data):
+    """Not square, so that the weights of all positions cannot pass for one field."""
+    X = data.X_train[:60].reshape(-1, 8, 8)[:, :, 1:7].reshape(60, 48)
+    model = bn.BioClassifier(
+        feature_map="local", image_shape=(8, 6), n_columns=4, n_cells=20, random_state=0, readout_epochs=1
+    ).fit(X, data.y_train[:60])
+    ax = bn.report(model).axes[0]
+    assert ax.get_title(loc="left") == "Receptive fields in the middle of the image"
+    drawn = ax.images[0].get_array().filled(np.nan)
+    assert drawn.shape == (7, 7)  # four fields of 3 x 3, a gap between them
+    W = model.encoder_.receptive_fields(4 * 6 + 3)[0]
+    field = (W[:9] - W[9:]).reshape(3, 3)
+    np.testing.assert_allclose(drawn[:3, :3], field / np.abs(field).max(), rtol=1e-6)
+
+
 def test_labels_without_samples_are_refused(model, data):
     with pytest.raises(ValueError, match="y must come with X"):
         bn.report(model, y=data.y_test)

@@ -124,6 +124,12 @@ class LocalMap(ImageMap):
         """Positions of the grid."""
         return self.columns.n_groups
 
+    @property
+    def centre(self) -> int:
+        """Number of the position in the middle of the grid (counted row by row)."""
+        rows, cols = self._pool_rows.shape[1], self._pool_cols.shape[1]
+        return rows // 2 * cols + cols // 2
+
     # --- learning ---
 
     def learn(
