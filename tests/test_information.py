@@ -94,6 +94,14 @@ def test_a_cell_that_never_varies_says_nothing():
     assert bounds[:3] == pytest.approx((0, 0, 0))
 
 
+def test_the_gaussian_bound_is_tighter_than_the_pairs_where_the_code_is_gaussian():
+    """In closed form ``upper`` of many samples of variance v is ``1/2 log(1 + v) + v / 2 (1 + v)``."""
+    bounds = information_bounds(rng(1).normal(size=(3000, 1)), 1.0)
+    assert bounds.lower < 0.5 < bounds.upper
+    assert bounds.gaussian == pytest.approx(0.5, abs=0.03)
+    assert bounds.upper == pytest.approx(0.5 + 0.25 / np.log(2), abs=0.03)
+
+
 def test_few_samples_cap_the_bracket_but_not_the_gaussian_bound():
     bounds = information_bounds(rng(0).normal(size=(50, 40)), 0.01)
     assert bounds.lower == pytest.approx(np.log2(50)) and bounds.upper == pytest.approx(np.log2(50))

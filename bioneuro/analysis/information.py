@@ -74,7 +74,7 @@ def shuffled_information(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n
 
 class InformationBounds(NamedTuple):
     """Bounds of I(X; Z) in bits: ``lower`` and ``upper`` for X uniform over the n samples, where ``cap = log2 n`` is
-    the most there can be; ``gaussian``: an upper bound of both that knows no cap."""
+    the most there can be; ``gaussian``: another upper bound of I, which knows no cap (it may lie below ``upper``)."""
 
     lower: float
     upper: float
@@ -111,9 +111,9 @@ def information_bounds(rates: ArrayLike, noise_sd: float) -> InformationBounds:
         -mean_i log mean_j exp(-d_ij^2 / 8 s^2)  <=  I  <=  -mean_i log mean_j exp(-d_ij^2 / 2 s^2)  <=  log n.
 
     Where both are near ``cap`` the samples are too few to tell how much there is: no estimate that holds with
-    confidence exceeds log n [2]_. The maximum-entropy bound ``1/2 log det(1 + Cov / s^2)`` is above all of that. It is
-    what a variational encoder with the best Gaussian marginal reports (its rate), and says how wide the code is, not
-    how much of it is used.
+    confidence exceeds log n [2]_. The maximum-entropy bound ``1/2 log det(1 + Cov / s^2)`` is above I, too, but has no
+    such cap; where the code is nearly Gaussian it is the tighter one. It is what a variational encoder with the best
+    Gaussian marginal reports (its rate), and says how wide the code is, not how much of it is used.
 
     Parameters
     ----------
