@@ -30,7 +30,9 @@ class Circuit(Association):
     """Association whose competition is a circuit of excitatory (E) and inhibitory (I) cells, 80 to 20 by default.
 
     Rates are the rest of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``
-    (:func:`bioneuro.layers.settle`): there is no softmax, in learning or elsewhere. Cells start with random synapses.
+    (:func:`bioneuro.layers.settle`): there is no softmax. Cells start with random synapses. In learning, synapses see
+    what each cell has of a sample's activity, ``y_i^s / sum_j y_j^s`` with s the sharpening: a division by all cells,
+    which no synapse of the circuit computes.
 
     ``W`` learns as in :class:`CompetitiveLayer`. Synapses between E cell i and I cell k relax in the log domain, as
     fast as the afferent ones of cell i, to how much more than chance the two are active together:
@@ -59,7 +61,7 @@ class Circuit(Association):
     activity : float, default 10
         Summed rate to which homeostasis draws, in units of ``beta`` times the drive, > 0.
     **association
-        Parameters of :class:`Association`; ``sharpening`` and ``k`` have no part here.
+        Parameters of :class:`Association`; ``sharpening`` is the exponent s. There is no ``k``.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class Circuit(Association):
             raise ValueError(f"specificity must be >= 0, got {specificity}")
         if not 0 < inhibitory_density <= 1:
             raise ValueError(f"inhibitory_density must lie in (0, 1], got {inhibitory_density}")
+        if association.get("k") is not None:
+            raise ValueError(f"k must be None in a circuit (inhibition decides who is active), got {association['k']}")
         super().__init__(n_cells, n_features, n_classes, **association)
         self.specificity = float(specificity)
         self.inhibition, self.target = float(inhibition), float(activity)
