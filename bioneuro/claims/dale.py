@@ -157,9 +157,9 @@ class DaleSegregation(Claim[DaleSettings]):
     number = "C3"
     title = "Dale's law"
     statement = (
-        "From random signs, under a rule that looks at no other synapse's sign, every cell becomes excitatory or "
-        "inhibitory (Dale index >= 0.95, both types), with at most 10 % of the cells active; feed-forward synapses "
-        "become excitatory, recurrent ones mostly inhibitory."
+        "From random signs, under a rule that looks at no other synapse's sign, cells become excitatory or inhibitory "
+        "(Dale index >= 0.95 on average over the cells, both types), with at most 10 % of the cells active; "
+        "feed-forward synapses become excitatory, recurrent ones mostly inhibitory."
     )
     x_name = "Dale index of recurrent cells (open: before learning)"
     small = DaleSettings(**SMALL, n_patches=300, n_measured=60, n_prepare=10, n_steps=6, batch=16)
