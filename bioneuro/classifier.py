@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.layers import FEATURE_MAPS, READOUTS, Adaptation, Association, Circuit, FeatureMap, Retina
+from bioneuro.layers import FEATURE_MAPS, READOUTS, Adaptation, Association, Circuit, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
@@ -308,12 +308,14 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return self._gradient(X, y, loss, "image")
 
     def response(self, X: NDArray) -> NDArray:
-        """Contrast response of the retina, strictly increasing in each pixel; plain vectors pass as they are."""
-        return self._retina().response(X) if self.image_shape_ else X
+        """Contrast response of the retina, strictly increasing in each pixel; without a retina ``X`` as it is."""
+        retina = self._retina()
+        return X if retina is None else retina.response(X)
 
     def response_inverse(self, R: NDArray) -> NDArray:
         """The ``X`` whose :meth:`response` is ``R``."""
-        return self._retina().response_inverse(R) if self.image_shape_ else R
+        retina = self._retina()
+        return R if retina is None else retina.response_inverse(R)
 
     def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
@@ -324,11 +326,14 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
 
-    def _retina(self) -> Retina:
-        return cast(FeatureMap, self.encoder_).retina  # an encoder of images has one
+    def _retina(self) -> Retina | None:
+        return getattr(self.encoder_, "retina", None)  # encoders of plain rates have none, whatever the image_shape
 
     def _checked(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
+        learned = sorted(self.network_.readouts)
+        if self.readout not in learned:
+            raise ValueError(f"readout must be one that has learned, {learned}, got {self.readout!r}: fit again for it")
         return self._validate(X)
 
     def _logits(self, X: NDArray) -> NDArray:

@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bioneuro as bn
 from bioneuro import BioClassifier
-from bioneuro.layers import Association
+from bioneuro.layers import Association, UnitNorm
 
 SMALL = {"n_cells": 100, "n_epochs": 2, "readout_epochs": 5, "n_columns": 12, "random_state": 0}
 
@@ -38,6 +38,21 @@ def test_learns_digits(digits):
     model = BioClassifier(random_state=0).fit(digits.X_train, digits.y_train)
     assert model.score(digits.X_test, digits.y_test) > 0.95
     assert model.set_params(readout="votes").score(digits.X_test, digits.y_test) > 0.95
+
+
+def test_a_readout_that_has_not_learned_is_refused(digits):
+    model = BioClassifier(**SMALL).fit(digits.X_train[:100], digits.y_train[:100]).set_params(readout="perturbation")
+    with pytest.raises(ValueError, match=r"readout must be one that has learned, \['delta', 'votes'\]"):
+        model.predict(digits.X_test)
+
+
+def test_images_whose_encoder_has_no_retina_have_no_contrast_response(digits):
+    X, y = digits.X_train[:100], digits.y_train[:100]
+    model = BioClassifier(**SMALL, encoder=UnitNorm(64)).fit(X, y)
+    assert model.image_shape_ == (8, 8)
+    np.testing.assert_array_equal(model.response(X), X)
+    np.testing.assert_array_equal(model.response_inverse(X), X)
+    np.testing.assert_array_equal(model.response_gradient(X, y), model.input_gradient(X, y))
 
 
 def test_perturbation_readout_learns_from_reward_alone(digits):
