@@ -126,7 +126,7 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
 
 def _fields(model: BioClassifier, weights: dict[str, Any], ax: Axes) -> None:
     image_shape = model.image_shape_
-    if "map" not in weights or image_shape is None or len(image_shape) == 3:
+    if "map" not in weights or image_shape is None or image_shape[2:] not in ((), (1,)):
         _say(ax, "no gray images: no receptive fields to draw")
         return
     encoder = cast(FeatureMap | LocalMap, model.encoder_)  # they have a map

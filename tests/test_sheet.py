@@ -75,6 +75,11 @@ def test_report_of_plain_vectors(data):
     assert "Weights: map" not in titles(figure) and "selectivity" not in texts(figure)
 
 
+def test_one_channel_is_gray(data):
+    model = bn.BioClassifier(image_shape=(8, 8, 1), n_columns=4, n_cells=20, random_state=0, readout_epochs=1)
+    assert bn.report(model.fit(data.X_train[:60], data.y_train[:60])).axes[0].images
+
+
 def test_report_of_untied_fields_shows_patches(data):
     """Not square, so that the weights of all positions cannot pass for one field."""
     X = data.X_train[:60].reshape(-1, 8, 8)[:, :, 1:7].reshape(60, 48)

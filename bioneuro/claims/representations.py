@@ -245,13 +245,13 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
         hidden = np.maximum(mlp.pathways_[0].forward(test.X, mlp.biases_[0]), 0)
         yield from describe_rates(MLP, hidden, test.y, seed)
 
-        if len(data.image_shape) == 3:  # a Gabor function has no colours
+        if data.image_shape[2:] not in ((), (1,)):  # a Gabor function has no colours
             return
         patch = cast(FeatureMap, network.encoder_).retina.patch_size  # an encoder of images has one
         if patch >= SMALLEST_FIELD:
             fields = on_minus_off(network.weights()["map"], (patch, patch))
             yield from describe_fields("ours map", fields, settings.n_fields, seed)
-        fields = mlp.weights()["hidden_1"].toarray().astype(float).reshape(-1, *data.image_shape)
+        fields = mlp.weights()["hidden_1"].toarray().astype(float).reshape(-1, *data.image_shape[:2])
         yield from describe_fields(MLP, fields, settings.n_fields, seed)
 
     @staticmethod
