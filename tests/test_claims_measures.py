@@ -290,7 +290,13 @@ def test_additive_hebb_goes_to_the_target_of_the_log_domain():
 
 
 def lognormal_rows(
-    off, on, accuracy_on=0.98, maps="lognormal", superlinear=(-0.1, 0.9, 0.1, 0.02), accuracy_superlinear=0.98
+    off,
+    on,
+    accuracy_on=0.98,
+    maps="lognormal",
+    superlinear=(-0.1, 0.9, 0.1, 0.02),
+    accuracy_superlinear=0.98,
+    additive=(-0.1, 0.9, 0.1, 0.02),
 ):
     """Ratio, sigma, skewness and KS by each rule; everything else is a lognormal without interest."""
     rows = []
@@ -303,10 +309,10 @@ def lognormal_rows(
                 "noise on, nothing cut",
                 "additive noise",
                 "constant input, noise on",
-                "additive Hebb, superlinear",
             ),
             off,
         )
+        conditions["additive Hebb, superlinear"] = additive
         conditions |= {f"{layer}, {start}": (0.1, 1.0, 0.0, 0.01) for layer in ("map", "MLP") for start in STARTS}
         for condition, (ratio, sigma, skewness, ks) in conditions.items():
             law = "lognormal" if ratio > 0 else "gamma"
@@ -332,6 +338,11 @@ GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
         (lognormal_rows(GAMMA, GOOD), "weak: follows from noise in proportion to size", True),
         (lognormal_rows(GAMMA, GAMMA), NOT_SHOWN, False),
         (lognormal_rows(GAMMA, GAMMA, superlinear=GOOD), STRONG, True),
+        (
+            lognormal_rows(GAMMA, GAMMA, superlinear=GOOD, additive=GOOD),
+            "weak: follows from a power of the mean input, whether it is learned in w or in log w",
+            True,
+        ),
         (lognormal_rows(GOOD, GOOD, maps="gamma"), "strong, but not in the map", False),
         (lognormal_rows(GAMMA, GAMMA, superlinear=GOOD, accuracy_superlinear=0.97), NOT_SHOWN, False),
         (lognormal_rows(GAMMA, GOOD, accuracy_on=0.95), NOT_SHOWN, False),
@@ -344,6 +355,7 @@ GOOD, GAMMA = (0.1, 0.9, 0.1, 0.02), (-0.1, 0.9, 0.1, 0.02)
         "weak",
         "gamma",
         "strong, superlinear",
+        "superlinear, but additive as well",
         "not the map",
         "superlinear at a price",
         "costs accuracy",
