@@ -227,6 +227,7 @@ class LognormalWeights(Claim[LognormalSettings]):
         note = "\n".join(
             [
                 f"Association lognormal from every start, of cortical shape, at no loss of accuracy: {decided}.",
+                "The exponent and the floor were found on MNIST, seeds 0 to 2: other seeds and data are their test.",
                 *(
                     self._line(frame, f"{start}, {rule}")
                     for rule in ("superlinear", "noise off", "noise on")

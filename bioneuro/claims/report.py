@@ -15,7 +15,7 @@ from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..experiments.compare import environment
 from ..experiments.ledger import Ledger, Row, write_atomically
-from .base import Claim, Settings, Verdict
+from .base import NOT_SHOWN, Claim, Settings, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,8 @@ def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset:
         verdict = verdicts[claim.number]
         interval = f" [{verdict.low:.3g}, {verdict.high:.3g}]" if np.isfinite(verdict.low) else ""
         passed = "passed" if verdict.passed else "FAILED"
-        rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", f"{passed}; {verdict.form}"))
+        form = verdict.form if verdict.passed or verdict.form == NOT_SHOWN else f"{verdict.form}, but goals are missed"
+        rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", f"{passed}; {form}"))
         lines = [f"Claim: {claim.statement}", f"Effect: {verdict.unit}.", *verdict.note.split("\n")]
         details += ["", f"{claim.number}, {claim.title}"]
         details += [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]

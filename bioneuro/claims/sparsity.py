@@ -217,7 +217,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             form = weak("inputs that are themselves silent or not (the features have two modes, too)")
         else:
             form = STRONG
-        passed = form != NOT_SHOWN and np.mean(left) <= LARGEST_DENSITY and lost.mean <= TOLERATED_LOSS
+        passed = form != NOT_SHOWN and np.mean(left) <= LARGEST_DENSITY and lost.high <= TOLERATED_LOSS
         theta_slope = _slope(*_mean_curve(frame, "growth"))
         note = (
             f"At theta {theta:.3g} (chosen on validation): {100 * lost.mean:.2f} points lost "

@@ -43,8 +43,8 @@ N_SHUFFLES = 20
 @dataclass(frozen=True)
 class TaskSettings(Settings):
     """``kappas`` to try, from 0 (no feedback) to the spread of the drive (0.09): beyond it the label decides alone, and
-    nothing changes any more. Few cells: a class that has cells to spare gives the label nothing to decide, and the
-    entropies of few cells' winner can be estimated. ``n_episodes`` of few-shot transfer."""
+    nothing changes any more. Few cells: where classes have cells to spare the label has nothing to decide (with 200
+    cells and gains to 1.6 nothing moved). ``n_episodes`` of few-shot transfer."""
 
     n_cells: int = 30
     kappas: tuple[float, ...] = (0.0, 0.0125, 0.025, 0.05, 0.1)
@@ -59,8 +59,9 @@ class TaskEncoding(Claim[TaskSettings]):
     number = "C7"
     title = "feature to task"
     statement = (
-        "One top-down gain kappa moves cells from feature- to task-specific: what the winner says about the label "
-        "rises with kappa and what it says about the stimulus beyond the label falls, both monotonically."
+        "Where cells are few, one top-down gain kappa moves them from feature- to task-specific: what the winner says "
+        "about the label rises with kappa and what it says about the stimulus beyond the label falls, both "
+        "monotonically."
     )
     x_name = "top-down gain κ"
     small = TaskSettings(**SMALL | {"n_test": 400}, n_cells=30, kappas=(0.0, 0.05, 0.1), n_episodes=20)
