@@ -1,8 +1,12 @@
-"""Tasks that the tests of the attacks share."""
+"""The option for claims at full size; tasks that the tests of the attacks share."""
 
 import numpy as np
 import pytest
 from attack_models import Contrast, D, Linear
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full-claims", action="store_true", help="claims with their full settings (on digits: minutes)")
 
 
 @pytest.fixture

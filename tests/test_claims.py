@@ -22,13 +22,14 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def runs(digits, tmp_path_factory):
-    """Frame of a claim with small settings, run once for all tests."""
+def runs(digits, tmp_path_factory, request):
+    """Frame of a claim, run once for all tests: with small settings unless asked otherwise."""
     out, kept = tmp_path_factory.mktemp("claims"), {}
+    full = request.config.getoption("--full-claims")
 
     def frame(number):
         if number not in kept:
-            kept.update(report.run([CLAIMS[number]], "digits", digits, out, N_SEEDS))
+            kept.update(report.run([CLAIMS[number]], "digits", digits, out, N_SEEDS, full=full))
         return kept[number]
 
     return frame
@@ -65,8 +66,9 @@ def test_verdict_and_figure_come_from_the_rows(runs, number):
 
 
 @pytest.mark.claims
-def test_a_seed_gives_the_same_rows_again(digits, runs, tmp_path):
-    again = report.run([CLAIMS["C9"]], "digits", digits, tmp_path, 1)["C9"]
+def test_a_seed_gives_the_same_rows_again(digits, runs, tmp_path, request):
+    full = request.config.getoption("--full-claims")
+    again = report.run([CLAIMS["C9"]], "digits", digits, tmp_path, 1, full=full)["C9"]
     first = runs("C9")
     pd.testing.assert_frame_equal(again, first[first["seed"] == 0].reset_index(drop=True))
 
