@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.layers import FEATURE_MAPS, READOUTS, Adaptation, Association, Circuit, Retina
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
@@ -104,8 +105,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     reconstruction).
     """
 
-    #: What ``fit`` builds the association from; a subclass puts in a variant that takes the same arguments.
-    association_type: type[Association] = Association
+    #: What ``fit`` builds the association from in place of what ``competition`` names: a variant of a subclass's own
+    #: that takes the same arguments.
+    association_type: type[Association] | None = None
 
     def __init__(
         self,
@@ -231,7 +233,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """An association and readouts that know nothing yet."""
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
-        association_type = Circuit if self.competition == "circuit" else self.association_type
+        association_type = self.association_type or COMPETITIONS[self.competition]
         association = association_type(
             n_cells,
             self.encoder_.n_features,
@@ -399,8 +401,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
         if self.feature_map not in FEATURE_MAPS:
             raise ValueError(f"feature_map must be one of {sorted(FEATURE_MAPS)}, got {self.feature_map!r}")
-        if self.competition not in ("softmax", "circuit"):
-            raise ValueError(f"competition must be 'softmax' or 'circuit', got {self.competition!r}")
+        if self.competition not in COMPETITIONS:
+            raise ValueError(f"competition must be one of {sorted(COMPETITIONS)}, got {self.competition!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
         for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs"):
@@ -409,6 +411,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 continue
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+        for name in ("hebbian_exponent", "hebbian_floor", "eta", "sigma", "kappa", "readout_eta", "theta"):
+            if not isinstance(getattr(self, name), Real):
+                raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")
         for name in ("hebbian_exponent", "hebbian_floor"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be a finite number > 0, got {getattr(self, name)!r}")

@@ -168,7 +168,7 @@ def test_classifier_is_reproducible_and_goes_on_learning(model, digits):
 
 
 def test_classifier_refuses_another_competition(digits):
-    with pytest.raises(ValueError, match="competition must be 'softmax' or 'circuit'"):
+    with pytest.raises(ValueError, match=r"competition must be one of \['circuit', 'softmax'\]"):
         BioClassifier(competition="hard").fit(digits.X_train[:50], digits.y_train[:50])
 
 

@@ -199,6 +199,8 @@ def fit_with(**parameters):
         ({"n_cells": 0}, "n_cells must be an integer >= 1"),
         ({"n_columns": 2.5}, "n_columns must be an integer >= 1"),
         ({"theta": 1.0}, r"theta must lie in \[0, 1\)"),
+        ({"hebbian_exponent": 0}, "hebbian_exponent must be a finite number > 0, got 0"),
+        ({"hebbian_floor": np.nan}, "hebbian_floor must be a finite number > 0, got nan"),
         ({"eta": np.nan}, "eta must be >= 0"),
         ({"kappa": -1.0}, "kappa must be >= 0"),
         ({"image_shape": "square"}, "image_shape must be 'auto'"),
@@ -212,6 +214,11 @@ def fit_with(**parameters):
 def test_refuses_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         fit_with(**parameters)
+
+
+def test_refuses_a_number_in_quotes():
+    with pytest.raises(TypeError, match="hebbian_exponent must be a number, got '4'"):
+        fit_with(hebbian_exponent="4")
 
 
 def test_refuses_pixels_outside_the_unit_interval():

@@ -17,10 +17,13 @@ from bioneuro.layers.retina import Retina
 from bioneuro.layers.settling import Settled, settle, settle_grad
 from bioneuro.layers.unit_norm import UnitNorm
 
+#: How association cells compete, by the name that :class:`bioneuro.BioClassifier` knows: one line each.
+COMPETITIONS: dict[str, type[Association]] = {"softmax": Association, "circuit": Circuit}
 #: Maps of images by the name that :class:`bioneuro.BioClassifier` knows: one line each.
 FEATURE_MAPS: dict[str, type[FeatureMap] | type[LocalMap]] = {"tied": FeatureMap, "local": LocalMap}
 
 __all__ = [
+    "COMPETITIONS",
     "FEATURE_MAPS",
     "READOUTS",
     "Adaptation",
