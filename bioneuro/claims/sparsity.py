@@ -99,7 +99,7 @@ def plateau(theta: ArrayLike, density: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class SparsitySettings(Settings):
-    """``n_thetas`` silencing thresholds from 0.006 to 0.6; ``densities`` of the rivals; ``tuning_epochs`` after pruning
+    """``n_thetas`` silencing thresholds from 0.0055 to 0.55; ``densities`` of the rivals; ``tuning_epochs`` after pruning
     the perceptron."""
 
     n_thetas: int = 9
@@ -108,7 +108,7 @@ class SparsitySettings(Settings):
 
     @property
     def thetas(self) -> NDArray[np.float64]:
-        return np.geomspace(0.006, 0.6, self.n_thetas)
+        return np.geomspace(0.0055, 0.55, self.n_thetas)
 
 
 class EmergentSparsity(Claim[SparsitySettings]):
