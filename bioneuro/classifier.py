@@ -71,7 +71,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         New synapses per cell in a round of structural plasticity, and the random silent sites they are chosen from.
     hebbian_exponent, hebbian_floor : float, default 1 and 1e-3
         An association cell's weights go to the mean features T of what it wins, to ``(T + floor)^exponent``. With
-        exponent 4, floor 0.05, beta 60 and kappa 0.4, which were sought for it on MNIST, they become lognormal there
+        exponent 4, floor 0.04, beta 60 and kappa 0.4, which were sought for it on MNIST, they become lognormal there
         with the noise off; on other data they need not (claim C2), and votes lose accuracy.
     eta : float, default 0.1
         Learning rate of a grown-up association cell.
