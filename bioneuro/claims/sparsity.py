@@ -99,8 +99,8 @@ def plateau(theta: ArrayLike, density: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class SparsitySettings(Settings):
-    """``n_thetas`` silencing thresholds from 0.0055 to 0.55; ``densities`` of the rivals; ``tuning_epochs`` after pruning
-    the perceptron."""
+    """``n_thetas`` silencing thresholds from 0.0055 to 0.55; ``densities`` of the rivals; ``tuning_epochs`` after
+    pruning the perceptron."""
 
     n_thetas: int = 9
     tuning_epochs: int = 5
