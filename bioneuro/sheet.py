@@ -66,8 +66,8 @@ def pathway_report(model: BioClassifier) -> pd.DataFrame:
     """
     rows = []
     for name, W in model.weights().items():
-        W = abs(W) if (inhibitory := W.nnz > 0 and W.data.max() <= 0) else W
-        row = analysis.weight_report(W, sign="I" if inhibitory else "E", threshold=_threshold(model, name, W))
+        sign = "I" if W.nnz and W.data.max() <= 0 else "E"
+        row = analysis.weight_report(W, sign=sign, threshold=_threshold(model, name, W))
         row.insert(0, "layer", name)
         row["dale_index"] = np.nanmin(analysis.dale_index(W))
         rows.append(row)

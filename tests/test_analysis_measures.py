@@ -11,6 +11,7 @@ from bioneuro import analysis
 def test_row_thresholds_by_hand():
     W = sparse.csr_array([[0, 2.0, -4.0], [0, 0, 0], [1.0, 0, 0.5]])
     assert analysis.row_index(W).tolist() == [0, 0, 2, 2]
+    assert analysis.site_index(W).tolist() == [1, 2, 6, 8]
     assert analysis.row_thresholds(W, 0.25).tolist() == [1.0, 1.0, 0.25, 0.25]
     with pytest.raises(ValueError, match=r"theta must be in \[0, 1\], got 2"):
         analysis.row_thresholds(W, 2)

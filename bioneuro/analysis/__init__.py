@@ -44,6 +44,7 @@ from .measures import (
     gini,
     row_index,
     row_thresholds,
+    site_index,
     treves_rolls,
     weight_report,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "row_index",
     "row_thresholds",
     "shuffled_information",
+    "site_index",
     "synaptic_capacity",
     "treves_rolls",
     "truncated_density",

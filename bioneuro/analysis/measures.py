@@ -32,6 +32,12 @@ def row_index(W: Any) -> NDArray[np.intp]:
     return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
 
 
+def site_index(W: Any) -> NDArray[np.intp]:
+    """Place of each stored weight of `W` in CSR order, ``row n_pre + column``, (nnz,): sorted where the columns are."""
+    W = sparse.csr_array(W)
+    return row_index(W) * W.shape[1] + W.indices
+
+
 def row_thresholds(W: Any, theta: float) -> Floats:
     """Cut of each stored weight where those below theta * max_j |w_ij| of their row were silenced.
 

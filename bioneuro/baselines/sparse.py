@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
+from ..analysis import site_index
 from ..connectivity import HalfNormal, MixedSign, RandomState
 from ..synapses import Synapses
 from .mlp import BackpropMLP, _check_count
@@ -202,7 +203,7 @@ class SparseMLP(BackpropMLP):
         """Exchange ``share`` of each layer's synapses for the silent places of highest score (n_post, n_pre)."""
         for k, score in enumerate(scores):
             W = self.pathways_[k]
-            old = _sites(W)
+            old = site_index(W.to_scipy())
             new = exchange(old, W.weights, score.ravel(), round(share * W.nnz))
             place = np.minimum(np.searchsorted(old, new), len(old) - 1)
             stays = old[place] == new
@@ -241,12 +242,6 @@ def exchange(sites: NDArray, weights: NDArray, score: NDArray, n: int) -> NDArra
     score[survivors] = -np.inf
     grown = np.argpartition(score, -n)[-n:]
     return np.sort(np.concatenate([survivors, grown]))
-
-
-def _sites(W: Synapses) -> NDArray[np.intp]:
-    """``row n_pre + column`` of each synapse, sorted."""
-    rows = np.repeat(np.arange(W.n_post), np.diff(W.indptr))
-    return rows * W.n_pre + W.indices
 
 
 def _pathway_at(sites: NDArray[np.intp], weights: NDArray, shape: tuple[int, int]) -> Synapses:

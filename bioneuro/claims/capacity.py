@@ -411,9 +411,10 @@ def _line(frame: pd.DataFrame, condition: str, x: float) -> str:
         for readout in ("votes", "perturbation")
         if values_of(frame, condition, f"accuracy {readout}", x).size
     ]
+    others = f" ({', '.join(other)})" if other else ""
     return (
         f"{condition.rpartition(', ')[2]} {condition.rpartition(', ')[0]} {x:g}: {accuracy.mean:.2f} % "
-        f"[{accuracy.low:.2f}, {accuracy.high:.2f}]{' (' + ', '.join(other) + ')' * bool(other) if other else ''}; "
+        f"[{accuracy.low:.2f}, {accuracy.high:.2f}]{others}; "
         f"I {_mean(frame, condition, 'I lower', x):.2f} to {_mean(frame, condition, 'I upper', x):.2f}, Gaussian "
         f"{_mean(frame, condition, 'I gaussian', x):.1f} bits; {_mean(frame, condition, 'synapses', x):.0f} "
         f"({_mean(frame, condition, 'synapses of all layers', x):.0f}) synapses; C_S {capacity.mean:.3g} "

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import scipy.sparse as sp
 
 from .. import analysis
 from ..classifier import SAMPLES_PER_CELL, BioClassifier
 from ..datasets import Dataset
 from ..layers import Circuit
-from ..synapses import Synapses
 from .base import (
     NOT_SHOWN,
     SMALL,
@@ -112,10 +110,10 @@ class CircuitCompetition(Claim[CircuitSettings]):
             yield Found(CELLS, f"skewness of log rate, {name} cells", analysis.log_moments(mean).skewness)
             yield Found(CELLS, f"KS of the lognormal, {name} cells", float(lognormal.ks), note=fits.distribution[0])
         W = circuit.pathways()
-        outgoing = analysis.dale_index(_matrix(W["association_e_to_i"]))
+        outgoing = analysis.dale_index(W["association_e_to_i"].to_scipy())
         yield Found(CELLS, "Dale index, E cells", float(np.nanmin(outgoing)))
         yield Found(
-            CELLS, "Dale index, I cells", float(np.nanmin(analysis.dale_index(_matrix(W["association_i_to_e"]))))
+            CELLS, "Dale index, I cells", float(np.nanmin(analysis.dale_index(W["association_i_to_e"].to_scipy())))
         )
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
@@ -178,7 +176,3 @@ class CircuitCompetition(Claim[CircuitSettings]):
         ax.set(xlabel=self.x_name, ylabel="accuracy")
         ax.legend(frameon=False, fontsize=8)
         return ax
-
-
-def _matrix(synapses: Synapses) -> sp.csr_array:
-    return synapses.to_scipy()

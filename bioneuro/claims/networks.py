@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..analysis import row_index
+from ..analysis import row_index, site_index
 from ..baselines import BackpropMLP, layer_densities
 from ..classifier import BioClassifier
 from ..connectivity import Init, MixedSign, dense
@@ -44,7 +44,7 @@ class WatchedAssociation(Association):
         after = self.synapses.to_scipy()
         weight = float("nan")
         if born:
-            fresh = ~np.isin(_sites(after), _sites(before), assume_unique=True)
+            fresh = ~np.isin(site_index(after), site_index(before), assume_unique=True)
             strongest = after.max(axis=1).toarray().ravel()
             weight = float(np.median((after.data / strongest[row_index(after)])[fresh])) if fresh.any() else weight
         self.rounds.append((self.step, self.synapses.density, pruned, born, weight))
@@ -115,11 +115,6 @@ def layer_density(W: sp.csr_array, theta: float) -> LayerDensity:
     above = sizes.data >= theta * sizes.max(axis=1).toarray().ravel()[row_index(sizes)]
     n = math.prod(W.shape)
     return LayerDensity(W.nnz / n, int(above.sum()) / n)
-
-
-def _sites(W: sp.csr_array) -> NDArray[np.int64]:
-    """A number for each stored synapse that depends on its place only."""
-    return row_index(W) * np.int64(W.shape[1]) + W.indices
 
 
 class AdditiveNoiseAssociation(Association):

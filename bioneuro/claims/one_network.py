@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +25,7 @@ from .base import (
     weak,
 )
 from .lognormal import LARGEST_KS, LARGEST_SKEWNESS, SIGMAS, describe
+from .networks import score
 from .resources import IN_USE, in_use
 from .sparsity import LARGEST_DENSITY
 
@@ -88,7 +88,7 @@ class OneNetwork(Claim[Settings]):
         train, _, test = split(data, settings, seed)
         network = BioClassifier(**settings.network(seed)).fit(*train)
         yield Found(NETWORK, "accuracy delta", network.score(*test))
-        yield Found(NETWORK, "accuracy votes", copy.copy(network).set_params(readout="votes").score(*test))
+        yield Found(NETWORK, "accuracy votes", score(network, "votes", test))
         uncut = BioClassifier(**settings.network(seed, encoder=network.encoder_, theta=0.0, n_grow=0)).fit(*train)
         lost = uncut.score(*test) - network.score(*test)
         yield Found(NETWORK, "points lost to sparsity", 100 * lost)
@@ -99,26 +99,20 @@ class OneNetwork(Claim[Settings]):
         yield Found(NETWORK, "cells in use", in_use(network, train.X))
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
-        means = [float(np.mean(values_of(frame, NETWORK, goal.measure))) for goal in GOALS]
-        met = [goal.low <= mean <= goal.high for goal, mean in zip(GOALS, means, strict=True)]
-        per_seed = np.sum(
-            [
-                (values >= goal.low) & (values <= goal.high)
-                for goal in GOALS
-                for values in [values_of(frame, NETWORK, goal.measure)]
-            ],
-            axis=0,
-        )
+        low, high = (np.array([getattr(goal, end) for goal in GOALS])[:, None] for end in ("low", "high"))
+        found = np.array([values_of(frame, NETWORK, goal.measure) for goal in GOALS])  # (goals, seeds)
+        per_seed = ((low <= found) & (found <= high)).sum(axis=0)
+        intervals = [analysis.mean_interval(values) for values in found]
+        met = [goal.low <= interval.mean <= goal.high for goal, interval in zip(GOALS, intervals, strict=True)]
         accuracy = ", ".join(
             f"{readout} {100 * values_of(frame, NETWORK, f'accuracy {readout}').mean():.1f} %"
             for readout in ("delta", "votes")
         )
         lines = [f"Accuracy: {accuracy}."]
-        for goal, mean, reached in zip(GOALS, means, met, strict=True):
-            interval = analysis.mean_interval(values_of(frame, NETWORK, goal.measure))
+        for goal, interval, reached in zip(GOALS, intervals, met, strict=True):
             premise = f" ({goal.premise})" if goal.premise else ""
             lines.append(
-                f"{goal.claim} {goal.measure}: {mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], "
+                f"{goal.claim} {goal.measure}: {interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], "
                 f"{_wanted(goal)}: {'met' if reached else 'MISSED'}{premise}"
             )
         # Dale's law is among the goals, and is built in
