@@ -367,8 +367,10 @@ def contrast_response_inverse(r: NDArray, exponent: float = 1.0, semi_saturation
     """The ``x`` whose :func:`contrast_response` is ``r``, for ``0 <= r <= 1``."""
     if np.isinf(semi_saturation):
         return r ** (1 / exponent)
-    sn = semi_saturation**exponent
-    return (r * sn / (1 + sn - r)) ** (1 / exponent)
+    # In double precision: in single, 1 + s^n - r is 0 at r = 1 from n = 24 on.
+    wide = np.asarray(r, np.float64)
+    x = semi_saturation * (wide / (1 + semi_saturation**exponent - wide)) ** (1 / exponent)
+    return x.astype(np.result_type(r, np.float32), copy=False)
 
 
 def contrast_response_slope(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:

@@ -332,3 +332,13 @@ def test_delta_step_is_the_exponentiated_gradient(samples):
 def test_association_refuses(argument, value):
     with pytest.raises(ValueError, match=argument):
         Association(5, 10, 2, **{argument: value})
+
+
+@pytest.mark.parametrize("exponent", [4.0, 16.0, 32.0])
+def test_the_response_is_inverted_at_its_ends_in_single_precision(exponent):
+    retina = Retina(3, exponent, 0.5)
+    r = retina.response(np.array([0.0, 0.25, 0.5, 0.75, 1.0], np.float32))
+    x = retina.response_inverse(r)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[[0, 2, 4]], [0, 0.5, 1], atol=1e-6)
+    assert np.isfinite(x).all()
