@@ -169,7 +169,13 @@ def grow(
     n_threads: int | None = None,
 ) -> tuple[_Index, _Index, _Values]: ...
 def patches(
-    R: _Values, *, patch_size: int = 7, c0: float = 0.5, n_threads: int | None = None
+    R: _Values,
+    *,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: int | None = None,
 ) -> tuple[_Values, _Values]: ...
 def patches_grad(
     R: _Values,
@@ -178,6 +184,8 @@ def patches_grad(
     *,
     patch_size: int = 7,
     c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
     n_threads: int | None = None,
 ) -> _Values: ...
 def feature_map(
@@ -190,5 +198,7 @@ def feature_map(
     k: int | None = None,
     patch_size: int = 7,
     c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
     n_threads: int | None = None,
 ) -> _Values: ...

@@ -61,6 +61,10 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         Side of the retina's patches in pixels; ``"auto"`` is 7 from a side of 20 on, 5 from 12 on, else 3.
     exponent, semi_saturation : float, default 4 and 0.5
         Contrast response of the retina; 1 and inf are the identity.
+    c0 : float, default 0.5
+        Semi-saturation of the retina's divisive normalisation.
+    g0, gate_exponent : float, default 0.5 and 1
+        Contrast below which the retina hardly sees a patch, and how steep that gate is (:class:`bioneuro.layers.Retina`).
     map_beta, beta : float, default 40 and 120
         Gain of the competition among columns and among association cells.
     kappa : float, default 0.2
@@ -122,6 +126,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         patch_size: int | Literal["auto"] = "auto",
         exponent: float = 4.0,
         semi_saturation: float = 0.5,
+        c0: float = 0.5,
+        g0: float = 0.5,
+        gate_exponent: float = 1.0,
         map_beta: float = 40.0,
         beta: float = 120.0,
         kappa: float = 0.2,
@@ -151,6 +158,9 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.patch_size = patch_size
         self.exponent = exponent
         self.semi_saturation = semi_saturation
+        self.c0 = c0
+        self.g0 = g0
+        self.gate_exponent = gate_exponent
         self.map_beta = map_beta
         self.beta = beta
         self.kappa = kappa
@@ -216,7 +226,15 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if patch == "auto":
             side = min(shape[:2])
             patch = 7 if side >= 20 else 5 if side >= 12 else 3
-        retina = Retina(patch, self.exponent, self.semi_saturation, n_threads=self.n_threads)
+        retina = Retina(
+            patch,
+            self.exponent,
+            self.semi_saturation,
+            c0=self.c0,
+            g0=self.g0,
+            gate_exponent=self.gate_exponent,
+            n_threads=self.n_threads,
+        )
         encoder = FEATURE_MAPS[self.feature_map](
             shape,
             n_columns=self.n_columns,

@@ -584,11 +584,12 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
 # --- retina ------------------------------------------------------------------------------------------------
 
 
-def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
+def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None):
     """ON/OFF patches of contrast responses, divisively normalised; stride 1, zero padded.
 
     With ``m`` the patch mean of each channel: ON = ``(r - m)+``, OFF = ``(m - r)+``, ``z = [ON, OFF]``,
-    ``|z| = sqrt(sum z^2 + 1e-8)``, ``U = z / (|z| + c0)``, gate ``g = |z| / (|z| + 0.5)``.
+    ``|z| = sqrt(sum z^2 + 1e-8)``, ``U = z / (|z| + c0)``, gate
+    ``g = |z|^m / (|z|^m + g0^m)`` with ``m = gate_exponent``.
 
     Parameters
     ----------
@@ -599,6 +600,8 @@ def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
         left of its position and ``p // 2`` down and right.
     c0 : float
         Semi-saturation of the divisive normalisation, > 0.
+    g0, gate_exponent : float
+        Semi-saturation of the gate, > 0, and its steepness ``m``, in (0, 8].
     n_threads : int, optional
         Threads to use.
 
@@ -617,10 +620,10 @@ def patches(R, *, patch_size=7, c0=0.5, n_threads=None):
     -----
     Bound by writing U: about 0.1 us for a position of 98 values. Go through a large set in batches.
     """
-    return _core.patches(R, patch_size=patch_size, c0=c0, n_threads=n_threads)
+    return _core.patches(R, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent, n_threads=n_threads)
 
 
-def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
+def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None):
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``gate``.
 
     Parameters
@@ -630,7 +633,7 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
     dU : ndarray, shape (batch * height * width, 2 * p * p * channels)
     dgate : ndarray, shape (batch * height * width,)
         Both of the type of ``R``.
-    patch_size, c0
+    patch_size, c0, g0, gate_exponent
         As given to :func:`patches`.
     n_threads : int, optional
         Threads to use; work is split over images.
@@ -649,10 +652,14 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None):
     -----
     About twice as costly as :func:`patches`.
     """
-    return _core.patches_grad(R, dU, dgate, patch_size=patch_size, c0=c0, n_threads=n_threads)
+    return _core.patches_grad(
+        R, dU, dgate, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent, n_threads=n_threads
+    )
 
 
-def feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None):
+def feature_map(
+    R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None
+):
     """Pooled rates of columns that compete at every position: the whole feature map in one pass.
 
     ``y = g softmax(beta W u)`` at every pixel, ``u`` and ``g`` from :func:`patches`; then
@@ -669,7 +676,7 @@ def feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c
         What each pooling window sees of the rows and columns of the image; of the type of ``R``.
     beta, k
         As for :func:`compete`.
-    patch_size, c0
+    patch_size, c0, g0, gate_exponent
         As for :func:`patches`.
     n_threads : int, optional
         Threads to use; work is split over images.
@@ -688,5 +695,15 @@ def feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c
     ``4 p^2 channels n_columns`` flops a position. Memory beyond the result: one row of positions for each thread.
     """
     return _core.feature_map(
-        R, W, pool_rows, pool_cols, beta=beta, k=k, patch_size=patch_size, c0=c0, n_threads=n_threads
+        R,
+        W,
+        pool_rows,
+        pool_cols,
+        beta=beta,
+        k=k,
+        patch_size=patch_size,
+        c0=c0,
+        g0=g0,
+        gate_exponent=gate_exponent,
+        n_threads=n_threads,
     )

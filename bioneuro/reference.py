@@ -389,11 +389,11 @@ def _windows(images: NDArray, patch_size: int) -> NDArray:
     return view.transpose(0, 1, 2, 4, 5, 3).reshape(-1, patch_size, patch_size, images.shape[3])
 
 
-def patches(R, *, patch_size=7, c0=0.5, n_threads=None) -> tuple[NDArray, NDArray]:
+def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None) -> tuple[NDArray, NDArray]:
     """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
-    ``|z| = sqrt(sum z^2 + 1e-8)``; ``U = z / (|z| + c0)``, gate ``g = |z| / (|z| + 0.5)``.
+    ``|z| = sqrt(sum z^2 + 1e-8)``; ``U = z / (|z| + c0)``, gate ``g = |z|^m / (|z|^m + g0^m)`` with ``m = gate_exponent``.
     Returns ``U (batch * height * width, 2 p p channels)`` and ``g (batch * height * width,)``; a row of ``U`` is
     the ON half then the OFF half, each in (row, column, channel) order.
     """
@@ -401,10 +401,15 @@ def patches(R, *, patch_size=7, c0=0.5, n_threads=None) -> tuple[NDArray, NDArra
     d = (d - d.mean(axis=(1, 2), keepdims=True)).reshape(len(d), -1)
     z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
     norm = np.sqrt((z * z).sum(axis=1) + 1e-8)
-    return (z / (norm + c0)[:, None]).astype(R.dtype), (norm / (norm + 0.5)).astype(R.dtype)
+    return (z / (norm + c0)[:, None]).astype(R.dtype), _gate(norm, g0, gate_exponent).astype(R.dtype)
 
 
-def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None) -> NDArray:
+def _gate(norm: NDArray, g0: float, gate_exponent: float) -> NDArray:
+    power = norm**gate_exponent
+    return power / (power + g0**gate_exponent)
+
+
+def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None) -> NDArray:
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
     batch, height, width, channels = R.shape
     p = patch_size
@@ -414,7 +419,8 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None) -> NDArr
     norm = np.sqrt((d * d).sum(axis=1) + 1e-8)
     # U = z / (|z| + c0): dz = dU / (|z| + c0) + z * (d|z|) / |z|, and z^2 sums to d^2
     z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
-    dnorm = -(dU * z).sum(axis=1) / (norm + c0) ** 2 + dgate * 0.5 / (norm + 0.5) ** 2
+    gate = _gate(norm, g0, gate_exponent)
+    dnorm = -(dU * z).sum(axis=1) / (norm + c0) ** 2 + dgate * gate * (1 - gate) * gate_exponent / norm
     dd = (dU[:, :half] * (d > 0) - dU[:, half:] * (d < 0)) / (norm + c0)[:, None] + d * (dnorm / norm)[:, None]
     dd = dd.reshape(-1, p, p, channels)
     dd = (dd - dd.mean(axis=(1, 2), keepdims=True)).reshape(batch, height, width, p, p, channels)
@@ -426,10 +432,12 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None) -> NDArr
     return dR[:, before : before + height, before : before + width].astype(R.dtype)
 
 
-def feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None) -> NDArray:
+def feature_map(
+    R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None
+) -> NDArray:
     """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with
     ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""
-    U, gate = patches(R, patch_size=patch_size, c0=c0)
+    U, gate = patches(R, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent)
     Y = compete(U @ W.T, beta=beta, k=k) * gate[:, None]
     Y = Y.reshape(*R.shape[:3], len(W))
     return np.einsum("ry,cx,byxi->brci", pool_rows, pool_cols, Y, optimize=True).astype(R.dtype)

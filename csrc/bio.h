@@ -174,7 +174,9 @@ bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double
 
 typedef struct {
     size_t batch, height, width, channels, patch_size;
-    double c0; /* semi-saturation of the divisive normalisation, > 0 */
+    double c0;            /* semi-saturation of the divisive normalisation, > 0 */
+    double g0;            /* semi-saturation of the gate, > 0 */
+    double gate_exponent; /* how steep the gate is, in (0, 8] */
 } bio_retina;
 
 /* r (batch, height, width, channels) -> u (batch height width, 2 p p channels), gate (batch height width).

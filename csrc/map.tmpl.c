@@ -64,6 +64,7 @@ static void NAME(map_task)(void *context, size_t begin, size_t end, size_t worke
     const bio_retina *a = job->retina.retina;
     const NAME(retina_scratch) s = NAME(retina_start)(&job->retina, worker);
     const size_t half = job->retina.half, columns = job->columns, windows = map->grid_rows * map->grid_cols;
+    const T g0_power = NAME(gate_power)(a, (T)a->g0);
     const T beta = NAME(fit)(map->beta), *pool_rows = map->pool_rows, *pool_cols = map->pool_cols;
     T *sum = job->memory + worker * job->scratch, *line = sum + windows * columns;
     T *drive = line + map->grid_cols * columns, *u = drive + a->width * columns, *gate = u + 2 * half * a->width;
@@ -75,7 +76,7 @@ static void NAME(map_task)(void *context, size_t begin, size_t end, size_t worke
                 const T norm = NAME(load_patch)(&job->retina, &s, x);
                 T *on = u + 2 * half * x;
                 NAME(rectify)(s.d, half, 1 / (norm + (T)a->c0), on, on + half);
-                gate[x] = norm / (norm + (T)0.5);
+                gate[x] = NAME(gate_of)(a, norm, g0_power);
             }
             NAME(drives)(job, u, a->width, drive);
             memset(line, 0, map->grid_cols * columns * SIZE);

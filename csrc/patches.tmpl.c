@@ -7,6 +7,7 @@ static void NAME(patches_task)(void *context, size_t begin, size_t end, size_t w
     const bio_retina *a = job->retina;
     const NAME(retina_scratch) s = NAME(retina_start)(job, worker);
     const size_t half = job->half;
+    const T g0_power = NAME(gate_power)(a, (T)a->g0);
     for (size_t unit = begin; unit < end; unit++) {
         NAME(load_strip)(job, &s, unit / a->height, unit % a->height);
         for (size_t x = 0; x < a->width; x++) {
@@ -14,7 +15,7 @@ static void NAME(patches_task)(void *context, size_t begin, size_t end, size_t w
             const T norm = NAME(load_patch)(job, &s, x), scale = 1 / (norm + (T)a->c0);
             T *on = job->u + 2 * half * position;
             NAME(rectify)(s.d, half, scale, on, on + half);
-            job->gate[position] = norm / (norm + (T)0.5);
+            job->gate[position] = NAME(gate_of)(a, norm, g0_power);
         }
     }
 }
@@ -34,19 +35,19 @@ static bio_status NAME(patches)(const bio_retina *a, const void *r, void *u, voi
 /* ---- gradient: units are images ---- */
 
 /* With s = 1 / (|z| + c0), e = dU_on where d > 0, -dU_off where d < 0:  dz = e s + d (d|z|) / |z|,
- * d|z| = -(e . d) s^2 + 0.5 dgate / (|z| + 0.5)^2;  then each channel's mean is taken off and the patch is added back.
- */
+ * d|z| = -(e . d) s^2 + dgate g (1 - g) m / |z|;  then each channel's mean is taken off and the patch is added back. */
 static inline void NAME(patch_grad)(const NAME(retina_job) *job, const NAME(retina_scratch) *s, size_t position,
-                                    size_t x, size_t y) {
+                                    size_t x, size_t y, T g0_power) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, c = a->channels, half = job->half, run = job->run;
-    const T norm = NAME(load_patch)(job, s, x), scale = 1 / (norm + (T)a->c0), slope = 1 / (norm + (T)0.5);
+    const T norm = NAME(load_patch)(job, s, x), scale = 1 / (norm + (T)a->c0);
+    const T gate = NAME(gate_of)(a, norm, g0_power), slope = (T)a->gate_exponent * gate * (1 - gate) / norm;
     const T *restrict on = job->du + 2 * half * position, *restrict off = on + half;
     const T *restrict d = s->d;
     T *restrict e = s->e;
     for (size_t k = 0; k < half; k++) e[k] = (d[k] > 0 ? on[k] : 0) - (d[k] < 0 ? off[k] : 0);
     *(vec *)(e + half) = (vec){0};
-    const T along = (job->dgate[position] * (T)0.5 * slope * slope - NAME(dot)(e, d, half) * scale * scale) / norm;
+    const T along = (job->dgate[position] * slope - NAME(dot)(e, d, half) * scale * scale) / norm;
     for (size_t k = 0; k < half; k += LANES) {
         const vec z = *(const vec *)(d + k);
         vec *to = (vec *)(e + k);
@@ -74,12 +75,13 @@ static void NAME(patches_grad_task)(void *context, size_t begin, size_t end, siz
     const bio_retina *a = job->retina;
     const NAME(retina_scratch) s = NAME(retina_start)(job, worker);
     const size_t p = a->patch_size, before = (p - 1) / 2, line = a->width * a->channels;
+    const T g0_power = NAME(gate_power)(a, (T)a->g0);
     for (size_t image = begin; image < end; image++) {
         memset(s.dr, 0, (a->height + p - 1) * job->stride * SIZE);
         for (size_t y = 0; y < a->height; y++) {
             NAME(load_strip)(job, &s, image, y);
             for (size_t x = 0; x < a->width; x++)
-                NAME(patch_grad)(job, &s, (image * a->height + y) * a->width + x, x, y);
+                NAME(patch_grad)(job, &s, (image * a->height + y) * a->width + x, x, y, g0_power);
         }
         for (size_t y = 0; y < a->height; y++)
             memcpy(job->dr + (image * a->height + y) * line, s.dr + (y + before) * job->stride + before * a->channels,

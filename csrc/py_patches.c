@@ -3,28 +3,50 @@
 
 #include <math.h>
 
-enum { MAX_PATCH = 4096 };
+enum { MAX_PATCH = 4096, MAX_GATE_EXPONENT = 8 };
 
-/* Checks R, patch_size and c0; dims are those of U. Returns 0 or -1. */
-static int retina_arguments(PyObject *object, Py_ssize_t patch_size, double c0, bio_retina *retina, npy_intp dims[2],
+/* The arguments that say what a retina is, with their defaults. */
+typedef struct {
+    Py_ssize_t patch_size;
+    double c0, g0, gate_exponent;
+} retina_parameters;
+
+static const retina_parameters defaults = {7, 0.5, 0.5, 1};
+
+/* Returns 0, or -1 with a ValueError. */
+static int positive(double value, const char *name, double largest) {
+    if (value > 0 && isfinite(value) && value <= largest) return 0;
+    PyObject *number = PyFloat_FromDouble(value);
+    if (number && isfinite(largest))
+        PyErr_Format(PyExc_ValueError, "%s must lie in (0, %d], got %R", name, (int)largest, number);
+    else if (number) PyErr_Format(PyExc_ValueError, "%s must be positive and finite, got %R", name, number);
+    Py_XDECREF(number);
+    return -1;
+}
+
+/* Checks R and the parameters; dims are those of U. Returns 0 or -1. */
+static int retina_arguments(PyObject *object, const retina_parameters *p, bio_retina *retina, npy_intp dims[2],
                             bio_value *value) {
     PyArrayObject *r = py_values(object, "R", 4);
     if (!r) return -1;
-    if (patch_size < 1 || patch_size > MAX_PATCH) {
-        PyErr_Format(PyExc_ValueError, "patch_size must lie in [1, %d], got %zd", MAX_PATCH, patch_size);
+    if (p->patch_size < 1 || p->patch_size > MAX_PATCH) {
+        PyErr_Format(PyExc_ValueError, "patch_size must lie in [1, %d], got %zd", MAX_PATCH, p->patch_size);
         return -1;
     }
-    if (!(c0 > 0) || !isfinite(c0)) {
-        PyObject *number = PyFloat_FromDouble(c0);
-        if (number) PyErr_Format(PyExc_ValueError, "c0 must be positive and finite, got %R", number);
-        Py_XDECREF(number);
+    if (positive(p->c0, "c0", INFINITY) || positive(p->g0, "g0", INFINITY) ||
+        positive(p->gate_exponent, "gate_exponent", MAX_GATE_EXPONENT))
         return -1;
-    }
-    *retina = (bio_retina){(size_t)PyArray_DIM(r, 0), (size_t)PyArray_DIM(r, 1), (size_t)PyArray_DIM(r, 2),
-                           (size_t)PyArray_DIM(r, 3), (size_t)patch_size,        c0};
+    *retina = (bio_retina){.batch = (size_t)PyArray_DIM(r, 0),
+                           .height = (size_t)PyArray_DIM(r, 1),
+                           .width = (size_t)PyArray_DIM(r, 2),
+                           .channels = (size_t)PyArray_DIM(r, 3),
+                           .patch_size = (size_t)p->patch_size,
+                           .c0 = p->c0,
+                           .g0 = p->g0,
+                           .gate_exponent = p->gate_exponent};
     *value = PyArray_TYPE(r) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
     dims[0] = PyArray_DIM(r, 0) * PyArray_DIM(r, 1) * PyArray_DIM(r, 2);
-    if (__builtin_mul_overflow(2 * patch_size * patch_size, PyArray_DIM(r, 3), &dims[1])) {
+    if (__builtin_mul_overflow(2 * p->patch_size * p->patch_size, PyArray_DIM(r, 3), &dims[1])) {
         PyErr_NoMemory();
         return -1;
     }
@@ -32,18 +54,18 @@ static int retina_arguments(PyObject *object, Py_ssize_t patch_size, double c0, 
 }
 
 static PyObject *patches(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"R", "patch_size", "c0", "n_threads", NULL};
+    static char *names[] = {"R", "patch_size", "c0", "g0", "gate_exponent", "n_threads", NULL};
     PyObject *r, *threads = NULL;
-    Py_ssize_t patch_size = 7;
-    double c0 = 0.5;
+    retina_parameters p = defaults;
     bio_retina retina;
     bio_value value;
     npy_intp dims[2];
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$ndO:patches", names, &r, &patch_size, &c0, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$ndddO:patches", names, &r, &p.patch_size, &p.c0, &p.g0,
+                                     &p.gate_exponent, &threads))
         return NULL;
-    if (retina_arguments(r, patch_size, c0, &retina, dims, &value) || py_threads(threads, &n_threads)) return NULL;
+    if (retina_arguments(r, &p, &retina, dims, &value) || py_threads(threads, &n_threads)) return NULL;
     PyArrayObject *u = py_new_values(2, dims, value), *gate = py_new_values(1, dims, value);
     if (!u || !gate) goto fail;
     bio_status status;
@@ -60,20 +82,19 @@ fail:
 }
 
 static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"R", "dU", "dgate", "patch_size", "c0", "n_threads", NULL};
+    static char *names[] = {"R", "dU", "dgate", "patch_size", "c0", "g0", "gate_exponent", "n_threads", NULL};
     PyObject *r, *du_object, *dgate_object, *threads = NULL;
     PyArrayObject *du, *dgate;
-    Py_ssize_t patch_size = 7;
-    double c0 = 0.5;
+    retina_parameters p = defaults;
     bio_retina retina;
     bio_value value;
     npy_intp dims[2];
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$ndO:patches_grad", names, &r, &du_object, &dgate_object,
-                                     &patch_size, &c0, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$ndddO:patches_grad", names, &r, &du_object, &dgate_object,
+                                     &p.patch_size, &p.c0, &p.g0, &p.gate_exponent, &threads))
         return NULL;
-    if (retina_arguments(r, patch_size, c0, &retina, dims, &value) || py_threads(threads, &n_threads)) return NULL;
+    if (retina_arguments(r, &p, &retina, dims, &value) || py_threads(threads, &n_threads)) return NULL;
     if (!(du = py_values_of(du_object, "dU", 2, value, "R")) ||
         !(dgate = py_values_of(dgate_object, "dgate", 1, value, "R")))
         return NULL;
@@ -96,21 +117,21 @@ static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs
 }
 
 static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"R", "W", "pool_rows", "pool_cols", "beta", "k", "patch_size", "c0", "n_threads", NULL};
+    static char *names[] = {"R", "W", "pool_rows", "pool_cols", "beta", "k", "patch_size", "c0", "g0", "gate_exponent", "n_threads", NULL};
     PyObject *r, *w_object, *rows_object, *cols_object, *k_object = NULL, *threads = NULL;
     PyArrayObject *w, *rows, *cols, *pooled;
-    Py_ssize_t patch_size = 7;
-    double c0 = 0.5;
+    retina_parameters p = defaults;
     bio_map map = {.beta = 1};
     bio_retina retina;
     bio_value value;
     npy_intp dims[2];
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$dOndO:feature_map", names, &r, &w_object, &rows_object,
-                                     &cols_object, &map.beta, &k_object, &patch_size, &c0, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$dOndddO:feature_map", names, &r, &w_object, &rows_object,
+                                     &cols_object, &map.beta, &k_object, &p.patch_size, &p.c0, &p.g0, &p.gate_exponent,
+                                     &threads))
         return NULL;
-    if (retina_arguments(r, patch_size, c0, &retina, dims, &value) || py_beta(map.beta) ||
+    if (retina_arguments(r, &p, &retina, dims, &value) || py_beta(map.beta) ||
         py_winners(k_object, &map.k) || py_threads(threads, &n_threads))
         return NULL;
     if (!(w = py_values_of(w_object, "W", 2, value, "R")) ||
@@ -144,12 +165,14 @@ static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs)
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_patches_methods[] = {
-    METHOD(patches, "patches(R, *, patch_size=7, c0=0.5, n_threads=None)\n--\n\nON/OFF patches U and their gates."),
+    METHOD(patches, "patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\nON/OFF patches "
+                    "U and their gates."),
     METHOD(patches_grad,
-           "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, n_threads=None)\n--\n\nGradient of patches with "
-           "respect to R."),
+           "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\nGradient "
+           "of patches with respect to R."),
     METHOD(feature_map,
-           "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, n_threads=None)\n--\n\n"
+           "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, "
+           "n_threads=None)\n--\n\n"
            "Patches, columns, competition, gate and pooling in one pass."),
     {NULL, NULL, 0, NULL},
 };

@@ -107,6 +107,16 @@ static inline T NAME(load_patch)(const NAME(retina_job) *job, const NAME(retina_
     return (T)sqrt((double)NAME(dot)(s->d, s->d, job->half) + 1e-8);
 }
 
+/* |z|^m and g0^m; the gate is their ratio to their sum. m = 1 takes nothing but |z| and g0 as they are. */
+static inline T NAME(gate_power)(const bio_retina *a, T norm) {
+    return a->gate_exponent == 1 ? norm : (T)pow((double)norm, a->gate_exponent);
+}
+
+static inline T NAME(gate_of)(const bio_retina *a, T norm, T g0_power) {
+    const T power = NAME(gate_power)(a, norm);
+    return power / (power + g0_power);
+}
+
 /* ON and OFF of the loaded patch, divided by |z| + c0: on (half), off (half). */
 static inline void NAME(rectify)(const T *restrict d, size_t half, T scale, T *restrict on, T *restrict off) {
     for (size_t k = 0; k < half; k++) {

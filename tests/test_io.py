@@ -260,8 +260,8 @@ def test_other_archives(path):
 
 
 def test_other_versions(path):
-    rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
-    with pytest.raises(ValueError, match=r"has version 2 of the format, written by bioneuro 9.1; this is .* version 1"):
+    rewritten(path, lambda header: header.update(version=3, bioneuro="9.1"))
+    with pytest.raises(ValueError, match=r"has version 3 of the format, written by bioneuro 9.1; this is .* version 2"):
         bn.load(path)
 
 

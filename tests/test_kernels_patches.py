@@ -30,13 +30,14 @@ def upstream(U, gate, seed=1):
     channels=st.integers(1, 4),
     patch_size=st.integers(1, 9),
     c0=st.sampled_from([0.01, 0.5, 3.0]),
+    gate=st.sampled_from([(0.5, 1.0), (2.0, 2.0), (0.3, 0.7), (1.0, 8.0)]),
     value=st.sampled_from(VALUES),
     seed=st.integers(0, 99),
 )
-def test_matches_the_twin(batch, height, width, channels, patch_size, c0, value, seed):
+def test_matches_the_twin(batch, height, width, channels, patch_size, c0, gate, value, seed):
     """Even patches, patches larger than the image, colour."""
     R = responses(batch, height, width, channels, value=value, seed=seed)
-    keywords = dict(patch_size=patch_size, c0=c0)
+    keywords = dict(patch_size=patch_size, c0=c0, g0=gate[0], gate_exponent=gate[1])
     U, gate = kernels.patches(R, **keywords)
     for actual, expected in zip((U, gate), reference.patches(R, **keywords), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[value], strict=True)
@@ -75,16 +76,18 @@ def test_an_image_does_not_depend_on_its_batch():
     np.testing.assert_array_equal(kernels.patches_grad(R[3:4], dU[one], dgate[one])[0], dR[3])
 
 
+@pytest.mark.parametrize("gate_exponent", [1.0, 3.0])
 @pytest.mark.parametrize(("channels", "patch_size"), [(1, 3), (1, 4), (3, 3), (2, 6)])
-def test_gradient_matches_finite_differences(channels, patch_size):
+def test_gradient_matches_finite_differences(channels, patch_size, gate_exponent):
     R, h = responses(1, 5, 4, channels), 1e-6
-    dU, dgate = upstream(*kernels.patches(R, patch_size=patch_size))
+    retina = dict(patch_size=patch_size, g0=1.5, gate_exponent=gate_exponent)
+    dU, dgate = upstream(*kernels.patches(R, **retina))
 
     def loss(R):
-        U, gate = kernels.patches(R, patch_size=patch_size)
+        U, gate = kernels.patches(R, **retina)
         return np.vdot(U, dU) + np.vdot(gate, dgate)
 
-    dR = kernels.patches_grad(R, dU, dgate, patch_size=patch_size)
+    dR = kernels.patches_grad(R, dU, dgate, **retina)
     for place in np.ndindex(R.shape):
         e = np.zeros_like(R)
         e[place] = h
@@ -173,6 +176,9 @@ REFUSED = {
     "patch_size float": (lambda: kernels.patches(R, patch_size=3.0), TypeError, "integer"),
     "c0 0": (lambda: kernels.patches(R, c0=0), ValueError, "c0 must be positive and finite, got 0.0"),
     "c0 nan": (lambda: kernels.patches(R, c0=np.nan), ValueError, "c0 must be positive and finite, got nan"),
+    "g0 0": (lambda: kernels.patches(R, g0=0), ValueError, "g0 must be positive and finite, got 0.0"),
+    "gate 9": (lambda: kernels.patches(R, gate_exponent=9), ValueError, "gate_exponent must lie in (0, 8], got 9.0"),
+    "gate nan": (lambda: kernels.patches(R, gate_exponent=np.nan), ValueError, "gate_exponent must lie in (0, 8]"),
     "n_threads": (lambda: kernels.patches(R, n_threads=0), ValueError, "n_threads must be"),
     "dU dtype": (
         lambda: kernels.patches_grad(R, U.astype(float), GATE, patch_size=3),
@@ -220,7 +226,7 @@ def test_feature_map_matches_the_twin(
     R = responses(batch, height, width, channels, value=value, seed=seed)
     W = rng.random((n_columns, 2 * patch_size**2 * channels)).astype(value)
     pools = rng.random((grid[0], height)).astype(value), (rng.random((grid[1], width)) < 0.5).astype(value)
-    keywords = dict(beta=beta, k=k, patch_size=patch_size)
+    keywords = dict(beta=beta, k=k, patch_size=patch_size, c0=0.8, g0=1.5, gate_exponent=2.0)
     actual = kernels.feature_map(R, W, *pools, **keywords)
     wide = kernels.feature_map(*(a.astype(float) for a in (R, W, *pools)), **keywords)
     expected = reference.feature_map(*(a.astype(float) for a in (R, W, *pools)), **keywords)

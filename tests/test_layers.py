@@ -234,10 +234,16 @@ def test_competitive_layer_refuses_inhibitory_synapses():
         CompetitiveLayer(connectivity.dense(3, 4, sign="I"), beta=1.0)
 
 
-@pytest.mark.parametrize(("argument", "value"), [("exponent", 0), ("semi_saturation", np.nan), ("c0", -1)])
+@pytest.mark.parametrize(("argument", "value"), [("exponent", 0), ("semi_saturation", np.nan), ("c0", -1), ("g0", 0)])
 def test_retina_refuses(argument, value):
     with pytest.raises(ValueError, match=f"{argument} must be > 0"):
         Retina(**{argument: value})
+
+
+@pytest.mark.parametrize("gate_exponent", [0, 9, np.nan])
+def test_retina_refuses_gate_exponent(gate_exponent):
+    with pytest.raises(ValueError, match=r"gate_exponent must lie in \(0, 8\]"):
+        Retina(gate_exponent=gate_exponent)
 
 
 def test_retina_refuses_patch_size():

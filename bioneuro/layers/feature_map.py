@@ -125,7 +125,5 @@ class FeatureMap(ImageMap):
             self._pool_cols,
             beta=self.columns.beta,
             k=self.columns.k,
-            patch_size=self.retina.patch_size,
-            c0=self.retina.c0,
-            n_threads=self.retina.n_threads,
+            **self.retina.parameters,
         )

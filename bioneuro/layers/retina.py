@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ class Retina:
     """Images to ON/OFF patches, one for every pixel; nothing here is learned.
 
     ``r = x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), then for each zero-padded p x p patch of mean ``m``
-    ``z = [(r - m)+, (m - r)+]``, ``U = z / (|z| + c0)`` and the gate ``g = |z| / (|z| + 0.5)``.
+    ``z = [(r - m)+, (m - r)+]``, ``U = z / (|z| + c0)`` and the gate ``g = |z|^m / (|z|^m + g0^m)``.
 
     Parameters
     ----------
@@ -23,6 +25,9 @@ class Retina:
         n and s of the contrast response, > 0; the defaults are the identity.
     c0 : float, default 0.5
         Semi-saturation of the divisive normalisation, > 0.
+    g0, gate_exponent : float, default 0.5 and 1
+        Semi-saturation of the gate, > 0, and its steepness m, in (0, 8]. Patches whose contrast ``|z|`` is far below
+        ``g0`` are not seen, the less the steeper the gate.
     n_threads : int or None
         Threads of the kernels; None takes the default of the machine.
     """
@@ -33,17 +38,21 @@ class Retina:
         exponent: float = 1.0,
         semi_saturation: float = np.inf,
         c0: float = 0.5,
+        g0: float = 0.5,
+        gate_exponent: float = 1.0,
         n_threads: int | None = None,
     ) -> None:
         if patch_size != int(patch_size) or patch_size < 1:
             raise ValueError(f"patch_size must be an integer >= 1, got {patch_size}")
-        for name, value in (("exponent", exponent), ("semi_saturation", semi_saturation), ("c0", c0)):
+        for name, value in (("exponent", exponent), ("semi_saturation", semi_saturation), ("c0", c0), ("g0", g0)):
             if not value > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
+        if not 0 < gate_exponent <= 8:
+            raise ValueError(f"gate_exponent must lie in (0, 8], got {gate_exponent}")
         self.patch_size = int(patch_size)
         self.exponent = float(exponent)
         self.semi_saturation = float(semi_saturation)
-        self.c0 = float(c0)
+        self.c0, self.g0, self.gate_exponent = float(c0), float(g0), float(gate_exponent)
         self.n_threads = n_threads
 
     def response(self, X: NDArray) -> NDArray:
@@ -58,10 +67,21 @@ class Retina:
         """Derivative of :meth:`response`."""
         return contrast_response_slope(X, self.exponent, self.semi_saturation)
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the kernels ask of a retina."""
+        return {
+            "patch_size": self.patch_size,
+            "c0": self.c0,
+            "g0": self.g0,
+            "gate_exponent": self.gate_exponent,
+            "n_threads": self.n_threads,
+        }
+
     def patches(self, R: NDArray) -> tuple[NDArray, NDArray]:
         """``(batch, height, width, channels)`` responses to ``U (positions, 2 p p channels)`` and ``g``."""
-        return _core.patches(R, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
+        return _core.patches(R, **self.parameters)
 
     def patches_grad(self, R: NDArray, dU: NDArray, dgate: NDArray) -> NDArray:
         """Gradient of :meth:`patches` with respect to ``R``."""
-        return _core.patches_grad(R, dU, dgate, patch_size=self.patch_size, c0=self.c0, n_threads=self.n_threads)
+        return _core.patches_grad(R, dU, dgate, **self.parameters)
