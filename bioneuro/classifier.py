@@ -64,7 +64,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     c0 : float, default 0.5
         Semi-saturation of the retina's divisive normalisation.
     g0, gate_exponent : float, default 0.5 and 1
-        Contrast below which the retina hardly sees a patch, and how steep that gate is (:class:`bioneuro.layers.Retina`).
+        Contrast below which the retina hardly sees a patch, and how steep that gate is
+        (:class:`bioneuro.layers.Retina`).
     map_beta, beta : float, default 40 and 120
         Gain of the competition among columns and among association cells.
     kappa : float, default 0.2
