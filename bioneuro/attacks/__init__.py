@@ -12,7 +12,9 @@ from .goals import Goal, Targeted
 from .gradient import FGSM, PGD
 from .noise import GaussianNoise, UniformNoise
 from .square import Square
-from .worst_case import ATTACKS, worst_case
+from .registry import ATTACKS, TIERS
+from .surrogate import Adaptive, SurrogateView
+from .worst_case import WorstCase, worst_case
 
 __all__ = [
     "ATTACKS",
