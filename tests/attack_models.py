@@ -83,3 +83,31 @@ class Quantised(Linear):
 
     def input_gradient(self, X, y, loss="ce"):
         return np.zeros_like(X)
+
+    def surrogates(self):
+        return {"not quantised": Linear(self.W, self.b, self.classes_)}
+
+
+class Saturated(Linear):
+    """Masked on purpose: competition so sharp that the losers' rates are 0, and with them every gradient.
+
+    Votes of competing cells, one a class: log(softmax(beta (W x + b)) + floor). Labels are those of `Linear`.
+    """
+
+    beta, floor = 1e5, 1e-6
+
+    def rates(self, X):
+        a = self.beta * super().decision_function(X)
+        y = np.exp(a - a.max(axis=1, keepdims=True))
+        return y / y.sum(axis=1, keepdims=True)
+
+    def decision_function(self, X):
+        return np.log(self.rates(X) + self.floor)
+
+    def hidden_gradient(self, X, y, loss):
+        rates, soft = self.rates(X), Linear(np.eye(len(self.W)), classes=self.classes_)
+        dy = soft.hidden_gradient(self.decision_function(X), y, loss) / (rates + self.floor)
+        return self.beta * rates * (dy - (rates * dy).sum(axis=1, keepdims=True)) @ self.W
+
+    def surrogates(self):
+        return {"softer": Linear(self.W, self.b, self.classes_)}

@@ -10,16 +10,19 @@ from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .goals import Goal, Targeted
 from .gradient import FGSM, PGD
+from .landscape import loss_by_step, loss_landscape
 from .noise import GaussianNoise, UniformNoise
-from .square import Square
 from .registry import ATTACKS, TIERS
-from .surrogate import Adaptive, SurrogateView
+from .square import Square
+from .surrogate import Adaptive
 from .worst_case import WorstCase, worst_case
 
 __all__ = [
     "ATTACKS",
     "FGSM",
     "PGD",
+    "TIERS",
+    "Adaptive",
     "Attack",
     "AttackResult",
     "Ensemble",
@@ -30,6 +33,9 @@ __all__ = [
     "Targeted",
     "Transfer",
     "UniformNoise",
+    "WorstCase",
     "audit",
+    "loss_by_step",
+    "loss_landscape",
     "worst_case",
 ]

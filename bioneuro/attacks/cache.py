@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from ..files import write_atomically
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, SampleRandom, logits, loss_gradient, predict
-from .gradient import offers_response
 from .goals import Goal
+from .gradient import offers_response
 from .surrogate import offered_surrogates
 
 __all__ = ["Cache"]
