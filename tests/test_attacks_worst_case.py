@@ -189,7 +189,7 @@ def test_interrupted_run_goes_on_bit_for_bit_and_asks_only_for_what_is_missing(b
     # and once more: of the model nothing but its fingerprint is asked
     kept = Counted(model)
     same(worst_case(kept, X, y, epsilons, attacks=STEPS, cache=tmp_path, batch_size=7), through)
-    assert kept.asked["input_gradient"] == 2 * 16  # two losses at the probes
+    assert kept.asked["input_gradient"] == 4 * 16  # two losses in two norms at the probes
     assert kept.asked["decision_function"] == len(X) + 16 and kept.asked["predict"] == 2 * len(X) + 16
     assert len(list(tmp_path.iterdir())) == 6
 

@@ -5,11 +5,12 @@ in `bioneuro.protocols`. A new attack is one subclass of `Attack` that writes ``
 `ATTACKS`.
 """
 
+from .apgd import APGD
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .goals import Goal, Targeted
-from .gradient import FGSM, PGD
+from .gradient import BIM, FGSM, PGD
 from .landscape import loss_by_step, loss_landscape
 from .noise import GaussianNoise, UniformNoise
 from .registry import ATTACKS, TIERS
@@ -18,7 +19,9 @@ from .surrogate import Adaptive
 from .worst_case import WorstCase, worst_case
 
 __all__ = [
+    "APGD",
     "ATTACKS",
+    "BIM",
     "FGSM",
     "PGD",
     "TIERS",

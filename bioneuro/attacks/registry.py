@@ -8,9 +8,10 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..protocols import Classifier, WhiteBox
+from .apgd import APGD
 from .base import Attack
 from .combine import Transfer
-from .gradient import FGSM, PGD
+from .gradient import BIM, FGSM, PGD
 from .noise import GaussianNoise, UniformNoise
 from .norms import NORMS
 from .square import Square
@@ -23,6 +24,10 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd-margin": partial(PGD, loss="margin"),
     "pgd-ce": partial(PGD, loss="ce"),
+    "bim": BIM,
+    "apgd-ce": APGD,
+    "apgd-dlr": partial(APGD, loss="dlr"),
+    "apgd-t": partial(APGD, loss="dlr", n_target_classes=9),
     "uniform-noise": UniformNoise,
     "gaussian-noise": GaussianNoise,
     "square": Square,
