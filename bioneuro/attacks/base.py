@@ -86,7 +86,7 @@ class Attack(ABC):
 
     def __post_init__(self) -> None:
         if self.norm not in self.norms:
-            raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r} for {type(self).__name__}")
+            raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r}")
         if isinstance(self.random_state, int | np.integer):
             if self.random_state < 0:
                 raise ValueError(f"random_state must be at least 0, got {self.random_state}")

@@ -87,7 +87,7 @@ class _L2:
         return float(np.sqrt(features))
 
 
-class _L0:
+class L0:
     """How many pixels change. A budget that is not whole allows as many as fit in it."""
 
     def __init__(self, channels: int) -> None:
@@ -127,6 +127,6 @@ class _L0:
 
 LINF, L2 = _Linf(), _L2()
 #: "l0" counts features, "l0-rgb" pixels of three channels that lie side by side, as `bioneuro.datasets` has them.
-NORMS: dict[str, Norm] = {"linf": LINF, "l2": L2, "l0": _L0(1), "l0-rgb": _L0(3)}
-#: Those that count pixels.
-COUNTING = ("l0", "l0-rgb")
+NORMS: dict[str, Norm] = {"linf": LINF, "l2": L2, "l0": L0(1), "l0-rgb": L0(3)}
+#: Those that count.
+COUNTING = tuple(name for name, norm in NORMS.items() if isinstance(norm, L0))
