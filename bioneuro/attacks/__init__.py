@@ -14,7 +14,9 @@ from .gradient import FGSM, PGD
 from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .sparse import SparseRS
 from .square import Square
-from .worst_case import ATTACKS, worst_case
+from .registry import ATTACKS, TIERS
+from .surrogate import Adaptive, SurrogateView
+from .worst_case import WorstCase, worst_case
 
 __all__ = [
     "ATTACKS",

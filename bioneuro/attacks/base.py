@@ -57,7 +57,7 @@ class AttackResult:
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{e:g}: {a:.1%}" for e, a in zip(self.epsilons, self.robust_accuracy, strict=True))
-        return f"AttackResult({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
+        return f"{type(self).__name__}({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
 
 
 @dataclass(kw_only=True)
