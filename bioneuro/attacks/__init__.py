@@ -9,11 +9,13 @@ from .apgd import APGD
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
+from .decision import CGBA, RayS
 from .goals import Goal, Targeted
 from .gradient import BIM, FGSM, PGD
 from .landscape import loss_by_step, loss_landscape
-from .noise import GaussianNoise, UniformNoise
+from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .registry import ATTACKS, TIERS
+from .sparse import SparseRS
 from .square import Square
 from .surrogate import Adaptive
 from .worst_case import WorstCase, worst_case
@@ -22,6 +24,7 @@ __all__ = [
     "APGD",
     "ATTACKS",
     "BIM",
+    "CGBA",
     "FGSM",
     "PGD",
     "TIERS",
@@ -31,7 +34,10 @@ __all__ = [
     "Ensemble",
     "GaussianNoise",
     "Goal",
+    "RayS",
+    "SaltAndPepper",
     "SampleRandom",
+    "SparseRS",
     "Square",
     "Targeted",
     "Transfer",

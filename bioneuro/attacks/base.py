@@ -82,10 +82,12 @@ class Attack(ABC):
 
     #: Methods and attributes that `run` uses of the model.
     requires: ClassVar[tuple[str, ...]] = ("predict", "classes_")
+    #: The norms it can work in, out of `NORMS`.
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
+        if self.norm not in self.norms:
+            raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r}")
         if isinstance(self.random_state, int | np.integer):
             if self.random_state < 0:
                 raise ValueError(f"random_state must be at least 0, got {self.random_state}")
