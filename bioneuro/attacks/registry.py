@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from ..protocols import Classifier, WhiteBox
 from .base import Attack
 from .combine import Transfer
+from .decision import CGBA, RayS
 from .gradient import FGSM, PGD
-from .noise import GaussianNoise, UniformNoise
+from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .norms import NORMS
+from .sparse import SparseRS
 from .square import Square
 from .surrogate import Adaptive, offered_surrogates
 
@@ -25,7 +27,11 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "pgd-ce": partial(PGD, loss="ce"),
     "uniform-noise": UniformNoise,
     "gaussian-noise": GaussianNoise,
+    "salt-and-pepper": SaltAndPepper,
     "square": Square,
+    "sparse-rs": SparseRS,
+    "rays": RayS,
+    "cgba": CGBA,
 }
 
 #: Before the name of an attack: run it through every surrogate that the model offers; craft it on every source.
@@ -37,22 +43,28 @@ TIERS: dict[str, dict[str, dict[str, Any]]] = {
         "fgsm": {},
         "uniform-noise": {},
         "gaussian-noise": {},
+        "salt-and-pepper": {},
         "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False},
         "pgd-margin": {"n_steps": 20},
         "pgd-ce": {"n_steps": 20},
         "adaptive:pgd-margin": {"n_steps": 20},
         "square": {"n_queries": 300},
+        "sparse-rs": {"n_queries": 300},
     },
     "full": {
         "fgsm": {},
         "uniform-noise": {},
         "gaussian-noise": {},
+        "salt-and-pepper": {},
         "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False},
         "pgd-margin": {"n_steps": 100, "n_restarts": 3},
         "pgd-ce": {"n_steps": 100, "n_restarts": 3},
         "adaptive:pgd-margin": {"n_steps": 100},
         "adaptive:pgd-ce": {"n_steps": 100},
         "square": {"n_queries": 5000},
+        "sparse-rs": {"n_queries": 5000},
+        "rays": {"n_queries": 2000},
+        "cgba": {"n_queries": 2000},
     },
 }
 
