@@ -270,6 +270,7 @@ def test_audit_names_its_sources_and_transfers_both_ways(moderate):
     assert values["white-box images on twin"] == 0 < values["white-box images on stranger"]
     assert values["transfer twin minus white-box"] < values["transfer stranger minus white-box"]
 
+
 def with_method(model, name, function):
     """A copy of a model with one method replaced."""
     broken = type(model)(model.W, model.b, model.classes_)

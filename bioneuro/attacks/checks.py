@@ -187,7 +187,7 @@ def _difference_error(case: Case, images: NDArray, directions: NDArray, loss: Lo
         directions = directions * np.minimum(points - front.response(np.zeros_like(images)),
                                              front.response(np.ones_like(images)) - points)  # fmt: skip
     else:
-        points, to_images = images, lambda moved: moved
+        points, to_images = images, lambda R: R
         gradient = loss_gradient(case.model.input_gradient, images, case.y, loss)
     derivatives = (gradient.astype(float) * directions).sum(axis=1)
 
