@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from numbers import Real
@@ -21,7 +22,8 @@ from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, As
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
-from bioneuro.protocols import Loss
+from bioneuro.protocols import Loss, Pullback
+from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -329,6 +331,14 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """
         return self._gradient(X, y, loss, "image")
 
+    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """Logits ``(n, n_classes)``, and the map from any gradient with respect to them to that with respect to ``X``.
+
+        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Activities of all of ``X`` stay
+        in memory as long as ``pull`` does: for batches.
+        """
+        return self.network_.vjp(self._checked(X), self.readout, space="image")
+
     def response(self, X: NDArray) -> NDArray:
         """Contrast response of the retina, strictly increasing in each pixel; without a retina ``X`` as it is."""
         retina = self._retina()
@@ -339,9 +349,31 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         retina = self._retina()
         return R if retina is None else retina.response_inverse(R)
 
+    def response_slope(self, X: NDArray) -> NDArray:
+        """Derivative of :meth:`response`."""
+        retina = self._retina()
+        return np.ones_like(X) if retina is None else retina.response_slope(X)
+
     def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
         return self._gradient(X, y, loss, "response")
+
+    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """As :meth:`input_vjp`, with respect to ``response(X)``."""
+        return self.network_.vjp(self._checked(X), self.readout, space="response")
+
+    def surrogates(self) -> dict[str, BioClassifier]:
+        """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
+
+        Classifiers of the same classes that share its weights: softer competition, nearest wrong prototypes, the other
+        readout. :class:`bioneuro.attacks.Adaptive` follows their gradients and asks this network for the labels.
+        """
+        check_is_fitted(self, "network_")
+        found = {}
+        for name, (network, readout) in variants(self.network_, self.readout).items():
+            found[name] = copy.copy(self)
+            found[name].network_, found[name].encoder_, found[name].readout = network, network.encoder, readout
+        return found
 
     def weights(self) -> dict[str, sp.csr_array]:
         """Every learned pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""

@@ -5,26 +5,47 @@ in `bioneuro.protocols`. A new attack is one subclass of `Attack` that writes ``
 `ATTACKS`.
 """
 
+from .apgd import APGD
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
-from .gradient import FGSM, PGD
-from .noise import GaussianNoise, UniformNoise
+from .decision import CGBA, RayS
+from .goals import Goal, Targeted
+from .gradient import BIM, FGSM, PGD, GradientAttack
+from .landscape import loss_by_step, loss_landscape
+from .noise import GaussianNoise, SaltAndPepper, UniformNoise
+from .registry import ATTACKS, TIERS
+from .sparse import SparseRS
 from .square import Square
-from .worst_case import ATTACKS, worst_case
+from .surrogate import Adaptive
+from .worst_case import WorstCase, worst_case
 
 __all__ = [
+    "APGD",
     "ATTACKS",
+    "BIM",
+    "CGBA",
     "FGSM",
     "PGD",
+    "TIERS",
+    "Adaptive",
     "Attack",
     "AttackResult",
     "Ensemble",
     "GaussianNoise",
+    "Goal",
+    "GradientAttack",
+    "RayS",
+    "SaltAndPepper",
     "SampleRandom",
+    "SparseRS",
     "Square",
+    "Targeted",
     "Transfer",
     "UniformNoise",
+    "WorstCase",
     "audit",
+    "loss_by_step",
+    "loss_landscape",
     "worst_case",
 ]

@@ -12,7 +12,9 @@ from typing import Any, ClassVar, TypeVar, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import losses
 from ..protocols import Classifier, Loss, WhiteBox
+from .goals import Criterion, Goal, as_goal
 from .norms import NORMS, Norm
 
 __all__ = ["Attack", "AttackResult", "SampleRandom"]
@@ -32,11 +34,12 @@ class AttackResult:
         Images inside both [0, 1] and the ball of radius ``epsilons[k]``, successful or not, in the dtype of
         X.
     success : ndarray of shape (K, N), bool
-        The adversarial image is misclassified. Samples that are wrong without any attack count as broken, at
-        distance 0; a sample broken at one budget is broken at every larger one, by the same image.
+        The adversarial image meets the criterion: it is misclassified, or given its target label. Samples that
+        meet it without any attack count as broken, at distance 0; a sample broken at one budget is broken at
+        every larger one, by the same image.
     distance : ndarray of shape (K, N), float64
         Distance of ``adversarial`` from X in `norm`, successful or not.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l0", "l0-rgb"}
     """
 
     epsilons: NDArray[np.float64]
@@ -47,12 +50,15 @@ class AttackResult:
 
     @property
     def robust_accuracy(self) -> NDArray[np.float64]:
-        """Share of samples still classified correctly at each budget, (K,), in [0, 1]."""
+        """Share of samples that stand at each budget, (K,), in [0, 1].
+
+        Classified correctly, or, with targets, as anything but their target.
+        """
         return 1 - self.success.mean(axis=1)
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{e:g}: {a:.1%}" for e, a in zip(self.epsilons, self.robust_accuracy, strict=True))
-        return f"AttackResult({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
+        return f"{type(self).__name__}({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
 
 
 @dataclass(kw_only=True)
@@ -64,8 +70,8 @@ class Attack(ABC):
 
     Parameters
     ----------
-    norm : {"linf", "l2"}
-        Norm of the budget.
+    norm : {"linf", "l2", "l0", "l0-rgb"}
+        Norm of the budget, one of the attack's ``norms``. The last two count features, and pixels of three channels.
     random_state : int, Generator or None
         Resolved to an integer seed once, here, so one attack object always repeats itself. A sample's random
         numbers depend on this seed and on the sample's own content alone, never on its batch or position.
@@ -76,10 +82,12 @@ class Attack(ABC):
 
     #: Methods and attributes that `run` uses of the model.
     requires: ClassVar[tuple[str, ...]] = ("predict", "classes_")
+    #: The norms it can work in, out of `NORMS`.
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
+        if self.norm not in self.norms:
+            raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r}")
         if isinstance(self.random_state, int | np.integer):
             if self.random_state < 0:
                 raise ValueError(f"random_state must be at least 0, got {self.random_state}")
@@ -87,10 +95,11 @@ class Attack(ABC):
             self.random_state = int(np.random.default_rng(self.random_state).integers(2**32))
 
     @abstractmethod
-    def run(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
-        """Candidates (n, features) for one batch of correctly classified samples and one epsilon > 0.
+    def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
+        """Candidates (n, features) for one batch of samples that still stand, and one epsilon > 0.
 
-        Must not change X. `random` gives each sample its own stream.
+        Must not change X. `goal` says what counts (``goal.is_adversarial(labels)``) and what to ascend
+        (`ascent_values`); `random` gives each sample its own stream.
         """
 
     @final
@@ -101,6 +110,7 @@ class Attack(ABC):
         y: ArrayLike,
         epsilons: float | ArrayLike,
         *,
+        criterion: Criterion = "untargeted",
         batch_size: int = 256,
         progress: bool = False,
     ) -> AttackResult:
@@ -115,6 +125,8 @@ class Attack(ABC):
             True labels, out of ``model.classes_``.
         epsilons : float or sequence of K floats >= 0
             Budgets, in any order.
+        criterion : "untargeted" or `Targeted`
+            Success is any wrong label, or the sample's target.
         batch_size : int
             Samples given to the model at once; the result does not depend on it beyond the model's own
             rounding.
@@ -130,31 +142,31 @@ class Attack(ABC):
         TypeError
             The model lacks a method that the attack needs.
         ValueError
-            X, y or epsilons out of shape or range, or the model returns NaN or a wrong shape.
+            X, y, epsilons or criterion out of shape or range, or the model returns NaN or a wrong shape.
         """
         self.check_model(model)
         X, y, budgets = check_input(model, X, y, epsilons)
         at_least("batch_size", batch_size, 1)
-        white_box = cast(WhiteBox, model)
+        white_box, goal = cast(WhiteBox, model), as_goal(criterion, y, np.asarray(model.classes_))
 
         adversarial = np.empty((len(budgets), *X.shape), X.dtype)
         success = np.empty((len(budgets), len(X)), bool)
-        current, broken = X.copy(), predict(model, X) != y
+        current, broken = X.copy(), goal.is_adversarial(predict(model, X))
         for k in np.argsort(budgets, kind="stable"):
             alive = np.flatnonzero(~broken) if budgets[k] > 0 else np.arange(0)
             batches = [alive[i : i + batch_size] for i in range(0, len(alive), batch_size)]
             for rows in track(batches, progress, f"{type(self).__name__} {self.norm} {budgets[k]:g}"):
-                current[rows] = self.attempt(white_box, X[rows], y[rows], budgets[k])
-                broken[rows] = predict(model, current[rows]) != y[rows]
+                current[rows] = self.attempt(white_box, X[rows], goal[rows], float(budgets[k]))
+                broken[rows] = goal[rows].is_adversarial(predict(model, current[rows]))
             adversarial[k], success[k] = current, broken
         distance = np.stack([self.geometry.distance(a.astype(np.float64) - X) for a in adversarial])
         return AttackResult(budgets, adversarial, success, distance, self.norm)
 
     @final
-    def attempt(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float) -> NDArray:
+    def attempt(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float) -> NDArray:
         """`run` on one batch, brought inside the budget; no checks of its arguments."""
         assert isinstance(self.random_state, int | np.integer)
-        candidates = self.run(model, X, y, epsilon, SampleRandom(int(self.random_state), X))
+        candidates = self.run(model, X, goal, epsilon, SampleRandom(int(self.random_state), X))
         return self.geometry.project(finite(candidates, type(self).__name__, X.shape), X, epsilon)
 
     def check_model(self, model: Classifier) -> None:
@@ -198,7 +210,7 @@ class SampleRandom:
 
 
 def attack_survivors(
-    model: Classifier, X: NDArray, y: NDArray, attempts: Iterable[Callable[[NDArray], NDArray]]
+    model: Classifier, X: NDArray, goal: Goal, attempts: Iterable[Callable[[NDArray], NDArray]]
 ) -> NDArray:
     """Make attempts in turn, each only on the samples that no earlier one broke.
 
@@ -206,11 +218,12 @@ def attack_survivors(
     broke the sample, else the last one.
     """
     found, alive = X.copy(), np.arange(len(X))
-    for attempt in attempts:
-        found[alive] = attempt(alive)
-        alive = alive[predict(model, found[alive]) == y[alive]]
+    for i, attempt in enumerate(attempts):
+        if i:  # asked before the next attempt, not after the last: whoever called asks anyway
+            alive = alive[~goal[alive].is_adversarial(predict(model, found[alive]))]
         if not alive.size:
             break
+        found[alive] = attempt(alive)
     return found
 
 
@@ -224,22 +237,25 @@ def predict(model: Classifier, X: NDArray) -> NDArray:
 
 def logits(model: Classifier, X: NDArray) -> NDArray[np.float64]:
     """``decision_function`` as (n, n_classes); the one column z of a binary model becomes [0, z]."""
-    z = np.asarray(model.decision_function(X), dtype=np.float64)
+    return as_logits(model.decision_function(X), len(X), len(model.classes_))
+
+
+def as_logits(z: ArrayLike, n: int, n_classes: int) -> NDArray[np.float64]:
+    """What a model returned as logits, checked; see `logits`."""
+    z = np.asarray(z, dtype=np.float64)
     if z.ndim == 1:
         z = np.column_stack([np.zeros_like(z), z])
-    return finite(z, "decision_function", (len(X), len(model.classes_)))
+    return finite(z, "decision_function", (n, n_classes))
 
 
 def loss_values(model: Classifier, X: NDArray, y: NDArray, loss: Loss) -> NDArray[np.float64]:
     """Loss of each sample, (n,), from ``decision_function``; see `bioneuro.protocols` for the two losses."""
-    z = logits(model, X)
-    sample, true = np.arange(len(X)), class_index(model, y)
-    z_true = z[sample, true]
-    if loss == "ce":
-        top = z.max(axis=1)
-        return np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z_true
-    z[sample, true] = -np.inf
-    return z.max(axis=1) - z_true
+    return losses.loss_values(logits(model, X), class_index(model, y), loss)
+
+
+def ascent_values(model: Classifier, X: NDArray, goal: Goal, loss: Loss) -> NDArray[np.float64]:
+    """What an attack on `goal` ascends, (n,): the margin is positive exactly where the goal is reached."""
+    return goal.sign * loss_values(model, X, goal.labels, loss)
 
 
 def class_index(model: Classifier, y: NDArray) -> NDArray[np.intp]:

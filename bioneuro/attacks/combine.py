@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, SampleRandom, attack_survivors
+from .goals import Goal
 from .gradient import PGD
+from .norms import NORMS
 
 __all__ = ["Ensemble", "Transfer"]
 
@@ -34,12 +37,14 @@ class Transfer(Attack):
     norm: str = field(init=False, kw_only=True)
     random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
 
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
+
     def __post_init__(self) -> None:
         self.norm = self.attack.norm
         super().__post_init__()
 
-    def run(self, model: Classifier, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
-        return self.attack.attempt(self.source_model, X, y, epsilon)
+    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
+        return self.attack.attempt(self.source_model, X, goal, epsilon)
 
     def check_model(self, model: Classifier) -> None:
         super().check_model(model)
@@ -64,6 +69,8 @@ class Ensemble(Attack):
     norm: str = field(init=False, kw_only=True)
     random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
 
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
+
     def __post_init__(self) -> None:
         norms = {attack.norm for attack in self.attacks}
         if len(norms) != 1:
@@ -71,11 +78,11 @@ class Ensemble(Attack):
         (self.norm,) = norms
         super().__post_init__()
 
-    def run(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
+    def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         attempts = [
-            lambda rows, attack=attack: attack.attempt(model, X[rows], y[rows], epsilon) for attack in self.attacks
+            lambda rows, attack=attack: attack.attempt(model, X[rows], goal[rows], epsilon) for attack in self.attacks
         ]
-        return attack_survivors(model, X, y, attempts)
+        return attack_survivors(model, X, goal, attempts)
 
     def check_model(self, model: Classifier) -> None:
         for attack in self.attacks:
