@@ -393,8 +393,8 @@ def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=Non
     """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
-    ``|z| = sqrt(sum z^2 + 1e-8)``; ``U = z / (|z| + c0)``, gate ``g = |z|^m / (|z|^m + g0^m)``,
-    ``m = gate_exponent``. Returns ``U (batch * height * width, 2 p p channels)`` and ``g (batch * height * width,)``; a row of ``U`` is
+    ``|z| = sqrt(sum z^2 + 1e-8)``; ``U = z / (|z| + c0)``; gate ``g = |z|^e / (|z|^e + g0^e)``, ``e = gate_exponent``.
+    Returns ``U (batch * height * width, 2 p p channels)`` and ``g (batch * height * width,)``; a row of ``U`` is
     the ON half then the OFF half, each in (row, column, channel) order.
     """
     d = _windows(R, patch_size)
