@@ -11,14 +11,16 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
+from .cnn import ConvNet
 from .mlp import BackpropMLP
 from .nonnegative import NonNegativeMLP
 from .sparse import SparseMLP, layer_densities
 
-__all__ = ["BASELINES", "BackpropMLP", "NonNegativeMLP", "SparseMLP", "layer_densities", "make"]
+__all__ = ["BASELINES", "BackpropMLP", "ConvNet", "NonNegativeMLP", "SparseMLP", "layer_densities", "make"]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
+    "cnn": ConvNet,
     "nonnegative": NonNegativeMLP,
     "fixed-mask": SparseMLP,
     "set": partial(SparseMLP, rewiring="set"),
