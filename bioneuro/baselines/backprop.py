@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..attacks import PGD
+from ..attacks import PGD, Goal
 from ..connectivity import RandomState, generator
 from ..network import batches
 from .base import GradientClassifier
@@ -122,7 +122,7 @@ class BackpropClassifier(GradientClassifier):
         size = SINGLE_STEP if n_steps == 1 else ALL_STEPS / n_steps
         seed = int(self._rng.integers(2**31))
         attack = PGD(n_steps=n_steps, step_size=size, early_stop=False, random_state=seed)
-        return attack.attempt(self, X, self.classes_[true], epsilon)
+        return attack.attempt(self, X, Goal(self.classes_[true]), epsilon)
 
     # --- helpers ------------------------------------------------------------------------------------------
 

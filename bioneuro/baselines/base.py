@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -15,24 +14,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..losses import loss_gradient
 from ..network import slices
-from ..protocols import Loss
+from ..protocols import Loss, Pullback
 from .checks import class_index
 from .front import Front, make_front
 
-__all__ = ["GradientClassifier", "Slope"]
+__all__ = ["GradientClassifier"]
 
 #: Samples whose hidden rates are in memory at a time in inference.
 INFERENCE_BATCH = 512
 
-#: Logits (n, n_classes) of some samples -> gradient with respect to them of what is asked about.
-Slope = Callable[[NDArray], NDArray]
-
 
 class GradientClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier that sees its input through ``r(X)`` and knows the gradient of its logits: a `ResponseFront`.
+    """A classifier that sees its input through ``r(X)`` and knows the gradient of its logits.
 
-    A subclass has the parameters ``contrast`` and ``dtype`` and writes :meth:`_start`, :meth:`_network` and
-    :meth:`_pull_back`.
+    It is a :class:`bioneuro.protocols.DifferentiableFront`. A subclass has the parameters ``contrast`` and ``dtype``,
+    and writes :meth:`_start`, :meth:`_network` and :meth:`_vjp`.
     """
 
     classes_: NDArray
@@ -46,8 +42,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         """Logits (n, n_classes) of responses R (n, n_features)."""
 
     @abstractmethod
-    def _pull_back(self, R: NDArray, slope: Slope) -> NDArray:
-        """Gradient with respect to R, (n, n_features), of what has the gradient ``slope(logits)`` in the logits."""
+    def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
+        """Logits of R, and the map from a gradient with respect to them to that with respect to R."""
 
     def _start(self, classes: NDArray) -> None:
         """A fresh network for these classes; the parameters and ``n_features_in_`` are already checked."""
@@ -100,6 +96,16 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         X, gradient = self._response_gradient(X, y, loss)
         return gradient * self._front().slope(X)
 
+    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """Logits (n, n_classes), and the map from any gradient with respect to them to that with respect to ``X``.
+
+        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Rates of all of ``X`` stay in
+        memory as long as ``pull`` does: for batches.
+        """
+        X, logits, pullback = self._response_vjp(X)
+        slope = self._front().slope(X)
+        return logits, lambda dlogits: pullback(dlogits) * slope
+
     def response(self, X: ArrayLike) -> NDArray:
         """What stands in front, increasing in each feature (the identity without ``contrast``)."""
         return self._front().response(np.asarray(X))
@@ -116,6 +122,10 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         """As :meth:`input_gradient`, with respect to ``response(X)``: not masked where the response is flat."""
         return self._response_gradient(X, y, loss)[1]
 
+    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """As :meth:`input_vjp`, with respect to ``response(X)``."""
+        return self._response_vjp(X)[1:]
+
     def _response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss) -> tuple[NDArray, NDArray]:
         """Validated ``X``, and the gradient with respect to its response."""
         check_is_fitted(self, "classes_")
@@ -125,8 +135,15 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         true, gradient = class_index(y, self.classes_), np.empty_like(X)
         R = self._front().response(X)
         for rows in slices(len(X), INFERENCE_BATCH):
-            gradient[rows] = self._pull_back(R[rows], lambda z, true=true[rows]: loss_gradient(z, true, loss))
+            logits, pullback = self._vjp(R[rows])
+            gradient[rows] = pullback(loss_gradient(logits, true[rows], loss))
         return X, gradient
+
+    def _response_vjp(self, X: ArrayLike) -> tuple[NDArray, NDArray, Pullback]:
+        """Validated ``X``, and logits and pullback at its response."""
+        check_is_fitted(self, "classes_")
+        X = self._validate(X)
+        return X, *self._vjp(self._front().response(X))
 
     # --- checks of data -----------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..connectivity import RandomState
+from ..protocols import Pullback
 from .backprop import BackpropClassifier
-from .base import Slope
 from .checks import check_count, check_number
 from .front import Front, make_front
 
@@ -213,13 +213,18 @@ class ConvNet(BackpropClassifier):
         with _threads(self.n_threads), torch.no_grad():
             return self._layers(torch.from_numpy(R)).numpy()
 
-    def _pull_back(self, R: NDArray, slope: Slope) -> NDArray:
+    def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
         torch = _torch()
+        responses = torch.from_numpy(np.array(R)).requires_grad_()
         with _threads(self.n_threads), torch.enable_grad():
-            responses = torch.from_numpy(R).requires_grad_()
             logits = self._layers(responses)
-            dlogits = torch.from_numpy(slope(logits.detach().numpy()).astype(R.dtype, copy=False))
-            return torch.autograd.grad(logits, responses, dlogits)[0].numpy()
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            D = torch.from_numpy(np.ascontiguousarray(dlogits, R.dtype))
+            with _threads(self.n_threads):
+                return torch.autograd.grad(logits, responses, D, retain_graph=True)[0].numpy()
+
+        return logits.detach().numpy(), pullback
 
     # --- checks -------------------------------------------------------------------------------------------
 
@@ -251,7 +256,9 @@ def _image_shape(image_shape: Any, n_features: int) -> tuple[int, int, int]:
         side = math.isqrt(n_features)
         return (side, side, 1) if side * side == n_features else (1, n_features, 1)
     if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
-        raise ValueError(f"image_shape must be 'auto', (height, width) or (height, width, channels), got {image_shape!r}")
+        raise ValueError(
+            f"image_shape must be 'auto', (height, width) or (height, width, channels), got {image_shape!r}"
+        )
     if math.prod(image_shape) != n_features or min(image_shape) < 1:
         raise ValueError(f"image_shape must have a product of {n_features} features, got {tuple(image_shape)}")
     height, width, channels = (*image_shape, 1)[:3]

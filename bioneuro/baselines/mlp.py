@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..connectivity import HalfNormal, MixedSign, RandomState, dense
 from ..losses import loss_gradient
+from ..protocols import Pullback
 from ..synapses import Synapses
 from .backprop import BackpropClassifier
-from .base import Slope
 from .checks import check_count
 
 __all__ = ["BackpropMLP"]
@@ -162,12 +162,16 @@ class BackpropMLP(BackpropClassifier):
     def _network(self, R: NDArray) -> NDArray:
         return self._rates(R)[-1]
 
-    def _pull_back(self, R: NDArray, slope: Slope) -> NDArray:
+    def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
         rates = self._rates(R)
-        delta = slope(rates[-1])
-        for k in range(len(self.pathways_) - 1, 0, -1):
-            delta = self.pathways_[k].input_grad(delta, n_threads=self.n_threads) * (rates[k] > 0)
-        return self.pathways_[0].input_grad(delta, n_threads=self.n_threads)
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            delta = np.ascontiguousarray(dlogits, R.dtype)
+            for k in range(len(self.pathways_) - 1, 0, -1):
+                delta = self.pathways_[k].input_grad(delta, n_threads=self.n_threads) * (rates[k] > 0)
+            return self.pathways_[0].input_grad(delta, n_threads=self.n_threads)
+
+        return rates[-1], pullback
 
     # --- for reports --------------------------------------------------------------------------------------
 
