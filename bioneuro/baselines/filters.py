@@ -79,7 +79,16 @@ class FilterMap(FeatureMap):
         return self.columns.synapses.input_grad(da - da.mean(axis=1, keepdims=True), n_threads=self.retina.n_threads)
 
 
-class FilterBank(TransformerMixin, BaseEstimator):
+class _ImageEncoder(TransformerMixin, BaseEstimator):
+    """A transformer whose features have the dtype of its parameter, whatever that of its input."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class FilterBank(_ImageEncoder):
     """The architecture of :class:`bioneuro.layers.FeatureMap` with filters that no neural rule has learned.
 
     Retina (ON and OFF patches, divisive normalisation) -> filters at every pixel, ``y = (a - mean_k a)+``, ``a = W u``
@@ -176,7 +185,7 @@ class FilterBank(TransformerMixin, BaseEstimator):
         check_dtype(self.dtype)
 
 
-class OrientationHistogram(TransformerMixin, BaseEstimator):
+class OrientationHistogram(_ImageEncoder):
     """Histograms of the orientation of edges, with windows of :class:`FilterBank`: a reference that learns nothing.
 
     After Dalal & Triggs 2005 (CVPR 1:886). Gradient ``(gx, gy)`` of every pixel by central differences, of the channel
