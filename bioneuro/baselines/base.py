@@ -151,9 +151,9 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         self._check_parameters()
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(y)
-        return self._check_intensities(X), y
+        checked, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
+        check_classification_targets(labels)
+        return self._check_intensities(checked), labels
 
     def _check_intensities(self, X: NDArray) -> NDArray:
         if self._bounded_by():

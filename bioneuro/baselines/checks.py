@@ -26,7 +26,7 @@ def check_count(name: str, value: Any, low: int = 1) -> None:
 
 
 def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
-    if not isinstance(value, Real) or not np.isfinite(value) or value < 0 or (value == 0 and low == "> 0"):
+    if not isinstance(value, Real) or not np.isfinite(float(value)) or value < 0 or (value == 0 and low == "> 0"):
         raise ValueError(f"{name} must be a finite number {low}, got {value!r}")
 
 

@@ -170,11 +170,11 @@ class FilterBank(_ImageEncoder):
         return self.encoder_.encode(self._validate(X, reset=False))
 
     def _validate(self, X: ArrayLike, reset: bool) -> NDArray:
-        X = validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C")
+        images: NDArray = validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C")
         retina = self.retina
         if retina is not None and (retina.exponent, retina.semi_saturation) != (1, np.inf):
-            check_unit_interval(X, "a contrast response")
-        return X
+            check_unit_interval(images, "a contrast response")
+        return images
 
     def _check_parameters(self) -> None:
         check_count("n_filters", self.n_filters, 2)
@@ -226,17 +226,17 @@ class OrientationHistogram(_ImageEncoder):
         check_count("n_bins", self.n_bins, 2)
         check_count("grid", self.grid)
         check_dtype(self.dtype)
-        X = validate_data(self, X, dtype=np.dtype(self.dtype))
-        self.image_shape_ = image_shape_of(self.image_shape, X.shape[1])
+        images: NDArray = validate_data(self, X, dtype=np.dtype(self.dtype))
+        self.image_shape_ = image_shape_of(self.image_shape, images.shape[1])
         return self
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Features (n, grid * grid * n_bins) of images: >= 0, rows of norm 1 (0 for an image without an edge)."""
         check_is_fitted(self, "image_shape_")
-        X = validate_data(self, X, reset=False, dtype=np.dtype(self.dtype))
-        pools = [pooling_matrix(length, self.grid).astype(X.dtype) for length in self.image_shape_[:2]]
-        out = np.concatenate([self._histograms(X[rows], *pools) for rows in slices(len(X), INFERENCE_BATCH)])
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), np.finfo(X.dtype).tiny)
+        images: NDArray = validate_data(self, X, reset=False, dtype=np.dtype(self.dtype))
+        pools = [pooling_matrix(length, self.grid).astype(images.dtype) for length in self.image_shape_[:2]]
+        out = np.concatenate([self._histograms(images[rows], *pools) for rows in slices(len(images), INFERENCE_BATCH)])
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), np.finfo(images.dtype).tiny)
 
     def _histograms(self, X: NDArray, pool_rows: NDArray, pool_cols: NDArray) -> NDArray:
         height, width, channels = self.image_shape_
