@@ -11,14 +11,31 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
+from .cnn import ConvNet
+from .filters import FilterBank, FilterMap, OrientationHistogram
 from .mlp import BackpropMLP
+from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
 from .sparse import SparseMLP, layer_densities
 
-__all__ = ["BASELINES", "BackpropMLP", "NonNegativeMLP", "SparseMLP", "layer_densities", "make"]
+__all__ = [
+    "BASELINES",
+    "BackpropMLP",
+    "ConvNet",
+    "FilterBank",
+    "FilterMap",
+    "NearestNeighbour",
+    "NonNegativeMLP",
+    "OrientationHistogram",
+    "SparseMLP",
+    "layer_densities",
+    "make",
+]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
+    "cnn": ConvNet,
+    "nearest-neighbour": NearestNeighbour,
     "nonnegative": NonNegativeMLP,
     "fixed-mask": SparseMLP,
     "set": partial(SparseMLP, rewiring="set"),
