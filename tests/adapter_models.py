@@ -73,3 +73,27 @@ class BlackBox:
 
     def decision_function(self, X):
         return self._model.decision_function(X)
+
+
+class Bordered(BlackBox):
+    """A model of 8 x 8 images that is given 9 x 9: the last row and column, which others' Square never touches (its
+    random integers leave out the upper end), are not looked at."""
+
+    image_shape_ = (9, 9)
+
+    @staticmethod
+    def border(images):
+        return np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)))
+
+    def predict(self, X):
+        return super().predict(X.reshape(-1, 9, 9)[:, :8, :8].reshape(len(X), 64))
+
+    def decision_function(self, X):
+        return super().decision_function(X.reshape(-1, 9, 9)[:, :8, :8].reshape(len(X), 64))
+
+
+class WithoutVjp(BlackBox):
+    """Logits and the gradients of the two losses."""
+
+    def input_gradient(self, X, y, loss="ce"):
+        return self._model.input_gradient(X, y, loss)

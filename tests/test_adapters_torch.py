@@ -6,10 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from adapter_models import BlackBox, WithVjp, digits, fitted, victims
+from adapter_models import BlackBox, WithoutVjp, WithVjp, digits, fitted, victims
 from attack_models import Linear
 
 from bioneuro import adapters
+from bioneuro.baselines import BackpropMLP
 
 torch = pytest.importorskip("torch")
 
@@ -47,17 +48,19 @@ def test_logits_are_the_same_with_and_without_gradient(linear):
         torch.testing.assert_close(module(X).detach(), module(X.detach()))
 
 
-def test_two_classes_give_two_logits():
-    model = Linear(np.random.default_rng(0).normal(size=(2, 24)))
-    both = model.decision_function
-    model.predict = lambda X: both(X).argmax(axis=1)
-    module, X = adapters.to_torch(model), inputs().detach()
-    logits, jacobian = module(X), torch.autograd.functional.jacobian(module, X)
-    model.decision_function = lambda X: both(X)[:, 1] - both(X)[:, 0]
-    torch.testing.assert_close(module(X), logits)
-    # input_gradient of the fixture needs both columns again
-    model.decision_function = both
-    torch.testing.assert_close(torch.autograd.functional.jacobian(module, X), jacobian)
+@pytest.mark.parametrize("seen_as", [lambda model: model, WithoutVjp])
+def test_two_classes_give_two_logits(seen_as):
+    X, y, *_ = digits()
+    few = y < 5
+    model = BackpropMLP((8,), n_epochs=10, random_state=0, dtype="float64").fit(X[few], y[few])
+    images = torch.tensor(X[few][:6], dtype=torch.float64, requires_grad=True)
+    logits = adapters.to_torch(seen_as(model))(images)
+    assert logits.shape == (6, 2)
+    margins = logits.diff(dim=1)[:, 0]
+    np.testing.assert_allclose(margins.detach(), model.decision_function(images.detach()))
+    (gradient,) = torch.autograd.grad(margins.sum(), images)
+    expected = model.input_gradient(images.detach(), np.full(6, model.classes_[0]), "margin")
+    np.testing.assert_allclose(gradient, expected, atol=1e-12)
 
 
 def test_the_module_evaluates_and_has_nothing_to_learn(linear):

@@ -48,7 +48,9 @@ class _Gradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> NoReturn:
-        raise RuntimeError("an adapted model has first derivatives only: nothing that differentiates its gradient can run")
+        raise RuntimeError(
+            "an adapted model has first derivatives only: nothing that differentiates its gradient can run"
+        )
 
 
 def _array(tensor: torch.Tensor) -> Any:

@@ -1,0 +1,96 @@
+"""Foolbox on our models: its attacks run, and agree with ours."""
+
+import pickle
+
+import numpy as np
+import pytest
+from adapter_models import EPSILON, BlackBox, assert_agree, victims
+
+from bioneuro.adapters import to_foolbox
+from bioneuro.attacks import FGSM, PGD
+
+torch = pytest.importorskip("torch")
+foolbox = pytest.importorskip("foolbox")
+
+
+def attacked(attack, name, n=150, model=None, **bounds):
+    """The model, X and y it gets right, and what the attack makes of them: images and whether they succeed."""
+    fitted, X, y, images, true = victims(name, n)
+    adapted = to_foolbox(model or fitted, **bounds)
+    torch.manual_seed(0)
+    _, images, success = attack(adapted, torch.tensor(images), torch.tensor(true), epsilons=EPSILON[name])
+    return fitted, X, y, images.numpy(), success.numpy()
+
+
+@pytest.mark.parametrize("name", ["bio", "mlp"])
+def test_fgsm_is_the_same_image_by_image(name):
+    model, X, y, theirs, success = attacked(foolbox.attacks.FGSM(random_start=False), name)
+    ours = FGSM(space="input")(model, X, y, EPSILON[name])
+    same = np.isclose(theirs.reshape(X.shape), ours.adversarial[0], atol=1e-6)
+    assert same.mean() > 0.999  # the sign of a gradient near 0 is a matter of rounding
+    assert 0.1 < success.mean() < 0.9
+    assert (success == ours.success[0]).mean() > 0.98
+
+
+@pytest.mark.parametrize("name", ["bio", "mlp"])
+def test_pgd_breaks_as_many(name):
+    attack = foolbox.attacks.LinfPGD(rel_stepsize=2.5 / 20, steps=20)
+    model, X, y, _, success = attacked(attack, name)
+    ours = PGD(n_steps=20, space="input")(model, X, y, EPSILON[name])
+    assert_agree(ours.success[0], success)
+
+
+def test_the_response_space_breaks_at_least_as_many():
+    model, X, y, _, success = attacked(foolbox.attacks.LinfPGD(rel_stepsize=2.5 / 20, steps=20), "bio")
+    assert PGD(n_steps=20)(model, X, y, EPSILON["bio"]).success.mean() >= success.mean() - 0.02
+
+
+def test_l2_pgd_breaks_as_many():
+    model, X, y, images, true = victims("mlp")
+    torch.manual_seed(0)
+    attack = foolbox.attacks.L2PGD(rel_stepsize=2.5 / 20, steps=20)
+    *_, success = attack(to_foolbox(model), torch.tensor(images), torch.tensor(true), epsilons=0.5)
+    assert_agree(PGD(n_steps=20, norm="l2")(model, X, y, 0.5).success[0], success.numpy())
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=2, steps=15),
+        foolbox.attacks.LinfDeepFoolAttack(steps=10),
+        foolbox.attacks.EADAttack(binary_search_steps=2, steps=15),
+        foolbox.attacks.DDNAttack(steps=15),
+        foolbox.attacks.LInfFMNAttack(steps=15),
+        foolbox.attacks.NewtonFoolAttack(steps=10),
+        foolbox.attacks.HopSkipJumpAttack(steps=2, max_gradient_eval_steps=20, initial_gradient_eval_steps=10),
+        foolbox.attacks.BoundaryAttack(steps=30),
+    ],
+    ids=lambda attack: type(attack).__name__,
+)
+def test_attacks_run(attack):
+    model, X, y, images, true = victims("bio", 8)
+    before = pickle.dumps(model)
+    torch.manual_seed(0)
+    found, *_ = attack(to_foolbox(model), torch.tensor(images), torch.tensor(true), epsilons=None)
+    found = found.numpy()
+    assert found.shape == images.shape and found.min() >= 0 and found.max() <= 1
+    assert (model.predict(found.reshape(X.shape)) != y).mean() > 0.5
+    assert pickle.dumps(model) == before
+
+
+def test_bounds_are_the_range_of_the_images():
+    model, X, y, images, true = victims("mlp", 20)
+    attack = foolbox.attacks.FGSM(random_start=False)
+    _, expected, _ = attack(to_foolbox(model), torch.tensor(images), torch.tensor(true), epsilons=0.08)
+    bytes_, expected = torch.tensor(images * 255), 255 * expected
+    _, found, _ = attack(to_foolbox(model, bounds=(0, 255)), bytes_, torch.tensor(true), epsilons=0.08 * 255)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"bounds must be \(lowest, highest\), got \(1, 0\)"):
+        to_foolbox(model, bounds=(1, 0))
+
+
+def test_decision_attacks_need_no_gradient_and_gradient_attacks_say_so():
+    model, *_ = victims("mlp", 1)
+    attacked(foolbox.attacks.LinfAdditiveUniformNoiseAttack(), "mlp", 5, BlackBox(model))
+    with pytest.raises(TypeError, match="choose attacks that need no gradients"):
+        attacked(foolbox.attacks.FGSM(), "mlp", 5, BlackBox(model))
