@@ -5,17 +5,20 @@ in `bioneuro.protocols`. A new attack is one subclass of `Attack` that writes ``
 `ATTACKS`.
 """
 
+from .apgd import APGD
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .goals import Goal, Targeted
-from .gradient import FGSM, PGD
+from .gradient import BIM, FGSM, PGD
 from .noise import GaussianNoise, UniformNoise
 from .square import Square
 from .worst_case import ATTACKS, worst_case
 
 __all__ = [
+    "APGD",
     "ATTACKS",
+    "BIM",
     "FGSM",
     "PGD",
     "Attack",

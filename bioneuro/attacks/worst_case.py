@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..protocols import Classifier, WhiteBox
+from .apgd import APGD
 from .base import Attack, AttackResult
 from .combine import Ensemble, Transfer
-from .gradient import FGSM, PGD
+from .gradient import BIM, FGSM, PGD
 from .noise import GaussianNoise, UniformNoise
 from .square import Square
 
@@ -23,6 +24,10 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd-margin": partial(PGD, loss="margin"),
     "pgd-ce": partial(PGD, loss="ce"),
+    "bim": BIM,
+    "apgd-ce": APGD,
+    "apgd-dlr": partial(APGD, loss="dlr"),
+    "apgd-t": partial(APGD, loss="dlr", n_target_classes=9),
     "uniform-noise": UniformNoise,
     "gaussian-noise": GaussianNoise,
     "square": Square,
