@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import peers
 from benchmarks.harness import OURS, Case
-from bioneuro.attacks import FGSM, PGD, Attack, Square
+from bioneuro.attacks import APGD, FGSM, PGD, Attack, Square
 from bioneuro.baselines import BackpropMLP
 from bioneuro.datasets import load
 
@@ -40,6 +40,8 @@ def cases(
         "PGD": (PGD(n_steps=steps, early_stop=False), steps),
         "PGD, stops early": (PGD(n_steps=steps), steps),
         "PGD, L2": (PGD(n_steps=steps, early_stop=False, norm="l2"), steps),
+        "APGD-CE": (APGD(n_steps=steps), steps),
+        "APGD-DLR": (APGD(n_steps=steps, loss="dlr"), steps),
         "Square": (Square(n_queries=queries), queries),
     }
     for name, (attack, evaluations) in list(attacks.items())[: 3 if quick else None]:
@@ -93,9 +95,14 @@ def foreign_attacks(
         calls["PGD"] = calls["PGD, stops early"] = {"Foolbox": run(foolbox.attacks.LinfPGD(**schedule), "linf")}
         calls["PGD, L2"] = {"Foolbox": run(foolbox.attacks.L2PGD(**schedule), "l2")}
     if importlib.util.find_spec("pyautoattack"):
+        from pyautoattack.autopgd_base import APGDAttack
         from pyautoattack.square import SquareAttack
 
-        square = SquareAttack(network, n_queries=queries, eps=EPSILON["linf"], seed=0, device="cpu", verbose=False)
+        options = dict(eps=EPSILON["linf"], seed=0, device="cpu", verbose=False)
+        for loss in ("ce", "dlr"):
+            apgd = APGDAttack(network, n_iter=steps, n_restarts=1, loss=loss, **options)
+            calls[f"APGD-{loss.upper()}"] = {"AutoAttack": lambda apgd=apgd: apgd.perturb(images, true)}
+        square = SquareAttack(network, n_queries=queries, **options)
         calls["Square"] = {"AutoAttack": lambda: square.perturb(images, true)}
     return calls
 

@@ -7,7 +7,7 @@ import pytest
 from adapter_models import EPSILON, Bordered, assert_agree, victims
 
 from bioneuro.adapters import to_torch
-from bioneuro.attacks import Square
+from bioneuro.attacks import APGD, Square
 
 torch = pytest.importorskip("torch")
 pyautoattack = pytest.importorskip("pyautoattack")
@@ -59,3 +59,19 @@ def test_square_breaks_as_many(name):
     found, _ = attack.run_standard_evaluation(torch.tensor(bordered.border(images)), torch.tensor(true))
     ours = Square(n_queries=400)(model, X, y, EPSILON[name])
     assert_agree(ours.success[0], bordered.predict(found.numpy().reshape(len(X), -1)) != y)
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr"])
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_apgd_breaks_as_many(norm, loss):
+    epsilon = {"Linf": EPSILON["mlp"], "L2": 0.4}[norm]
+    model, X, y, found = attacked("mlp", 150, [f"apgd-{loss}"], epsilon, norm=norm)
+    ours = APGD(n_steps=20, loss=loss, norm=norm.lower())(model, X, y, epsilon)
+    assert_agree(ours.success[0], model.predict(found.reshape(X.shape)) != y)
+
+
+@pytest.mark.parametrize("attack", ["apgd-dlr", "apgd-t"])
+def test_apgd_breaks_as_many_of_ours(attack):
+    model, X, y, found = attacked("bio", 60, [attack], EPSILON["bio"])
+    ours = APGD(n_steps=20, loss="dlr", n_target_classes=9 if attack == "apgd-t" else 0, space="input")
+    assert_agree(ours(model, X, y, EPSILON["bio"]).success[0], model.predict(found.reshape(X.shape)) != y)
