@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 from adapter_models import EPSILON, BlackBox, assert_agree, victims
+from attack_models import Linear
 
-from bioneuro.adapters import to_foolbox
-from bioneuro.attacks import FGSM, PGD
+from bioneuro.adapters import FoolboxAttack, to_foolbox
+from bioneuro.attacks import FGSM, PGD, Targeted, worst_case
 
 torch = pytest.importorskip("torch")
 foolbox = pytest.importorskip("foolbox")
@@ -94,3 +95,66 @@ def test_decision_attacks_need_no_gradient_and_gradient_attacks_say_so():
     attacked(foolbox.attacks.LinfAdditiveUniformNoiseAttack(), "mlp", 5, BlackBox(model))
     with pytest.raises(TypeError, match="choose attacks that need no gradients"):
         attacked(foolbox.attacks.FGSM(), "mlp", 5, BlackBox(model))
+
+
+# --- as one of our attacks
+
+
+def test_an_attack_of_foolbox_counts_as_ours_do():
+    epsilon = EPSILON["mlp"]
+    model, X, y, found, success = attacked(foolbox.attacks.FGSM(random_start=False), "mlp")
+    result = FoolboxAttack("FGSM", {"random_start": False})(model, X, y, [0.0, epsilon])
+    np.testing.assert_array_equal(result.success[1], success)
+    np.testing.assert_allclose(result.adversarial[1], found.reshape(X.shape), atol=1e-6)
+    assert not result.success[0].any() and result.distance[1].max() <= epsilon + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("L2CarliniWagnerAttack", {"steps": 30, "binary_search_steps": 3}),
+        ("EADAttack", {"steps": 30, "binary_search_steps": 3}),  # seeks the smallest in L1
+        ("LinearSearchBlendedUniformNoiseAttack", {"steps": 10}),  # works in the norm it is given
+    ],
+)
+def test_smallest_perturbations_count_inside_the_ball(name, parameters):
+    model, X, y, *_ = victims("mlp", 40)
+    attack = FoolboxAttack(name, parameters, norm="l2", random_state=1)
+    result, again = (attack(model, X, y, [0.2, 0.8, 8.0]) for _ in range(2))
+    assert (result.distance <= np.array([[0.2], [0.8], [8.0]]) + 1e-6).all()
+    assert result.robust_accuracy[0] > result.robust_accuracy[-1]
+    np.testing.assert_array_equal(result.adversarial, again.adversarial)
+
+
+def test_it_joins_the_worst_case_and_takes_targets():
+    model, X, y, *_ = victims("mlp", 40)
+    deepfool = FoolboxAttack("LinfDeepFoolAttack", {"steps": 10})
+    alone = deepfool(model, X, y, 0.05)
+    joined = worst_case(model, X, y, 0.05, attacks=["fgsm", deepfool])
+    assert (joined.success | ~alone.success).all()
+    goal = model.classes_[(np.searchsorted(model.classes_, y) + 1) % 10]
+    targeted = FoolboxAttack("LinfPGD", {"steps": 20})(model, X, y, 0.5, criterion=Targeted(goal))
+    np.testing.assert_array_equal(model.predict(targeted.adversarial[0]) == goal, targeted.success[0])
+    assert targeted.success.mean() > 0.5
+
+
+def test_colour_images_go_there_and_back():
+    model = Linear(np.random.default_rng(0).normal(size=(3, 24)))
+    model.image_shape_ = (4, 2, 3)
+    X = np.random.default_rng(1).uniform(0.3, 0.7, (20, 24))
+    y = model.predict(X)
+    ours = FGSM()(model, X, y, 0.02)
+    theirs = FoolboxAttack("FGSM", {"random_start": False})(model, X, y, 0.02)
+    np.testing.assert_allclose(theirs.adversarial, ours.adversarial, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(name="Quantum"), "name must be that of a class in foolbox.attacks, got 'Quantum'"),
+        (dict(name="LinfPGD", norm="l2"), "LinfPGD works in Linf distance, not in norm 'l2'"),
+    ],
+)
+def test_attacks_that_cannot_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        FoolboxAttack(**arguments)

@@ -42,7 +42,7 @@ class ImageModel:
 
     def logits(self, images: NDArray) -> NDArray:
         """(n, n_classes), in the dtype of the images (n, channels, height, width) or rows (n, features)."""
-        X = self._rows(images)
+        X = self.rows(images)
         if hasattr(self.model, "input_vjp"):  # not decision_function: they may differ by a constant a sample
             z = np.concatenate([self.model.input_vjp(X[rows])[0] for rows in slices(len(X), INFERENCE_BATCH)])
         else:
@@ -53,9 +53,9 @@ class ImageModel:
     def vjp(self, images: NDArray) -> tuple[NDArray, Pullback]:
         """Logits as in :meth:`logits`, and how to pull a gradient with respect to them back to the images."""
         if hasattr(self.model, "input_vjp"):
-            outputs, to_rows = self.model.input_vjp(self._rows(images))
+            outputs, to_rows = self.model.input_vjp(self.rows(images))
         else:
-            outputs, to_rows = self.logits(images), self._losses_pullback(self._rows(images))
+            outputs, to_rows = self.logits(images), self._losses_pullback(self.rows(images))
 
         def pullback(dlogits: NDArray) -> NDArray:
             return self._images(np.asarray(to_rows(dlogits), images.dtype), images.shape)
@@ -83,7 +83,7 @@ class ImageModel:
 
         return pullback
 
-    def _rows(self, images: NDArray) -> NDArray:
+    def rows(self, images: NDArray) -> NDArray:
         """Images as the model takes them: (n, features), channels last, inside [0, 1]."""
         if images.dtype not in (np.float32, np.float64):
             raise TypeError(f"images must be float32 or float64, got {images.dtype}")
@@ -94,6 +94,10 @@ class ImageModel:
         last = images if images.ndim == 2 else np.moveaxis(images, 1, -1)
         # Attacks leave the box by rounding, where models of images refuse to look.
         return np.clip(np.ascontiguousarray(last).reshape(len(images), -1), 0, 1)
+
+    def unpacked(self, X: NDArray) -> NDArray:
+        """Rows (n, features) as images (n, channels, height, width); as they are if the model has plain vectors."""
+        return X if self.shape is None else self._images(X, (len(X), *self.shape))
 
     @staticmethod
     def _images(rows: NDArray, shape: tuple[int, ...]) -> NDArray:
