@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def cases(
         yield Case(f"attack: {name}", size, len(X) * evaluations, "M/s", calls, facts)
 
 
-def victim(n: int, hidden: int, dtype: str, threads: int) -> tuple[BackpropMLP, NDArray, NDArray]:
+def victim(n: int, hidden: int, dtype: Any, threads: int) -> tuple[BackpropMLP, NDArray, NDArray]:
     """An MLP that learned digits at 28 x 28 pixels, and at most n test images that it gets right."""
     data = load("digits")
     X_train, X_test = (enlarged(X).astype(dtype) for X in (data.X_train, data.X_test))
@@ -90,7 +91,7 @@ def foreign_attacks(
         def run(attack: Any, norm: str) -> Callable[[], object]:
             return lambda: attack(adapted, images, true, epsilons=EPSILON[norm])
 
-        schedule = dict(steps=steps, rel_stepsize=2.5 / steps)
+        schedule: dict[str, Any] = dict(steps=steps, rel_stepsize=2.5 / steps)
         calls["FGSM"] = {"Foolbox": run(foolbox.attacks.FGSM(random_start=False), "linf")}
         calls["PGD"] = calls["PGD, stops early"] = {"Foolbox": run(foolbox.attacks.LinfPGD(**schedule), "linf")}
         calls["PGD, L2"] = {"Foolbox": run(foolbox.attacks.L2PGD(**schedule), "l2")}
@@ -101,9 +102,9 @@ def foreign_attacks(
         options = dict(eps=EPSILON["linf"], seed=0, device="cpu", verbose=False)
         for loss in ("ce", "dlr"):
             apgd = APGDAttack(network, n_iter=steps, n_restarts=1, loss=loss, **options)
-            calls[f"APGD-{loss.upper()}"] = {"AutoAttack": lambda apgd=apgd: apgd.perturb(images, true)}
+            calls[f"APGD-{loss.upper()}"] = {"AutoAttack": partial(apgd.perturb, images, true)}
         square = SquareAttack(network, n_queries=queries, **options)
-        calls["Square"] = {"AutoAttack": lambda: square.perturb(images, true)}
+        calls["Square"] = {"AutoAttack": partial(square.perturb, images, true)}
     return calls
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +17,7 @@ from .images import ImageModel
 
 __all__ = ["ArtClassifier"]
 
-_REDUCTIONS = {"none": np.asarray, "mean": np.mean, "sum": np.sum}
+_REDUCTIONS: dict[str, Callable[[NDArray], Any]] = {"none": np.asarray, "mean": np.mean, "sum": np.sum}
 
 
 class ArtClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin, BaseEstimator):

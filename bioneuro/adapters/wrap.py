@@ -75,7 +75,9 @@ def to_foolbox(
     if not low < high:
         raise ValueError(f"bounds must be (lowest, highest), got {bounds}")
     adapted = PyTorchModel(to_torch(model, image_shape), bounds=(0, 1), device="cpu")
-    return adapted if (low, high) == (0, 1) else adapted.transform_bounds((low, high))
+    if (low, high) != (0, 1):
+        adapted.transform_bounds((low, high), inplace=True)
+    return adapted
 
 
 def to_art(model: Classifier, image_shape: tuple[int, ...] | None = None) -> ArtClassifier:
