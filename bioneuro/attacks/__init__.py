@@ -10,7 +10,7 @@ from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .goals import Goal, Targeted
-from .gradient import BIM, FGSM, PGD
+from .gradient import BIM, FGSM, PGD, GradientAttack
 from .noise import GaussianNoise, UniformNoise
 from .square import Square
 from .worst_case import ATTACKS, worst_case
@@ -26,6 +26,7 @@ __all__ = [
     "Ensemble",
     "GaussianNoise",
     "Goal",
+    "GradientAttack",
     "SampleRandom",
     "Square",
     "Targeted",

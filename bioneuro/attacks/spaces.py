@@ -168,10 +168,10 @@ class _OnePass:
     ) -> None:
         self.model, self.pullback, self.images, self.goal = model, pullback, images, goal
         self.z = as_logits(z, len(images), len(model.classes_)) if rows is None else z
-        self.rows = np.arange(len(images)) if rows is None else rows
+        self.rows = slice(None) if rows is None else rows  # whose view this is; the pullback takes all images
 
     def __getitem__(self, rows: Rows) -> View:
-        rows = self.rows[rows]
+        rows = np.arange(len(self.images))[self.rows][rows]
         return _OnePass(self.model, self.z, self.pullback, self.images, self.goal, rows)
 
     @property
@@ -252,7 +252,8 @@ class _Box:
         step = np.sign(direction).astype(points.dtype, copy=False)
         step *= np.asarray(size * self.reach, points.dtype)
         step += points
-        return np.clip(step, self.low, self.high, out=step)
+        np.maximum(step, self.low, out=step)  # twice as fast as np.clip
+        return np.minimum(step, self.high, out=step)
 
     def project(self, points: NDArray) -> NDArray:
         return np.clip(points, self.low, self.high).astype(self.low.dtype, copy=False)
