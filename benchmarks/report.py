@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import (
+    attacks,
     compete,
     harness,
     linear,
@@ -34,6 +35,7 @@ FAMILIES: dict[str, ModuleType] = {
     "plasticity": plasticity,
     "compete": compete,
     "retina": retina,
+    "attacks": attacks,
     "memory": memory,
 }
 

@@ -20,6 +20,7 @@ except ImportError as error:
     ) from error
 
 from bioneuro import (
+    adapters,
     analysis,
     attacks,
     baselines,
@@ -45,6 +46,7 @@ __version__ = _version("bioneuro")
 __all__ = [
     "BioClassifier",
     "Synapses",
+    "adapters",
     "analysis",
     "attacks",
     "baselines",

@@ -1,0 +1,124 @@
+"""A model as a function of images with channels first: what each adapter wraps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks.base import logits
+from ..network import INFERENCE_BATCH, slices
+from ..protocols import Classifier
+
+__all__ = ["ImageModel"]
+
+#: Gradient of ``sum(dlogits * logits)`` with respect to the images, of their shape, from ``dlogits (n, n_classes)``.
+Pullback = Callable[[NDArray], NDArray]
+
+
+class ImageModel:
+    """Logits of a model and their gradient; see `bioneuro.adapters.to_torch` for the parameters.
+
+    Attributes
+    ----------
+    shape : tuple or None
+        Of one image: (channels, height, width), or (features,) for plain vectors; None if the model does not tell.
+    n_classes : int
+    """
+
+    def __init__(self, model: Classifier, image_shape: tuple[int, ...] | None = None) -> None:
+        missing = [name for name in ("predict", "decision_function", "classes_") if not hasattr(model, name)]
+        if missing:
+            raise TypeError(
+                f"model must be a fitted classifier with logits, but {type(model).__name__} lacks "
+                f"{', '.join(missing)} (see bioneuro.protocols)"
+            )
+        self.model: Any = model
+        self.n_classes = len(model.classes_)
+        self.shape = _channels_first(image_shape, model)
+
+    def logits(self, images: NDArray) -> NDArray:
+        """(n, n_classes), in the dtype of the images (n, channels, height, width) or rows (n, features)."""
+        X = self.rows(images)
+        if hasattr(self.model, "input_vjp"):  # not decision_function: they may differ by a constant a sample
+            z = np.concatenate([self.model.input_vjp(X[rows])[0] for rows in slices(len(X), INFERENCE_BATCH)])
+        else:
+            z = logits(self.model, X)
+            z -= z.mean(axis=1, keepdims=True)
+        return z.astype(images.dtype, copy=False)
+
+    def vjp(self, images: NDArray) -> tuple[NDArray, Pullback]:
+        """Logits as in :meth:`logits`, and how to pull a gradient with respect to them back to the images."""
+        if hasattr(self.model, "input_vjp"):
+            outputs, to_rows = self.model.input_vjp(self.rows(images))
+        else:
+            outputs, to_rows = self.logits(images), self._losses_pullback(self.rows(images))
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            return self._images(np.asarray(to_rows(dlogits), images.dtype), images.shape)
+
+        return np.asarray(outputs, images.dtype), pullback
+
+    def _losses_pullback(self, X: NDArray) -> Pullback:
+        """From gradients of the cross-entropy alone.
+
+        That of class k is ``L_k = sum_j p_j dz_j - dz_k``: if the dlogits sum to 0, as those of centred logits do, the
+        first term cancels in ``- sum_k dlogits_k L_k = sum_k dlogits_k dz_k``.
+        """
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            if not hasattr(self.model, "input_gradient"):
+                raise TypeError(
+                    f"{type(self.model).__name__} has neither input_vjp nor input_gradient (see bioneuro.protocols): "
+                    "choose attacks that need no gradients"
+                )
+            centred = dlogits - dlogits.mean(axis=1, keepdims=True)
+            total = np.zeros_like(X)
+            for label, share in zip(self.model.classes_, centred.T, strict=True):
+                total -= share[:, None] * self.model.input_gradient(X, np.full(len(X), label), loss="ce")
+            return total
+
+        return pullback
+
+    def rows(self, images: NDArray) -> NDArray:
+        """Images as the model takes them: (n, features), channels last, inside [0, 1]."""
+        if images.dtype not in (np.float32, np.float64):
+            raise TypeError(f"images must be float32 or float64, got {images.dtype}")
+        if images.ndim not in (2, 4):
+            raise ValueError(f"images must be (n, channels, height, width) or (n, features), got {images.shape}")
+        if self.shape is not None and images.shape[1:] not in (self.shape, (math.prod(self.shape),)):
+            raise ValueError(f"images must have shape (n, {', '.join(map(str, self.shape))}), got {images.shape}")
+        last = images if images.ndim == 2 else np.moveaxis(images, 1, -1)
+        # Attacks leave the box by rounding, where models of images refuse to look.
+        return np.clip(np.ascontiguousarray(last).reshape(len(images), -1), 0, 1)
+
+    def unpacked(self, X: NDArray) -> NDArray:
+        """Rows (n, features) as images (n, channels, height, width); as they are if the model has plain vectors."""
+        return X if self.shape is None else self._images(X, (len(X), *self.shape))
+
+    @staticmethod
+    def _images(rows: NDArray, shape: tuple[int, ...]) -> NDArray:
+        if len(shape) == 2:
+            return rows
+        n, channels, height, width = shape
+        return np.ascontiguousarray(np.moveaxis(rows.reshape(n, height, width, channels), -1, 1))
+
+
+def _channels_first(image_shape: tuple[int, ...] | None, model: Classifier) -> tuple[int, ...] | None:
+    features = getattr(model, "n_features_in_", None)
+    shape = image_shape or getattr(model, "image_shape_", None)
+    if shape is None:
+        side = math.isqrt(features or 0)
+        if not features:
+            return None
+        return (1, side, side) if side**2 == features else (features,)
+    if len(shape) not in (2, 3) or features not in (None, math.prod(shape)):
+        raise ValueError(
+            f"image_shape must be (height, width) or (height, width, channels) with a product of "
+            f"{features or 'all features'}, got {tuple(shape)}"
+        )
+    height, width, channels = (*shape, 1)[:3]
+    return channels, height, width

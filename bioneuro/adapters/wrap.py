@@ -1,0 +1,110 @@
+"""The three adapters. Each library is imported when it is asked for, and named with its command if it is not there."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..protocols import Classifier
+
+if TYPE_CHECKING:
+    from foolbox import PyTorchModel
+
+    from .art_classifier import ArtClassifier
+    from .torch_module import TorchModule
+
+__all__ = ["require", "to_art", "to_foolbox", "to_torch"]
+
+
+def to_torch(model: Classifier, image_shape: tuple[int, ...] | None = None) -> TorchModule:
+    """A ``torch.nn.Module`` whose forward pass is the model's logits and whose backward pass is their exact gradient.
+
+    Parameters
+    ----------
+    model : Classifier
+        With ``input_vjp`` or ``input_gradient`` for attacks that follow gradients.
+    image_shape : (height, width) or (height, width, channels), optional
+        How a row of X is an image, in C order. None takes ``model.image_shape_`` if there is one, else a square gray
+        image if ``model.n_features_in_`` is a square, else plain vectors.
+
+    Returns
+    -------
+    TorchModule
+        ``module(images)`` takes a float32 or float64 tensor (n, channels, height, width) or (n, features), on any
+        device, and returns logits (n, n_classes) of the same dtype there; the model itself computes on the CPU. What
+        lies outside [0, 1] is seen as the nearest image inside. The gradient is exact there, and of first order: a
+        second backward pass through it raises RuntimeError. It has no parameters to learn.
+
+    Raises
+    ------
+    ImportError
+        torch is not installed.
+    ValueError
+        image_shape does not fit the model.
+    """
+    require("torch", "bioneuro[torch]")
+    from .torch_module import TorchModule
+
+    return TorchModule(model, image_shape)
+
+
+def to_foolbox(
+    model: Classifier, bounds: tuple[float, float] = (0.0, 1.0), image_shape: tuple[int, ...] | None = None
+) -> PyTorchModel:
+    """A ``foolbox.PyTorchModel`` of :func:`to_torch`, for all of Foolbox's attacks.
+
+    Parameters
+    ----------
+    model, image_shape
+        As in :func:`to_torch`.
+    bounds : (lowest, highest)
+        Range of the images that the attacks will be given, which stands for the model's [0, 1]; ``(0, 255)``, say.
+
+    Raises
+    ------
+    ImportError
+        foolbox or torch is not installed.
+    ValueError
+        bounds are not increasing, or image_shape does not fit the model.
+    """
+    require("torch", "bioneuro[attacks]")
+    require("foolbox", "bioneuro[attacks]")
+    from foolbox import PyTorchModel
+
+    low, high = bounds
+    if not low < high:
+        raise ValueError(f"bounds must be (lowest, highest), got {bounds}")
+    adapted = PyTorchModel(to_torch(model, image_shape), bounds=(0, 1), device="cpu")
+    if (low, high) != (0, 1):
+        adapted.transform_bounds((low, high), inplace=True)
+    return adapted
+
+
+def to_art(model: Classifier, image_shape: tuple[int, ...] | None = None) -> ArtClassifier:
+    """An ART estimator, for those of ART's evasion attacks that are not written for one framework alone.
+
+    It has the bases ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin and BaseEstimator,
+    predicts logits in float32, has ``clip_values`` (0, 1), puts channels first, and refuses to be trained.
+
+    Parameters
+    ----------
+    model, image_shape
+        As in :func:`to_torch`; a model without ``n_features_in_`` and ``image_shape_`` needs it.
+
+    Raises
+    ------
+    ImportError
+        adversarial-robustness-toolbox is not installed.
+    ValueError
+        image_shape does not fit the model, or is needed.
+    """
+    require("art", "bioneuro[attacks]")
+    from .art_classifier import ArtClassifier
+
+    return ArtClassifier(model, image_shape)
+
+
+def require(module: str, requirement: str) -> None:
+    """Raise ImportError, with the command that installs it, if a module is not there."""
+    if find_spec(module) is None:
+        raise ImportError(f'this adapter needs {module}: pip install "{requirement}"')
