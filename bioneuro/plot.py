@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart; series also 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accuracy_bars",
+    "adversarial_examples",
     "gabor_fits",
+    "loss_landscape",
     "low_data_curve",
     "rate_distribution",
     "receptive_fields",
@@ -425,4 +428,138 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
     ax.set(xlabel="test accuracy", xlim=(0, 1.02))
     ax.set_title(f"Accuracy (mean, {level:.0%} interval; dots are seeds)", loc="left", fontsize=10)
     _tidy(ax, grid="x")
+    return ax
+
+
+# --- Images under attack ------------------------------------------------------------------------------
+
+
+def adversarial_examples(
+    clean: ArrayLike,
+    adversarial: Mapping[str, ArrayLike],
+    image_shape: tuple[int, ...],
+    ax: Axes | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    predictions: Mapping[str, ArrayLike] | None = None,
+) -> Axes:
+    """What breaks each model: a row of clean images, then a row of adversarial images and one of differences a model.
+
+    Parameters
+    ----------
+    clean : array_like (n, features)
+        Images in [0, 1], one a column of the sheet.
+    adversarial : dict of model to array_like (n, features)
+        The same images as attacked for this model.
+    image_shape : (h, w) or (h, w, channels)
+        With three channels images are drawn in colour.
+    ax : Axes, optional
+    labels : array_like (n,), optional
+        True classes, written on the clean images.
+    predictions : dict of model to array_like (n,), optional
+        What the model takes its adversarial images for, written on them; red where it is not the label.
+
+    Returns
+    -------
+    Axes
+        Differences of gray images are red where the attack adds light and blue where it takes some; those of
+        coloured ones are gray where nothing changed. Full colour is the largest change of any image on the sheet.
+    """
+    clean = _images(clean, image_shape, "clean")
+    if not adversarial:
+        raise ValueError("adversarial must hold the images of at least one model")
+    attacked = {model: _images(images, image_shape, f"adversarial[{model!r}]") for model, images in adversarial.items()}
+    for model, images in attacked.items():
+        if images.shape != clean.shape:
+            raise ValueError(f"adversarial[{model!r}] must hold {len(clean)} images, as clean does, got {len(images)}")
+    rows, names, texts = [_in_colour(clean)], ["clean"], [_texts(labels, len(clean), "labels")]
+    largest = max(float(np.abs(images - clean).max()) for images in attacked.values())
+    for model, images in attacked.items():
+        rows += [_in_colour(images), _signed(images - clean, largest)]
+        names += [model, "difference"]
+        texts += [_texts((predictions or {}).get(model), len(clean), f"predictions[{model!r}]"), None]
+
+    height, width = image_shape[:2]
+    ax = _axes(ax, (1.6 + 0.75 * len(clean), 0.6 + 0.75 * len(rows)))
+    gap = max(1, height // 14)
+    sheet = np.ones((len(rows), height + gap, len(clean), width + gap, 3))
+    for row, images in zip(sheet, rows, strict=True):
+        row[:height, :, :width] = images.transpose(1, 0, 2, 3)
+    ax.imshow(sheet.reshape(len(rows) * (height + gap), -1, 3)[:-gap, :-gap], interpolation="nearest")
+    for i, row_texts in enumerate(texts):
+        for j, text in enumerate(row_texts or ()):
+            wrong = i and labels is not None and text != str(np.asarray(labels)[j])
+            place = (j * (width + gap) + 0.04 * width, i * (height + gap) + 0.06 * height)
+            ax.text(*place, text, color=VERMILION if wrong else SKY, fontsize=8, va="top", fontweight="bold")
+    ax.set_xticks([])
+    ax.set_yticks([i * (height + gap) + height / 2 for i in range(len(rows))], labels=names, fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(f"Adversarial images (full colour of a difference: {largest:.2g})", loc="left", fontsize=10)
+    return ax
+
+
+def _images(values: ArrayLike, image_shape: tuple[int, ...], name: str) -> Floats:
+    """As (n, height, width, channels)."""
+    shape = (*image_shape, 1)[:3]
+    if len(image_shape) not in (2, 3) or shape[2] not in (1, 3):
+        raise ValueError(f"image_shape must be (height, width) or (height, width, 1 or 3), got {image_shape}")
+    images = np.asarray(values, dtype=np.float64)
+    if images.ndim != 2 or images.shape[1] != np.prod(shape) or not len(images):
+        raise ValueError(f"{name} must be (n, {np.prod(shape)}) with n >= 1, got shape {images.shape}")
+    return images.reshape(-1, *shape)
+
+
+def _in_colour(images: Floats) -> Floats:
+    return np.broadcast_to(np.clip(images, 0, 1), (*images.shape[:3], 3))
+
+
+def _signed(difference: Floats, largest: float) -> Floats:
+    """Differences as colours, white or gray where there is none."""
+    relative = difference / (largest or 1)
+    if difference.shape[3] == 3:
+        return (1 + relative) / 2
+    return _pyplot().get_cmap("RdBu_r")((1 + relative[..., 0]) / 2)[..., :3]
+
+
+def _texts(values: ArrayLike | None, n: int, name: str) -> list[str] | None:
+    if values is None:
+        return None
+    texts = [str(value) for value in np.asarray(values)]
+    if len(texts) != n:
+        raise ValueError(f"{name} must hold one value for each of the {n} images, got {len(texts)}")
+    return texts
+
+
+def loss_landscape(
+    losses: ArrayLike, steps: ArrayLike, ax: Axes | None = None, *, directions: tuple[str, str] = ("gradient", "random")
+) -> Axes:
+    """The margin loss around one image, over a plane; the line is where the predicted class changes.
+
+    A smooth slope along the gradient is what a gradient attack needs. A flat or jagged surface is a sign that the
+    gradient is masked.
+
+    Parameters
+    ----------
+    losses : array_like (m, m)
+        ``max_{k != t} z_k - z_t``, positive where the image is misclassified; row i is the step ``steps[i]`` in the
+        second direction, column j the step ``steps[j]`` in the first.
+    steps : array_like (m,)
+        Lengths of the steps in pixel units, increasing.
+    ax : Axes, optional
+    directions : (str, str)
+        What the axes are.
+    """
+    losses, steps = np.asarray(losses, dtype=np.float64), np.asarray(steps, dtype=np.float64)
+    if steps.ndim != 1 or steps.size < 2 or losses.shape != (steps.size, steps.size):
+        raise ValueError(f"losses must be (m, m) for m >= 2 steps, got shapes {losses.shape} and {steps.shape}")
+    ax = _axes(ax, (4.2, 3.6))
+    largest = float(np.abs(losses).max()) or 1.0
+    surface = ax.pcolormesh(steps, steps, losses, cmap="RdBu_r", vmin=-largest, vmax=largest, shading="nearest")
+    if losses.min() < 0 < losses.max():
+        ax.contour(steps, steps, losses, levels=[0], colors=BLACK, linewidths=1.2)
+    ax.plot(0, 0, "o", color=BLACK, markersize=4)
+    ax.set(xlabel=f"step, {directions[0]}", ylabel=f"step, {directions[1]}")
+    ax.set_title("Loss around an image", loc="left", fontsize=10)
+    ax.figure.colorbar(surface, ax=ax).set_label("margin loss (> 0: wrong)")
     return ax
