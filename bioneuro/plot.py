@@ -346,7 +346,8 @@ def _curves(frame: pd.DataFrame, x: str, y: str, ax: Axes, level: float) -> None
     for i, (model, part) in enumerate(frame.groupby("model", sort=False)):
         position, mean, low, high = _over_seeds(part, x, y, level).T
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        ax.plot(position, mean, color=colour, marker=marker, markersize=5, linewidth=1.8, label=model)
+        dash = "-" if i < len(COLOURS) else "--"
+        ax.plot(position, mean, dash, color=colour, marker=marker, markersize=5, linewidth=1.8, label=model)
         ax.fill_between(position, np.clip(low, 0, 1), np.clip(high, 0, 1), color=colour, alpha=0.18, lw=0)
     ax.set_ylim(-0.02, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
