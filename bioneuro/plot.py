@@ -23,7 +23,6 @@ __all__ = [
     "accuracy_bars",
     "adversarial_examples",
     "gabor_fits",
-    "loss_landscape",
     "low_data_curve",
     "rate_distribution",
     "receptive_fields",
@@ -530,37 +529,3 @@ def _texts(values: ArrayLike | None, n: int, name: str) -> list[str] | None:
     if len(texts) != n:
         raise ValueError(f"{name} must hold one value for each of the {n} images, got {len(texts)}")
     return texts
-
-
-def loss_landscape(
-    losses: ArrayLike, steps: ArrayLike, ax: Axes | None = None, *, directions: tuple[str, str] = ("gradient", "random")
-) -> Axes:
-    """The margin loss around one image, over a plane; the line is where the predicted class changes.
-
-    A smooth slope along the gradient is what a gradient attack needs. A flat or jagged surface is a sign that the
-    gradient is masked.
-
-    Parameters
-    ----------
-    losses : array_like (m, m)
-        ``max_{k != t} z_k - z_t``, positive where the image is misclassified; row i is the step ``steps[i]`` in the
-        second direction, column j the step ``steps[j]`` in the first.
-    steps : array_like (m,)
-        Lengths of the steps in pixel units, increasing.
-    ax : Axes, optional
-    directions : (str, str)
-        What the axes are.
-    """
-    losses, steps = np.asarray(losses, dtype=np.float64), np.asarray(steps, dtype=np.float64)
-    if steps.ndim != 1 or steps.size < 2 or losses.shape != (steps.size, steps.size):
-        raise ValueError(f"losses must be (m, m) for m >= 2 steps, got shapes {losses.shape} and {steps.shape}")
-    ax = _axes(ax, (4.2, 3.6))
-    largest = float(np.abs(losses).max()) or 1.0
-    surface = ax.pcolormesh(steps, steps, losses, cmap="RdBu_r", vmin=-largest, vmax=largest, shading="nearest")
-    if losses.min() < 0 < losses.max():
-        ax.contour(steps, steps, losses, levels=[0], colors=BLACK, linewidths=1.2)
-    ax.plot(0, 0, "o", color=BLACK, markersize=4)
-    ax.set(xlabel=f"step, {directions[0]}", ylabel=f"step, {directions[1]}")
-    ax.set_title("Loss around an image", loc="left", fontsize=10)
-    ax.figure.colorbar(surface, ax=ax).set_label("margin loss (> 0: wrong)")
-    return ax

@@ -297,22 +297,6 @@ def test_adversarial_examples_names_what_is_wrong(change, message):
         plot.adversarial_examples(**right | change)
 
 
-def test_loss_landscape_draws_the_surface_and_where_the_class_changes():
-    steps = np.linspace(-1, 1, 5)
-    losses = np.tile(steps - 0.5, (5, 1))
-    ax = plot.loss_landscape(losses, steps)
-    ax.figure.canvas.draw()
-    assert np.asarray(ax.collections[0].get_array()).reshape(5, 5) == pytest.approx(losses)
-    border = ax.collections[1].get_paths()[0].vertices
-    assert border[:, 0] == pytest.approx(0.5)
-    assert len(plot.loss_landscape(losses - 2, steps).collections) == 1, "nothing changes here"
-
-
-def test_loss_landscape_must_be_square():
-    with pytest.raises(ValueError, match=r"losses must be \(m, m\)"):
-        plot.loss_landscape(np.zeros((3, 2)), [0, 1, 2])
-
-
 # --- All of them --------------------------------------------------------------------------------------
 
 GABORS = pd.DataFrame({"nx": [0.1, 0.4, np.nan, 2.0], "ny": [0.2, 0.5, np.nan, 3.0], "r2": [0.9, 0.7, np.nan, 0.2]})
@@ -325,7 +309,6 @@ EVERY = {
     "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
     "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),
     "adversarial_examples": lambda W, results, ax: plot.adversarial_examples(np.eye(4), {"A": np.eye(4)}, (2, 2), ax),
-    "loss_landscape": lambda W, results, ax: plot.loss_landscape(np.eye(3), [0, 1, 2], ax),
 }
 
 

@@ -112,7 +112,7 @@ CONTENDERS: dict[str, Contender] = {
     "CNN, adversarially trained": Contender(_baseline("cnn", adversarial=_trained_against), role=CEILING, needs=TORCH),
 }
 #: Models whose adversarial images are tried on all others.
-SOURCES = ("MLP", "CNN")[:1]
+SOURCES = ("MLP", "CNN")
 
 
 def missing_modules(contender: Contender) -> list[str]:

@@ -111,7 +111,7 @@ def audited(frame: pd.DataFrame) -> pd.DataFrame:
 
 def warned(frame: pd.DataFrame) -> set[str]:
     """Models whose audit warns: their robustness is an upper bound, which a better attack may well lower."""
-    return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] != "pass"), "model"])
+    return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] == "warn"), "model"])
 
 
 def bounded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -202,9 +202,11 @@ def audit_lines(frame: pd.DataFrame) -> list[str]:
     checks = frame[frame["metric"] == "audit"]
     lines = []
     for model, part in checks.groupby("model", sort=False):
-        warned = part[part["note"] != "pass"]
+        warned = part[part["note"] == "warn"]
         findings = "; ".join(f"{row.setting} = {row.value:.3g}" for row in warned.itertuples())
-        lines.append(f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {len(part)} checks pass"))
+        lines.append(
+            f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {(part['note'] == 'pass').sum()} checks pass")
+        )
     return lines
 
 

@@ -168,6 +168,7 @@ def measured(
         *trial.attacked,
         plan.epsilons,
         norm=plan.norm,
+        tier=plan.tier,
         sources=sources,
         random_state=trial.seed,
         progress=progress,
@@ -189,10 +190,8 @@ def measured(
 
 def broken_by(result: attacks.AttackResult) -> Iterator[Measure]:
     """Share of the images that each attack broke, those that stood when it came."""
-    for epsilon, broken in zip(
-        result.epsilons, getattr(result, "broken_by", np.where(result.success, "any", "")), strict=True
-    ):
-        for attack in sorted(set(broken) - {""}):
+    for epsilon, broken in zip(result.epsilons, result.broken_by, strict=True):
+        for attack in sorted(set(broken) - {"", "clean"}):
             yield Measure("broken_by", f"{epsilon:g} {attack}", float((broken == attack).mean()))
 
 
