@@ -21,7 +21,7 @@ from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, As
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
-from bioneuro.protocols import Loss
+from bioneuro.protocols import Loss, Pullback
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -310,6 +310,14 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """
         return self._gradient(X, y, loss, "image")
 
+    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """Logits ``(n, n_classes)``, and the map from any gradient with respect to them to that with respect to ``X``.
+
+        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Activities of all of ``X`` stay
+        in memory as long as ``pull`` does: for batches.
+        """
+        return self.network_.vjp(self._checked(X), self.readout, space="image")
+
     def response(self, X: NDArray) -> NDArray:
         """Contrast response of the retina, strictly increasing in each pixel; without a retina ``X`` as it is."""
         retina = self._retina()
@@ -320,9 +328,18 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         retina = self._retina()
         return R if retina is None else retina.response_inverse(R)
 
+    def response_slope(self, X: NDArray) -> NDArray:
+        """Derivative of :meth:`response`."""
+        retina = self._retina()
+        return np.ones_like(X) if retina is None else retina.response_slope(X)
+
     def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
         return self._gradient(X, y, loss, "response")
+
+    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """As :meth:`input_vjp`, with respect to ``response(X)``."""
+        return self.network_.vjp(self._checked(X), self.readout, space="response")
 
     def weights(self) -> dict[str, sp.csr_array]:
         """Every learned pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""

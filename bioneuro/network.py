@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bioneuro.layers.association import Association
 from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
+from bioneuro.protocols import Pullback
 from bioneuro.synapses import Synapses
 
 #: Drives (samples x cells) kept in memory while readouts learn; beyond this they are computed again each epoch.
@@ -95,12 +96,20 @@ class Network:
         """Gradient of a function of the logits with respect to ``X``; ``logits_grad(logits, rows)`` is its slope."""
         out = []
         for rows in slices(len(X), INFERENCE_BATCH):
-            drive = self.association.drive(self.encoder.encode(X[rows]))
-            dlogits = logits_grad(self.readouts[readout].logits(drive), rows)
-            da = np.ascontiguousarray(self.readouts[readout].drive_grad(drive, dlogits), drive.dtype)
-            dH = self.association.drive_grad(drive, da)
-            out.append(self.encoder.encode_grad(X[rows], dH, space=space))
+            logits, pullback = self.vjp(X[rows], readout, space=space)
+            out.append(pullback(logits_grad(logits, rows)))
         return np.concatenate(out)
+
+    def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
+        """Logits at ``X``, and the map from a gradient with respect to them to that with respect to ``X``."""
+        drive = self.association.drive(self.encoder.encode(X))
+        output = self.readouts[readout]
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            da = np.ascontiguousarray(output.drive_grad(drive, dlogits), drive.dtype)
+            return self.encoder.encode_grad(X, self.association.drive_grad(drive, da), space=space)
+
+        return output.logits(drive), pullback
 
     def pathways(self) -> dict[str, Synapses]:
         """Every learned pathway by name: a dict of :class:`bioneuro.Synapses`."""

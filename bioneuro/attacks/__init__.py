@@ -8,6 +8,7 @@ in `bioneuro.protocols`. A new attack is one subclass of `Attack` that writes ``
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
+from .goals import Goal, Targeted
 from .gradient import FGSM, PGD
 from .noise import GaussianNoise, UniformNoise
 from .square import Square
@@ -21,8 +22,10 @@ __all__ = [
     "AttackResult",
     "Ensemble",
     "GaussianNoise",
+    "Goal",
     "SampleRandom",
     "Square",
+    "Targeted",
     "Transfer",
     "UniformNoise",
     "audit",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..protocols import Classifier, Loss, WhiteBox
+from .goals import Criterion, Goal, as_goal
 from .norms import NORMS, Norm
 
 __all__ = ["Attack", "AttackResult", "SampleRandom"]
@@ -32,8 +33,9 @@ class AttackResult:
         Images inside both [0, 1] and the ball of radius ``epsilons[k]``, successful or not, in the dtype of
         X.
     success : ndarray of shape (K, N), bool
-        The adversarial image is misclassified. Samples that are wrong without any attack count as broken, at
-        distance 0; a sample broken at one budget is broken at every larger one, by the same image.
+        The adversarial image meets the criterion: it is misclassified, or given its target label. Samples that
+        meet it without any attack count as broken, at distance 0; a sample broken at one budget is broken at
+        every larger one, by the same image.
     distance : ndarray of shape (K, N), float64
         Distance of ``adversarial`` from X in `norm`, successful or not.
     norm : {"linf", "l2"}
@@ -47,7 +49,10 @@ class AttackResult:
 
     @property
     def robust_accuracy(self) -> NDArray[np.float64]:
-        """Share of samples still classified correctly at each budget, (K,), in [0, 1]."""
+        """Share of samples that stand at each budget, (K,), in [0, 1].
+
+        Classified correctly, or, with targets, as anything but their target.
+        """
         return 1 - self.success.mean(axis=1)
 
     def __repr__(self) -> str:
@@ -87,10 +92,11 @@ class Attack(ABC):
             self.random_state = int(np.random.default_rng(self.random_state).integers(2**32))
 
     @abstractmethod
-    def run(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
-        """Candidates (n, features) for one batch of correctly classified samples and one epsilon > 0.
+    def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
+        """Candidates (n, features) for one batch of samples that still stand, and one epsilon > 0.
 
-        Must not change X. `random` gives each sample its own stream.
+        Must not change X. `goal` says what counts (``goal.is_adversarial(labels)``) and what to ascend
+        (`ascent_values`); `random` gives each sample its own stream.
         """
 
     @final
@@ -101,6 +107,7 @@ class Attack(ABC):
         y: ArrayLike,
         epsilons: float | ArrayLike,
         *,
+        criterion: Criterion = "untargeted",
         batch_size: int = 256,
         progress: bool = False,
     ) -> AttackResult:
@@ -115,6 +122,8 @@ class Attack(ABC):
             True labels, out of ``model.classes_``.
         epsilons : float or sequence of K floats >= 0
             Budgets, in any order.
+        criterion : "untargeted" or `Targeted`
+            Success is any wrong label, or the sample's target.
         batch_size : int
             Samples given to the model at once; the result does not depend on it beyond the model's own
             rounding.
@@ -130,31 +139,31 @@ class Attack(ABC):
         TypeError
             The model lacks a method that the attack needs.
         ValueError
-            X, y or epsilons out of shape or range, or the model returns NaN or a wrong shape.
+            X, y, epsilons or criterion out of shape or range, or the model returns NaN or a wrong shape.
         """
         self.check_model(model)
         X, y, budgets = check_input(model, X, y, epsilons)
         at_least("batch_size", batch_size, 1)
-        white_box = cast(WhiteBox, model)
+        white_box, goal = cast(WhiteBox, model), as_goal(criterion, y, np.asarray(model.classes_))
 
         adversarial = np.empty((len(budgets), *X.shape), X.dtype)
         success = np.empty((len(budgets), len(X)), bool)
-        current, broken = X.copy(), predict(model, X) != y
+        current, broken = X.copy(), goal.is_adversarial(predict(model, X))
         for k in np.argsort(budgets, kind="stable"):
             alive = np.flatnonzero(~broken) if budgets[k] > 0 else np.arange(0)
             batches = [alive[i : i + batch_size] for i in range(0, len(alive), batch_size)]
             for rows in track(batches, progress, f"{type(self).__name__} {self.norm} {budgets[k]:g}"):
-                current[rows] = self.attempt(white_box, X[rows], y[rows], budgets[k])
-                broken[rows] = predict(model, current[rows]) != y[rows]
+                current[rows] = self.attempt(white_box, X[rows], goal[rows], budgets[k])
+                broken[rows] = goal[rows].is_adversarial(predict(model, current[rows]))
             adversarial[k], success[k] = current, broken
         distance = np.stack([self.geometry.distance(a.astype(np.float64) - X) for a in adversarial])
         return AttackResult(budgets, adversarial, success, distance, self.norm)
 
     @final
-    def attempt(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float) -> NDArray:
+    def attempt(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float) -> NDArray:
         """`run` on one batch, brought inside the budget; no checks of its arguments."""
         assert isinstance(self.random_state, int | np.integer)
-        candidates = self.run(model, X, y, epsilon, SampleRandom(int(self.random_state), X))
+        candidates = self.run(model, X, goal, epsilon, SampleRandom(int(self.random_state), X))
         return self.geometry.project(finite(candidates, type(self).__name__, X.shape), X, epsilon)
 
     def check_model(self, model: Classifier) -> None:
@@ -198,7 +207,7 @@ class SampleRandom:
 
 
 def attack_survivors(
-    model: Classifier, X: NDArray, y: NDArray, attempts: Iterable[Callable[[NDArray], NDArray]]
+    model: Classifier, X: NDArray, goal: Goal, attempts: Iterable[Callable[[NDArray], NDArray]]
 ) -> NDArray:
     """Make attempts in turn, each only on the samples that no earlier one broke.
 
@@ -208,7 +217,7 @@ def attack_survivors(
     found, alive = X.copy(), np.arange(len(X))
     for attempt in attempts:
         found[alive] = attempt(alive)
-        alive = alive[predict(model, found[alive]) == y[alive]]
+        alive = alive[~goal[alive].is_adversarial(predict(model, found[alive]))]
         if not alive.size:
             break
     return found
@@ -240,6 +249,11 @@ def loss_values(model: Classifier, X: NDArray, y: NDArray, loss: Loss) -> NDArra
         return np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z_true
     z[sample, true] = -np.inf
     return z.max(axis=1) - z_true
+
+
+def ascent_values(model: Classifier, X: NDArray, goal: Goal, loss: Loss) -> NDArray[np.float64]:
+    """What an attack on `goal` ascends, (n,): the margin is positive exactly where the goal is reached."""
+    return goal.sign * loss_values(model, X, goal.labels, loss)
 
 
 def class_index(model: Classifier, y: NDArray) -> NDArray[np.intp]:

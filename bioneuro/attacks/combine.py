@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, SampleRandom, attack_survivors
+from .goals import Goal
 from .gradient import PGD
 
 __all__ = ["Ensemble", "Transfer"]
@@ -38,8 +39,8 @@ class Transfer(Attack):
         self.norm = self.attack.norm
         super().__post_init__()
 
-    def run(self, model: Classifier, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
-        return self.attack.attempt(self.source_model, X, y, epsilon)
+    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
+        return self.attack.attempt(self.source_model, X, goal, epsilon)
 
     def check_model(self, model: Classifier) -> None:
         super().check_model(model)
@@ -71,11 +72,11 @@ class Ensemble(Attack):
         (self.norm,) = norms
         super().__post_init__()
 
-    def run(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
+    def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         attempts = [
-            lambda rows, attack=attack: attack.attempt(model, X[rows], y[rows], epsilon) for attack in self.attacks
+            lambda rows, attack=attack: attack.attempt(model, X[rows], goal[rows], epsilon) for attack in self.attacks
         ]
-        return attack_survivors(model, X, y, attempts)
+        return attack_survivors(model, X, goal, attempts)
 
     def check_model(self, model: Classifier) -> None:
         for attack in self.attacks:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..protocols import Loss, ResponseFront, WhiteBox
 from .base import Attack, SampleRandom, at_least, attack_survivors, loss_gradient, predict
+from .goals import Goal
 from .norms import LINF, Norm
 
 __all__ = ["FGSM", "PGD", "attacked_gradient"]
@@ -79,11 +80,11 @@ class PGD(Attack):
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):
             raise ValueError("n_restarts > 1 needs random_start and early_stop, else every try is the same")
 
-    def run(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
+    def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         def ascend(rows: NDArray) -> NDArray:
-            return self._ascend(model, X[rows], y[rows], epsilon, self._start(X, epsilon, random, rows))
+            return self._ascend(model, X[rows], goal[rows], epsilon, self._start(X, epsilon, random, rows))
 
-        return attack_survivors(model, X, y, [ascend] * self.n_restarts)
+        return attack_survivors(model, X, goal, [ascend] * self.n_restarts)
 
     def _start(self, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
         if not self.random_start:
@@ -91,7 +92,7 @@ class PGD(Attack):
         noise = epsilon * self.geometry.uniform(random, X.shape[1], rows)
         return self.geometry.project(X[rows] + noise, X[rows], epsilon)
 
-    def _ascend(self, model: WhiteBox, X: NDArray, y: NDArray, epsilon: float, start: NDArray) -> NDArray:
+    def _ascend(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, start: NDArray) -> NDArray:
         """One run from `start`; returns each sample's first misclassified image, else its last."""
         space: _Space = (
             _ResponseSpace(cast(ResponseFront, model), X, epsilon)
@@ -102,11 +103,11 @@ class PGD(Attack):
         images, points = start.copy(), space.enter(start)
         velocity, alive = np.zeros_like(points), np.arange(len(X))
         for _ in range(self.n_steps):
-            gradient = space.gradient(images[alive], y[alive], self.loss)
+            gradient = space.gradient(images[alive], goal[alive], self.loss)
             velocity[alive] = self.momentum * velocity[alive] + _unit_mean(gradient)
             points[alive], images[alive] = space.move(points[alive], velocity[alive], size, alive)
             if self.early_stop:
-                alive = alive[predict(model, images[alive]) == y[alive]]
+                alive = alive[~goal[alive].is_adversarial(predict(model, images[alive]))]
                 if not alive.size:
                     break
         return images
@@ -161,7 +162,7 @@ class _Space(Protocol):
 
     def enter(self, images: NDArray) -> NDArray: ...
 
-    def gradient(self, images: NDArray, y: NDArray, loss: Loss) -> NDArray: ...
+    def gradient(self, images: NDArray, goal: Goal, loss: Loss) -> NDArray: ...
 
     def move(self, points: NDArray, direction: NDArray, size: float, rows: NDArray) -> tuple[NDArray, NDArray]:
         """New points and the images they stand for, both within the budget."""
@@ -177,8 +178,8 @@ class _InputSpace:
     def enter(self, images: NDArray) -> NDArray:
         return images.copy()
 
-    def gradient(self, images: NDArray, y: NDArray, loss: Loss) -> NDArray:
-        return loss_gradient(self.model.input_gradient, images, y, loss)
+    def gradient(self, images: NDArray, goal: Goal, loss: Loss) -> NDArray:
+        return goal.sign * loss_gradient(self.model.input_gradient, images, goal.labels, loss)
 
     def move(self, points: NDArray, direction: NDArray, size: float, rows: NDArray) -> tuple[NDArray, NDArray]:
         further = points + size * self.epsilon * self.norm.steepest(direction)
@@ -202,8 +203,8 @@ class _ResponseSpace:
     def enter(self, images: NDArray) -> NDArray:
         return np.array(self.model.response(images))
 
-    def gradient(self, images: NDArray, y: NDArray, loss: Loss) -> NDArray:
-        return loss_gradient(self.model.response_gradient, images, y, loss)
+    def gradient(self, images: NDArray, goal: Goal, loss: Loss) -> NDArray:
+        return goal.sign * loss_gradient(self.model.response_gradient, images, goal.labels, loss)
 
     def move(self, points: NDArray, direction: NDArray, size: float, rows: NDArray) -> tuple[NDArray, NDArray]:
         further = points + size * self.reach[rows] * np.sign(direction)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..protocols import Classifier
 from .base import Attack, SampleRandom, at_least, attack_survivors
+from .goals import Goal
 
 __all__ = ["GaussianNoise", "UniformNoise"]
 
@@ -22,12 +23,12 @@ class _Noise(Attack):
         super().__post_init__()
         at_least("n_draws", self.n_draws, 1)
 
-    def run(self, model: Classifier, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
+    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         def draw(rows: NDArray) -> NDArray:
             noise = epsilon * self.unit_noise(random, X.shape[1], rows)
             return self.geometry.project(X[rows] + noise, X[rows], epsilon)
 
-        return attack_survivors(model, X, y, [draw] * self.n_draws)
+        return attack_survivors(model, X, goal, [draw] * self.n_draws)
 
     @abstractmethod
     def unit_noise(self, random: SampleRandom, features: int, rows: NDArray) -> NDArray:
@@ -41,7 +42,7 @@ class UniformNoise(_Noise):
     Parameters
     ----------
     n_draws : int >= 1
-        Tries a sample; it is broken if any of them is misclassified.
+        Tries a sample; it is broken if any of them meets the criterion.
     norm, random_state
         See `Attack`.
     """
@@ -57,7 +58,7 @@ class GaussianNoise(_Noise):
     Parameters
     ----------
     n_draws : int >= 1
-        Tries a sample; it is broken if any of them is misclassified.
+        Tries a sample; it is broken if any of them meets the criterion.
     norm, random_state
         See `Attack`.
     """

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier
-from .base import Attack, SampleRandom, at_least, loss_values
+from .base import Attack, SampleRandom, ascent_values, at_least
+from .goals import Goal
 
 __all__ = ["Square"]
 
@@ -25,8 +26,9 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 class Square(Attack):
     """Score-based random search over square windows.
 
-    A proposal is kept if it raises the margin loss ``max_{k != y} z_k - z_y``; a sample stops when that is
-    positive, that is when the largest logit is not the true class's.
+    A proposal is kept if it raises the margin loss ``max_{k != y} z_k - z_y``, with a target t ``z_t - max_{k != t}
+    z_k``; a sample stops when that is positive, that is when the largest logit is not the true class's, or the
+    target's.
 
     Parameters
     ----------
@@ -53,12 +55,12 @@ class Square(Attack):
         if not 0 < self.p_init <= 1:
             raise ValueError(f"p_init must be in (0, 1], got {self.p_init}")
 
-    def run(self, model: Classifier, X: NDArray, y: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
+    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         images = X.reshape(len(X), *self._image_shape(model, X.shape[1]))
         start, propose = (_stripes, _signs) if self.norm == "linf" else (_tiles, _bumps)
 
         def margin(candidates: NDArray, rows: NDArray) -> NDArray:
-            return loss_values(model, candidates.reshape(X[rows].shape), y[rows], "margin")
+            return ascent_values(model, candidates.reshape(X[rows].shape), goal[rows], "margin")
 
         best = start(images, epsilon, random)
         loss = margin(best, np.arange(len(X)))

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..connectivity import HalfNormal, MixedSign, RandomState, dense, generator
 from ..losses import loss_gradient
 from ..network import batches, slices
-from ..protocols import Loss
+from ..protocols import Loss, Pullback
 from ..reference import contrast_response, contrast_response_inverse, contrast_response_slope
 from ..synapses import Synapses
 
@@ -239,7 +239,18 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
             ``log(sum_k exp z_k) - z_t`` or ``max_{k != t} z_k - z_t``.
         """
         X, gradient = self._response_gradient(X, y, loss)
-        return gradient if self.contrast is None else gradient * self._contrast(contrast_response_slope, X)
+        return gradient if self.contrast is None else gradient * self.response_slope(X)
+
+    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """Logits (n, n_classes), and the map from any gradient with respect to them to that with respect to ``X``.
+
+        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Rates of all of ``X`` stay in
+        memory as long as ``pull`` does: for batches.
+        """
+        X, logits, pullback = self._response_vjp(X)
+        if self.contrast is None:
+            return logits, pullback
+        return logits, lambda dlogits: pullback(dlogits) * self.response_slope(X)
 
     def response(self, X: ArrayLike) -> NDArray:
         """The contrast response in front, strictly increasing in each feature (the identity without ``contrast``)."""
@@ -249,9 +260,18 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         """The ``X`` in [0, 1] whose :meth:`response` is ``R``."""
         return self._contrast(contrast_response_inverse, np.asarray(R))
 
+    def response_slope(self, X: ArrayLike) -> NDArray:
+        """Derivative of :meth:`response`."""
+        X = np.asarray(X)
+        return np.ones_like(X) if self.contrast is None else self._contrast(contrast_response_slope, X)
+
     def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """As :meth:`input_gradient`, with respect to ``response(X)``: not masked where the response is flat."""
         return self._response_gradient(X, y, loss)[1]
+
+    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
+        """As :meth:`input_vjp`, with respect to ``response(X)``."""
+        return self._response_vjp(X)[1:]
 
     def weights(self) -> dict[str, csr_array]:
         """Every layer's weights as a read-only csr_array (rows: post-synaptic cells), by name."""
@@ -268,12 +288,26 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         true, gradient = _class_index(y, self.classes_), np.empty_like(X)
         R = self._contrast(contrast_response, X)
         for rows in slices(len(X), INFERENCE_BATCH):
-            rates = self._rates(R[rows])
-            delta = loss_gradient(rates[-1], true[rows], loss)
+            logits, pullback = self._vjp(R[rows])
+            gradient[rows] = pullback(loss_gradient(logits, true[rows], loss))
+        return X, gradient
+
+    def _response_vjp(self, X: ArrayLike) -> tuple[NDArray, NDArray, Pullback]:
+        """Validated ``X``, and logits and pullback at its response."""
+        check_is_fitted(self, "pathways_")
+        X = self._validate(X)
+        return X, *self._vjp(self._contrast(contrast_response, X))
+
+    def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
+        rates = self._rates(R)
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            delta = np.ascontiguousarray(dlogits, R.dtype)
             for k in range(len(self.pathways_) - 1, 0, -1):
                 delta = self.pathways_[k].input_grad(delta, n_threads=self.n_threads) * (rates[k] > 0)
-            gradient[rows] = self.pathways_[0].input_grad(delta, n_threads=self.n_threads)
-        return X, gradient
+            return self.pathways_[0].input_grad(delta, n_threads=self.n_threads)
+
+        return rates[-1], pullback
 
     # --- helpers ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,85 @@
+"""What an attack wants of each sample: any wrong label, or one label of the attacker's choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Criterion", "Goal", "Targeted", "as_goal"]
+
+
+@dataclass(frozen=True, eq=False)
+class Targeted:
+    """Criterion of success: the sample is given this label.
+
+    Parameters
+    ----------
+    labels : label or array of shape (N,)
+        Out of ``model.classes_``, none of them the sample's true one; a single label is for all samples.
+    """
+
+    labels: ArrayLike
+
+
+Criterion = Literal["untargeted"] | Targeted
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """The criterion for the samples of one batch; ``goal[rows]`` is that of some of them.
+
+    Attributes
+    ----------
+    true : ndarray of shape (n,)
+        True labels.
+    target : ndarray of shape (n,) or None
+        Labels to reach; None is any wrong one.
+    """
+
+    true: NDArray
+    target: NDArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.true)
+
+    def __getitem__(self, rows: NDArray | slice) -> Goal:
+        return Goal(self.true[rows], None if self.target is None else self.target[rows])
+
+    def is_adversarial(self, predicted: NDArray) -> NDArray[np.bool_]:
+        """Which of the predicted labels (n,) are what the attack wants, (n,)."""
+        return predicted != self.true if self.target is None else predicted == self.target
+
+    @property
+    def labels(self) -> NDArray:
+        """The labels that the losses are about: those to leave, or those to reach."""
+        return self.true if self.target is None else self.target
+
+    @property
+    def sign(self) -> int:
+        """``sign * loss(labels)`` is what to ascend: away from the true label, or towards the target."""
+        return 1 if self.target is None else -1
+
+
+def as_goal(criterion: Criterion, y: NDArray, classes: NDArray) -> Goal:
+    """The goal for samples with true labels y, or an exception that names what is wrong with the criterion."""
+    if isinstance(criterion, str) and criterion == "untargeted":
+        return Goal(y)
+    if not isinstance(criterion, Targeted):
+        raise ValueError(f'criterion must be "untargeted" or Targeted(labels), got {criterion!r}')
+    target = np.asarray(criterion.labels)
+    if target.shape not in ((), y.shape):
+        raise ValueError(
+            f"Targeted labels must be one label or one for each of {len(y)} rows, got shape {target.shape}"
+        )
+    target = np.broadcast_to(target, y.shape)
+    for wrong, problem in (
+        (~np.isin(target, classes), "must be out of model.classes_"),
+        (target == y, "must differ from the true ones"),
+    ):
+        if wrong.any():
+            row = np.flatnonzero(wrong)[0]
+            raise ValueError(f"Targeted labels {problem}; that of row {row} is {target[row]!r}")
+    return Goal(y, target)
