@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from numbers import Real
@@ -22,6 +23,7 @@ from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
 from bioneuro.protocols import Loss, Pullback
+from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -340,6 +342,19 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
         """As :meth:`input_vjp`, with respect to ``response(X)``."""
         return self.network_.vjp(self._checked(X), self.readout, space="response")
+
+    def surrogates(self) -> dict[str, BioClassifier]:
+        """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
+
+        Classifiers of the same classes that share its weights: softer competition, nearest wrong prototypes, the other
+        readout. :class:`bioneuro.attacks.Adaptive` follows their gradients and asks this network for the labels.
+        """
+        check_is_fitted(self, "network_")
+        found = {}
+        for name, (network, readout) in variants(self.network_, self.readout).items():
+            found[name] = copy.copy(self)
+            found[name].network_, found[name].encoder_, found[name].readout = network, network.encoder, readout
+        return found
 
     def weights(self) -> dict[str, sp.csr_array]:
         """Every learned pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""

@@ -13,7 +13,7 @@ one sample with logits z and true class t are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ __all__ = [
     "Loss",
     "Pullback",
     "ResponseFront",
+    "Surrogates",
     "WhiteBox",
 ]
 
@@ -103,4 +104,13 @@ class DifferentiableFront(ResponseFront, Differentiable, Protocol):
 
     def response_vjp(self, X: NDArray) -> tuple[NDArray, Pullback]:
         """As ``input_vjp``, at X, with respect to ``r(X)``."""
+        ...
+
+
+@runtime_checkable
+class Surrogates(Classifier, Protocol):
+    """A model that knows variants of itself whose gradients mislead an attack less than its own, if it has any."""
+
+    def surrogates(self) -> Mapping[str, WhiteBox]:
+        """White-box models by name, with the classes of this one; if it is a `ResponseFront`, with its response."""
         ...

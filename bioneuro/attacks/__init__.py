@@ -8,22 +8,30 @@ in `bioneuro.protocols`. A new attack is one subclass of `Attack` that writes ``
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
+from .decision import CGBA, RayS
 from .goals import Goal, Targeted
 from .gradient import FGSM, PGD
-from .noise import GaussianNoise, UniformNoise
+from .noise import GaussianNoise, SaltAndPepper, UniformNoise
+from .sparse import SparseRS
 from .square import Square
-from .worst_case import ATTACKS, worst_case
+from .registry import ATTACKS, TIERS
+from .surrogate import Adaptive, SurrogateView
+from .worst_case import WorstCase, worst_case
 
 __all__ = [
     "ATTACKS",
+    "CGBA",
     "FGSM",
     "PGD",
+    "RayS",
     "Attack",
     "AttackResult",
     "Ensemble",
     "GaussianNoise",
     "Goal",
+    "SaltAndPepper",
     "SampleRandom",
+    "SparseRS",
     "Square",
     "Targeted",
     "Transfer",

@@ -57,7 +57,7 @@ class AttackResult:
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{e:g}: {a:.1%}" for e, a in zip(self.epsilons, self.robust_accuracy, strict=True))
-        return f"AttackResult({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
+        return f"{type(self).__name__}({self.success.shape[1]} samples, {self.norm}, robust accuracy {{{figures}}})"
 
 
 @dataclass(kw_only=True)
@@ -81,10 +81,12 @@ class Attack(ABC):
 
     #: Methods and attributes that `run` uses of the model.
     requires: ClassVar[tuple[str, ...]] = ("predict", "classes_")
+    #: The norms it can work in, out of `NORMS`.
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
+        if self.norm not in self.norms:
+            raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r}")
         if isinstance(self.random_state, int | np.integer):
             if self.random_state < 0:
                 raise ValueError(f"random_state must be at least 0, got {self.random_state}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from ..protocols import Classifier, WhiteBox
 from .base import Attack, SampleRandom, attack_survivors
 from .goals import Goal
 from .gradient import PGD
+from .norms import NORMS
 
 __all__ = ["Ensemble", "Transfer"]
 
@@ -34,6 +36,8 @@ class Transfer(Attack):
     attack: Attack = field(default_factory=lambda: PGD(momentum=1.0, early_stop=False))
     norm: str = field(init=False, kw_only=True)
     random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
+
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
     def __post_init__(self) -> None:
         self.norm = self.attack.norm
@@ -64,6 +68,8 @@ class Ensemble(Attack):
     attacks: Sequence[Attack]
     norm: str = field(init=False, kw_only=True)
     random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
+
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
     def __post_init__(self) -> None:
         norms = {attack.norm for attack in self.attacks}

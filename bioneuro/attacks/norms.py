@@ -1,6 +1,7 @@
 """The geometry of each norm: one class and one line in `NORMS`.
 
-All batches are (n, features); epsilon is the radius of the ball, in units of the pixels' range [0, 1].
+All batches are (n, features); epsilon is the radius of the ball, in units of the pixels' range [0, 1] (in L0, a
+number of features or pixels).
 """
 
 from __future__ import annotations
@@ -86,5 +87,46 @@ class _L2:
         return float(np.sqrt(features))
 
 
-LINF = _Linf()
-NORMS: dict[str, Norm] = {"linf": LINF, "l2": _L2()}
+class L0:
+    """How many pixels change. A budget that is not whole allows as many as fit in it."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+
+    def changed(self, delta: NDArray) -> NDArray:
+        """Largest change of any channel of each pixel, (n, pixels)."""
+        if delta.shape[1] % self.channels:
+            raise ValueError(f"features must be pixels of {self.channels} channels, got {delta.shape[1]} features")
+        return np.abs(delta).reshape(len(delta), -1, self.channels).max(axis=2)
+
+    def distance(self, delta: NDArray) -> NDArray:
+        return (self.changed(delta) > 0).sum(axis=1).astype(np.float64)
+
+    def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
+        # The largest changes stay; of equal ones, the first.
+        Z = np.clip(Z, 0, 1).astype(X.dtype, copy=False)
+        order = np.argsort(-self.changed(Z.astype(np.float64) - X), axis=1, kind="stable")
+        kept = np.zeros(order.shape, bool)
+        np.put_along_axis(kept, order[:, : int(epsilon)], True, axis=1)
+        return np.where(kept.repeat(self.channels, axis=1), Z, X)
+
+    def steepest(self, gradient: NDArray) -> NDArray:
+        pixels = np.abs(gradient).reshape(len(gradient), -1, self.channels).sum(axis=2)
+        best = np.arange(pixels.shape[1]) == pixels.argmax(axis=1)[:, None]
+        return np.sign(gradient) * best.repeat(self.channels, axis=1)
+
+    def uniform(self, random: SampleRandom, features: int, rows: NDArray | None = None) -> NDArray:
+        uniform = random.uniform(features + 1, rows=rows)
+        pixels = features // self.channels
+        chosen = np.arange(pixels) == (uniform[:, :1] * pixels).astype(int)
+        return (2 * uniform[:, 1:] - 1) * chosen.repeat(self.channels, axis=1)
+
+    def diameter(self, features: int) -> float:
+        return float(features // self.channels)
+
+
+LINF, L2 = _Linf(), _L2()
+#: "l0" counts features, "l0-rgb" pixels of three channels that lie side by side, as `bioneuro.datasets` has them.
+NORMS: dict[str, Norm] = {"linf": LINF, "l2": L2, "l0": L0(1), "l0-rgb": L0(3)}
+#: Those that count.
+COUNTING = tuple(name for name, norm in NORMS.items() if isinstance(norm, L0))

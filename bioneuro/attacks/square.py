@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..images import resolve_shape
 from ..protocols import Classifier
 from .base import Attack, SampleRandom, ascent_values, at_least
 from .goals import Goal
@@ -56,7 +57,7 @@ class Square(Attack):
             raise ValueError(f"p_init must be in (0, 1], got {self.p_init}")
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
-        images = X.reshape(len(X), *self._image_shape(model, X.shape[1]))
+        images = X.reshape(len(X), *resolve_shape(X.shape[1], self.image_shape, model))
         start, propose = (_stripes, _signs) if self.norm == "linf" else (_tiles, _bumps)
 
         def margin(candidates: NDArray, rows: NDArray) -> NDArray:
@@ -74,16 +75,6 @@ class Square(Attack):
             better = reached > loss[alive]
             best[alive[better]], loss[alive[better]] = candidates[better], reached[better]
         return best.reshape(X.shape)
-
-    def _image_shape(self, model: Classifier, features: int) -> tuple[int, int, int]:
-        shape = self.image_shape or getattr(model, "image_shape_", None)
-        if shape is None:
-            side = round(features**0.5)
-            shape = (side, side) if side**2 == features else (features, 1)
-        if len(shape) not in (2, 3) or np.prod(shape) != features:
-            raise ValueError(f"image_shape {tuple(shape)} does not fit {features} features")
-        height, width, channels = (*shape, 1)[:3]
-        return height, width, channels
 
 
 def _share(p_init: float, progress: float) -> float:

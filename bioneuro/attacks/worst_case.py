@@ -1,32 +1,80 @@
-"""The robust accuracy that an ensemble of attacks leaves, and the registry of attacks by name."""
+"""The robust accuracy that a whole ensemble of attacks leaves, in tiers of effort; resumable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..protocols import Classifier, WhiteBox
-from .base import Attack, AttackResult
-from .combine import Ensemble, Transfer
-from .gradient import FGSM, PGD
-from .noise import GaussianNoise, UniformNoise
-from .square import Square
+from .base import Attack, AttackResult, at_least, check_input, predict, track
+from .cache import Cache
+from .goals import Criterion, Goal, Targeted, as_goal
+from .norms import NORMS
+from .registry import Step, plan, tier_attacks
 
-__all__ = ["ATTACKS", "worst_case"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-#: Attacks by name, each called with ``norm=`` and ``random_state=``. The order is that of `worst_case`:
-#: cheap and strong ones first, for each sees only what the earlier ones left standing.
-ATTACKS: dict[str, Callable[..., Attack]] = {
-    "fgsm": FGSM,
-    "pgd-margin": partial(PGD, loss="margin"),
-    "pgd-ce": partial(PGD, loss="ce"),
-    "uniform-noise": UniformNoise,
-    "gaussian-noise": GaussianNoise,
-    "square": Square,
-}
+__all__ = ["WorstCase", "worst_case"]
+
+#: In `WorstCase.broken_by`: wrong without any attack; not broken.
+CLEAN, STANDS = "clean", ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WorstCase(AttackResult):
+    """What an ensemble reached, and which of its attacks it was.
+
+    Attributes
+    ----------
+    attacks : tuple of A str
+        Names in the order they were run.
+    broken_by : ndarray of shape (K, N), str
+        The attack that broke the sample, ``"clean"`` if none was needed, ``""`` if it stands. A sample broken at a
+        smaller budget keeps the name it has there.
+    n_tried, n_broken : ndarray of shape (K, A), int
+        Samples that an attack was run on at this budget, those that no smaller budget and no attack before it had
+        broken; and those that it broke.
+    """
+
+    attacks: tuple[str, ...]
+    broken_by: NDArray[np.str_]
+    n_tried: NDArray[np.intp]
+    n_broken: NDArray[np.intp]
+
+    def by_attack(self) -> pd.DataFrame:
+        """Which attack was the strongest: a row for each budget and attack.
+
+        An attack sees only what those before it left standing, so a late one with many broken samples is stronger
+        than an early one with as many.
+
+        Returns
+        -------
+        DataFrame with columns epsilon, attack, tried, broken, share, robust_accuracy
+            ``share`` is broken / tried (NaN if none was left to try), ``robust_accuracy`` that after this attack.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("tables of results need pandas: pip install pandas") from error
+        rows = []
+        for k, epsilon in enumerate(self.epsilons):
+            standing = self.success.shape[1] * self.robust_accuracy[k] + self.n_broken[k].sum()
+            for name, tried, broken in zip(self.attacks, self.n_tried[k], self.n_broken[k], strict=True):
+                standing -= broken
+                share = broken / tried if tried else np.nan
+                rows.append((epsilon, name, tried, broken, share, standing / self.success.shape[1]))
+        return pd.DataFrame(rows, columns=["epsilon", "attack", "tried", "broken", "share", "robust_accuracy"])
 
 
 def worst_case(
@@ -36,30 +84,44 @@ def worst_case(
     epsilons: float | ArrayLike,
     norm: str = "linf",
     *,
-    attacks: Sequence[str | Attack] | None = None,
-    sources: Sequence[WhiteBox] = (),
+    tier: Literal["quick", "full"] | None = None,
+    attacks: Sequence[str | Attack] | Mapping[str, Mapping[str, Any]] | None = None,
+    sources: Sequence[WhiteBox] | Mapping[str, WhiteBox] = (),
+    criterion: Criterion = "untargeted",
+    cache: str | PathLike[str] | None = None,
     random_state: int = 0,
     batch_size: int = 256,
     progress: bool = False,
-) -> AttackResult:
+) -> WorstCase:
     """Attack each sample with a whole ensemble: it is broken if any attack breaks it.
 
-    Print no figure of this without `audit`.
+    Budgets from the smallest on, attacks from the cheapest on, each only on what still stands. Print no figure of this
+    without `audit`.
 
     Parameters
     ----------
     model : WhiteBox
-        `bioneuro.protocols.Classifier` is enough if `attacks` are black-box ones.
+        `bioneuro.protocols.Classifier` is enough if `attacks` are black-box ones. If it offers ``surrogates()``
+        (`bioneuro.protocols.Surrogates`), the tiers attack through each of them too (`Adaptive`).
     X : array of shape (N, features), in [0, 1]
     y : array of shape (N,)
         True labels.
     epsilons : float or sequence of K floats >= 0
         Budgets in `norm`, in units of the pixels' range [0, 1].
-    norm : {"linf", "l2"}
-    attacks : sequence of names in `ATTACKS` or of Attack objects, optional
-        Default: all of `ATTACKS`.
-    sources : sequence of WhiteBox
+    norm : {"linf", "l2"} or another of `NORMS`
+    tier : {"quick", "full"}, optional
+        `TIERS`: "quick" is for about 200 samples, "full" for figures to publish, on 1,000 and more: more steps,
+        restarts and queries. The default is "quick", unless `attacks` are given.
+    attacks : sequence of names or Attack objects, or dict name -> parameters, optional
+        In place of a tier. Names are those in `ATTACKS`; ``"adaptive:<name>"`` is that attack through every surrogate
+        that the model offers, ``"transfer:<name>"`` that attack crafted on every one of `sources`.
+    sources : sequence of WhiteBox, or dict name -> WhiteBox
         Further models with the same classes; images crafted on each are tried too (`Transfer`).
+    criterion : "untargeted" or `Targeted`
+    cache : path of a folder, optional
+        The result of each attack at each budget is kept there, and not run again as long as model, samples and the
+        attack's parameters are the same: what was interrupted goes on. A model is known by its answers on X and
+        around it, so these are asked for each time. Many models and samples may share a folder.
     random_state : int
         Seed of the attacks made here, each with a seed of its own; Attack objects keep theirs.
     batch_size, progress
@@ -67,29 +129,111 @@ def worst_case(
 
     Returns
     -------
-    AttackResult
+    WorstCase
+        The same whether or not it was interrupted, and whatever the cache held.
 
     Raises
     ------
     TypeError, ValueError
-        As `Attack.__call__`; also an unknown name, or an Attack of another norm.
+        As `Attack.__call__`; also an unknown name or tier, both tier and attacks, an Attack of another norm, or, with
+        `cache`, one with a parameter that has no description.
+    NotADirectoryError
+        `cache` is a file.
+
+    Warns
+    -----
+    UserWarning
+        A file of the cache is damaged, or not what its name says: it is replaced.
     """
     if not isinstance(random_state, int | np.integer):
         raise TypeError(f"random_state must be an integer, got {random_state!r}")
-    chosen = list(ATTACKS) if attacks is None else attacks
-    seeds = np.random.SeedSequence(random_state).generate_state(len(chosen) + len(sources)).tolist()
-    ensemble = [_as_attack(attack, norm, seed) for attack, seed in zip(chosen, seeds, strict=False)]
-    for source, seed in zip(sources, seeds[len(chosen) :], strict=True):
-        crafted_by = PGD(norm=norm, momentum=1.0, early_stop=False, random_state=seed)
-        ensemble.append(Transfer(source, crafted_by))
-    return Ensemble(ensemble)(model, X, y, epsilons, batch_size=batch_size, progress=progress)
+    if tier is not None and attacks is not None:
+        raise ValueError(f"give either tier or attacks, got tier={tier!r} and {len(attacks)} attacks")
+    if norm not in NORMS:
+        raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm!r}")
+    chosen = tier_attacks(tier or "quick", norm) if attacks is None else attacks
+    steps = plan(model, chosen, norm, sources, int(random_state))
+    if not steps:
+        raise ValueError("attacks must be at least one; what was asked for comes to none")
+    for step in steps:
+        step.attack.check_model(model)
+    X, y, budgets = check_input(model, X, y, epsilons)
+    at_least("batch_size", batch_size, 1)
+    goal = as_goal(criterion, y, np.asarray(model.classes_))
+    kept = None if cache is None else Cache(cache, model, X, y)
+    run = _Run(model, X, goal, steps, kept, batch_size, progress)
+    for k in np.argsort(budgets, kind="stable"):
+        run.attack(int(k), float(budgets[k]), len(budgets))
+    return run.result(budgets, norm)
 
 
-def _as_attack(attack: str | Attack, norm: str, seed: int) -> Attack:
-    if isinstance(attack, str):
-        if attack not in ATTACKS:
-            raise ValueError(f"unknown attack {attack!r}; choose from {', '.join(ATTACKS)}")
-        return ATTACKS[attack](norm=norm, random_state=seed)
-    if attack.norm != norm:
-        raise ValueError(f"{type(attack).__name__} is for norm {attack.norm!r}, worst_case was asked for {norm!r}")
-    return attack
+class _Run:
+    """The state of one worst case: which samples stand, and the images that broke the others."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        X: NDArray,
+        goal: Goal,
+        steps: Sequence[Step],
+        cache: Cache | None,
+        batch_size: int,
+        progress: bool,
+    ) -> None:
+        self.model, self.X, self.goal, self.steps, self.cache = model, X, goal, steps, cache
+        self.batch_size, self.progress = batch_size, progress
+        self.current, self.broken_by = X.copy(), np.full(len(X), STANDS, dtype=object)
+        labels = np.concatenate([predict(model, X[i : i + batch_size]) for i in range(0, len(X), batch_size)])
+        self.broken_by[goal.is_adversarial(labels)] = CLEAN
+        self.levels: dict[int, tuple[NDArray, NDArray, list[int], list[int]]] = {}
+
+    def attack(self, k: int, epsilon: float, n_budgets: int) -> None:
+        """All attacks at one budget, on what smaller ones left standing."""
+        tried, broken = [0] * len(self.steps), [0] * len(self.steps)
+        for i, step in enumerate(track(self.steps, self.progress, f"epsilon {epsilon:g}")):
+            rows = np.flatnonzero(self.broken_by == STANDS)
+            if not rows.size or epsilon == 0:
+                break
+            images, success = self._result(step, rows, epsilon)
+            self.current[rows] = images
+            self.broken_by[rows[success]] = step.name
+            tried[i], broken[i] = len(rows), int(success.sum())
+        self.levels[k] = self.current.copy(), self.broken_by.copy(), tried, broken
+
+    def _result(self, step: Step, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Images and success of one attack on some rows, out of the cache if it has them."""
+        X, goal = self.X[rows], self.goal[rows]
+        key = None if self.cache is None else self.cache.key(step.attack, step.name, X, goal, epsilon)
+        found = None if self.cache is None or key is None else self.cache.load(key, X, epsilon)
+        if found is None:
+            criterion: Criterion = "untargeted" if goal.target is None else Targeted(goal.target)
+            result = step.attack(
+                self.model,
+                X,
+                goal.true,
+                epsilon,
+                criterion=criterion,
+                batch_size=self.batch_size,
+                progress=self.progress,
+            )
+            found = result.adversarial[0], result.success[0]
+            if self.cache is not None and key is not None:
+                self.cache.store(key, *found)
+        return found
+
+    def result(self, budgets: NDArray[np.float64], norm: str) -> WorstCase:
+        adversarial, broken_by, tried, broken = zip(*(self.levels[k] for k in range(len(budgets))), strict=True)
+        adversarial = np.stack(adversarial)
+        names = np.stack(broken_by).astype(str)
+        distance = np.stack([NORMS[norm].distance(a.astype(np.float64) - self.X) for a in adversarial])
+        return WorstCase(
+            epsilons=budgets,
+            adversarial=adversarial,
+            success=names != STANDS,
+            distance=distance,
+            norm=norm,
+            attacks=tuple(step.name for step in self.steps),
+            broken_by=names,
+            n_tried=np.array(tried),
+            n_broken=np.array(broken),
+        )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..files import write_atomically
 from . import UserError
 
 if TYPE_CHECKING:
@@ -123,19 +123,6 @@ class Ledger:
         if environment not in environments:
             environments.append(environment)
         return {"configuration": configuration, "environments": environments}
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step: whatever happens, it holds its old content or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterable[str]:

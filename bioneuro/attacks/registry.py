@@ -1,0 +1,167 @@
+"""Attacks by name, and the tiers of them that `worst_case` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from ..protocols import Classifier, WhiteBox
+from .base import Attack
+from .combine import Transfer
+from .gradient import FGSM, PGD
+from .noise import GaussianNoise, UniformNoise
+from .norms import NORMS
+from .square import Square
+from .surrogate import Adaptive, offered_surrogates
+
+__all__ = ["ATTACKS", "TIERS", "Step", "plan", "tier_attacks"]
+
+#: Attacks by name, each called with ``norm=`` and ``random_state=``: cheap and strong ones first.
+ATTACKS: dict[str, Callable[..., Attack]] = {
+    "fgsm": FGSM,
+    "pgd-margin": partial(PGD, loss="margin"),
+    "pgd-ce": partial(PGD, loss="ce"),
+    "uniform-noise": UniformNoise,
+    "gaussian-noise": GaussianNoise,
+    "square": Square,
+}
+
+#: Before the name of an attack: run it through every surrogate that the model offers; craft it on every source.
+ADAPTIVE, TRANSFER = "adaptive:", "transfer:"
+
+#: What each tier runs, in this order, and with which parameters; attacks that do not know the norm are left out.
+TIERS: dict[str, dict[str, dict[str, Any]]] = {
+    "quick": {
+        "fgsm": {},
+        "uniform-noise": {},
+        "gaussian-noise": {},
+        "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False},
+        "pgd-margin": {"n_steps": 20},
+        "pgd-ce": {"n_steps": 20},
+        "adaptive:pgd-margin": {"n_steps": 20},
+        "square": {"n_queries": 300},
+    },
+    "full": {
+        "fgsm": {},
+        "uniform-noise": {},
+        "gaussian-noise": {},
+        "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False},
+        "pgd-margin": {"n_steps": 100, "n_restarts": 3},
+        "pgd-ce": {"n_steps": 100, "n_restarts": 3},
+        "adaptive:pgd-margin": {"n_steps": 100},
+        "adaptive:pgd-ce": {"n_steps": 100},
+        "square": {"n_queries": 5000},
+    },
+}
+
+
+class Step(NamedTuple):
+    """One attack of a worst case, and the name that results give it."""
+
+    name: str
+    attack: Attack
+
+
+def tier_attacks(tier: str, norm: str) -> dict[str, dict[str, Any]]:
+    """Names and parameters of the attacks of a tier that know the norm."""
+    if tier not in TIERS:
+        raise ValueError(f"tier must be one of {', '.join(TIERS)}; got {tier!r}")
+    return {name: params for name, params in TIERS[tier].items() if norm in _norms(name)}
+
+
+def plan(
+    model: Classifier,
+    attacks: Sequence[str | Attack] | Mapping[str, Mapping[str, Any]],
+    norm: str,
+    sources: Sequence[WhiteBox] | Mapping[str, WhiteBox],
+    random_state: int,
+) -> list[Step]:
+    """The attacks to run, made and named, in the order asked for.
+
+    Parameters
+    ----------
+    model : Classifier
+        What surrogates it offers decides what ``"adaptive:..."`` stands for.
+    attacks : sequence of names or Attack objects, or dict name -> parameters
+    norm : str
+    sources : sequence or dict of models
+        If no name starts with ``"transfer:"``, PGD with momentum is crafted on each at the end.
+    random_state : int
+        An attack's seed depends on this and on its name in the results, not on what else is run.
+
+    Raises
+    ------
+    ValueError
+        Unknown norm or name, or an Attack of another norm.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm!r}")
+    named = dict(sources) if isinstance(sources, Mapping) else {f"source {i}": m for i, m in enumerate(sources)}
+    parameters = attacks if isinstance(attacks, Mapping) else {}
+    asked = list(attacks)
+    transfers = any(isinstance(attack, str) and attack.startswith(TRANSFER) for attack in asked)
+    if named and not transfers:
+        asked.append("transfer:pgd-ce")
+        parameters = {**parameters, "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False}}
+    steps: list[Step] = []
+    for attack in asked:
+        if isinstance(attack, str):
+            steps += _made(model, attack, dict(parameters.get(attack, {})), norm, named, random_state)
+        elif attack.norm != norm:
+            raise ValueError(f"{type(attack).__name__} is for norm {attack.norm!r}, worst_case was asked for {norm!r}")
+        else:
+            steps.append(Step(type(attack).__name__, attack))
+    return _unique(steps)
+
+
+def _made(
+    model: Classifier,
+    name: str,
+    parameters: dict[str, Any],
+    norm: str,
+    sources: Mapping[str, WhiteBox],
+    random_state: int,
+) -> Iterator[Step]:
+    """The steps that one name stands for."""
+    make, plain = _maker(name)
+
+    def attack(step: str) -> Attack:
+        digest = blake2b(f"{random_state} {step}".encode(), digest_size=4).digest()
+        return make(norm=norm, random_state=int.from_bytes(digest, "little"), **parameters)
+
+    if name.startswith(ADAPTIVE):
+        for surrogate in offered_surrogates(model):
+            step = f"{plain} by {surrogate}"
+            yield Step(step, Adaptive(attack(step), surrogate))
+    elif name.startswith(TRANSFER):
+        for source, source_model in sources.items():
+            step = f"{plain} from {source}"
+            yield Step(step, Transfer(source_model, attack(step)))
+    else:
+        yield Step(name, attack(name))
+
+
+def _maker(name: str) -> tuple[Callable[..., Attack], str]:
+    plain = name.removeprefix(ADAPTIVE).removeprefix(TRANSFER)
+    if plain not in ATTACKS:
+        raise ValueError(
+            f"unknown attack {name!r}; choose from {', '.join(ATTACKS)}, or one of these after {ADAPTIVE!r} or "
+            f"{TRANSFER!r}"
+        )
+    return ATTACKS[plain], plain
+
+
+def _norms(name: str) -> tuple[str, ...]:
+    make = _maker(name)[0]
+    return getattr(getattr(make, "func", make), "norms", tuple(NORMS))
+
+
+def _unique(steps: list[Step]) -> list[Step]:
+    """Names numbered where they repeat, as those of objects do."""
+    names = [step.name for step in steps]
+    return [
+        Step(f"{name} {names[:i].count(name) + 1}" if names.count(name) > 1 else name, steps[i].attack)
+        for i, name in enumerate(names)
+    ]

@@ -1,0 +1,125 @@
+"""Sparse-RS: random search for the few pixels whose change breaks a sample, by logits alone.
+
+Croce, Andriushchenko, Singh, Flammarion & Hein 2022, "Sparse-RS: a versatile framework for query-efficient sparse
+black-box adversarial attacks", arXiv 2006.12834. One change: a pixel that would be given the value it has already is
+given the opposite one, so that grey images waste no part of the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..protocols import Classifier
+from .base import Attack, SampleRandom, ascent_values, at_least
+from .goals import Goal
+from .norms import COUNTING, L0
+
+__all__ = ["SparseRS"]
+
+#: Queries, of 10,000, from which on the share of pixels that is exchanged is divided by more: `DIVISORS`.
+STAGES = (0, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
+
+
+@dataclass(kw_only=True)
+class SparseRS(Attack):
+    """Score-based random search over sets of pixels, each black or white in every channel.
+
+    A proposal exchanges some of the epsilon changed pixels for others; it is kept if it does not lower the margin
+    loss ``max_{k != y} z_k - z_y`` (with a target t, ``z_t - max_{k != t} z_k``). A sample stops when that is positive.
+
+    Parameters
+    ----------
+    n_queries : int >= 1
+        Evaluations of the model a sample at most, the starting one included.
+    exchanged : float in (0, 1]
+        Share of the changed pixels that a proposal exchanges at first; it shrinks on the paper's schedule.
+    norm : {"l0", "l0-rgb"}
+        What epsilon counts: features, or pixels of three channels.
+    random_state
+        See `Attack`.
+    """
+
+    norm: str = "l0"
+    n_queries: int = 1000
+    exchanged: float = 0.3
+
+    requires = ("predict", "classes_", "decision_function")
+    norms: ClassVar[tuple[str, ...]] = COUNTING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("n_queries", self.n_queries, 1)
+        if not 0 < self.exchanged <= 1:
+            raise ValueError(f"exchanged must be in (0, 1], got {self.exchanged}")
+
+    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
+        images = X.reshape(len(X), -1, cast(L0, self.geometry).channels)
+        pixels, channels = images.shape[1:]
+        size = min(int(epsilon), pixels)
+        if size == 0:
+            return X.copy()
+
+        def margin(candidates: NDArray, rows: NDArray) -> NDArray:
+            return ascent_values(model, candidates.reshape(len(rows), -1), goal[rows], "margin")
+
+        every = np.arange(len(X))
+        uniform = random.uniform(pixels + size * channels)
+        chosen = uniform[:, :pixels].argsort(axis=1)[:, :size]
+        best = _painted(images, images, chosen, uniform[:, pixels:])
+        loss = margin(best, every)
+        for query in range(1, self.n_queries):
+            alive = np.flatnonzero(loss <= 0)
+            if not alive.size:
+                break
+            count = _count(self.exchanged * size, query / self.n_queries)
+            count = min(count, size, pixels - size) or size  # all pixels are changed: only their values are drawn again
+            uniform = random.uniform(size + pixels + count * channels, rows=alive)
+            sets = _exchange(chosen[alive], count, uniform[:, : size + pixels], pixels)
+            proposal = images[alive].copy()
+            kept = sets[:, count:]
+            _put(proposal, kept, np.take_along_axis(best[alive], kept[:, :, None], axis=1))
+            proposal = _painted(proposal, images[alive], sets[:, :count], uniform[:, size + pixels :])
+            reached = margin(proposal, alive)
+            better = reached >= loss[alive]
+            rows = alive[better]
+            chosen[rows], best[rows], loss[rows] = sets[better], proposal[better], reached[better]
+        return best.reshape(X.shape)
+
+
+def _count(first: float, progress: float) -> int:
+    """Pixels that a proposal exchanges after `progress` in (0, 1] of the queries, of `first` before the schedule."""
+    stage = sum(progress * 10_000 > start for start in STAGES)
+    return max(int(first / DIVISORS[max(stage - 1, 0)]), 1)
+
+
+def _exchange(chosen: NDArray, count: int, uniform: NDArray, pixels: int) -> NDArray:
+    """The set of pixels (n, size) with `count` of them replaced by unchosen ones, which come first."""
+    n, size = chosen.shape
+    kept = np.take_along_axis(chosen, uniform[:, :size].argsort(axis=1)[:, count:], axis=1)
+    if size == pixels:
+        dropped = np.take_along_axis(chosen, uniform[:, :size].argsort(axis=1)[:, :count], axis=1)
+        return np.hstack([dropped, kept])
+    priority = uniform[:, size:].copy()
+    np.put_along_axis(priority, chosen, 2.0, axis=1)  # behind all others
+    fresh = np.argpartition(priority, count - 1, axis=1)[:, :count]
+    return np.hstack([fresh, kept])
+
+
+def _put(images: NDArray, chosen: NDArray, values: NDArray) -> None:
+    """Write values (n, k, channels) to the chosen pixels (n, k), in place."""
+    images[np.arange(len(images))[:, None], chosen] = values
+
+
+def _painted(images: NDArray, clean: NDArray, chosen: NDArray, uniform: NDArray) -> NDArray:
+    """A copy of images (n, pixels, channels) with each channel of the chosen pixels at 0 or 1."""
+    n, size = chosen.shape
+    values = (uniform.reshape(n, size, -1) < 0.5).astype(images.dtype)
+    same = (values == np.take_along_axis(clean, chosen[:, :, None], axis=1)).all(axis=2, keepdims=True)
+    images = images.copy()
+    _put(images, chosen, np.where(same, 1 - values, values))
+    return images

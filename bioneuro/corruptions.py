@@ -1,0 +1,212 @@
+"""Corruptions of images, as MNIST-C has them: what happens without an adversary, in five severities.
+
+After Mu & Gilmer 2019, "MNIST-C: a robustness benchmark for computer vision", arXiv 1906.02337, and Hendrycks &
+Dietterich 2019, arXiv 1903.12261; written anew, with lengths relative to the side of the image, so that they fit 8 x 8
+digits as well as photographs. They have no budget: `bioneuro.attacks` is for that. A corruption is one function in
+`bioneuro.distortions` and one line in `CORRUPTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import distortions
+from .attacks.base import SampleRandom, check_input, predict, track
+from .distortions import Distortion, Draws
+from .images import resolve_shape
+from .protocols import Classifier
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt", "evaluate"]
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A corruption and its strength at each severity.
+
+    Attributes
+    ----------
+    apply : callable
+        ``apply(images, strength, draws)``, see `bioneuro.distortions`.
+    strengths : tuple of 5 floats
+        What they mean is said at the function; lengths are shares of the image's longer side.
+    """
+
+    apply: Distortion
+    strengths: tuple[float, float, float, float, float]
+
+
+#: Corruptions by name. Strengths chosen by eye, to run from hardly seen to hardly read on MNIST.
+CORRUPTIONS: dict[str, Corruption] = {
+    "gaussian_noise": Corruption(distortions.gaussian_noise, (0.1, 0.2, 0.3, 0.4, 0.55)),
+    "shot_noise": Corruption(distortions.shot_noise, (0.15, 0.3, 0.45, 0.6, 0.8)),
+    "impulse_noise": Corruption(distortions.impulse_noise, (0.03, 0.08, 0.15, 0.25, 0.4)),
+    "gaussian_blur": Corruption(distortions.gaussian_blur, (0.02, 0.035, 0.05, 0.07, 0.09)),
+    "motion_blur": Corruption(distortions.motion_blur, (0.07, 0.12, 0.17, 0.23, 0.3)),
+    "glass_blur": Corruption(distortions.glass_blur, (0.04, 0.06, 0.08, 0.11, 0.15)),
+    "translate": Corruption(distortions.translate, (0.04, 0.08, 0.12, 0.16, 0.2)),
+    "rotate": Corruption(distortions.rotate, (10, 20, 30, 40, 50)),
+    "scale": Corruption(distortions.scale, (1.1, 1.2, 1.3, 1.45, 1.6)),
+    "shear": Corruption(distortions.shear, (0.15, 0.3, 0.45, 0.6, 0.8)),
+    "brightness": Corruption(distortions.brightness, (0.1, 0.2, 0.3, 0.45, 0.6)),
+    "contrast": Corruption(distortions.contrast, (0.75, 0.5, 0.35, 0.25, 0.15)),
+    "fog": Corruption(distortions.fog, (0.2, 0.35, 0.5, 0.65, 0.8)),
+    "occlusion": Corruption(distortions.occlusion, (0.15, 0.22, 0.3, 0.37, 0.45)),
+    "stripe": Corruption(distortions.stripe, (0.04, 0.08, 0.12, 0.16, 0.22)),
+    "dotted_line": Corruption(distortions.dotted_line, (0.03, 0.05, 0.07, 0.1, 0.13)),
+    "zigzag": Corruption(distortions.zigzag, (0.03, 0.05, 0.07, 0.1, 0.13)),
+}
+
+
+def corrupt(
+    X: ArrayLike,
+    name: str,
+    severity: int = 3,
+    image_shape: tuple[int, ...] | None = None,
+    random_state: int = 0,
+) -> NDArray:
+    """Corrupted copies of images.
+
+    Parameters
+    ----------
+    X : array of shape (n, features), in [0, 1]
+        Kept in float32 or float64; other dtypes become float64.
+    name : str
+        Out of `CORRUPTIONS`.
+    severity : int in 1..5
+    image_shape : (height, width) or (height, width, channels), optional
+        None: a square grey image.
+    random_state : int >= 0
+        An image's corruption depends on this and on its own content, not on the other images.
+
+    Returns
+    -------
+    ndarray of shape (n, features), in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        An unknown name, a severity, shape or seed out of range, or X out of shape or range.
+    """
+    corruption, severity = _named(name), _checked_severity(severity)
+    X = _checked_images(X)
+    shape = _two_sided(X.shape[1], image_shape, None)
+    return _apply(X, corruption, severity, shape, random_state)
+
+
+def evaluate(
+    model: Classifier,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    corruptions: Sequence[str] | None = None,
+    severities: Sequence[int] = SEVERITIES,
+    image_shape: tuple[int, ...] | None = None,
+    random_state: int = 0,
+    batch_size: int = 1000,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Accuracy of a model on corrupted images.
+
+    Parameters
+    ----------
+    model : Classifier
+    X : array of shape (n, features), in [0, 1]
+    y : array of shape (n,)
+        True labels, out of ``model.classes_``.
+    corruptions : sequence of names in `CORRUPTIONS`, optional
+        Default: all.
+    severities : sequence of ints in 1..5
+    image_shape : (height, width) or (height, width, channels), optional
+        None: ``model.image_shape_`` if there is one, else a square grey image.
+    random_state : int >= 0
+        See `corrupt`.
+    batch_size : int >= 1
+        Images corrupted and predicted at once.
+    progress : bool
+        Show a tqdm bar.
+
+    Returns
+    -------
+    DataFrame with columns corruption, severity, accuracy
+        The first row, "none" at severity 0, is of the images as they are.
+
+    Raises
+    ------
+    ImportError
+        pandas is not installed.
+    TypeError, ValueError
+        As `corrupt`; also labels or a batch size out of range.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("tables of results need pandas: pip install pandas") from error
+    X, y, _ = check_input(model, X, y, 0.0)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    shape = _two_sided(X.shape[1], image_shape, model)
+    names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
+    cases = [(name, _named(name), _checked_severity(level)) for name in names for level in severities]
+    batches = [slice(i, i + batch_size) for i in range(0, len(X), batch_size)]
+
+    def accuracy(changed: Callable[[NDArray], NDArray]) -> float:
+        return float(np.mean(np.concatenate([predict(model, changed(X[rows])) == y[rows] for rows in batches])))
+
+    table = [("none", 0, accuracy(lambda X: X))]
+    for name, corruption, level in track(cases, progress, "corruptions"):
+        score = accuracy(lambda X, c=corruption, s=level: _apply(X, c, s, shape, random_state))
+        table.append((name, level, score))
+    return pd.DataFrame(table, columns=["corruption", "severity", "accuracy"])
+
+
+def _apply(
+    X: NDArray, corruption: Corruption, severity: int, shape: tuple[int, int, int], random_state: int
+) -> NDArray:
+    if not isinstance(random_state, int | np.integer) or random_state < 0:
+        raise ValueError(f"random_state must be an integer >= 0, got {random_state!r}")
+    images = X.reshape(len(X), *shape).astype(np.float64)
+    draws = Draws(SampleRandom(int(random_state), X), images.shape)
+    changed = corruption.apply(images, corruption.strengths[severity - 1], draws)
+    return np.clip(changed, 0, 1).reshape(X.shape).astype(X.dtype)
+
+
+# --- checks ---
+
+
+def _named(name: str) -> Corruption:
+    if name not in CORRUPTIONS:
+        raise ValueError(f"unknown corruption {name!r}; choose from {', '.join(CORRUPTIONS)}")
+    return CORRUPTIONS[name]
+
+
+def _checked_severity(severity: int) -> int:
+    if severity not in SEVERITIES:
+        raise ValueError(f"severity must be an integer from 1 to 5, got {severity!r}")
+    return int(severity)
+
+
+def _checked_images(X: ArrayLike) -> NDArray:
+    X = np.asarray(X)
+    if X.ndim != 2 or X.size == 0:
+        raise ValueError(f"X must be (n, features) and not empty, got shape {X.shape}")
+    X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
+    if not ((X >= 0) & (X <= 1)).all():
+        raise ValueError("X must lie in [0, 1]")
+    return X
+
+
+def _two_sided(features: int, image_shape: tuple[int, ...] | None, model: object) -> tuple[int, int, int]:
+    height, width, channels = resolve_shape(features, image_shape, model)
+    if min(height, width) < 2:
+        raise ValueError(f"corruptions need images; rows of {features} features are none: give image_shape")
+    return height, width, channels

@@ -1,0 +1,163 @@
+"""Variants of a network whose gradients mislead an attack less than its own; they share its weights.
+
+Sharp competition leaves gradients that are right and useless: of all cells only the winner's drive counts, and what
+would win a small step further does not show. A variant competes more softly, listens to other cells or skips a stage
+in the backward pass (`bioneuro.attacks.Adaptive` follows it, and asks the network itself whether a sample is broken).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+
+from bioneuro.layers.association import Association
+from bioneuro.layers.circuit import Circuit
+from bioneuro.layers.protocols import Readout, Space
+from bioneuro.network import Network
+from bioneuro.protocols import Pullback
+from bioneuro.synapses import Synapses
+
+__all__ = ["NearestCells", "StraightThrough", "variants"]
+
+#: A vote that a cell does not have: its logarithm is finite, and no drive makes up for it while others have one.
+NO_VOTE = 1e-30
+
+
+class NearestCells:
+    """Logits by how near the best cells of each class are: ``z_c = log sum_i v_i(c) exp(gain beta a_i)``.
+
+    Those of the votes' readout but for a constant a sample, without the floor under which its confidence shows no
+    slope. The margin's gradient moves the drive from the best cells of the true class to those of the runner-up, the
+    nearest wrong prototypes, however small their rates are; the smaller ``gain``, the more cells of a class count.
+
+    Parameters
+    ----------
+    association : Association
+        Whose drive is that of competing cells, not yet the rates.
+    gain : float
+        Relative to the association's beta, > 0.
+    """
+
+    def __init__(self, association: Association, gain: float = 1.0) -> None:
+        self.association, self.gain = association, gain
+
+    def logits(self, drive: NDArray) -> NDArray:
+        """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
+        scores = self.gain * self.association.beta * drive
+        return np.stack([logsumexp(scores + log_votes, axis=1) for log_votes in self._log_votes()], axis=1)
+
+    def drive_grad(self, drive: NDArray, dlogits: NDArray) -> NDArray:
+        """Gradient with respect to the drive, given that with respect to the logits."""
+        scores = self.gain * self.association.beta * drive
+        grad = np.zeros_like(scores)
+        for c, log_votes in enumerate(self._log_votes()):
+            grad += dlogits[:, c, None] * softmax(scores + log_votes, axis=1)
+        return self.gain * self.association.beta * grad
+
+    def _log_votes(self) -> NDArray:
+        return np.log(np.maximum(self.association.votes, NO_VOTE)).T
+
+    def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
+        """Votes learn with the association."""
+
+    def pathways(self) -> dict[str, Synapses]:
+        return {}
+
+
+class StraightThrough(Network):
+    """Forward pass of one network, backward pass of a variant of it at the same input.
+
+    Backward pass differentiable approximation (Athalye, Carlini & Wagner 2018, arXiv 1802.00420, section 4): logits
+    and losses are the network's own; the gradient does not see the stage that would hide it.
+
+    Parameters
+    ----------
+    network : Network
+    backward : Network
+        With readouts of the same names.
+    """
+
+    def __init__(self, network: Network, backward: Network) -> None:
+        super().__init__(network.encoder, network.association, network.readouts)
+        self.backward = backward
+
+    def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
+        """Logits of the one network at ``X``, pullback of the other."""
+        logits = self.readouts[readout].logits(self.association.drive(self.encoder.encode(X)))
+        return logits, self.backward.vjp(X, readout, space=space)[1]
+
+
+def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
+    """Networks by name, each with the name of the readout to ask.
+
+    Parameters
+    ----------
+    network : Network
+        Not changed; the variants share its weights.
+    readout : str
+        The readout under attack.
+
+    Returns
+    -------
+    dict name -> (Network, readout)
+        ============== =================================================================================
+        beta/4, ...    association competes more softly (no circuit)
+        softmax        a circuit's cells divided by one pool instead, at beta and a quarter of it
+        map_beta/2     columns of the map compete more softly
+        nearest cells  `NearestCells` in place of the readout
+        all winners    backward pass as if all cells were active (where only k are)
+        the readouts   another one that has learned, on the same cells
+        ============== =================================================================================
+    """
+    soft = _soften(network, softmax=True) if isinstance(network.association, Circuit) else network
+    found = {"nearest cells": _read_by(soft, lambda association: NearestCells(association, 0.25))}
+    if soft is not network:
+        found["softmax"] = soft
+    for factor in (2, 4, 8):
+        found[f"beta/{factor}" if soft is network else f"softmax beta/{factor}"] = _soften(soft, beta=1 / factor)
+    columns = getattr(network.encoder, "columns", None)
+    if columns is not None:
+        found["map_beta/2"] = _soften(network, map_beta=1 / 2)
+    if network.association.k is not None or getattr(columns, "k", None) is not None:
+        found["all winners"] = StraightThrough(network, _soften(network, all_winners=True))
+    others = {name: (network, name) for name in network.readouts if name != readout}
+    return {name: (variant, readout) for name, variant in found.items()} | others
+
+
+def _soften(
+    network: Network,
+    *,
+    beta: float = 1.0,
+    map_beta: float = 1.0,
+    softmax: bool = False,
+    all_winners: bool = False,
+) -> Network:
+    """A network that shares the weights of another and competes differently; gains are relative to those it has."""
+    association, encoder = copy.copy(network.association), network.encoder
+    if softmax:
+        association = object.__new__(Association)
+        association.__dict__.update(vars(network.association))
+    association.beta *= beta
+    if hasattr(encoder, "columns"):
+        encoder = copy.copy(encoder)
+        encoder.columns = copy.copy(encoder.columns)
+        encoder.columns.beta *= map_beta
+        if all_winners:
+            encoder.columns.k = None
+    if all_winners:
+        association.k = None
+    readouts: dict[str, Readout] = {}
+    for name, readout in network.readouts.items():
+        readouts[name] = copy.copy(readout)
+        readouts[name].association = association
+    return Network(encoder, association, readouts)
+
+
+def _read_by(network: Network, make: Callable[[Association], Readout]) -> Network:
+    """The same cells with another readout under every name."""
+    readout = make(network.association)
+    return Network(network.encoder, network.association, dict.fromkeys(network.readouts, readout))
