@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import baselines
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
+from bioneuro.baselines.base import GradientClassifier
 from bioneuro.datasets import load, subset_per_class
 from bioneuro.protocols import ResponseFront
 from bioneuro.reference import contrast_response
@@ -59,7 +60,7 @@ def slope(f, x, h=1e-6):
 
 def test_registry():
     for name in baselines.BASELINES:
-        assert isinstance(baselines.make(name), BackpropMLP)
+        assert isinstance(baselines.make(name), GradientClassifier)
     assert baselines.make("rigl", density=0.2).get_params()["rewiring"] == "rigl"
     assert baselines.make("mlp", hidden=(3,)).hidden == (3,)
     with pytest.raises(ValueError, match="unknown baseline 'svm'; choose one of mlp"):
@@ -127,7 +128,7 @@ def test_response_gradient_is_not_masked_on_black():
 def test_inference_does_not_depend_on_its_chunks(monkeypatch):
     model, X, y = small()
     whole = model.decision_function(X), model.input_gradient(X, y)
-    monkeypatch.setattr("bioneuro.baselines.mlp.INFERENCE_BATCH", 4)
+    monkeypatch.setattr("bioneuro.baselines.base.INFERENCE_BATCH", 4)
     np.testing.assert_array_equal(model.decision_function(X), whole[0])
     np.testing.assert_array_equal(model.input_gradient(X, y), whole[1])
 

@@ -11,14 +11,27 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
+from .cnn import ConvNet
 from .mlp import BackpropMLP
+from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
 from .sparse import SparseMLP, layer_densities
 
-__all__ = ["BASELINES", "BackpropMLP", "NonNegativeMLP", "SparseMLP", "layer_densities", "make"]
+__all__ = [
+    "BASELINES",
+    "BackpropMLP",
+    "ConvNet",
+    "NearestNeighbour",
+    "NonNegativeMLP",
+    "SparseMLP",
+    "layer_densities",
+    "make",
+]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
+    "cnn": ConvNet,
+    "nearest-neighbour": NearestNeighbour,
     "nonnegative": NonNegativeMLP,
     "fixed-mask": SparseMLP,
     "set": partial(SparseMLP, rewiring="set"),

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
-from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from scipy.special import log_softmax
+from sklearn.utils.validation import check_is_fitted
 
-from ..connectivity import HalfNormal, MixedSign, RandomState, dense, generator
+from ..connectivity import HalfNormal, MixedSign, RandomState, dense
 from ..losses import loss_gradient
-from ..network import batches, slices
-from ..protocols import Loss, Pullback
-from ..reference import contrast_response, contrast_response_inverse, contrast_response_slope
+from ..protocols import Pullback
 from ..synapses import Synapses
+from .backprop import BackpropClassifier
+from .checks import check_count
 
 __all__ = ["BackpropMLP"]
 
-#: "auto" training: passes over large data, and updates that small data get however few samples they have.
-MIN_EPOCHS, MIN_UPDATES = 15, 1500
-#: Samples whose hidden rates are in memory at a time in inference.
-INFERENCE_BATCH = 512
 
-
-class BackpropMLP(ClassifierMixin, BaseEstimator):
+class BackpropMLP(BackpropClassifier):
     """ReLU hidden layers, softmax cross-entropy, Adam with decoupled weight decay.
 
     ``h_l = (W_l h_{l-1} + b_l)+``, ``z = W_L h_{L-1} + b_L``, ``loss = mean_b [log sum_k exp z_bk - z_bt]``. Every
@@ -53,8 +45,10 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
     contrast : None or (exponent, semi_saturation)
         With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
         > 0; X must then lie in [0, 1].
+    adversarial : None or (epsilon, n_steps)
+        Adversarial training by PGD, see :class:`BackpropClassifier`; X must then lie in [0, 1].
     random_state : int, RandomState, Generator or None
-        Of the first weights and the order of the samples.
+        Of the first weights, the order of the samples and adversarial images.
     dtype : {"float32", "float64"}
     n_threads : int >= 1 or None
         Threads of the kernels; results do not depend on it.
@@ -86,6 +80,7 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         batch_size: int = 128,
         weight_decay: float = 1e-2,
         contrast: tuple[float, float] | None = None,
+        adversarial: tuple[float, int] | None = None,
         random_state: RandomState = None,
         dtype: Literal["float32", "float64"] = "float32",
         n_threads: int | None = None,
@@ -97,6 +92,7 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.contrast = contrast
+        self.adversarial = adversarial
         self.random_state = random_state
         self.dtype = dtype
         self.n_threads = n_threads
@@ -104,41 +100,12 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
 
     # --- learning -----------------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> BackpropMLP:
-        """Learn from ``X`` (n, n_features) and labels ``y`` (n,), from scratch."""
-        X, y = self._validate_labelled(X, y, reset=True)
-        self._start(np.unique(y))
-        self._learn(X, np.searchsorted(self.classes_, y), self._passes(len(X)))
-        return self
-
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BackpropMLP:
-        """Go on learning with one pass over ``X``; ``classes`` (all of them) is needed at the first call."""
-        first = not hasattr(self, "pathways_")
-        X, y = self._validate_labelled(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError("classes must be passed to the first call of partial_fit")
-            known = np.unique(classes)
-        else:
-            known = self.classes_
-            if classes is not None and not np.array_equal(np.unique(classes), known):
-                raise ValueError(f"classes must be those of the first call, {known}, got {np.unique(classes)}")
-        true = _class_index(y, known)
-        if first:
-            self._start(known)
-        self._learn(X, true, 1)
-        return self
-
     def _start(self, classes: NDArray) -> None:
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
-        self.classes_ = classes
-        self._rng = generator(self.random_state)
+        super()._start(classes)
         sizes = (self.n_features_in_, *self.hidden, len(classes))
         self.pathways_ = self._pathways(sizes)
         self.biases_ = [np.zeros(size, self.dtype) for size in sizes[1:]]
         self.reset_optimizer()
-        self.loss_curve_ = []
 
     def reset_optimizer(self) -> None:
         """Forget Adam's running moments: needed after the pattern of a pathway has changed."""
@@ -151,18 +118,6 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
     def _pathway(self, n_pre: int, n_post: int) -> Synapses:
         normal = MixedSign(HalfNormal(math.sqrt(2 / n_pre)))
         return dense(n_post, n_pre, normal, random_state=self._rng, dtype=self.dtype)
-
-    def _learn(self, X: NDArray, true: NDArray, n_epochs: int) -> None:
-        R = self._contrast(contrast_response, X)
-        for _ in self._bar(range(n_epochs)):
-            losses = [self._update(R[rows], true[rows]) for rows in batches(len(R), self.batch_size, self._rng)]
-            self.loss_curve_.append(float(np.mean(losses)))
-
-    def _passes(self, n_samples: int) -> int:
-        """Passes of a ``fit`` to so many samples."""
-        if self.n_epochs != "auto":
-            return self.n_epochs
-        return max(MIN_EPOCHS, math.ceil(MIN_UPDATES / math.ceil(n_samples / self.batch_size)))
 
     def _update(self, R: NDArray, true: NDArray) -> float:
         """One step on a batch; its mean loss before the step."""
@@ -204,99 +159,8 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
             delta = dX * (rates[k] > 0)
         yield 0, self.pathways_[0].weight_grad(rates[0], delta, n_threads=self.n_threads), delta.sum(axis=0)
 
-    # --- inference ----------------------------------------------------------------------------------------
-
-    def decision_function(self, X: ArrayLike) -> NDArray:
-        """Logits (n, n_classes), or their difference (n,) for two classes."""
-        z = self._logits(X)
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
-
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Class probabilities (n, n_classes): softmax of the logits."""
-        return softmax(self._logits(X), axis=1)
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Most probable class of each sample."""
-        winner = self._logits(X).argmax(axis=1)
-        return self.classes_[winner]
-
-    def _logits(self, X: ArrayLike) -> NDArray:
-        check_is_fitted(self, "pathways_")
-        R = self._contrast(contrast_response, self._validate(X))
-        return np.concatenate([self._rates(R[rows])[-1] for rows in slices(len(R), INFERENCE_BATCH)])
-
-    # --- for attacks and reports --------------------------------------------------------------------------
-
-    def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """Gradient of the SUM of the losses with respect to ``X``, (n, n_features).
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_features)
-        y : array-like of shape (n,)
-            Labels out of ``classes_``.
-        loss : {"ce", "margin"}
-            ``log(sum_k exp z_k) - z_t`` or ``max_{k != t} z_k - z_t``.
-        """
-        X, gradient = self._response_gradient(X, y, loss)
-        return gradient if self.contrast is None else gradient * self.response_slope(X)
-
-    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """Logits (n, n_classes), and the map from any gradient with respect to them to that with respect to ``X``.
-
-        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Rates of all of ``X`` stay in
-        memory as long as ``pull`` does: for batches.
-        """
-        X, logits, pullback = self._response_vjp(X)
-        if self.contrast is None:
-            return logits, pullback
-        return logits, lambda dlogits: pullback(dlogits) * self.response_slope(X)
-
-    def response(self, X: ArrayLike) -> NDArray:
-        """The contrast response in front, strictly increasing in each feature (the identity without ``contrast``)."""
-        return self._contrast(contrast_response, np.asarray(X))
-
-    def response_inverse(self, R: ArrayLike) -> NDArray:
-        """The ``X`` in [0, 1] whose :meth:`response` is ``R``."""
-        return self._contrast(contrast_response_inverse, np.asarray(R))
-
-    def response_slope(self, X: ArrayLike) -> NDArray:
-        """Derivative of :meth:`response`."""
-        X = np.asarray(X)
-        return np.ones_like(X) if self.contrast is None else self._contrast(contrast_response_slope, X)
-
-    def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """As :meth:`input_gradient`, with respect to ``response(X)``: not masked where the response is flat."""
-        return self._response_gradient(X, y, loss)[1]
-
-    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """As :meth:`input_vjp`, with respect to ``response(X)``."""
-        return self._response_vjp(X)[1:]
-
-    def weights(self) -> dict[str, csr_array]:
-        """Every layer's weights as a read-only csr_array (rows: post-synaptic cells), by name."""
-        check_is_fitted(self, "pathways_")
-        names = [f"hidden_{k}" for k in range(1, len(self.pathways_))] + ["output"]
-        return {name: W.to_scipy() for name, W in zip(names, self.pathways_, strict=True)}
-
-    def _response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss) -> tuple[NDArray, NDArray]:
-        """Validated ``X``, and the gradient with respect to its response."""
-        check_is_fitted(self, "pathways_")
-        X, y = self._validate(X), np.asarray(y)
-        if y.shape != (len(X),):
-            raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
-        true, gradient = _class_index(y, self.classes_), np.empty_like(X)
-        R = self._contrast(contrast_response, X)
-        for rows in slices(len(X), INFERENCE_BATCH):
-            logits, pullback = self._vjp(R[rows])
-            gradient[rows] = pullback(loss_gradient(logits, true[rows], loss))
-        return X, gradient
-
-    def _response_vjp(self, X: ArrayLike) -> tuple[NDArray, NDArray, Pullback]:
-        """Validated ``X``, and logits and pullback at its response."""
-        check_is_fitted(self, "pathways_")
-        X = self._validate(X)
-        return X, *self._vjp(self._contrast(contrast_response, X))
+    def _network(self, R: NDArray) -> NDArray:
+        return self._rates(R)[-1]
 
     def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
         rates = self._rates(R)
@@ -309,46 +173,18 @@ class BackpropMLP(ClassifierMixin, BaseEstimator):
 
         return rates[-1], pullback
 
-    # --- helpers ------------------------------------------------------------------------------------------
+    # --- for reports --------------------------------------------------------------------------------------
 
-    def _contrast(self, function: Callable[..., NDArray], values: NDArray) -> NDArray:
-        """``function`` with the parameters of the contrast response; without one, values pass as they are."""
-        return values if self.contrast is None else function(values, *map(float, self.contrast))
-
-    def _bar(self, epochs: range) -> Iterable[int]:
-        if not self.progress:
-            return epochs
-        from tqdm.auto import tqdm  # an optional extra: only those who want bars need it
-
-        return tqdm(epochs, desc="backprop", leave=False)
-
-    def _validate(self, X: ArrayLike) -> NDArray:
-        return self._check_intensities(validate_data(self, X, reset=False, dtype=np.dtype(self.dtype), order="C"))
-
-    def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
-        self._check_parameters()
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(y)
-        return self._check_intensities(X), y
-
-    def _check_intensities(self, X: NDArray) -> NDArray:
-        if self.contrast is not None and (X.min() < 0 or X.max() > 1):
-            i, j = np.argwhere((X < 0) | (X > 1))[0]
-            raise ValueError(f"X must lie in [0, 1] with contrast, but X[{i}, {j}] = {X[i, j]}: rescale it")
-        return X
+    def weights(self) -> dict[str, csr_array]:
+        """Every layer's weights as a read-only csr_array (rows: post-synaptic cells), by name."""
+        check_is_fitted(self, "pathways_")
+        names = [f"hidden_{k}" for k in range(1, len(self.pathways_))] + ["output"]
+        return {name: W.to_scipy() for name, W in zip(names, self.pathways_, strict=True)}
 
     def _check_parameters(self) -> None:
-        if np.dtype(self.dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        super()._check_parameters()
         for size in self.hidden:
-            _check_count("hidden", size)
-        _check_count("batch_size", self.batch_size)
-        if self.n_epochs != "auto":
-            _check_count("n_epochs", self.n_epochs)
-        _check_number("learning_rate", self.learning_rate, "> 0")
-        _check_number("weight_decay", self.weight_decay, ">= 0")
-        if self.contrast is not None and (len(self.contrast) != 2 or not all(value > 0 for value in self.contrast)):
-            raise ValueError(f"contrast must be None or (exponent, semi_saturation), both > 0, got {self.contrast!r}")
+            check_count("hidden", size)
 
 
 class _Adam:
@@ -376,21 +212,3 @@ class _Adam:
         """The parameters were rearranged: entry i now is what entry ``place[i]`` was if it ``stays``, else new."""
         if self.n_steps:
             self.m, self.v = (np.where(stays, moment[place], moment.dtype.type(0)) for moment in (self.m, self.v))
-
-
-def _class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
-    """Position of each label in the sorted ``classes``."""
-    unseen = np.flatnonzero(~np.isin(y, classes))
-    if unseen.size:
-        raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
-    return np.searchsorted(classes, y)
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
-
-
-def _check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
-    if not isinstance(value, Real) or not np.isfinite(value) or value < 0 or (value == 0 and low == "> 0"):
-        raise ValueError(f"{name} must be a finite number {low}, got {value!r}")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..connectivity import HalfNormal, RandomState, dense
 from ..synapses import Synapses
-from .mlp import BackpropMLP, _check_number
+from .checks import check_number
+from .mlp import BackpropMLP
 
 __all__ = ["NonNegativeMLP"]
 
@@ -77,4 +78,4 @@ class NonNegativeMLP(BackpropMLP):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        _check_number("sparsity", self.sparsity, ">= 0")
+        check_number("sparsity", self.sparsity, ">= 0")

@@ -15,7 +15,8 @@ from scipy.sparse import coo_array
 from ..analysis import site_index
 from ..connectivity import HalfNormal, MixedSign, RandomState
 from ..synapses import Synapses
-from .mlp import BackpropMLP, _check_count
+from .checks import check_count
+from .mlp import BackpropMLP
 
 __all__ = ["SparseMLP", "layer_densities"]
 
@@ -220,7 +221,7 @@ class SparseMLP(BackpropMLP):
         if not isinstance(self.drop, Real) or not 0 <= self.drop <= 1:
             raise ValueError(f"drop must lie in [0, 1], got {self.drop!r}")
         if self.rewire_every != "auto":
-            _check_count("rewire_every", self.rewire_every)
+            check_count("rewire_every", self.rewire_every)
 
 
 def exchange(sites: NDArray, weights: NDArray, score: NDArray, n: int) -> NDArray[np.intp]:

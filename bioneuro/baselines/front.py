@@ -1,0 +1,112 @@
+"""What stands between an image and a network: nothing, the retina's contrast response, or a threshold."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..reference import contrast_response, contrast_response_inverse, contrast_response_slope
+
+__all__ = ["Contrast", "Front", "Identity", "Step"]
+
+
+class Front(Protocol):
+    """``r(X)``, never decreasing in any feature, as :class:`bioneuro.protocols.ResponseFront` needs it."""
+
+    #: The parameter of an estimator that asks for it, and for X in [0, 1]; "" if any X will do.
+    parameter: str
+
+    def response(self, X: NDArray) -> NDArray: ...
+
+    def inverse(self, R: NDArray) -> NDArray: ...
+
+    def slope(self, X: NDArray) -> NDArray: ...
+
+
+class Identity:
+    """Images pass as they are."""
+
+    parameter = ""
+
+    def response(self, X: NDArray) -> NDArray:
+        return X
+
+    def inverse(self, R: NDArray) -> NDArray:
+        return R
+
+    def slope(self, X: NDArray) -> NDArray:
+        return np.ones_like(X)
+
+
+class Contrast:
+    """Naka-Rushton response ``x^n (1 + s^n) / (x^n + s^n)``, strictly increasing on [0, 1].
+
+    Parameters
+    ----------
+    exponent, semi_saturation : float > 0
+    """
+
+    parameter = "contrast"
+
+    def __init__(self, exponent: float, semi_saturation: float) -> None:
+        self.parameters = float(exponent), float(semi_saturation)
+
+    def response(self, X: NDArray) -> NDArray:
+        return contrast_response(X, *self.parameters)
+
+    def inverse(self, R: NDArray) -> NDArray:
+        return contrast_response_inverse(R, *self.parameters)
+
+    def slope(self, X: NDArray) -> NDArray:
+        return contrast_response_slope(X, *self.parameters)
+
+
+class Step:
+    """``r(x) = 1`` where ``x >= threshold``, else 0: the binarised input of Schott et al. 2019 (arXiv 1805.09190).
+
+    Its slope is 0 wherever it exists, which would stop every attack by gradients. So the slope here is straight-through,
+    1 everywhere (BPDA: Athalye, Carlini & Wagner 2018, arXiv 1802.00420), and the inverse of any R in [0, 1] is the
+    nearer of the images 0 and 1: ``r(inverse(R)) = round(R)``. The Linf ball around x becomes the corners of the box
+    ``[r(x - eps), r(x + eps)]``; an ascent may walk through the box, and each of its points stands for a corner that
+    an image of the ball has, once ``inverse`` is clipped to the ball.
+
+    Parameters
+    ----------
+    threshold : float in (0, 1]
+    """
+
+    parameter = "binarise"
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = float(threshold)
+
+    def response(self, X: NDArray) -> NDArray:
+        return (X >= self.threshold).astype(X.dtype)
+
+    def inverse(self, R: NDArray) -> NDArray:
+        return (R >= 0.5).astype(R.dtype)
+
+    def slope(self, X: NDArray) -> NDArray:
+        return np.ones_like(X)
+
+
+def make_front(contrast: tuple[float, float] | None = None, binarise: float | None = None) -> Front:
+    """The front that an estimator's parameters ask for.
+
+    Raises
+    ------
+    ValueError
+        ``contrast`` is not two numbers > 0, ``binarise`` does not lie in (0, 1], or both are given.
+    """
+    if contrast is not None and (len(contrast) != 2 or not all(value > 0 for value in contrast)):
+        raise ValueError(f"contrast must be None or (exponent, semi_saturation), both > 0, got {contrast!r}")
+    if binarise is not None and (not isinstance(binarise, Real) or not 0 < binarise <= 1):
+        raise ValueError(f"binarise must be None or a threshold in (0, 1], got {binarise!r}")
+    if contrast is not None and binarise is not None:
+        raise ValueError("contrast and binarise exclude each other: a binarised image has no contrast left to change")
+    if binarise is not None:
+        return Step(binarise)
+    return Identity() if contrast is None else Contrast(*contrast)

@@ -1,0 +1,127 @@
+"""Nearest neighbour, with the gradients that attacks ask for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp, softmax
+from sklearn.cluster import KMeans
+
+from ..connectivity import RandomState, generator
+from ..network import slices
+from ..protocols import Pullback
+from .base import GradientClassifier
+from .checks import check_count, check_number
+
+__all__ = ["NearestNeighbour"]
+
+#: Distances in memory at a time.
+CHUNK = 1 << 23
+
+
+class NearestNeighbour(GradientClassifier):
+    """Squared distance to the nearest sample of each class: ``z_c = -min_{j in c} |r(x) - r(x_j)|^2``.
+
+    The class of the nearest sample has the largest logit, so ``predict`` is the 1-nearest-neighbour rule. Between two
+    changes of the nearest sample the logits are quadratic in ``r(x)``: their gradient is ``-2 (r(x) - r(x_j))``.
+
+    Parameters
+    ----------
+    softness : float >= 0
+        Above 0 the minimum is a soft one, ``z_c = T log sum_{j in c} exp(-|r(x) - r(x_j)|^2 / T)`` with T this value
+        (in units of squared distance). That is a kernel density with the variance T / 2, up to a scale; all samples near
+        by count, and gradients change smoothly.
+    n_prototypes : None or int >= 1
+        With it the samples of each class are replaced by at most so many centres of k-means.
+    contrast : None or (exponent, semi_saturation)
+        With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
+        > 0; X must then lie in [0, 1].
+    random_state : int, RandomState, Generator or None
+        Of the first centres of k-means.
+    dtype : {"float32", "float64"}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    prototypes_ : ndarray of shape (n_kept, n_features)
+        Responses to the samples, or centres of them, class by class.
+    ends_ : ndarray of int, shape (n_classes,)
+        Class c has the rows of ``prototypes_`` before ``ends_[c]``, from ``ends_[c - 1]`` (or 0) on.
+    """
+
+    def __init__(
+        self,
+        *,
+        softness: float = 0.0,
+        n_prototypes: int | None = None,
+        contrast: tuple[float, float] | None = None,
+        random_state: RandomState = None,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> None:
+        self.softness = softness
+        self.n_prototypes = n_prototypes
+        self.contrast = contrast
+        self.random_state = random_state
+        self.dtype = dtype
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> NearestNeighbour:
+        """Keep ``X`` (n, n_features) with labels ``y`` (n,), or centres of it."""
+        X, y = self._validate_labelled(X, y, reset=True)
+        self._start(np.unique(y))
+        R, rng = self._front().response(X), generator(self.random_state)
+        kept = [self._centres(R[y == c], rng) for c in self.classes_]
+        self.prototypes_ = np.concatenate(kept)
+        self.ends_ = np.cumsum([len(rows) for rows in kept])
+        self._squares = np.einsum("ij,ij->i", self.prototypes_, self.prototypes_)
+        return self
+
+    def _centres(self, R: NDArray, rng: np.random.Generator) -> NDArray:
+        if self.n_prototypes is None or len(R) <= self.n_prototypes:
+            return R
+        means = KMeans(self.n_prototypes, n_init=1, random_state=int(rng.integers(2**31)))
+        return means.fit(R).cluster_centers_.astype(self.dtype)
+
+    # --- distances ----------------------------------------------------------------------------------------
+
+    def _network(self, R: NDArray) -> NDArray:
+        return self._vjp(R)[0]
+
+    def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
+        chunks = slices(len(R), max(1, CHUNK // len(self.prototypes_)))
+        logits, means = zip(*(self._nearest(R[rows]) for rows in chunks), strict=True)
+        means = np.concatenate(means)
+
+        def pullback(dlogits: NDArray) -> NDArray:
+            # sum_c D_c dz_c / dR, where dz_c / dR = -2 (R - mean_c)
+            D = np.asarray(dlogits, R.dtype)
+            return 2 * (np.einsum("nc,ncf->nf", D, means) - D.sum(axis=1, keepdims=True) * R)
+
+        return np.concatenate(logits), pullback
+
+    def _nearest(self, R: NDArray) -> tuple[NDArray, NDArray]:
+        """Logits (n, n_classes); nearest prototype of each class, or the mean by nearness: (n, n_classes, n_features)."""
+        squares = self._squares - 2 * R @ self.prototypes_.T  # of the distances, up to |R|^2
+        means = np.empty((len(R), len(self.classes_), R.shape[1]), R.dtype)
+        soft = np.empty(means.shape[:2], R.dtype)
+        for c, (start, end) in enumerate(pairwise([0, *self.ends_])):
+            of_class = squares[:, start:end]
+            if self.softness:
+                nearness = -of_class / self.softness
+                means[:, c] = softmax(nearness, axis=1) @ self.prototypes_[start:end]
+                soft[:, c] = self.softness * logsumexp(nearness, axis=1)
+            else:
+                means[:, c] = self.prototypes_[start + of_class.argmin(axis=1)]
+        if self.softness:
+            return soft - np.einsum("nf,nf->n", R, R)[:, None], means
+        # from the differences: the product above has lost the digits of a small distance
+        return -np.square(R[:, None] - means).sum(axis=2), means
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("softness", self.softness, ">= 0")
+        if self.n_prototypes is not None:
+            check_count("n_prototypes", self.n_prototypes)
