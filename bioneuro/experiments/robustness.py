@@ -7,7 +7,8 @@ between models are paired image by image, and a few adversarial images.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,11 +158,11 @@ class Kept(NamedTuple):
 
 
 def measured(
-    name: str, models: dict[str, Contender], trial: Trial[Plan], progress: bool = False
+    name: str, models: dict[str, Contender], trial: Trial[Plan], cache: Path, progress: bool = False
 ) -> tuple[list[Measure], Kept]:
-    """Rows and images of one contender at one seed."""
+    """Rows and images of one contender at one seed; attacks that are done are found in ``cache`` if interrupted."""
     plan, network = trial.plan, trial.network(models[name])
-    sources = [trial.network(models[source]) for source in SOURCES if source in models and source != name]
+    sources = {source: trial.network(models[source]) for source in SOURCES if source in models and source != name}
     correct = np.asarray(network.predict(trial.data.X_test)) == trial.data.y_test
     result = attacks.worst_case(
         network,
@@ -170,6 +171,7 @@ def measured(
         norm=plan.norm,
         tier=plan.tier,
         sources=sources,
+        cache=cache,
         random_state=trial.seed,
         progress=progress,
     )
@@ -188,7 +190,7 @@ def measured(
     return rows, Kept(correct, ~result.success, X, y, adversarial, predict(network, adversarial))
 
 
-def broken_by(result: attacks.AttackResult) -> Iterator[Measure]:
+def broken_by(result: attacks.WorstCase) -> Iterator[Measure]:
     """Share of the images that each attack broke, those that stood when it came."""
     for epsilon, broken in zip(result.epsilons, result.broken_by, strict=True):
         for attack in sorted(set(broken) - {"", "clean"}):
@@ -196,7 +198,7 @@ def broken_by(result: attacks.AttackResult) -> Iterator[Measure]:
 
 
 def audited(
-    network: Any, sources: Sequence[Any], trial: Trial[Plan], result: attacks.AttackResult
+    network: Any, sources: Mapping[str, Any], trial: Trial[Plan], result: attacks.WorstCase
 ) -> Iterator[Measure]:
     """The checks of the attack, where it leaves something to be doubted."""
     plan = trial.plan
@@ -204,7 +206,14 @@ def audited(
     epsilon = float(max(standing, default=min(plan.epsilons)))
     X, y = (part[: plan.n_audited] for part in trial.attacked)
     checks = attacks.audit(
-        network, X, y, epsilon, plan.norm, n_steps=plan.audit_steps, n_queries=plan.audit_queries, sources=sources
+        network,
+        X,
+        y,
+        epsilon,
+        plan.norm,
+        n_steps=plan.audit_steps,
+        n_queries=plan.audit_queries,
+        sources=list(sources.values()),
     )
     yield Measure("audit_epsilon", "", epsilon)
     for row in checks.itertuples():
@@ -230,7 +239,8 @@ def run(
     plan : Plan
     data : Dataset
     out : Path
-        Folder of the ledger and, in ``images/``, of what each model did image by image.
+        Folder of the ledger and, in ``images/``, of what each model did image by image; an interrupted model goes on
+        from ``cache/``.
     n_seeds : int >= 1
     names : sequence of str
         Of contenders that can be made here; more of them may be added later.
@@ -260,9 +270,11 @@ def run(
             bar.set_description(f"seed {seed}, {name}")
             if trial is None or trial.seed != seed:
                 trial = Trial(plan, data, seed)
-            rows, images = measured(name, models, trial, progress)
+            cache = out / "cache" / _path(out, name, seed).stem
+            rows, images = measured(name, models, trial, cache, progress)
             _keep(out, name, seed, images)
             ledger.add(Row(name, models[name].readout, seed, *row) for row in rows)
+            shutil.rmtree(cache, ignore_errors=True)  # it would be many times as large as all results
     return ledger
 
 
