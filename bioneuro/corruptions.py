@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,13 +160,13 @@ def evaluate(
     cases = [(name, _named(name), _checked_severity(level)) for name in names for level in severities]
     batches = [slice(i, i + batch_size) for i in range(0, len(X), batch_size)]
 
-    def accuracy(changed: Callable[[NDArray], NDArray]) -> float:
-        return float(np.mean(np.concatenate([predict(model, changed(X[rows])) == y[rows] for rows in batches])))
+    def accuracy(change: Callable[[NDArray], NDArray]) -> float:
+        return float(np.mean(np.concatenate([predict(model, change(X[rows])) == y[rows] for rows in batches])))
 
-    table = [("none", 0, accuracy(lambda X: X))]
+    table = [("none", 0, accuracy(np.copy))]
     for name, corruption, level in track(cases, progress, "corruptions"):
-        score = accuracy(lambda X, c=corruption, s=level: _apply(X, c, s, shape, random_state))
-        table.append((name, level, score))
+        change = partial(_apply, corruption=corruption, severity=level, shape=shape, random_state=random_state)
+        table.append((name, level, accuracy(change)))
     return pd.DataFrame(table, columns=["corruption", "severity", "accuracy"])
 
 

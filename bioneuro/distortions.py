@@ -133,7 +133,7 @@ def shear(images: NDArray, slope: float, draws: Draws) -> NDArray:
     """Rows slide along each other, to one side or the other."""
     (sign,) = draws.signs(1)
     one, zero = np.ones_like(sign), np.zeros_like(sign)
-    return _affine(images, one, zero, slope * sign, one)
+    return _affine(images, one, slope * sign, zero, one)
 
 
 # --- light ---

@@ -1,18 +1,18 @@
-"""The two losses that attacks climb, as gradients with respect to the logits."""
+"""The two losses of the protocol, and their gradients with respect to the logits."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from bioneuro.protocols import Loss
 
 LOSSES: tuple[Loss, ...] = ("ce", "margin")
 
 
-def loss_gradient(logits: NDArray, true: NDArray[np.integer], loss: Loss = "ce") -> NDArray:
-    """Gradient of the sum of losses with respect to ``logits (n, n_classes)``.
+def loss_values(logits: NDArray, true: NDArray[np.integer], loss: Loss = "ce") -> NDArray:
+    """Loss of each sample, (n,): ``log(sum_k exp z_k) - z_t`` ("ce") or ``max_{k != t} z_k - z_t`` ("margin").
 
     Parameters
     ----------
@@ -20,17 +20,33 @@ def loss_gradient(logits: NDArray, true: NDArray[np.integer], loss: Loss = "ce")
     true : int array (n,)
         Column of each sample's true class.
     loss : {"ce", "margin"}
-        ``log(sum_k exp z_k) - z_t`` or ``max_{k != t} z_k - z_t``.
     """
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be 'ce' or 'margin', got {loss!r}")
+    _check(loss)
+    rows = np.arange(len(logits))
+    others = logsumexp(logits, axis=1) if loss == "ce" else _without(logits, true).max(axis=1)
+    return others - logits[rows, true]
+
+
+def loss_gradient(logits: NDArray, true: NDArray[np.integer], loss: Loss = "ce") -> NDArray:
+    """Gradient of the sum of :func:`loss_values` with respect to ``logits (n, n_classes)``; arguments as there."""
+    _check(loss)
     rows = np.arange(len(logits))
     if loss == "ce":
         grad = softmax(logits, axis=1)
     else:
-        others = logits.copy()
-        others[rows, true] = -np.inf
         grad = np.zeros_like(logits)
-        grad[rows, others.argmax(axis=1)] = 1
+        grad[rows, _without(logits, true).argmax(axis=1)] = 1
     grad[rows, true] -= 1
     return grad
+
+
+def _without(logits: NDArray, true: NDArray[np.integer]) -> NDArray:
+    """The logits, the true class's at minus infinity."""
+    others = logits.copy()
+    others[np.arange(len(logits)), true] = -np.inf
+    return others
+
+
+def _check(loss: str) -> None:
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be 'ce' or 'margin', got {loss!r}")

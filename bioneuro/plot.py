@@ -23,6 +23,8 @@ __all__ = [
     "accuracy_bars",
     "adversarial_examples",
     "gabor_fits",
+    "loss_by_step",
+    "loss_landscape",
     "low_data_curve",
     "rate_distribution",
     "receptive_fields",
@@ -431,7 +433,55 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
     return ax
 
 
-# --- Images under attack ------------------------------------------------------------------------------
+# --- Under attack --------------------------------------------------------------------------------------
+
+
+def loss_landscape(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Loss along the gradient and along a random direction, a thin line a sample and a thick one for their median.
+
+    Above 0 the margin means that the sample is broken. Where gradients are masked, the random direction does as well.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `bioneuro.attacks.loss_landscape`: columns `sample`, `direction`, `distance`, `loss`.
+    ax : Axes, optional
+    """
+    ax = _axes(ax)
+    _need_columns(frame, ("sample", "direction", "distance", "loss"))
+    for direction, colour, dash in (("gradient", VERMILION, "-"), ("random", BLUE, "--")):
+        part = frame[frame["direction"] == direction]
+        _bundle(part, "distance", ax, colour, dash, f"along the {direction}" + " direction" * (direction == "random"))
+    ax.set(xlabel="distance from the sample", ylabel="loss")
+    ax.set_title(f"Loss around {frame['sample'].nunique()} samples (bold: median)", loc="left", fontsize=10)
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def loss_by_step(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Loss of each sample at every step of an attack, a thin line a sample and a thick one for their median.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `bioneuro.attacks.loss_by_step`: columns `sample`, `step`, `loss`.
+    ax : Axes, optional
+    """
+    ax = _axes(ax)
+    _need_columns(frame, ("sample", "step", "loss"))
+    _bundle(frame, "step", ax, VERMILION, "-", "")
+    ax.set(xlabel="step", ylabel="loss")
+    ax.set_title(f"Loss of {frame['sample'].nunique()} samples under attack (bold: median)", loc="left", fontsize=10)
+    return ax
+
+
+def _bundle(frame: pd.DataFrame, x: str, ax: Axes, colour: str, dash: Any, label: str) -> None:
+    """Each sample's loss against `x`, and their median."""
+    lines = frame.pivot(index=x, columns="sample", values="loss")
+    ax.plot(lines.index, lines, dash, color=colour, linewidth=0.5, alpha=0.4)
+    ax.plot(lines.index, lines.median(axis=1), dash, color=colour, linewidth=2, label=label or None)
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    _tidy(ax)
 
 
 def adversarial_examples(

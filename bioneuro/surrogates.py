@@ -8,7 +8,6 @@ in the backward pass (`bioneuro.attacks.Adaptive` follows it, and asks the netwo
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from scipy.special import logsumexp, softmax
 
 from bioneuro.layers.association import Association
 from bioneuro.layers.circuit import Circuit
-from bioneuro.layers.protocols import Readout, Space
+from bioneuro.layers.protocols import Space
 from bioneuro.network import Network
 from bioneuro.protocols import Pullback
 from bioneuro.synapses import Synapses
@@ -25,6 +24,8 @@ __all__ = ["NearestCells", "StraightThrough", "variants"]
 
 #: A vote that a cell does not have: its logarithm is finite, and no drive makes up for it while others have one.
 NO_VOTE = 1e-30
+#: Gain at which the nearest cells of a class are asked for, relative to beta.
+NEAREST_GAIN = 0.25
 
 
 class NearestCells:
@@ -104,22 +105,29 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
     Returns
     -------
     dict name -> (Network, readout)
-        ============== =================================================================================
-        beta/4, ...    association competes more softly (no circuit)
-        softmax        a circuit's cells divided by one pool instead, at beta and a quarter of it
-        map_beta/2     columns of the map compete more softly
-        nearest cells  `NearestCells` in place of the readout
-        all winners    backward pass as if all cells were active (where only k are)
-        the readouts   another one that has learned, on the same cells
-        ============== =================================================================================
+        ========================= ===========================================================================
+        nearest cells             `NearestCells` in place of the readout, at a quarter of beta
+        nearest cells, soft map   the same, and columns of the map compete more softly
+        beta/2                    association competes more softly (a circuit's cells: by one pool)
+        beta/4 backward           own logits, backward pass of an association that competes more softly
+        map_beta/2                columns of the map compete more softly
+        all winners               own logits, backward pass as if all cells were active (where only k are)
+        the readouts              each other one that has learned, on the same cells
+        ========================= ===========================================================================
+
+    Notes
+    -----
+    Chosen by what they broke, of validation images that eight runs of PGD had left standing. Others were of no use
+    beyond these: a quarter and an eighth of beta, nearest cells at other gains, a higher floor under the pooling's
+    square root.
     """
-    soft = _soften(network, softmax=True) if isinstance(network.association, Circuit) else network
-    found = {"nearest cells": _read_by(soft, lambda association: NearestCells(association, 0.25))}
-    if soft is not network:
-        found["softmax"] = soft
-    for factor in (2, 4, 8):
-        found[f"beta/{factor}" if soft is network else f"softmax beta/{factor}"] = _soften(soft, beta=1 / factor)
+    soft = _soften(network, one_pool=True) if isinstance(network.association, Circuit) else network
     columns = getattr(network.encoder, "columns", None)
+    found = {"nearest cells": _nearest(soft)}
+    if columns is not None:
+        found["nearest cells, soft map"] = _nearest(_soften(soft, map_beta=1 / 2))
+    found["beta/2"] = _soften(soft, beta=1 / 2)
+    found["beta/4 backward"] = StraightThrough(network, _soften(soft, beta=1 / 4))
     if columns is not None:
         found["map_beta/2"] = _soften(network, map_beta=1 / 2)
     if network.association.k is not None or getattr(columns, "k", None) is not None:
@@ -128,17 +136,23 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
     return {name: (variant, readout) for name, variant in found.items()} | others
 
 
+def _nearest(network: Network) -> Network:
+    """The same cells with `NearestCells` under the name of every readout."""
+    nearest = NearestCells(network.association, NEAREST_GAIN)
+    return Network(network.encoder, network.association, dict.fromkeys(network.readouts, nearest))
+
+
 def _soften(
     network: Network,
     *,
     beta: float = 1.0,
     map_beta: float = 1.0,
-    softmax: bool = False,
+    one_pool: bool = False,
     all_winners: bool = False,
 ) -> Network:
     """A network that shares the weights of another and competes differently; gains are relative to those it has."""
     association, encoder = copy.copy(network.association), network.encoder
-    if softmax:
+    if one_pool:
         association = object.__new__(Association)
         association.__dict__.update(vars(network.association))
     association.beta *= beta
@@ -150,14 +164,7 @@ def _soften(
             encoder.columns.k = None
     if all_winners:
         association.k = None
-    readouts: dict[str, Readout] = {}
-    for name, readout in network.readouts.items():
-        readouts[name] = copy.copy(readout)
-        readouts[name].association = association
+    readouts = {name: copy.copy(readout) for name, readout in network.readouts.items()}
+    for readout in readouts.values():
+        vars(readout)["association"] = association
     return Network(encoder, association, readouts)
-
-
-def _read_by(network: Network, make: Callable[[Association], Readout]) -> Network:
-    """The same cells with another readout under every name."""
-    readout = make(network.association)
-    return Network(network.encoder, network.association, dict.fromkeys(network.readouts, readout))

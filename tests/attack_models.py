@@ -47,6 +47,13 @@ class Linear:
         return margin > epsilon * np.linalg.norm(W, 1 if norm == "linf" else 2)
 
 
+class OnePass(Linear):
+    """The same model, that gives logits and gradients in one pass."""
+
+    def input_vjp(self, X):
+        return self.decision_function(X), lambda D: (D[:, :, None] * self.W).sum(axis=1)
+
+
 class Contrast(Linear):
     """A linear model behind the contrast response r(x) = x^n (1 + s^n) / (x^n + s^n), n = 4, s = 1/2."""
 
@@ -63,10 +70,12 @@ class Contrast(Linear):
 
     hidden = response
 
-    def input_gradient(self, X, y, loss="ce"):
+    def response_slope(self, X):
         power = X**self.n + self.s**self.n
-        slope = self.n * X ** (self.n - 1) * self.s**self.n * (1 + self.s**self.n) / power**2
-        return slope * self.hidden_gradient(X, y, loss)
+        return self.n * X ** (self.n - 1) * self.s**self.n * (1 + self.s**self.n) / power**2
+
+    def input_gradient(self, X, y, loss="ce"):
+        return self.response_slope(X) * self.hidden_gradient(X, y, loss)
 
     def worst_margin(self, X, y, epsilon):
         """Of two classes: each response sits at the end of its box that hurts the most."""
@@ -83,3 +92,31 @@ class Quantised(Linear):
 
     def input_gradient(self, X, y, loss="ce"):
         return np.zeros_like(X)
+
+    def surrogates(self):
+        return {"not quantised": Linear(self.W, self.b, self.classes_)}
+
+
+class Saturated(Linear):
+    """Masked on purpose: competition so sharp that the losers' rates are 0, and with them every gradient.
+
+    Votes of competing cells, one a class: log(softmax(beta (W x + b)) + floor). Labels are those of `Linear`.
+    """
+
+    beta, floor = 1e5, 1e-6
+
+    def rates(self, X):
+        a = self.beta * super().decision_function(X)
+        y = np.exp(a - a.max(axis=1, keepdims=True))
+        return y / y.sum(axis=1, keepdims=True)
+
+    def decision_function(self, X):
+        return np.log(self.rates(X) + self.floor)
+
+    def hidden_gradient(self, X, y, loss):
+        rates, soft = self.rates(X), Linear(np.eye(len(self.W)), classes=self.classes_)
+        dy = soft.hidden_gradient(self.decision_function(X), y, loss) / (rates + self.floor)
+        return self.beta * rates * (dy - (rates * dy).sum(axis=1, keepdims=True)) @ self.W
+
+    def surrogates(self):
+        return {"softer": Linear(self.W, self.b, self.classes_)}

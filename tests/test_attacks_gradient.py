@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from attack_models import EPSILONS, D, Linear
+from attack_models import EPSILONS, Contrast, D, Linear, OnePass
 
-from bioneuro.attacks import FGSM, PGD
+from bioneuro.attacks import BIM, FGSM, PGD
+from bioneuro.attacks.gradient import attacked_gradient
 
 
 def unambiguous(model, X, y, norm, slack=0.03):
@@ -98,10 +99,27 @@ def test_the_input_space_is_frozen_where_the_slope_is_zero(contrast):
     assert frozen.robust_accuracy[0] > PGD()(model, X, y, 0.1).robust_accuracy[0]
 
 
+def test_l2_follows_the_response_with_its_slope_floored(contrast):
+    model, X, y = contrast
+    floored = model.response_gradient(X, y, "ce") * np.maximum(model.response_slope(X), 1e-2)
+    np.testing.assert_allclose(attacked_gradient(model, X, y, "ce", "l2"), floored)
+    np.testing.assert_array_equal(attacked_gradient(model, X, y, "ce", "linf"), model.response_gradient(X, y))
+    step = FGSM(norm="l2")(model, X, y, 0.01).adversarial[0] - X
+    inside = ((X + 2 * floored > 0) | (X > 0.01)).all(axis=1) & (model.predict(X + step) == y)
+    np.testing.assert_allclose(step[inside], 0.01 * (floored / np.linalg.norm(floored, axis=1)[:, None])[inside])
+    frozen, moving = (PGD(norm="l2", space=space)(model, X, y, 0.5).robust_accuracy[0] for space in ("input", "auto"))
+    assert moving <= frozen
+
+
+def test_l2_leaves_black():
+    model = Contrast(np.vstack([np.zeros(D), np.ones(D)]), b=[0.1, 0.0])
+    X, y = np.zeros((3, D)), np.zeros(3, int)
+    kept, broken = (BIM(norm="l2", space=space)(model, X, y, 3.0) for space in ("input", "auto"))
+    assert not kept.success.any() and not kept.distance.any() and broken.success.all()
+
+
 def test_the_response_space_is_for_linf_and_for_models_that_offer_it(binary, contrast):
     model, X, y = contrast
-    l2 = PGD(norm="l2")(model, X, y, 0.5)
-    np.testing.assert_array_equal(l2.adversarial, PGD(norm="l2", space="input")(model, X, y, 0.5).adversarial)
     with pytest.raises(ValueError, match="no meaning for other norms"):
         PGD(norm="l2", space="response")
     with pytest.raises(TypeError, match="Linear lacks"):
@@ -138,11 +156,53 @@ def test_early_stop_spends_gradients_on_survivors_only(binary):
     asked = []
     gradient = model.input_gradient
     model.input_gradient = lambda X, y, loss: asked.append(len(X)) or gradient(X, y, loss)
-    PGD(n_steps=10)(model, X, y, 0.03)
+    PGD(n_steps=10, random_start=False)(model, X, y, 0.03)
     assert len(asked) <= 10 and asked[0] == len(X) and asked[-1] < len(X) and (np.diff(asked) <= 0).all()
     asked.clear()
     PGD(n_steps=10, early_stop=False)(model, X, y, 0.03)
     assert asked == [len(X)] * 10
+
+
+def test_bim_starts_at_the_images(binary):
+    model, X, y = binary
+    bim, pgd = (attack(model, X, y, 0.02).adversarial for attack in (BIM(), PGD(random_start=False)))
+    np.testing.assert_array_equal(bim, pgd)
+
+
+# --- one pass or many ---
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+def test_models_that_answer_in_one_pass_are_attacked_the_same(norm, loss):
+    rng = np.random.default_rng(0)
+    W, X = rng.normal(size=(5, D)), rng.uniform(size=(50, D))
+    many, one = Linear(W), OnePass(W)
+    y = many.predict(X)
+    for attack in (PGD(norm=norm, loss=loss, n_steps=10), FGSM(norm=norm, loss=loss)):
+        a, b = (attack(model, X, y, EPSILONS[norm]) for model in (many, one))
+        np.testing.assert_allclose(a.adversarial, b.adversarial, atol=1e-12)
+        np.testing.assert_array_equal(a.success, b.success)
+
+
+def test_one_pass_a_step(binary):
+    model, X, y = binary
+    model = OnePass(model.W, model.b, model.classes_)
+    asked = []
+    for name in ("predict", "input_vjp", "input_gradient", "decision_function"):
+        method = getattr(model, name)
+        setattr(model, name, lambda *args, name=name, method=method: asked.append(name) or method(*args))
+    PGD(n_steps=10, early_stop=False)(model, X, y, 0.02)
+    assert asked.count("input_vjp") == 10 and asked.count("predict") == 2 and "input_gradient" not in asked
+
+
+def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary):
+    model, X, y = binary
+    sure = [kind(1e4 * model.W, 1e4 * np.asarray(model.b), model.classes_) for kind in (Linear, OnePass)]
+    masked, seen = (np.abs(attacked_gradient(m, X, y, "ce", "linf")).max(axis=1) for m in sure)
+    assert (masked == 0).mean() > 0.9 and (seen > 0).all()
+    expected = [model.robust(X, y, e, "linf") for e in EPSILONS["linf"]]
+    np.testing.assert_array_equal(~FGSM()(sure[1], X, y, EPSILONS["linf"]).success, expected)
 
 
 # --- bad input ---
@@ -157,7 +217,7 @@ def test_early_stop_spends_gradients_on_survivors_only(binary):
         (lambda: PGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
         (lambda: PGD(step_size=0.0), "step_size must be positive, got 0.0"),
         (lambda: PGD(momentum=-0.1), "momentum must be at least 0, got -0.1"),
-        (lambda: PGD(loss="hinge"), "loss must be one of ce, margin; got 'hinge'"),
+        (lambda: PGD(loss="hinge"), "loss must be one of ce, margin, dlr; got 'hinge'"),
         (lambda: PGD(space="fourier"), "space must be one of auto, input, response"),
         (lambda: PGD(n_restarts=2, random_start=False), "n_restarts > 1 needs random_start"),
     ],

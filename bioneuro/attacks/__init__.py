@@ -5,30 +5,36 @@ in `bioneuro.protocols`. A new attack is one subclass of `Attack` that writes ``
 `ATTACKS`.
 """
 
+from .apgd import APGD
 from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .decision import CGBA, RayS
 from .goals import Goal, Targeted
-from .gradient import FGSM, PGD
+from .gradient import BIM, FGSM, PGD
+from .landscape import loss_by_step, loss_landscape
 from .noise import GaussianNoise, SaltAndPepper, UniformNoise
+from .registry import ATTACKS, TIERS
 from .sparse import SparseRS
 from .square import Square
-from .registry import ATTACKS, TIERS
-from .surrogate import Adaptive, SurrogateView
+from .surrogate import Adaptive
 from .worst_case import WorstCase, worst_case
 
 __all__ = [
+    "APGD",
     "ATTACKS",
+    "BIM",
     "CGBA",
     "FGSM",
     "PGD",
-    "RayS",
+    "TIERS",
+    "Adaptive",
     "Attack",
     "AttackResult",
     "Ensemble",
     "GaussianNoise",
     "Goal",
+    "RayS",
     "SaltAndPepper",
     "SampleRandom",
     "SparseRS",
@@ -36,6 +42,9 @@ __all__ = [
     "Targeted",
     "Transfer",
     "UniformNoise",
+    "WorstCase",
     "audit",
+    "loss_by_step",
+    "loss_landscape",
     "worst_case",
 ]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import losses
 from ..protocols import Classifier, Loss, WhiteBox
 from .goals import Criterion, Goal, as_goal
 from .norms import NORMS, Norm
@@ -155,7 +156,7 @@ class Attack(ABC):
             alive = np.flatnonzero(~broken) if budgets[k] > 0 else np.arange(0)
             batches = [alive[i : i + batch_size] for i in range(0, len(alive), batch_size)]
             for rows in track(batches, progress, f"{type(self).__name__} {self.norm} {budgets[k]:g}"):
-                current[rows] = self.attempt(white_box, X[rows], goal[rows], budgets[k])
+                current[rows] = self.attempt(white_box, X[rows], goal[rows], float(budgets[k]))
                 broken[rows] = goal[rows].is_adversarial(predict(model, current[rows]))
             adversarial[k], success[k] = current, broken
         distance = np.stack([self.geometry.distance(a.astype(np.float64) - X) for a in adversarial])
@@ -217,11 +218,12 @@ def attack_survivors(
     broke the sample, else the last one.
     """
     found, alive = X.copy(), np.arange(len(X))
-    for attempt in attempts:
-        found[alive] = attempt(alive)
-        alive = alive[~goal[alive].is_adversarial(predict(model, found[alive]))]
+    for i, attempt in enumerate(attempts):
+        if i:  # asked before the next attempt, not after the last: whoever called asks anyway
+            alive = alive[~goal[alive].is_adversarial(predict(model, found[alive]))]
         if not alive.size:
             break
+        found[alive] = attempt(alive)
     return found
 
 
@@ -235,22 +237,20 @@ def predict(model: Classifier, X: NDArray) -> NDArray:
 
 def logits(model: Classifier, X: NDArray) -> NDArray[np.float64]:
     """``decision_function`` as (n, n_classes); the one column z of a binary model becomes [0, z]."""
-    z = np.asarray(model.decision_function(X), dtype=np.float64)
+    return as_logits(model.decision_function(X), len(X), len(model.classes_))
+
+
+def as_logits(z: ArrayLike, n: int, n_classes: int) -> NDArray[np.float64]:
+    """What a model returned as logits, checked; see `logits`."""
+    z = np.asarray(z, dtype=np.float64)
     if z.ndim == 1:
         z = np.column_stack([np.zeros_like(z), z])
-    return finite(z, "decision_function", (len(X), len(model.classes_)))
+    return finite(z, "decision_function", (n, n_classes))
 
 
 def loss_values(model: Classifier, X: NDArray, y: NDArray, loss: Loss) -> NDArray[np.float64]:
     """Loss of each sample, (n,), from ``decision_function``; see `bioneuro.protocols` for the two losses."""
-    z = logits(model, X)
-    sample, true = np.arange(len(X)), class_index(model, y)
-    z_true = z[sample, true]
-    if loss == "ce":
-        top = z.max(axis=1)
-        return np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z_true
-    z[sample, true] = -np.inf
-    return z.max(axis=1) - z_true
+    return losses.loss_values(logits(model, X), class_index(model, y), loss)
 
 
 def ascent_values(model: Classifier, X: NDArray, goal: Goal, loss: Loss) -> NDArray[np.float64]:

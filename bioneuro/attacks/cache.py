@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from ..files import write_atomically
 from ..protocols import Classifier, WhiteBox
-from .base import Attack, SampleRandom, logits, loss_gradient, predict
-from .gradient import offers_response
+from .base import Attack, SampleRandom, logits, predict
 from .goals import Goal
+from .gradient import LOSSES, attacked_gradient
 from .surrogate import offered_surrogates
 
 __all__ = ["Cache"]
@@ -161,9 +161,10 @@ def _answers(model: Classifier, X: NDArray) -> list[NDArray]:
 
 def _gradients(model: Classifier, X: NDArray, y: NDArray) -> list[NDArray]:
     """What gradient attacks follow, where the model has it."""
-    names = ("input_gradient", "response_gradient") if offers_response(model) else ("input_gradient",)
-    methods = [getattr(cast(WhiteBox, model), name) for name in names if hasattr(model, name)]
-    return [loss_gradient(method, X, y, loss) for method in methods for loss in ("ce", "margin")]
+    if not hasattr(model, "input_gradient"):
+        return []
+    norms = ("linf", "l2")  # which differ behind a contrast response
+    return [attacked_gradient(cast(WhiteBox, model), X, y, loss, norm) for norm in norms for loss in LOSSES]
 
 
 def _plain(array: NDArray) -> NDArray:

@@ -34,8 +34,8 @@ LEAST_QUERIES = 128
 RESOLUTION = 1e-3
 #: L2: length of a probe relative to the distance so far; probes of the first normal, of which the t-th takes sqrt(t)
 #: times as many; weight of the normals before. Chosen on MNIST training images (an MLP, plain and quantised).
-PROBE, FIRST_PROBES, MEMORY = 0.1, 30, 0.7
-#: L2: every other probe is smoothed by a Gaussian of this deviation, relative to the image's longer side.
+PROBE, FIRST_PROBES, MEMORY = 0.2, 30, 0.7
+#: L2: three of four probes are smoothed by a Gaussian of this deviation, relative to the image's longer side.
 SMOOTHING = 1 / 28
 
 
@@ -99,7 +99,7 @@ class CGBA(_Decision):
     boundary point so far, the nearest point to x of a flat boundary lies on the semicircle over the segment from x to
     b, in the plane of that segment and the normal at b (Thales); the last adversarial point of the arc is found by
     bisection. The normal is estimated as in HopSkipJump (Chen, Jordan & Wainwright 2020, arXiv 1904.02144), by the mean
-    of probes around b weighted by their labels. Two changes: half the probes are smooth, as the normals of models of
+    of probes around b weighted by their labels. Two changes: most probes are smooth, as the normals of models of
     images tend to be (Li et al. 2020, "QEBA", CVPR), and a normal keeps a part of those before it.
 
     Parameters
@@ -219,7 +219,7 @@ def _nearest(oracle: _Oracle, rays: NDArray, lengths: NDArray) -> tuple[NDArray,
     shares = np.ones((n, k))
     shares[sample, which] = _bisect(lambda t: oracle.on_ray(found, t, sample), 0 * ends, ends, COARSE)
     chosen = np.where(reached, shares * lengths, np.inf).argmin(axis=1)
-    return chosen, shares[np.arange(n), chosen], reached.any(axis=1)
+    return chosen, shares[np.arange(n), chosen], np.asarray(reached.any(axis=1))
 
 
 # --- Linf ---
@@ -260,8 +260,8 @@ def _normal(
     height, width, _ = shape
     if width > 1:
         sigma = SMOOTHING * max(height, width)
-        images = noise[:, ::2].reshape(-1, *shape)
-        noise[:, ::2] = gaussian_filter(images, (0, sigma, sigma, 0)).reshape(m, -1, features)
+        images = noise[:, probes // 4 :].reshape(-1, *shape)
+        noise[:, probes // 4 :] = gaussian_filter(images, (0, sigma, sigma, 0)).reshape(m, -1, features)
     noise /= np.linalg.norm(noise, axis=2, keepdims=True)
     radius = PROBE * L2.distance(points - oracle.X[rows])[:, None, None]
     moves = np.clip(points[:, None] + radius * noise, 0, 1) - points[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -37,16 +37,27 @@ class Goal:
         True labels.
     target : ndarray of shape (n,) or None
         Labels to reach; None is any wrong one.
+    aim : ndarray of shape (n,) or None
+        Labels that the losses move towards, `target` if there is one; None moves away from the true labels.
     """
 
     true: NDArray
     target: NDArray | None = None
+    aim: NDArray | None = None
+
+    def __post_init__(self) -> None:
+        if self.aim is None:
+            object.__setattr__(self, "aim", self.target)
 
     def __len__(self) -> int:
         return len(self.true)
 
     def __getitem__(self, rows: NDArray | slice) -> Goal:
-        return Goal(self.true[rows], None if self.target is None else self.target[rows])
+        return Goal(*(None if labels is None else labels[rows] for labels in (self.true, self.target, self.aim)))  # type: ignore[arg-type]
+
+    def towards(self, labels: NDArray) -> Goal:
+        """The same criterion, sought by way of these labels (n,)."""
+        return replace(self, aim=labels)
 
     def is_adversarial(self, predicted: NDArray) -> NDArray[np.bool_]:
         """Which of the predicted labels (n,) are what the attack wants, (n,)."""
@@ -55,12 +66,12 @@ class Goal:
     @property
     def labels(self) -> NDArray:
         """The labels that the losses are about: those to leave, or those to reach."""
-        return self.true if self.target is None else self.target
+        return self.true if self.aim is None else self.aim
 
     @property
     def sign(self) -> int:
-        """``sign * loss(labels)`` is what to ascend: away from the true label, or towards the target."""
-        return 1 if self.target is None else -1
+        """``sign * loss(labels)`` is what to ascend: away from the true label, or towards another."""
+        return 1 if self.aim is None else -1
 
 
 def as_goal(criterion: Criterion, y: NDArray, classes: NDArray) -> Goal:

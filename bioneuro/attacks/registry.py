@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..protocols import Classifier, WhiteBox
+from .apgd import APGD
 from .base import Attack
 from .combine import Transfer
-from .gradient import FGSM, PGD
-from .noise import GaussianNoise, UniformNoise
+from .decision import CGBA, RayS
+from .gradient import BIM, FGSM, PGD
+from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .norms import NORMS
+from .sparse import SparseRS
 from .square import Square
 from .surrogate import Adaptive, offered_surrogates
 
 __all__ = ["ATTACKS", "TIERS", "Step", "plan", "tier_attacks"]
 
 #: Attacks by name, each called with ``norm=`` and ``random_state=``: cheap and strong ones first.
-ATTACKS: dict[str, Callable[..., Attack]] = {
+ATTACKS: dict[str, type[Attack] | partial[Attack]] = {
     "fgsm": FGSM,
     "pgd-margin": partial(PGD, loss="margin"),
     "pgd-ce": partial(PGD, loss="ce"),
+    "bim": BIM,
+    "apgd-ce": APGD,
+    "apgd-dlr": partial(APGD, loss="dlr"),
+    "apgd-t": partial(APGD, loss="dlr", n_target_classes=9),
     "uniform-noise": UniformNoise,
     "gaussian-noise": GaussianNoise,
+    "salt-and-pepper": SaltAndPepper,
     "square": Square,
+    "rays": RayS,
+    "cgba": CGBA,
+    "sparse-rs": SparseRS,
 }
 
 #: Before the name of an attack: run it through every surrogate that the model offers; craft it on every source.
 ADAPTIVE, TRANSFER = "adaptive:", "transfer:"
+
+#: Parameters of PGD with which images transfer well.
+FOR_TRANSFER: dict[str, Any] = {"momentum": 1.0, "early_stop": False}
 
 #: What each tier runs, in this order, and with which parameters; attacks that do not know the norm are left out.
 TIERS: dict[str, dict[str, dict[str, Any]]] = {
@@ -37,22 +51,35 @@ TIERS: dict[str, dict[str, dict[str, Any]]] = {
         "fgsm": {},
         "uniform-noise": {},
         "gaussian-noise": {},
-        "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False},
-        "pgd-margin": {"n_steps": 20},
-        "pgd-ce": {"n_steps": 20},
-        "adaptive:pgd-margin": {"n_steps": 20},
-        "square": {"n_queries": 300},
+        "salt-and-pepper": {},
+        "transfer:pgd-ce": FOR_TRANSFER,
+        "pgd-margin": {"n_steps": 30},
+        "apgd-ce": {"n_steps": 30},
+        "adaptive:pgd-margin": {"n_steps": 30},
+        "apgd-t": {"n_steps": 20, "n_target_classes": 3},
+        "square": {"n_queries": 500},
+        "rays": {"n_queries": 300},
+        "cgba": {"n_queries": 500},
+        "sparse-rs": {"n_queries": 1000},
     },
     "full": {
         "fgsm": {},
         "uniform-noise": {},
         "gaussian-noise": {},
-        "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False},
-        "pgd-margin": {"n_steps": 100, "n_restarts": 3},
-        "pgd-ce": {"n_steps": 100, "n_restarts": 3},
+        "salt-and-pepper": {},
+        "transfer:pgd-ce": FOR_TRANSFER,
+        "transfer:apgd-dlr": {},
+        "pgd-margin": {"n_steps": 100, "n_restarts": 5},
+        "pgd-ce": {"n_steps": 100, "n_restarts": 2},
+        "apgd-ce": {"n_steps": 100},
+        "apgd-dlr": {"n_steps": 100},
         "adaptive:pgd-margin": {"n_steps": 100},
-        "adaptive:pgd-ce": {"n_steps": 100},
+        "adaptive:apgd-ce": {"n_steps": 100},
+        "apgd-t": {"n_steps": 100},
         "square": {"n_queries": 5000},
+        "rays": {"n_queries": 2000},
+        "cgba": {"n_queries": 5000},
+        "sparse-rs": {"n_queries": 10_000},
     },
 }
 
@@ -104,7 +131,7 @@ def plan(
     transfers = any(isinstance(attack, str) and attack.startswith(TRANSFER) for attack in asked)
     if named and not transfers:
         asked.append("transfer:pgd-ce")
-        parameters = {**parameters, "transfer:pgd-ce": {"momentum": 1.0, "early_stop": False}}
+        parameters = {**parameters, "transfer:pgd-ce": FOR_TRANSFER}
     steps: list[Step] = []
     for attack in asked:
         if isinstance(attack, str):
@@ -143,7 +170,7 @@ def _made(
         yield Step(name, attack(name))
 
 
-def _maker(name: str) -> tuple[Callable[..., Attack], str]:
+def _maker(name: str) -> tuple[type[Attack] | partial[Attack], str]:
     plain = name.removeprefix(ADAPTIVE).removeprefix(TRANSFER)
     if plain not in ATTACKS:
         raise ValueError(
@@ -155,7 +182,7 @@ def _maker(name: str) -> tuple[Callable[..., Attack], str]:
 
 def _norms(name: str) -> tuple[str, ...]:
     make = _maker(name)[0]
-    return getattr(getattr(make, "func", make), "norms", tuple(NORMS))
+    return getattr(make, "func", make).norms
 
 
 def _unique(steps: list[Step]) -> list[Step]:

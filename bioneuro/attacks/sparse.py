@@ -1,8 +1,9 @@
 """Sparse-RS: random search for the few pixels whose change breaks a sample, by logits alone.
 
 Croce, Andriushchenko, Singh, Flammarion & Hein 2022, "Sparse-RS: a versatile framework for query-efficient sparse
-black-box adversarial attacks", arXiv 2006.12834. One change: a pixel that would be given the value it has already is
-given the opposite one, so that grey images waste no part of the budget.
+black-box adversarial attacks", arXiv 2006.12834. Two changes: a pixel that would be given the value it has already is
+given the opposite one, so that grey images waste no part of the budget; and a dropped pixel may be drawn again, in
+another colour.
 """
 
 from __future__ import annotations
@@ -76,10 +77,9 @@ class SparseRS(Attack):
             alive = np.flatnonzero(loss <= 0)
             if not alive.size:
                 break
-            count = _count(self.exchanged * size, query / self.n_queries)
-            count = min(count, size, pixels - size) or size  # all pixels are changed: only their values are drawn again
+            count = min(_count(self.exchanged * size, query / self.n_queries), size)
             uniform = random.uniform(size + pixels + count * channels, rows=alive)
-            sets = _exchange(chosen[alive], count, uniform[:, : size + pixels], pixels)
+            sets = _exchange(chosen[alive], count, uniform[:, : size + pixels])
             proposal = images[alive].copy()
             kept = sets[:, count:]
             _put(proposal, kept, np.take_along_axis(best[alive], kept[:, :, None], axis=1))
@@ -97,17 +97,14 @@ def _count(first: float, progress: float) -> int:
     return max(int(first / DIVISORS[max(stage - 1, 0)]), 1)
 
 
-def _exchange(chosen: NDArray, count: int, uniform: NDArray, pixels: int) -> NDArray:
-    """The set of pixels (n, size) with `count` of them replaced by unchosen ones, which come first."""
-    n, size = chosen.shape
+def _exchange(chosen: NDArray, count: int, uniform: NDArray) -> NDArray:
+    """The sets of pixels (n, size) with `count` of them dropped; as many of those not kept come first in their place."""
+    size = chosen.shape[1]
     kept = np.take_along_axis(chosen, uniform[:, :size].argsort(axis=1)[:, count:], axis=1)
-    if size == pixels:
-        dropped = np.take_along_axis(chosen, uniform[:, :size].argsort(axis=1)[:, :count], axis=1)
-        return np.hstack([dropped, kept])
     priority = uniform[:, size:].copy()
-    np.put_along_axis(priority, chosen, 2.0, axis=1)  # behind all others
-    fresh = np.argpartition(priority, count - 1, axis=1)[:, :count]
-    return np.hstack([fresh, kept])
+    np.put_along_axis(priority, kept, 2.0, axis=1)  # behind all others
+    drawn = priority.argpartition(count - 1, axis=1)[:, :count]
+    return np.hstack([drawn, kept])
 
 
 def _put(images: NDArray, chosen: NDArray, values: NDArray) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, SampleRandom, attack_survivors, predict
 from .goals import Goal
+from .norms import NORMS
 
 __all__ = ["Adaptive", "SurrogateView", "offered_surrogates"]
 
@@ -85,6 +86,8 @@ class Adaptive(Attack):
     surrogate: str | None = None
     norm: str = field(init=False, kw_only=True)
     random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
+
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
     def __post_init__(self) -> None:
         self.norm = self.attack.norm

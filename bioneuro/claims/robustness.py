@@ -138,7 +138,7 @@ def besieged(
         middle(epsilons),
         n_steps=settings.audit_steps,
         n_queries=settings.audit_queries,
-        sources=list(sources.values()),
+        sources=sources,
     )
     warned = checks[checks["status"] == "warn"]
     told = "; ".join(f"{row.check} = {row.value:.3g}" for row in warned.itertuples())

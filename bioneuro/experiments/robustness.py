@@ -213,7 +213,7 @@ def audited(
         plan.norm,
         n_steps=plan.audit_steps,
         n_queries=plan.audit_queries,
-        sources=list(sources.values()),
+        sources=sources,
     )
     yield Measure("audit_epsilon", "", epsilon)
     for row in checks.itertuples():
