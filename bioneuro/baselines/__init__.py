@@ -12,6 +12,7 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from .cnn import ConvNet
+from .filters import FilterBank, FilterMap, OrientationHistogram
 from .mlp import BackpropMLP
 from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
@@ -21,8 +22,11 @@ __all__ = [
     "BASELINES",
     "BackpropMLP",
     "ConvNet",
+    "FilterBank",
+    "FilterMap",
     "NearestNeighbour",
     "NonNegativeMLP",
+    "OrientationHistogram",
     "SparseMLP",
     "layer_densities",
     "make",

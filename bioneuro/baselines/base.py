@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..losses import loss_gradient
 from ..network import slices
 from ..protocols import Loss, Pullback
-from .checks import class_index
+from .checks import check_dtype, check_unit_interval, class_index
 from .front import Front, make_front
 
 __all__ = ["GradientClassifier"]
@@ -55,8 +55,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         return make_front(self.contrast)
 
     def _check_parameters(self) -> None:
-        if np.dtype(self.dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        check_dtype(self.dtype)
         self._front()
 
     # --- answers ------------------------------------------------------------------------------------------
@@ -152,15 +151,13 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         self._check_parameters()
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(y)
-        return self._check_intensities(X), y
+        checked, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
+        check_classification_targets(labels)
+        return self._check_intensities(checked), labels
 
     def _check_intensities(self, X: NDArray) -> NDArray:
-        parameter = self._bounded_by()
-        if parameter and (X.min() < 0 or X.max() > 1):
-            i, j = np.argwhere((X < 0) | (X > 1))[0]
-            raise ValueError(f"X must lie in [0, 1] with {parameter}, but X[{i}, {j}] = {X[i, j]}: rescale it")
+        if self._bounded_by():
+            check_unit_interval(X, self._bounded_by())
         return X
 
     def _bounded_by(self) -> str:

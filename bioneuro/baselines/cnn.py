@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..connectivity import RandomState
 from ..protocols import Pullback
 from .backprop import BackpropClassifier
-from .checks import check_count, check_number
+from .checks import check_count, check_number, image_shape_of
 from .front import Front, make_front
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class ConvNet(BackpropClassifier):
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
-        self.image_shape_ = _image_shape(self.image_shape, self.n_features_in_)
+        self.image_shape_ = image_shape_of(self.image_shape, self.n_features_in_)
         self.parameters_ = [self._first_weights(shape) for shape in self._shapes(len(classes))]
         self._optimizer = _torch().optim.AdamW(
             [
@@ -248,21 +248,6 @@ class ConvNet(BackpropClassifier):
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
         if self.n_threads is not None:
             check_count("n_threads", self.n_threads)
-
-
-def _image_shape(image_shape: Any, n_features: int) -> tuple[int, int, int]:
-    """(height, width, channels) that make ``n_features``."""
-    if isinstance(image_shape, str) and image_shape == "auto":
-        side = math.isqrt(n_features)
-        return (side, side, 1) if side * side == n_features else (1, n_features, 1)
-    if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
-        raise ValueError(
-            f"image_shape must be 'auto', (height, width) or (height, width, channels), got {image_shape!r}"
-        )
-    if math.prod(image_shape) != n_features or min(image_shape) < 1:
-        raise ValueError(f"image_shape must have a product of {n_features} features, got {tuple(image_shape)}")
-    height, width, channels = (*image_shape, 1)[:3]
-    return height, width, channels
 
 
 def _torch() -> Any:

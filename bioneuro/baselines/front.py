@@ -67,11 +67,11 @@ class Contrast:
 class Step:
     """``r(x) = 1`` where ``x >= threshold``, else 0: the binarised input of Schott et al. 2019 (arXiv 1805.09190).
 
-    Its slope is 0 wherever it exists, which would stop every attack by gradients. So the slope here is straight-through,
-    1 everywhere (BPDA: Athalye, Carlini & Wagner 2018, arXiv 1802.00420), and the inverse of any R in [0, 1] is the
-    nearer of the images 0 and 1: ``r(inverse(R)) = round(R)``. The Linf ball around x becomes the corners of the box
-    ``[r(x - eps), r(x + eps)]``; an ascent may walk through the box, and each of its points stands for a corner that
-    an image of the ball has, once ``inverse`` is clipped to the ball.
+    Its slope is 0 wherever it exists, which would stop every attack by gradients. So the slope here is 1 everywhere,
+    straight-through (BPDA: Athalye, Carlini & Wagner 2018, arXiv 1802.00420), and the inverse of any R in [0, 1] is
+    the nearer of the images 0 and 1: ``r(inverse(R)) = round(R)``. The Linf ball around x becomes the corners of the
+    box ``[r(x - eps), r(x + eps)]``. An ascent may walk through the box: each of its points stands for a corner, which
+    an image of the ball has, that is ``inverse`` clipped to the ball.
 
     Parameters
     ----------

@@ -32,8 +32,8 @@ class NearestNeighbour(GradientClassifier):
     ----------
     softness : float >= 0
         Above 0 the minimum is a soft one, ``z_c = T log sum_{j in c} exp(-|r(x) - r(x_j)|^2 / T)`` with T this value
-        (in units of squared distance). That is a kernel density with the variance T / 2, up to a scale; all samples near
-        by count, and gradients change smoothly.
+        (in units of squared distance): up to a scale the log of a density with Gaussian kernels of variance T / 2. All
+        samples near by count, and gradients change smoothly.
     n_prototypes : None or int >= 1
         With it the samples of each class are replaced by at most so many centres of k-means.
     contrast : None or (exponent, semi_saturation)
@@ -103,7 +103,7 @@ class NearestNeighbour(GradientClassifier):
         return np.concatenate(logits), pullback
 
     def _nearest(self, R: NDArray) -> tuple[NDArray, NDArray]:
-        """Logits (n, n_classes); nearest prototype of each class, or the mean by nearness: (n, n_classes, n_features)."""
+        """Logits (n, n_classes), and (n, n_classes, n_features) the nearest prototypes or, if soft, mean ones."""
         squares = self._squares - 2 * R @ self.prototypes_.T  # of the distances, up to |R|^2
         means = np.empty((len(R), len(self.classes_), R.shape[1]), R.dtype)
         soft = np.empty(means.shape[:2], R.dtype)
