@@ -145,7 +145,7 @@ def attack(arguments: Sequence[str]) -> int:
     for line in left_out:
         print(line)
     try:
-        ledger = robustness.run(plan, data, out, options.seeds, names)
+        ledger = robustness.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         _say(f"interrupted; finished models are kept in {out / 'results.csv'}, the same command again resumes")
         return INTERRUPTED

@@ -85,8 +85,8 @@ def _strongest(frame: pd.DataFrame, model: str, plan: Plan) -> str:
 
 def _verdict_of_audit(frame: pd.DataFrame, model: str) -> str:
     checks = frame[(frame["model"] == model) & (frame["metric"] == "audit")]
-    n = int((checks["note"] != "pass").sum())
-    return "none" if checks.empty else f"WARNS: {n} of {len(checks)}" if n else f"all {len(checks)} pass"
+    passed, n_warned = (int((checks["note"] == status).sum()) for status in ("pass", "warn"))
+    return "none" if checks.empty else f"WARNS: {n_warned} of {passed + n_warned}" if n_warned else f"all {passed} pass"
 
 
 def table(frame: pd.DataFrame, plan: Plan) -> str:
