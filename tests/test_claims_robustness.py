@@ -96,7 +96,7 @@ def test_why_is_not_shown_where_nothing_matters_or_the_audit_warns():
     assert why(dict.fromkeys(ABLATIONS, 0.0)).form == NOT_SHOWN
     assert why({}, warned=(FULL,)).form == NOT_SHOWN
     bounded = why({}, warned=("no map",))
-    assert bounded.form == STRONG and "no map: +19.9" in bounded.note and "audit warns: at least" in bounded.note
+    assert bounded.form == STRONG and "no map: +20.0" in bounded.note and "audit warns: at least" in bounded.note
 
 
 @pytest.mark.parametrize(("claim", "frame"), [

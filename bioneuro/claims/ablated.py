@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse, stats
 
 from ..classifier import BioClassifier
@@ -21,8 +21,8 @@ __all__ = ["LognormalWeights", "NormalWeights", "PixelRates", "ShuffledWithinCel
 class PixelRates:
     """The encoder without a map: contrast response of each pixel, divided by their norm."""
 
-    def __init__(self, n_inputs: int, retina: Retina) -> None:
-        self.retina, self._unit = retina, UnitNorm(n_inputs)
+    def __init__(self, n_inputs: int, retina: Retina, dtype: DTypeLike = np.float32) -> None:
+        self.retina, self._unit = retina, UnitNorm(n_inputs, dtype)
 
     @property
     def n_features(self) -> int:
@@ -93,11 +93,12 @@ def by_rank(quantile: Callable[[NDArray, float, float], NDArray]) -> Law:
 
     def law(weights: NDArray, rng: np.random.Generator) -> NDArray:
         n = len(weights)
+        if not weights.std():
+            return weights
         share = (np.argsort(np.argsort(weights, kind="stable"), kind="stable") + 0.5) / n
         replaced = quantile(share, float(weights.mean()), float(weights.std()))
         # few synapses sample the tails of a law only in part: what they have is brought to mean and variance
-        spread = float(replaced.std())
-        return weights.mean() + (replaced - replaced.mean()) * (weights.std() / spread if spread else 0.0)
+        return weights.mean() + (replaced - replaced.mean()) * (weights.std() / replaced.std())
 
     return law
 
@@ -108,7 +109,7 @@ def normal_quantile(share: NDArray, mean: float, sd: float) -> NDArray:
 
 def lognormal_quantile(share: NDArray, mean: float, sd: float) -> NDArray:
     variance = np.log1p((sd / mean) ** 2)
-    return stats.lognorm.ppf(share, np.sqrt(variance), scale=mean / np.exp(variance / 2)) if sd else share * 0 + mean
+    return stats.lognorm.ppf(share, np.sqrt(variance), scale=mean / np.exp(variance / 2))
 
 
 #: Smallest weight that a law may give, relative to the cell's mean: synapses of the association are excitatory.

@@ -54,7 +54,8 @@ def _without_contrast(full: BioClassifier) -> dict[str, Any]:
 
 
 def _without_map(full: BioClassifier) -> dict[str, Any]:
-    return {"encoder": PixelRates(full.n_features_in_, Retina(1, full.exponent, full.semi_saturation))}
+    retina = Retina(1, full.exponent, full.semi_saturation)
+    return {"encoder": PixelRates(full.n_features_in_, retina, full.dtype)}
 
 
 LAW = "the law of the weights"
@@ -90,7 +91,7 @@ class WhyRobust(Claim[AblationSettings]):
     )
     x_name = "attack radius ε"
     small = AblationSettings(
-        **SMALL_ATTACK, ablations=("no contrast response", "no map", "no competition", "weights made normal")
+        **SMALL_ATTACK, ablations=("no contrast response", "no competition", "weights made normal")
     )
     full = AblationSettings()
 
