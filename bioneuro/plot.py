@@ -449,9 +449,12 @@ def loss_landscape(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = _axes(ax)
     _need_columns(frame, ("sample", "direction", "distance", "loss"))
-    for direction, colour, dash in (("gradient", VERMILION, "-"), ("random", BLUE, "--")):
+    for direction, label, colour, dash in (
+        ("gradient", "along the gradient", VERMILION, "-"),
+        ("random", "along a random direction", BLUE, "--"),
+    ):
         part = frame[frame["direction"] == direction]
-        _bundle(part, "distance", ax, colour, dash, f"along the {direction}" + " direction" * (direction == "random"))
+        _bundle(part, "distance", ax, colour, dash, label)
     ax.set(xlabel="distance from the sample", ylabel="loss")
     ax.set_title(f"Loss around {frame['sample'].nunique()} samples (bold: median)", loc="left", fontsize=10)
     ax.legend(frameon=False, fontsize=8)

@@ -117,9 +117,9 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
 
     Notes
     -----
-    Chosen by what they broke, of validation images that eight runs of PGD had left standing. Others were of no use
-    beyond these: a quarter and an eighth of beta, nearest cells at other gains, a higher floor under the pooling's
-    square root.
+    Chosen by what they broke of digits, and of validation images of MNIST, that eight runs of PGD had left standing
+    (both readouts, softmax and circuit). Others broke fewer, mostly the same: an eighth of beta, nearest cells at other
+    gains, softer columns in the backward pass only, a higher floor under the square root behind the pooling.
     """
     soft = _soften(network, one_pool=True) if isinstance(network.association, Circuit) else network
     columns = getattr(network.encoder, "columns", None)

@@ -300,11 +300,14 @@ def test_adversarial_examples_names_what_is_wrong(change, message):
 # --- All of them --------------------------------------------------------------------------------------
 
 GABORS = pd.DataFrame({"nx": [0.1, 0.4, np.nan, 2.0], "ny": [0.2, 0.5, np.nan, 3.0], "r2": [0.9, 0.7, np.nan, 0.2]})
+LOSSES = pd.DataFrame({"sample": [0, 0], "direction": "gradient", "distance": [0.0, 0.1], "step": [0, 1], "loss": 0.0})
 EVERY = {
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
     "gabor_fits": lambda W, results, ax: plot.gabor_fits(GABORS, ax),
     "rate_distribution": lambda W, results, ax: plot.rate_distribution(W.toarray()[0], ax),
+    "loss_landscape": lambda W, results, ax: plot.loss_landscape(LOSSES, ax),
+    "loss_by_step": lambda W, results, ax: plot.loss_by_step(LOSSES, ax),
     "robustness_curve": lambda W, results, ax: plot.robustness_curve(results, ax),
     "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
     "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),

@@ -11,7 +11,7 @@ from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .decision import CGBA, RayS
 from .goals import Goal, Targeted
-from .gradient import BIM, FGSM, PGD
+from .gradient import BIM, FGSM, PGD, GradientAttack
 from .landscape import loss_by_step, loss_landscape
 from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .registry import ATTACKS, TIERS
@@ -34,6 +34,7 @@ __all__ = [
     "Ensemble",
     "GaussianNoise",
     "Goal",
+    "GradientAttack",
     "RayS",
     "SaltAndPepper",
     "SampleRandom",

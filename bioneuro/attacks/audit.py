@@ -51,7 +51,7 @@ def audit(
     n_steps : int >= 1
         Steps of PGD; also four times as many are run.
     n_queries : int >= 1
-        Queries of the black-box attack.
+        Queries of the black-box attacks; of those that see labels only at least 128.
     sources : sequence of WhiteBox, or dict name -> WhiteBox
         Further models with the same classes, to transfer from and to; without names they are 0, 1, ...
     random_state : int
@@ -82,6 +82,7 @@ def audit(
         plain minus adaptive                      value: what PGD leaves standing and surrogates break; only
                                                   for models that offer some
         black-box minus white-box                 difference, Square, >= 0 expected
+        decision-based minus white-box            the same, RayS (Linf) or CGBA (L2), which see labels only
         transfer i minus white-box                the same, for each of `sources`
         white-box images on i                     value: share that each source still gets right, of the
                                                   images that broke the model (and that it got right before)

@@ -39,7 +39,7 @@ class AttackResult:
         every larger one, by the same image.
     distance : ndarray of shape (K, N), float64
         Distance of ``adversarial`` from X in `norm`, successful or not.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l0", "l0-rgb"}
     """
 
     epsilons: NDArray[np.float64]
@@ -70,8 +70,8 @@ class Attack(ABC):
 
     Parameters
     ----------
-    norm : {"linf", "l2"}
-        Norm of the budget.
+    norm : {"linf", "l2", "l0", "l0-rgb"}
+        Norm of the budget, one of the attack's ``norms``. The last two count features, and pixels of three channels.
     random_state : int, Generator or None
         Resolved to an integer seed once, here, so one attack object always repeats itself. A sample's random
         numbers depend on this seed and on the sample's own content alone, never on its batch or position.

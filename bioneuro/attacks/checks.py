@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..protocols import Loss, ResponseFront, WhiteBox
 from .base import Attack, AttackResult, SampleRandom, logits, loss_gradient, loss_values, predict
 from .combine import Ensemble, Transfer
+from .decision import CGBA, LEAST_QUERIES, RayS
 from .gradient import FGSM, LOSSES, PGD, attacked_gradient, offers_response
 from .landscape import end_points
 from .norms import LINF, NORMS
@@ -186,7 +187,7 @@ def _difference_error(case: Case, images: NDArray, directions: NDArray, loss: Lo
         directions = directions * np.minimum(points - front.response(np.zeros_like(images)),
                                              front.response(np.ones_like(images)) - points)  # fmt: skip
     else:
-        points, to_images = images, lambda moved: moved
+        points, to_images = images, lambda R: R
         gradient = loss_gradient(case.model.input_gradient, images, case.y, loss)
     derivatives = (gradient.astype(float) * directions).sum(axis=1)
 
@@ -265,6 +266,12 @@ def _black_box(case: Case) -> Iterator[Finding]:
     yield case.not_weaker("black-box minus white-box", case.accuracy(square), case.white_box)
 
 
+def _decision_based(case: Case) -> Iterator[Finding]:
+    make = {"linf": RayS, "l2": CGBA}[case.norm]
+    attack = make(norm=case.norm, n_queries=max(case.n_queries, LEAST_QUERIES), random_state=case.random_state)
+    yield case.not_weaker("decision-based minus white-box", case.accuracy(attack), case.white_box)
+
+
 def _transfer(case: Case) -> Iterator[Finding]:
     for name, source in case.sources.items():
         crafted_by = PGD(
@@ -316,6 +323,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _more_starts,
     _adaptive,
     _black_box,
+    _decision_based,
     _transfer,
     _monotone,
     _unbounded,

@@ -26,7 +26,17 @@ __all__ = ["BIM", "FGSM", "LOSSES", "PGD", "GradientAttack", "attacked_gradient"
 class GradientAttack(Attack):
     """What PGD and APGD share: starts, restarts, the loop over steps, and the space of the search.
 
-    A subclass writes `search`.
+    A subclass writes `search`: how points move, given what is seen of the model there.
+
+    Parameters
+    ----------
+    n_steps, n_restarts : int >= 1
+    loss : {"ce", "margin", "dlr"}
+    early_stop : bool
+        A sample stops as soon as it meets the criterion.
+    space : {"auto", "input", "response"}
+    norm, random_state
+        See `Attack`.
     """
 
     n_steps: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from .surrogate import Adaptive, offered_surrogates
 __all__ = ["ATTACKS", "TIERS", "Step", "plan", "tier_attacks"]
 
 #: Attacks by name, each called with ``norm=`` and ``random_state=``: cheap and strong ones first.
-ATTACKS: dict[str, type[Attack] | partial[Attack]] = {
+ATTACKS: dict[str, Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd-margin": partial(PGD, loss="margin"),
     "pgd-ce": partial(PGD, loss="ce"),
@@ -170,7 +170,7 @@ def _made(
         yield Step(name, attack(name))
 
 
-def _maker(name: str) -> tuple[type[Attack] | partial[Attack], str]:
+def _maker(name: str) -> tuple[Callable[..., Attack], str]:
     plain = name.removeprefix(ADAPTIVE).removeprefix(TRANSFER)
     if plain not in ATTACKS:
         raise ValueError(
@@ -181,7 +181,7 @@ def _maker(name: str) -> tuple[type[Attack] | partial[Attack], str]:
 
 
 def _norms(name: str) -> tuple[str, ...]:
-    make = _maker(name)[0]
+    make: Any = _maker(name)[0]
     return getattr(make, "func", make).norms
 
 

@@ -12,6 +12,9 @@ from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.protocols import Space
 from bioneuro.layers.retina import Retina
 
+#: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
+POOL_FLOOR = 1e-8
+
 
 def pooling_matrix(length: int, grid: int) -> NDArray[np.float64]:
     """Averages over ``grid`` windows that overlap by half, shape ``(grid, length)``.
@@ -45,8 +48,6 @@ class ImageMap:
 
     #: Pixels handled at a time: patches and columns of one chunk stay near the cache.
     chunk_pixels = 16384
-    #: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
-    pool_floor = 1e-8
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class ImageMap:
 
     def _roots(self, pooled: NDArray) -> NDArray:
         """``f = sqrt(pooled + floor)``, an image a row."""
-        return np.sqrt(pooled.reshape(len(pooled), -1) + self.dtype.type(self.pool_floor))
+        return np.sqrt(pooled.reshape(len(pooled), -1) + self.dtype.type(POOL_FLOOR))
 
     def _encode_chunk_grad(self, R: NDArray, dH: NDArray) -> NDArray:
         U, gate = self._patches(R)
