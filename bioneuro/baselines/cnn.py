@@ -60,7 +60,8 @@ class ConvNet(BackpropClassifier):
         With it only ``x >= binarise`` counts; see :class:`bioneuro.baselines.front.Step` for its gradient, which is
         straight-through. Not together with ``contrast``.
     adversarial : None or (epsilon, n_steps)
-        Adversarial training by PGD, see :class:`BackpropClassifier`; X must then lie in [0, 1].
+        Adversarial training by PGD, see :class:`~bioneuro.baselines.backprop.BackpropClassifier`; X must then lie in
+        [0, 1].
     random_state : int, RandomState, Generator or None
         Of the first weights, the order of the samples, dropout, shifts and adversarial images. torch's global
         generator is neither used nor changed.

@@ -46,7 +46,8 @@ class BackpropMLP(BackpropClassifier):
         With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
         > 0; X must then lie in [0, 1].
     adversarial : None or (epsilon, n_steps)
-        Adversarial training by PGD, see :class:`BackpropClassifier`; X must then lie in [0, 1].
+        Adversarial training by PGD, see :class:`~bioneuro.baselines.backprop.BackpropClassifier`; X must then lie in
+        [0, 1].
     random_state : int, RandomState, Generator or None
         Of the first weights, the order of the samples and adversarial images.
     dtype : {"float32", "float64"}
