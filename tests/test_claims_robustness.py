@@ -1,5 +1,7 @@
 """C4 and WHY: verdicts from rows whose truth is known, and the networks with a principle switched off."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from bioneuro.claims import ablated, ablation
 from bioneuro.claims.ablation import ABLATIONS, FULL, WhyRobust
 from bioneuro.claims.base import NOT_SHOWN, STRONG
 from bioneuro.claims.robustness import ROBUST_ACCURACY, WARNINGS, Robustness, besieged, budgets
-from bioneuro.experiments.contenders import CONTENDERS, CONTROL
+from bioneuro.experiments.contenders import CONTENDERS, CONTROL, ROBUST, Task, contenders
 from bioneuro.layers import Retina
 
 SEEDS = range(4)
@@ -202,6 +204,17 @@ def test_pixel_rates_have_no_map(digits):
     assert H.shape == (3, 64) and np.linalg.norm(H, axis=1) == pytest.approx(1, abs=1e-4)
     R = encoder.retina.response(digits.X_test[:3])
     assert H == pytest.approx(R / np.linalg.norm(R, axis=1, keepdims=True), abs=1e-5)
+
+
+def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
+    monkeypatch.setitem(ROBUST, "digits", {"exponent": 3.0, "n_cells": 7})
+    settings = Robustness.small.fitted_to(digits)
+    assert settings.robust == {"exponent": 3.0, "n_cells": 7} and asdict(settings)["robust"] == settings.robust
+    models = contenders(Task("digits", 0.2))
+    ours = settings.sized(models["bioneuro"].make(5))
+    assert (ours.n_cells, ours.exponent, ours.random_state) == (7, 3.0, 5)
+    assert ours.readout_epochs == settings.readout_epochs and ours.image_shape == (8, 8)
+    assert settings.sized(models["MLP"].make(5)).n_epochs == settings.mlp_epochs
 
 
 def test_a_siege_is_told_in_rows(full, digits):

@@ -12,7 +12,6 @@ from .. import analysis
 from ..baselines import BackpropMLP
 from ..classifier import BioClassifier
 from ..datasets import Dataset
-from ..experiments.contenders import ROBUST
 from ..layers import Retina
 from .ablated import LognormalWeights, NormalWeights, PixelRates, ShuffledWithinCells, WithoutCompetition
 from .base import NOT_SHOWN, STRONG, Claim, Found, Progress, Verdict, split, values_of, weak
@@ -98,7 +97,7 @@ class WhyRobust(Claim[AblationSettings]):
     def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
         epsilons = budgets(data)
-        parameters = settings.network(seed) | ROBUST.get(data.name, {})
+        parameters = settings.network(seed) | settings.robust
         sources = {"MLP": BackpropMLP(random_state=seed, n_epochs=settings.mlp_epochs).fit(*train)}
         full = BioClassifier(**parameters).fit(*train)
         yield from besieged(FULL, full, test, epsilons, settings, sources, seed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import analysis, attacks
+from ..classifier import BioClassifier
 from ..datasets import Dataset
-from ..experiments.compare import seeing
 from ..experiments.contenders import (
     CEILING,
     CONTENDERS,
@@ -74,6 +74,9 @@ class RobustnessSettings(Settings):
         See :func:`bioneuro.attacks.worst_case`; None runs :data:`FEW_ATTACKS`.
     left_out : tuple of str
         Contenders that are not run.
+    robust : dict
+        Parameters that make our network robust on these images, found by :meth:`fitted_to`; part of what results
+        depend on.
     """
 
     n_attacked: int = 500
@@ -82,22 +85,25 @@ class RobustnessSettings(Settings):
     audit_queries: int = 500
     tier: str | None = "quick"
     left_out: tuple[str, ...] = ()
+    robust: dict[str, Any] = field(default_factory=dict)
+
+    def fitted_to(self, data: Dataset, n_train: int | None = None) -> RobustnessSettings:
+        fitted = super().fitted_to(data, n_train)
+        assert isinstance(fitted, RobustnessSettings)
+        return replace(fitted, robust=dict(ROBUST.get(data.name, {})))
 
     @property
     def effort(self) -> dict[str, Any]:
         """What :func:`bioneuro.attacks.worst_case` is told to run."""
         return {"attacks": FEW_ATTACKS} if self.tier is None else {"tier": self.tier}
 
-    def sized(self, network: Any, dataset: str) -> Any:
+    def sized(self, network: Any) -> Any:
         """An unfitted network with the sizes and the length of training of these settings."""
-        own = ROBUST.get(dataset, {})
-        sizes = {"image_shape": self.image_shape}
-        if "readout_epochs" in network.get_params():
-            sizes |= {"n_cells": self.n_cells, "readout_epochs": self.readout_epochs}
-        else:
-            sizes["n_epochs"] = self.mlp_epochs
+        if isinstance(network, BioClassifier):
+            return network.set_params(**self.network(network.random_state) | self.robust)
         known = network.get_params()
-        return network.set_params(**{key: value for key, value in sizes.items() if key in known and key not in own})
+        sizes = {"image_shape": self.image_shape, "n_epochs": self.mlp_epochs}
+        return network.set_params(**{name: value for name, value in sizes.items() if name in known})
 
 
 #: Few images and steps.
@@ -181,8 +187,7 @@ class Robustness(Claim[RobustnessSettings]):
 
         def network(contender: Contender) -> Any:
             if contender.make not in fitted:
-                unfitted = seeing(settings.sized(contender.make(seed), data.name), data.image_shape)
-                fitted[contender.make] = unfitted.fit(*train)
+                fitted[contender.make] = settings.sized(contender.make(seed)).fit(*train)
             return contender.read(fitted[contender.make])
 
         names = [name for name in models if name not in settings.left_out]
