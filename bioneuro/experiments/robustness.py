@@ -45,7 +45,7 @@ class Tier(NamedTuple):
     audit_queries: int
 
 
-TIERS = {"quick": Tier(200, 50, 40, 500), "full": Tier(1000, 100, 100, 2000)}
+TIERS = {"quick": Tier(200, 30, 20, 200), "full": Tier(1000, 50, 50, 1000)}
 
 
 @dataclass(frozen=True)
