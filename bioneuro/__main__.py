@@ -89,6 +89,75 @@ def compare(arguments: Sequence[str]) -> int:
     return 0
 
 
+def attack(arguments: Sequence[str]) -> int:
+    """train bioneuro and its controls, attack them with everything, audit that; who stands, with intervals"""
+    from bioneuro.experiments import contenders
+
+    parser = _Parser(prog="bioneuro attack", description=attack.__doc__, epilog=(
+        "Finished models are kept in results.csv whatever happens; the same command again goes on where it stopped, "
+        "and more --models or --seeds add to it. Models: "
+        + ", ".join(f'"{name}"' for name in contenders.CONTENDERS)))  # fmt: skip
+    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--norm", choices=("linf", "l2"), default="linf")
+    parser.add_argument(
+        "--epsilons", type=_positive, nargs="+", metavar="E", help="budgets in units of the range [0, 1]"
+    )
+    parser.add_argument("--tier", choices=("quick", "full"), default="quick", help="how hard it is tried")
+    parser.add_argument("--seeds", type=_whole, metavar="N", default=1, help="number of seeds (default 1)")
+    parser.add_argument("--models", nargs="+", metavar="M", help="names of models (default: all)")
+    parser.add_argument(
+        "--n-train",
+        type=_whole,
+        metavar="N",
+        help="training images, drawn for each seed (default: those of compare, with --tier full all)",
+    )
+    parser.add_argument("--n-attacked", type=_whole, metavar="N", help="images attacked (default 200, full 1000)")
+    parser.add_argument(
+        "--validation",
+        type=_whole,
+        metavar="N",
+        default=0,
+        help="to choose settings: test on the last N training images, which nothing then learns from",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results (default results/attack-<dataset>-<norm>-<tier>)"
+    )
+    options = parser.parse_args(arguments)
+    _need_extra("pandas", "matplotlib", "tqdm")
+
+    from bioneuro.experiments import robustness, robustness_report
+
+    names, left_out = _chosen_contenders(options.models)
+    data = _load(options.dataset)
+    plan = robustness.Plan.for_dataset(
+        options.dataset,
+        data,
+        norm=options.norm,
+        epsilons=options.epsilons,
+        tier=options.tier,
+        n_train=options.n_train,
+        n_attacked=options.n_attacked,
+        n_validation=options.validation,
+    )
+    out = options.out or Path("results") / (
+        f"attack-{options.dataset}-{options.norm}-{options.tier}" + "-validation" * bool(options.validation)
+    )
+    for line in left_out:
+        print(line)
+    try:
+        ledger = robustness.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        _say(f"interrupted; finished models are kept in {out / 'results.csv'}, the same command again resumes")
+        return INTERRUPTED
+    frame = ledger.frame()
+    frame = frame[frame["model"].isin(names) & (frame["seed"] < options.seeds)]
+    images = robustness.kept(out, names, range(options.seeds))
+    print(robustness_report.text(frame, images, plan))
+    written = robustness_report.figures(frame, images, plan, data.image_shape, out)
+    print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
+    return 0
+
+
 def claims(arguments: Sequence[str]) -> int:
     """test the claims about the network: effect, interval over seeds and verdict of each, with its controls"""
     parser = _Parser(prog="bioneuro claims", description=claims.__doc__, epilog=(
@@ -132,6 +201,7 @@ def config(arguments: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "compare": compare,
+    "attack": attack,
     "claims": claims,
     "config": config,
 }
@@ -186,6 +256,35 @@ def _budget(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
     return value
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return value
+
+
+def _chosen_contenders(wanted: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Names of those that can be made here, in the order of the registry, and a line for each that cannot."""
+    from bioneuro.experiments.contenders import CONTENDERS, missing_modules
+
+    if unknown := [name for name in wanted or () if name not in CONTENDERS]:
+        raise UserError(f"--models: unknown {unknown[0]!r}; choose from {', '.join(map(repr, CONTENDERS))}")
+    names, left_out = [], []
+    for name, contender in CONTENDERS.items():
+        if wanted and name not in wanted:
+            continue
+        if missing := missing_modules(contender):
+            left_out.append(f'{name}: left out, {", ".join(missing)} not installed (pip install "bioneuro[torch]")')
+        else:
+            names.append(name)
+    if not names:
+        raise UserError("; ".join(left_out))
+    return names, left_out
 
 
 def _load(name: str) -> Any:

@@ -17,7 +17,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +52,8 @@ class Dataset:
         ``(height, width)`` or ``(height, width, channels)``.
     class_names : tuple of str
         Name of each class index.
+    name : str
+        By which `load` knows it; "" if it does not.
     """
 
     X_train: NDArray[np.float32]
@@ -60,6 +62,7 @@ class Dataset:
     y_test: NDArray[np.int64]
     image_shape: tuple[int, ...]
     class_names: tuple[str, ...]
+    name: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -100,7 +103,7 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Datase
         raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(_REGISTRY)}")
     root = data_dir if data_dir is not None else os.environ.get("BIONEURO_DATA") or None
     folder = None if root is None else Path(root).expanduser() / name
-    return _REGISTRY[name](name, folder)
+    return replace(_REGISTRY[name](name, folder), name=name)
 
 
 def subset_per_class(

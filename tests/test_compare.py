@@ -352,7 +352,7 @@ def test_audit_that_warns_makes_robustness_an_upper_bound():
 def test_a_curve_whose_audit_warns_says_so_in_the_picture():
     columns = ["model", "metric", "note"]
     rows = [("A", "audit", "warn"), ("A", "robust_accuracy", ""), ("B", "audit", "pass"), ("B", "robust_accuracy", "")]
-    drawn = set(report._bounded(pd.DataFrame(rows, columns=columns))["model"])
+    drawn = set(report.bounded(pd.DataFrame(rows, columns=columns))["model"])
     assert drawn == {"≤ A (audit warns: upper bound)", "B"}
 
 

@@ -251,6 +251,52 @@ def test_gabor_fits_names_missing_columns():
         plot.gabor_fits(pd.DataFrame({"nx": [1.0], "ny": [1.0]}))
 
 
+# --- images under attack ------------------------------------------------------------------------------
+
+
+def test_adversarial_examples_are_drawn_where_they_belong():
+    clean = np.full((3, 6), 0.5)
+    brighter = clean + [[0.0], [0.1], [-0.2]]
+    ax = plot.adversarial_examples(
+        clean, {"A": clean, "B": brighter}, (2, 3), labels=[7, 8, 9], predictions={"B": [7, 8, 1]}
+    )
+    ax.figure.canvas.draw()
+    sheet = np.asarray(ax.images[0].get_array()).reshape(-1, 11, 3)
+    assert sheet.shape == (5 * 3 - 1, 3 * 4 - 1, 3)
+    assert sheet[0, 0] == pytest.approx([0.5] * 3) and sheet[9, 4] == pytest.approx([0.6] * 3)
+    unchanged, more, less = sheet[12, 0], sheet[12, 4], sheet[12, 8]
+    assert more[0] > more[2] and less[2] > less[0] and np.ptp(unchanged) < 0.01
+    assert sheet[2, 0] == pytest.approx([1] * 3), "rows must be apart"
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["clean", "A", "difference", "B", "difference"]
+    colours = {text.get_text(): text.get_color() for text in ax.texts}
+    assert colours["1"] == plot.VERMILION and colours["9"] == plot.SKY and len(ax.texts) == 6
+    assert "0.2" in ax.get_title(loc="left")
+
+
+def test_adversarial_examples_in_colour():
+    clean = np.zeros((1, 12))
+    ax = plot.adversarial_examples(clean, {"A": clean + np.tile([0.5, 0, 0], 4)}, (2, 2, 3))
+    sheet = np.asarray(ax.images[0].get_array())
+    assert sheet[3, 0] == pytest.approx([0.5, 0, 0]) and sheet[6, 0] == pytest.approx([1, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_shape": (2, 2)}, r"clean must be \(n, 4\) with n >= 1, got shape \(2, 6\)"),
+        ({"image_shape": (3, 1, 2)}, "image_shape must be"),
+        ({"adversarial": {}}, "adversarial must hold the images of at least one model"),
+        ({"adversarial": {"A": np.zeros((1, 6))}}, r"adversarial\['A'\] must hold 2 images, as clean does, got 1"),
+        ({"labels": [1]}, "labels must hold one value for each of the 2 images, got 1"),
+        ({"predictions": {"A": [1]}}, r"predictions\['A'\] must hold one value"),
+    ],
+)
+def test_adversarial_examples_names_what_is_wrong(change, message):
+    right = {"clean": np.zeros((2, 6)), "adversarial": {"A": np.zeros((2, 6))}, "image_shape": (2, 3)}
+    with pytest.raises(ValueError, match=message):
+        plot.adversarial_examples(**right | change)
+
+
 # --- All of them --------------------------------------------------------------------------------------
 
 GABORS = pd.DataFrame({"nx": [0.1, 0.4, np.nan, 2.0], "ny": [0.2, 0.5, np.nan, 3.0], "r2": [0.9, 0.7, np.nan, 0.2]})
@@ -265,6 +311,7 @@ EVERY = {
     "robustness_curve": lambda W, results, ax: plot.robustness_curve(results, ax),
     "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
     "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),
+    "adversarial_examples": lambda W, results, ax: plot.adversarial_examples(np.eye(4), {"A": np.eye(4)}, (2, 2), ax),
 }
 
 

@@ -6,7 +6,8 @@ likelihood: what is left of an exponential after its small values are cut away l
 that ignores the cut.
 
 `samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `measures` what
-describes one matrix, each built on those before it; `intervals` over seeds and the `information` in rates stand alone.
+describes one matrix, each built on those before it; `intervals` over seeds, `proportions` of images and the
+`information` in rates stand alone.
 `representation` describes the rates of a population, `gabor` the shape of receptive fields.
 """
 
@@ -48,6 +49,7 @@ from .measures import (
     treves_rolls,
     weight_report,
 )
+from .proportions import paired_shares, share_interval
 from .representation import class_selectivity, participation_ratio, representation_report
 from .samples import positive_weights
 
@@ -83,6 +85,7 @@ __all__ = [
     "mean_interval",
     "orientation_index",
     "paired_difference",
+    "paired_shares",
     "participation_ratio",
     "pairwise_correlation",
     "pit",
@@ -91,6 +94,7 @@ __all__ = [
     "relative_noise",
     "row_index",
     "row_thresholds",
+    "share_interval",
     "shuffled_information",
     "site_index",
     "synaptic_capacity",

@@ -7,6 +7,7 @@ shown.
 
 from typing import Any
 
+from .ablation import WhyRobust
 from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
 from .circuit import CircuitCompetition
@@ -15,6 +16,7 @@ from .lognormal import LognormalWeights
 from .one_network import OneNetwork
 from .representations import PlausibleRepresentations
 from .resources import ResourceAllocation
+from .robustness import Robustness
 from .sparsity import EmergentSparsity
 from .task_encoding import TaskEncoding
 
@@ -26,11 +28,13 @@ CLAIMS: dict[str, Claim[Any]] = {
         EmergentSparsity(),
         LognormalWeights(),
         DaleSegregation(),
+        Robustness(),
         PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),
         CircuitCompetition(),
         SynapticCapacity(),
         OneNetwork(),
+        WhyRobust(),
     )
 }

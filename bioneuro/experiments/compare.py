@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,10 +149,33 @@ class Plan:
         return cls(name, n_train, quick, epsilons, defaults.pgd_steps)
 
 
-class Trial:
+class Draw(Protocol):
+    """What a trial asks of a plan."""
+
+    @property
+    def n_train(self) -> int: ...
+
+    @property
+    def n_attacked(self) -> int: ...
+
+
+class Trainable(Protocol):
+    """What a trial asks of a model: see `Model`."""
+
+    @property
+    def make(self) -> Callable[[int], Any]: ...
+
+    @property
+    def read(self) -> Callable[[Any], Any]: ...
+
+
+P = TypeVar("P", bound=Draw)
+
+
+class Trial(Generic[P]):
     """One seed: the images drawn for it, the same for every model, and what several models share."""
 
-    def __init__(self, plan: Plan, data: datasets.Dataset, seed: int) -> None:
+    def __init__(self, plan: P, data: datasets.Dataset, seed: int) -> None:
         self.plan, self.data, self.seed = plan, data, seed
         self._shared: dict[Any, Any] = {}
         train = stratified(data.y_train, plan.n_train, seed)
@@ -166,15 +189,15 @@ class Trial:
             self._shared[key] = compute()
         return self._shared[key]
 
-    def network(self, model: Model, n_shot: int | None = None) -> Any:
+    def network(self, model: Trainable, n_shot: int | None = None) -> Any:
         """The network as `model` reads it, trained on the training images or on `n_shot` images a class."""
         return model.read(self._trained(model, n_shot)[0])
 
-    def seconds(self, model: Model) -> float:
+    def seconds(self, model: Trainable) -> float:
         """Wall time that the training took."""
         return self._trained(model, None)[1]
 
-    def _trained(self, model: Model, n_shot: int | None) -> tuple[Any, float]:
+    def _trained(self, model: Trainable, n_shot: int | None) -> tuple[Any, float]:
         def train() -> tuple[Any, float]:
             X, y = self.train
             if n_shot is not None:
@@ -218,21 +241,21 @@ class Measure(NamedTuple):
     note: str = ""
 
 
-def _accuracy(model: Model, trial: Trial) -> Iterator[Measure]:
+def _accuracy(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     """On the whole test set."""
     network = trial.network(model)
     yield Measure("train_seconds", f"{trial.plan.n_train}", trial.seconds(model))
     yield Measure("accuracy", "", network.score(trial.data.X_test, trial.data.y_test))
 
 
-def _low_data(model: Model, trial: Trial) -> Iterator[Measure]:
+def _low_data(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     """From scratch on a few images a class, on the whole test set."""
     for n_shot in trial.plan.shots:
         network = trial.network(model, n_shot)
         yield Measure("low_data_accuracy", f"{n_shot}", network.score(trial.data.X_test, trial.data.y_test))
 
 
-def _weights(model: Model, trial: Trial) -> Iterator[Measure]:
+def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     """Afferent weights of the model's cells, and the signs of what they receive and make."""
     pathways = trial.network(model).weights()
     yield Measure("density", model.cells, analysis.density(pathways[model.cells]))
@@ -249,7 +272,7 @@ def _weights(model: Model, trial: Trial) -> Iterator[Measure]:
         yield Measure("dale_index", "outgoing", np.nanmean(outgoing))
 
 
-def described_cells(model: Model, trial: Trial) -> tuple[sparse.csr_array, NDArray | None]:
+def described_cells(model: Model, trial: Trial[Plan]) -> tuple[sparse.csr_array, NDArray | None]:
     """Afferent weights of random cells, and the cut of each weight where weak synapses were pruned.
 
     The fits see `n_described` cells, since cells and seeds, not single weights, are the independent witnesses.
@@ -262,7 +285,7 @@ def described_cells(model: Model, trial: Trial) -> tuple[sparse.csr_array, NDArr
     return W, analysis.row_thresholds(W, theta) if theta else None
 
 
-def _robustness(model: Model, trial: Trial) -> Iterator[Measure]:
+def _robustness(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     """Worst case of PGD on the cross-entropy and on the margin, in the response's space where there is one."""
     pgd = [attacks.PGD(n_steps=trial.plan.pgd_steps, loss=loss, random_state=trial.seed) for loss in ("margin", "ce")]
     result = attacks.worst_case(trial.network(model), *trial.attacked, (0.0, *trial.plan.epsilons), attacks=pgd)
@@ -270,7 +293,7 @@ def _robustness(model: Model, trial: Trial) -> Iterator[Measure]:
         yield Measure("robust_accuracy", f"{epsilon:g}", accuracy)
 
 
-def _audit(model: Model, trial: Trial) -> Iterator[Measure]:
+def _audit(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     """At the largest epsilon, on the first seed only: it costs many times the attack that it checks."""
     plan = trial.plan
     if trial.seed != 0:
@@ -283,7 +306,7 @@ def _audit(model: Model, trial: Trial) -> Iterator[Measure]:
         yield Measure("audit", row.check, row.value, row.status)
 
 
-MEASUREMENTS: dict[str, Callable[[Model, Trial], Iterator[Measure]]] = {
+MEASUREMENTS: dict[str, Callable[[Model, Trial[Plan]], Iterator[Measure]]] = {
     "training": _accuracy,
     "few images": _low_data,
     "weights": _weights,

@@ -91,7 +91,7 @@ LINES = (
 )
 
 
-def _grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
+def grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
     """Columns of equal width, the first to the left; a rule under the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first, *others = widths
@@ -103,25 +103,25 @@ def _grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
 # --- tables ---
 
 
-def _audited(frame: pd.DataFrame) -> pd.DataFrame:
+def audited(frame: pd.DataFrame) -> pd.DataFrame:
     """Without the robustness of models that no audit has seen: such figures are not printed."""
-    audited = frame.loc[frame["metric"] == "audit", "model"].unique()
-    return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(audited)]
+    seen = frame.loc[frame["metric"] == "audit", "model"].unique()
+    return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(seen)]
 
 
-def _warned(frame: pd.DataFrame) -> set[str]:
+def warned(frame: pd.DataFrame) -> set[str]:
     """Models whose audit warns: their robustness is an upper bound, which a better attack may well lower."""
     return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] == "warn"), "model"])
 
 
-def _bounded(frame: pd.DataFrame) -> pd.DataFrame:
+def bounded(frame: pd.DataFrame) -> pd.DataFrame:
     """Models whose audit warns, named as what their curve is; a picture travels without its table."""
-    return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in _warned(frame)}})
+    return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in warned(frame)}})
 
 
 def table(frame: pd.DataFrame) -> str:
     """Every metric of every model: mean and 95 % interval over seeds."""
-    frame = _audited(frame)
+    frame = audited(frame)
     models = list(frame["model"].unique())
     readouts = [frame.loc[frame["model"] == model, "readout"].iloc[0] for model in models]
     rows = [["", *models], ["readout", *readouts]]
@@ -129,9 +129,9 @@ def table(frame: pd.DataFrame) -> str:
         for label, part in line.parts(frame):
             cells = {model: line.cell(rows_of_model) for model, rows_of_model in part.groupby("model")}
             if line.metric == "robust_accuracy":
-                cells |= {model: f"≤ {cells[model]}" for model in cells.keys() & _warned(frame)}
+                cells |= {model: f"≤ {cells[model]}" for model in cells.keys() & warned(frame)}
             rows.append([label, *(cells.get(model, "-") for model in models)])
-    return _grid(rows, n_head=2)
+    return grid(rows, n_head=2)
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ class Difference:
     p_holm: float
     suspect: bool
     """Of robustness, and the model's audit warns."""
+    reference: str = ""
 
     @property
     def verdict(self) -> str:
@@ -166,14 +167,14 @@ def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> lis
     for line in LINES:
         if not line.compared:
             continue
-        for label, part in line.parts(_audited(frame)):
+        for label, part in line.parts(audited(frame)):
             values = part.pivot(index="seed", columns="model", values="value")
             for model in ours:
                 if {model, reference} <= set(values.columns):
                     a, b = 100 * values[[model, reference]].dropna().to_numpy().T
                     if a.size:
                         found.append((model, label.removesuffix(", %"), analysis.paired_difference(a, b)))
-                        suspect.append(line.metric == "robust_accuracy" and model in _warned(frame))
+                        suspect.append(line.metric == "robust_accuracy" and model in warned(frame))
     p_values = np.array([difference.p_value for *_, difference in found])
     adjusted = analysis.holm(p_values) if p_values.size and np.isfinite(p_values).all() else np.full(len(found), np.nan)
     return [Difference(*parts, p, doubt) for parts, p, doubt in zip(found, adjusted, suspect, strict=True)]
@@ -182,7 +183,7 @@ def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> lis
 def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
     labels = list(dict.fromkeys(difference.label for difference in found))
     cells = {(difference.label, difference.model): str(difference) for difference in found}
-    return _grid([["", *ours], *([label, *(cells.get((label, model), "-") for model in ours)] for label in labels)])
+    return grid([["", *ours], *([label, *(cells.get((label, model), "-") for model in ours)] for label in labels)])
 
 
 def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
@@ -197,7 +198,7 @@ def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
     )
 
 
-def _audit_lines(frame: pd.DataFrame) -> list[str]:
+def audit_lines(frame: pd.DataFrame) -> list[str]:
     checks = frame[frame["metric"] == "audit"]
     lines = []
     for model, part in checks.groupby("model", sort=False):
@@ -260,7 +261,7 @@ def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
         f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images); where it warns they "
         "are upper bounds:"
     )
-    return [*(textwrap.fill(note, WIDTH) for note in (weights, dale, attack)), audit, *_audit_lines(frame)]
+    return [*(textwrap.fill(note, WIDTH) for note in (weights, dale, attack)), audit, *audit_lines(frame)]
 
 
 # --- figures ---
@@ -283,40 +284,44 @@ def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray
         The files written.
     """
     written = [
-        _curve(_bounded(_audited(frame)), "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"),
-        _curve(frame, "low_data_accuracy", "n_shot", plot.low_data_curve, out / "low_data.png", value="accuracy"),
+        draw_curve(
+            bounded(audited(frame)), "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"
+        ),
+        draw_curve(frame, "low_data_accuracy", "n_shot", plot.low_data_curve, out / "low_data.png", value="accuracy"),
         _weight_figure(list(weights), out / "weight_distribution.png"),
     ]
     return [path for path in written if path is not None]
 
 
-def _curve(frame: pd.DataFrame, metric: str, setting: str, draw: Callable, path: Path, value: str = "") -> Path | None:
+def draw_curve(
+    frame: pd.DataFrame, metric: str, setting: str, draw: Callable, path: Path, value: str = ""
+) -> Path | None:
     rows = frame[frame["metric"] == metric].rename(columns={"setting": setting, "value": value or metric})
     if rows.empty:
         return None
-    figure = _figure(6.4, 4.2)
+    figure = new_figure(6.4, 4.2)
     draw(rows.astype({setting: float}), ax=figure.subplots())
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _weight_figure(samples: Sequence[tuple[str, NDArray, NDArray | None]], path: Path) -> Path | None:
     if not samples:
         return None
-    figure = _figure(7.2 * len(samples), 4.8)
+    figure = new_figure(7.2 * len(samples), 4.8)
     for ax, (model, weights, cut) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
         excitatory = weights > 0
         plot.weight_distribution(weights[excitatory], ax, threshold=None if cut is None else cut[excitatory])
         moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
         ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float):
     from matplotlib.figure import Figure  # not pyplot: no window, no state
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure, path: Path) -> Path:
+def save(figure, path: Path) -> Path:
     figure.savefig(path, dpi=150)
     return path
