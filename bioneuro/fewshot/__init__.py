@@ -1,0 +1,25 @@
+"""Learning from few images: episodes, one-shot classification, and accuracy against training images a class.
+
+These are different protocols and belong in different tables. `evaluate` draws a few classes and scores
+within them, episode by episode (Vinyals et al. 2016, arXiv:1606.04080); `low_data_curve` keeps all classes,
+trains on k images of each and scores on a whole test set; `omniglot_one_shot` is the official task of Lake,
+Salakhutdinov & Tenenbaum (2015).
+"""
+
+from .classes import ClassSplit, split_classes, with_rotations
+from .curve import low_data_curve
+from .episodes import Episode, EpisodeSampler
+from .evaluation import compare, differences, evaluate, summary
+
+__all__ = [
+    "ClassSplit",
+    "Episode",
+    "EpisodeSampler",
+    "compare",
+    "differences",
+    "evaluate",
+    "low_data_curve",
+    "split_classes",
+    "summary",
+    "with_rotations",
+]
