@@ -10,15 +10,27 @@ from .classes import ClassSplit, split_classes, with_rotations
 from .curve import low_data_curve
 from .episodes import Episode, EpisodeSampler
 from .evaluation import compare, differences, evaluate, summary
+from .feature_readout import FeatureReadout
+from .heads import HEADS, AssociationHead, FineTuned
+from .jitter import Jitter
+from .one_shot import ModifiedHausdorff, Pixels, omniglot_one_shot
 
 __all__ = [
+    "HEADS",
+    "AssociationHead",
     "ClassSplit",
     "Episode",
     "EpisodeSampler",
+    "FeatureReadout",
+    "FineTuned",
+    "Jitter",
+    "ModifiedHausdorff",
+    "Pixels",
     "compare",
     "differences",
     "evaluate",
     "low_data_curve",
+    "omniglot_one_shot",
     "split_classes",
     "summary",
     "with_rotations",

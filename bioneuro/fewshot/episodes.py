@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -112,11 +112,11 @@ class EpisodeSampler:
 
     def _checked_shots(self) -> NDArray[np.int64]:
         """Shots of each class of an episode, or the fewest where they vary."""
-        if isinstance(self.n_shot, Integral):
+        if np.ndim(self.n_shot) == 0:
             check_count("n_shot", self.n_shot, 1)
             shots = [self.n_shot] * self.n_way
         else:
-            shots = list(self.n_shot)
+            shots = list(cast(Sequence[int], self.n_shot))
             if len(shots) != self.n_way:
                 raise ValueError(f"n_shot must be an integer or one for each of n_way={self.n_way}, got {shots}")
             for k, value in enumerate(shots):

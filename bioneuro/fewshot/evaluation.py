@@ -118,7 +118,7 @@ def summary(results: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """
     _need(results, ("accuracy",))
     keys = [key for key in ("model", "n_way", "n_shot") if key in results.columns]
-    if results["accuracy"].size and "max_shot" not in results and _varies(results):
+    if _varies(results):
         keys.remove("n_shot")
     groups = results.groupby(keys, sort=False)["accuracy"] if keys else [((), results["accuracy"])]
     rows = []
