@@ -124,7 +124,7 @@ class EpisodeSampler:
             if self.max_shot is not None:
                 raise ValueError(f"n_shot must be one integer, the fewest shots, where max_shot is given, got {shots}")
         if self.max_shot is not None:
-            check_count("max_shot", self.max_shot, self.n_shot)
+            check_count("max_shot", self.max_shot, shots[0])
         return np.array(shots, dtype=np.int64)
 
     def _check_counts(self) -> None:

@@ -94,17 +94,17 @@ class FeatureReadout(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> FeatureReadout:
         """Learn features (where none are given) and readout from ``X (n, n_inputs)`` and labels ``y (n,)``."""
         self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=np.float32, order="C")
-        check_classification_targets(y)
-        self.classes_, index = np.unique(y, return_inverse=True)
+        rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         if self.jitter is not None:
-            copies = self.jitter.copies(X, self._image_shape(X), self.n_copies, int(rng.integers(2**31)))
-            X, index = np.concatenate([X, copies.clip(0, 1)]), np.tile(index, self.n_copies + 1)
-        self.encoder_ = self._learned_encoder(X) if self.encoder is None else self.encoder
-        self._learn(self.encoder_.encode(X), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
+            copies = self.jitter.copies(rows, self._image_shape(rows), self.n_copies, int(rng.integers(2**31)))
+            rows, index = np.concatenate([rows, copies]), np.tile(index, self.n_copies + 1)
+        self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
+        self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
         return self
 
     def fit_features(self, X: ArrayLike, y: Any = None) -> FeatureReadout:

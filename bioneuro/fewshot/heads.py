@@ -67,13 +67,13 @@ class AssociationHead(ClassifierMixin, BaseEstimator):
         if self.readout not in READOUTS:
             raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
         check_count("n_cells", self.n_cells, 1)
-        H, y = validate_data(self, H, y, dtype=np.float32, order="C")
-        check_classification_targets(y)
-        self.classes_, index = np.unique(y, return_inverse=True)
+        rows, labels = validate_data(self, H, y, dtype=np.float32, order="C")
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
-        encoder = UnitNorm(H.shape[1])
-        self.support_ = encoder.encode(H)
+        encoder = UnitNorm(rows.shape[1])
+        self.support_ = encoder.encode(rows)
         self._learn(encoder, np.eye(len(self.classes_), dtype=np.float32)[index])
         return self
 
@@ -154,10 +154,10 @@ class NearestPrototype(ClassifierMixin, BaseEstimator):
 
     def fit(self, H: ArrayLike, y: ArrayLike) -> NearestPrototype:
         """Average ``H (n, n_features)`` over the samples of each label of ``y (n,)``."""
-        H, y = validate_data(self, H, y, dtype=[np.float64, np.float32])
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        self.prototypes_ = np.stack([H[y == label].mean(axis=0) for label in self.classes_])
+        rows, labels = validate_data(self, H, y, dtype=[np.float64, np.float32])
+        check_classification_targets(labels)
+        self.classes_ = np.unique(labels)
+        self.prototypes_ = np.stack([rows[labels == label].mean(axis=0) for label in self.classes_])
         return self
 
     def predict(self, H: ArrayLike) -> NDArray:
