@@ -13,12 +13,14 @@ from .evaluation import compare, differences, evaluate, summary
 from .feature_readout import FeatureReadout
 from .heads import HEADS, AssociationHead, FineTuned
 from .jitter import Jitter
+from .matching import ElasticMatcher
 from .one_shot import ModifiedHausdorff, Pixels, omniglot_one_shot
 
 __all__ = [
     "HEADS",
     "AssociationHead",
     "ClassSplit",
+    "ElasticMatcher",
     "Episode",
     "EpisodeSampler",
     "FeatureReadout",
