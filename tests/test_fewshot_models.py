@@ -293,3 +293,19 @@ def test_bad_matchers(change, message):
     X = strokes("L").reshape(1, -1)
     with pytest.raises(ValueError, match=message):
         ElasticMatcher(**{"image_shape": (40, 40), **change}).fit(X)
+
+
+# --- figures ---
+
+
+def test_picture_of_the_winners():
+    from matplotlib.figure import Figure
+
+    rng = np.random.default_rng(0)
+    arguments = (rng.random((2, 64)), rng.random((5, 64)), [[0, 4, 2], [1, 3, 0]], np.full((2, 3), 1 / 3), (8, 8))
+    ax = bn.plot.winning_prototypes(*arguments, ax=Figure().subplots(), right=[True, False])
+    assert len(ax.images) == 8 and len(ax.texts) == 6 and len(ax.lines) == 2
+    with pytest.raises(ValueError, match=r"rows must lie in \[0, 5\), got 1 to 5"):
+        bn.plot.winning_prototypes(*arguments[:2], [[1, 5], [1, 2]], np.ones((2, 2)), (8, 8))
+    with pytest.raises(ValueError, match="rows and shares must be 2 x k"):
+        bn.plot.winning_prototypes(*arguments[:2], [[1, 2]], np.ones((1, 2)), (8, 8))
