@@ -10,7 +10,8 @@ import argparse
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -190,6 +191,45 @@ def claims(arguments: Sequence[str]) -> int:
     return 0
 
 
+def fewshot(arguments: Sequence[str]) -> int:
+    """learn from few images: accuracy against images a class, episodes, Omniglot's one-shot task"""
+    parser = _Parser(prog="bioneuro fewshot", description=fewshot.__doc__)
+    parser.add_argument(
+        "protocol",
+        nargs="?",
+        choices=("curve", "episodes", "omniglot"),
+        default="curve",
+        help="curve (default): k images a class, whole test set; episodes: 5- and 20-way within held-out alphabets of "
+        "Omniglot; omniglot: its official one-shot task",
+    )
+    parser.add_argument("--dataset", choices=DATASETS, default="digits", help="of the curve")
+    parser.add_argument("--shots", type=_whole, nargs="+", metavar="K", help="images a class of the curve")
+    parser.add_argument("--repeats", type=_whole, metavar="N", help="of the curve (default 20, with --quick 3)")
+    parser.add_argument("--episodes", type=_whole, metavar="N", help="in all (default 1000, with --quick 50)")
+    parser.add_argument("--jobs", type=_whole, default=1, metavar="N", help="processes (default 1)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/fewshot)")
+    parser.add_argument("--quick", action="store_true", help="few shots, repeats, episodes and test images")
+    options = parser.parse_args(arguments)
+    _need_extra("pandas", "matplotlib", "tqdm", "joblib")
+
+    from bioneuro.experiments import fewshot as experiment
+
+    chosen = experiment.Options(
+        shots=tuple(options.shots or ((1, 5) if options.quick else experiment.Options.shots)),
+        n_repeats=options.repeats or (3 if options.quick else experiment.Options.n_repeats),
+        n_episodes=options.episodes or (50 if options.quick else experiment.Options.n_episodes),
+        n_test=500 if options.quick else None,
+        n_jobs=options.jobs,
+    )
+    data = _load(options.dataset) if options.protocol == "curve" else None
+    out = options.out or Path("results") / "fewshot"
+    with _data_errors():
+        text, written = experiment.run(options.protocol, data, chosen, out)
+    print(text)
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    return 0
+
+
 def config(arguments: Sequence[str]) -> int:
     """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
     _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
@@ -203,6 +243,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "compare": compare,
     "attack": attack,
     "claims": claims,
+    "fewshot": fewshot,
     "config": config,
 }
 
@@ -288,11 +329,20 @@ def _chosen_contenders(wanted: Sequence[str] | None) -> tuple[list[str], list[st
 
 
 def _load(name: str) -> Any:
-    """The data set; one that is not to be had is the user's to mend."""
+    """The data set."""
+    from bioneuro import datasets
+
+    with _data_errors():
+        return datasets.load(name)
+
+
+@contextmanager
+def _data_errors() -> Iterator[None]:
+    """Data that are not to be had are the user's to mend."""
     from bioneuro import datasets
 
     try:
-        return datasets.load(name)
+        yield
     except (datasets.DatasetNotFoundError, datasets.DatasetCorruptError) as error:
         raise UserError(str(error)) from error
 

@@ -76,14 +76,15 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Datase
 
     Parameters
     ----------
-    name : {"digits", "mnist", "fashion-mnist", "cifar10"}
+    name : {"digits", "mnist", "fashion-mnist", "cifar10", "omniglot"}
         ``digits`` comes with scikit-learn (8 x 8; 1,297 training and 500 test images, a stratified split
         fixed by ``DIGITS_SPLIT_SEED``). The others keep their published split.
     data_dir : path-like, optional
         Folder that holds ``<name>/`` with the original files; default ``$BIONEURO_DATA``. When either is
         given, only that folder is read. When neither is, the files are downloaded once into pooch's cache.
         ``mnist`` and ``fashion-mnist`` need the four IDX files, gzipped or not; ``cifar10`` needs
-        ``cifar-10-binary.tar.gz`` or its unpacked ``.bin`` batches (the binary version needs no pickle).
+        ``cifar-10-binary.tar.gz`` or its unpacked ``.bin`` batches (the binary version needs no pickle);
+        ``omniglot`` needs ``images_background_small1.zip``, and its split is ours (`bioneuro.omniglot`).
 
     Returns
     -------
@@ -101,9 +102,13 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Datase
     """
     if name not in _REGISTRY:
         raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(_REGISTRY)}")
+    return replace(_REGISTRY[name](name, _folder(name, data_dir)), name=name)
+
+
+def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path | None:
+    """Where the files of a data set must lie; None where they may be downloaded."""
     root = data_dir if data_dir is not None else os.environ.get("BIONEURO_DATA") or None
-    folder = None if root is None else Path(root).expanduser() / name
-    return replace(_REGISTRY[name](name, folder), name=name)
+    return None if root is None else Path(root).expanduser() / name
 
 
 def subset_per_class(
@@ -226,6 +231,12 @@ def _as_unit_interval(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 class _Loader(Protocol):
     def __call__(self, name: str, folder: Path | None) -> Dataset: ...
+
+
+def _load_omniglot(name: str, folder: Path | None) -> Dataset:
+    from . import omniglot  # it reads by what is above
+
+    return omniglot.load_split(name, folder)
 
 
 def _load_digits(name: str, folder: Path | None) -> Dataset:
@@ -374,4 +385,5 @@ _REGISTRY: dict[str, _Loader] = {
         "https://www.cs.toronto.edu/~kriz/",
         "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     ),
+    "omniglot": _load_omniglot,
 }

@@ -12,6 +12,7 @@ from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
 from .circuit import CircuitCompetition
 from .dale import DaleSegregation
+from .few_shot import FewShotLearning
 from .lognormal import LognormalWeights
 from .one_network import OneNetwork
 from .representations import PlausibleRepresentations
@@ -29,6 +30,7 @@ CLAIMS: dict[str, Claim[Any]] = {
         LognormalWeights(),
         DaleSegregation(),
         Robustness(),
+        FewShotLearning(),
         PlausibleRepresentations(),
         TaskEncoding(),
         ResourceAllocation(),

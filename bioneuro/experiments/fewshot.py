@@ -1,0 +1,211 @@
+"""The few-image experiments of the command line: low-data curve, held-out alphabets, official one-shot task.
+
+Three protocols, three files, never one table: their figures do not compare.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import fewshot, omniglot, plot
+from ..classifier import BioClassifier
+from ..datasets import Dataset
+from . import UserError
+from .few_shot_models import few_image_models
+from .ledger import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["PROTOCOLS", "Options", "alphabet_episodes", "low_data", "one_shot", "run"]
+
+#: Side of Omniglot's images in episodes, as is customary.
+EPISODE_SIDE = 28
+WAYS, SHOTS = (5, 20), (1, 5)
+NOT_COMPARABLE = (
+    "Leave one alphabet out over the five background alphabets: features are learned, without labels, from the other "
+    "four. These are not the published splits (1,200 characters to train on), and the figures do not compare with them."
+)
+OFFICIAL = (
+    "Official task: 20 runs, 20-way, within an alphabet. Learned from one small background (5 alphabets), no "
+    "labels. Published with a small background: BPL 4.2, convnet 23.2, prototypical networks 30.1; people 4.5."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """``shots`` and ``n_repeats`` of the curve; ``n_episodes`` of all alphabets together; ``n_test`` images; ``n_jobs``
+    processes."""
+
+    shots: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
+    n_repeats: int = 20
+    n_episodes: int = 1000
+    n_test: int | None = None
+    n_unlabelled: int = 2000
+    n_jobs: int | None = 1
+    progress: bool = True
+
+
+def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Whole test set after k images a class, from scratch and, named so, with unlabelled images for the features.
+
+    Parameters
+    ----------
+    data : Dataset
+    options : Options
+    models : dict, optional
+        Default all of :func:`few_image_models`.
+
+    Returns
+    -------
+    DataFrame with columns model, n_shot, repeat, accuracy
+    """
+    most = int(np.bincount(data.y_train).min())
+    if max(options.shots) > most:
+        raise UserError(f"--shots {max(options.shots)} is more than the {most} images of the smallest class")
+    drawn = np.random.default_rng(0).permutation(len(data.y_train))[: options.n_unlabelled]
+    return fewshot.low_data_curve(
+        few_image_models(data.image_shape) if models is None else models,
+        data.X_train,
+        data.y_train,
+        data.X_test[: options.n_test],
+        data.y_test[: options.n_test],
+        shots=options.shots,
+        n_repeats=options.n_repeats,
+        progress=options.progress,
+        unlabelled=data.X_train[drawn],
+        n_jobs=options.n_jobs,
+    )
+
+
+def alphabet_episodes(
+    characters: omniglot.Characters, options: Options, ways: Sequence[int] = WAYS, shots: Sequence[int] = SHOTS
+) -> pd.DataFrame:
+    """5- and 20-way, 1- and 5-shot episodes within each alphabet in turn, features learned from the others.
+
+    Returns
+    -------
+    DataFrame with columns model, episode, n_way, n_shot, n_query, accuracy, alphabet
+        ``model`` is the head; episodes are counted through the alphabets.
+    """
+    import pandas as pd
+
+    shape = (EPISODE_SIDE, EPISODE_SIDE)
+    X, parts = characters.at(shape), []
+    alphabets = np.unique(characters.alphabets)
+    n_episodes = max(1, options.n_episodes // len(alphabets))
+    for k, alphabet in enumerate(alphabets):
+        held_out = characters.alphabets == alphabet
+        encoder = BioClassifier(image_shape=shape, random_state=k).fit_features(X[~held_out])
+        H, y = encoder.transform(X[held_out]), characters.labels[held_out]
+        for n_way in ways:
+            for n_shot in shots:
+                sampler = fewshot.EpisodeSampler(H, y, n_way, n_shot, 5, n_episodes, random_state=k)
+                heads = {name: make() for name, make in fewshot.HEADS.items()}
+                found = fewshot.compare(heads, sampler, n_jobs=options.n_jobs, progress=options.progress)
+                found["episode"] += k * n_episodes
+                parts.append(found.assign(alphabet=alphabet))
+    return pd.concat(parts, ignore_index=True)
+
+
+def one_shot(characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun], options: Options) -> pd.DataFrame:
+    """The official task by pixels, Modified Hausdorff distance, pooled features and elastic matching.
+
+    Returns
+    -------
+    DataFrame with columns model, run, error
+    """
+    import pandas as pd
+
+    shape = (EPISODE_SIDE, EPISODE_SIDE)
+    encoders = {
+        "pixels": fewshot.Pixels(shape),
+        "Modified Hausdorff": fewshot.ModifiedHausdorff(),
+        "map, cosine": BioClassifier(image_shape=shape, random_state=0).fit_features(characters.at(shape)),
+        "map, elastic matching": fewshot.ElasticMatcher().fit(characters.at((omniglot.SIDE, omniglot.SIDE))),
+    }
+    parts = {
+        name: fewshot.omniglot_one_shot(encoder, runs, progress=options.progress) for name, encoder in encoders.items()
+    }
+    return pd.concat(parts, names=["model"]).reset_index("model").reset_index(drop=True)
+
+
+# --- what is printed and written ---
+
+
+def _print_curve(data: Dataset, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
+    found = low_data(data, options)
+    table = fewshot.summary(found)
+    text = f"Test accuracy in % after k images a class, {options.n_repeats} repeats: mean ± half of the 95 % interval\n"
+    text += _wide(table, "model", "n_shot")
+    text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
+    return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
+
+
+def _print_episodes(data: Dataset | None, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
+    found = alphabet_episodes(omniglot.background(), options)
+    table = fewshot.summary(found)
+    table["way and shot"] = [f"{row.n_way}-way {row.n_shot}-shot" for row in table.itertuples()]
+    text = "Accuracy in %, Omniglot 28 x 28: mean ± half of the 95 % interval over episodes\n"
+    text += _wide(table, "model", "way and shot") + f"\n{NOT_COMPARABLE}"
+    return text, found, lambda ax: plot.episodes(found[found["n_way"] == max(WAYS)], ax=ax)
+
+
+def _print_one_shot(data: Dataset | None, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
+    found = one_shot(omniglot.background(), omniglot.one_shot_runs(), options)
+    means = found.groupby("model", sort=False)["error"].mean()
+    lines = [f"  {model:24} {100 * error:5.1f}" for model, error in means.items()]
+    text = "\n".join(["One-shot error in %", *lines, OFFICIAL])
+    return text, found, lambda ax: plot.one_shot_errors(found, ax=ax)
+
+
+PROTOCOLS: dict[str, Callable[..., tuple[str, Any, Callable[..., Any]]]] = {
+    "curve": _print_curve,
+    "episodes": _print_episodes,
+    "omniglot": _print_one_shot,
+}
+
+
+def run(protocol: str, data: Dataset | None, options: Options, out: Path) -> tuple[str, list[Path]]:
+    """Run one protocol; write ``<protocol>.csv`` and ``<protocol>.png`` into ``out``; return its report and the files.
+
+    Parameters
+    ----------
+    protocol : {"curve", "episodes", "omniglot"}
+    data : Dataset or None
+        Of the curve; the others read Omniglot.
+    options : Options
+    out : Path
+    """
+    from matplotlib.figure import Figure  # not pyplot: no window, no state
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot keep results in {out}: {error}") from error
+    text, found, draw = PROTOCOLS[protocol](data, options)
+    buffer = io.StringIO()
+    found.to_csv(buffer, index=False)
+    table, picture = out / f"{protocol}.csv", out / f"{protocol}.png"
+    write_atomically(table, buffer.getvalue())
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    draw(figure.subplots())
+    figure.savefig(picture, dpi=150)
+    return text, [table, picture]
+
+
+def _wide(table: pd.DataFrame, row: str, column: str) -> str:
+    """Mean ± half-width in percent, a line each ``row``."""
+    cells = [
+        f"{100 * mean:.1f}" + ("" if np.isnan(low) else f" ± {100 * (mean - low):.1f}")
+        for mean, low in zip(table["mean"], table["low"], strict=True)
+    ]
+    wide = table.assign(cell=cells).pivot(index=row, columns=column, values="cell")
+    order = list(dict.fromkeys(table[row]))
+    return wide.loc[order].fillna("-").rename_axis(index=None, columns=None).to_string()

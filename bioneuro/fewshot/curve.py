@@ -1,0 +1,148 @@
+"""Accuracy against the number of training images a class, on a whole test set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from ..datasets import subset_per_class
+from .episodes import seed_of
+from .evaluation import accuracy, frame, track
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Appended to the name of a model whose features were learned from unlabelled images.
+UNLABELLED = " + unlabelled"
+
+
+def low_data_curve(
+    models: Mapping[str, Any],
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    shots: Iterable[int] = (1, 2, 5, 10, 20, 50, 100),
+    n_repeats: int = 20,
+    random_state: int | np.random.Generator | None = 0,
+    progress: bool = True,
+    *,
+    unlabelled: ArrayLike | None = None,
+    n_jobs: int | None = 1,
+) -> pd.DataFrame:
+    """Test accuracy after training on k images of each class, for each model and k, paired between models.
+
+    In one repeat all models learn from the same images, and those for a smaller k are among those for a
+    larger one; each repeat also gives the models a seed of its own.
+
+    Parameters
+    ----------
+    models : dict of name to scikit-learn estimator
+        Cloned before each fit; every parameter called ``random_state``, nested ones too, is set to the
+        repeat's seed.
+    X, y : array-likes of shape (n, ...) and (n,)
+        Images to draw the training sets from.
+    X_test, y_test : array-likes
+        The whole test set.
+    shots : iterable of int >= 1
+        Training images a class.
+    n_repeats : int >= 1
+    random_state : int, Generator or None
+    progress : bool
+        Show a tqdm bar.
+    unlabelled : array-like of shape (m, ...), optional
+        With it every model that has ``fit_features`` and a parameter ``encoder`` is also run with retina and map
+        learned from these images, once a repeat, as ``"<name> + unlabelled"``. That is another protocol than learning
+        from the k images alone, whence the name.
+    n_jobs : int or None
+        Processes that share the repeats (joblib); no value depends on it.
+
+    Returns
+    -------
+    DataFrame with columns model, n_shot, repeat, accuracy
+        Tidy: one row a fit, accuracy in [0, 1]. Pair models by (n_shot, repeat).
+
+    Raises
+    ------
+    ValueError
+        No model or shot, ``n_repeats < 1``, a class with too few images (named, with its count), or unlabelled images
+        that no model can use.
+    """
+    X, y, X_test, y_test = (np.asarray(a) for a in (X, y, X_test, y_test))
+    shots = list(shots)
+    if not models or not shots:
+        raise ValueError(f"models and shots must not be empty; got {len(models)} and {len(shots)}")
+    if n_repeats < 1:
+        raise ValueError(f"n_repeats must be at least 1, got {n_repeats}")
+    for n_shot in (min(shots), max(shots)):
+        subset_per_class(X, y, n_shot)  # fails now, not after an hour of fitting
+    if unlabelled is not None:
+        unlabelled = np.asarray(unlabelled)
+        if not any(map(_learns_features, models.values())):
+            raise ValueError(f"unlabelled needs a model with fit_features and encoder, got {', '.join(models)}")
+    plan = _Plan(models, X, y, X_test, y_test, shots, seed_of(random_state), unlabelled)
+    n_rows = n_repeats * len(shots) * plan.n_models
+    if n_jobs == 1:
+        rows = (row for repeat in range(n_repeats) for row in _repeat(plan, repeat))
+        found = list(track(rows, progress, n_rows, "low-data curve"))
+    else:
+        from joblib import Parallel, delayed  # an optional dependency, needed only here
+
+        tasks = (delayed(_whole_repeat)(plan, repeat) for repeat in range(n_repeats))
+        parts = Parallel(n_jobs, return_as="generator")(tasks)
+        found = [row for part in track(parts, progress, n_repeats, "low-data curve") for row in part]
+    return frame(found, ["model", "n_shot", "repeat", "accuracy"])
+
+
+class _Plan(NamedTuple):
+    """What the repeats share."""
+
+    models: Mapping[str, Any]
+    X: NDArray
+    y: NDArray
+    X_test: NDArray
+    y_test: NDArray
+    shots: list[int]
+    seed: int
+    unlabelled: NDArray | None
+
+    @property
+    def n_models(self) -> int:
+        extra = 0 if self.unlabelled is None else sum(map(_learns_features, self.models.values()))
+        return len(self.models) + extra
+
+
+def _whole_repeat(plan: _Plan, repeat: int) -> list[tuple[Any, ...]]:
+    return list(_repeat(plan, repeat))
+
+
+def _repeat(plan: _Plan, repeat: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of one repeat."""
+    encoders: dict[str, Any] = {}
+    for n_shot in plan.shots:
+        X_few, y_few = subset_per_class(plan.X, plan.y, n_shot, np.random.default_rng([plan.seed, repeat]))
+        for name, model in plan.models.items():
+            fitted = _seeded(model, plan.seed, repeat).fit(X_few, y_few)
+            yield name, n_shot, repeat, accuracy(fitted, plan.X_test, plan.y_test)
+            if plan.unlabelled is None or not _learns_features(model):
+                continue
+            if name not in encoders:
+                encoders[name] = _seeded(model, plan.seed, repeat).fit_features(plan.unlabelled).encoder_
+            fitted = _seeded(model, plan.seed, repeat).set_params(encoder=encoders[name]).fit(X_few, y_few)
+            yield name + UNLABELLED, n_shot, repeat, accuracy(fitted, plan.X_test, plan.y_test)
+
+
+def _learns_features(model: Any) -> bool:
+    return hasattr(model, "fit_features") and "encoder" in model.get_params(deep=False)
+
+
+def _seeded(model: Any, seed: int, repeat: int) -> Any:
+    """A clone with the repeat's seed in every ``random_state`` that it has."""
+    fresh = clone(model)
+    value = int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0] >> 1)  # below 2^31: C libraries
+    names = [n for n in fresh.get_params() if n == "random_state" or n.endswith("__random_state")]
+    return fresh.set_params(**dict.fromkeys(names, value)) if names else fresh

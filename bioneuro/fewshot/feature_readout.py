@@ -1,0 +1,170 @@
+"""The delta readout straight on the features: what to learn few images with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..layers import DeltaReadout, UnitNorm
+from ..layers.protocols import Encoder
+from ..network import batches
+from .episodes import check_count
+from .jitter import Jitter
+
+
+class _Synapses(NamedTuple):
+    dtype: DTypeLike
+
+
+class _PassedOn:
+    """Stands where a readout expects an association, and hands the features on as they are."""
+
+    n_threads = None
+
+    def __init__(self, n_features: int) -> None:
+        self.n_cells = n_features
+        self.synapses = _Synapses(np.dtype(np.float32))
+
+    def activity(self, H: NDArray) -> NDArray:
+        return H
+
+    def activity_grad(self, H: NDArray, dQ: NDArray) -> NDArray:
+        return dQ
+
+
+class FeatureReadout(ClassifierMixin, BaseEstimator):
+    """E/I delta readout on the pooled features, without an association between.
+
+    ``out = (W_E + W_I) h + b``, taught by the multiplicative delta rule of :class:`bioneuro.layers.DeltaReadout`; no
+    error is propagated backwards. Of few images a class it makes more than association cells do, each of which then
+    stands for one image.
+
+    Parameters
+    ----------
+    features : estimator with ``fit_features(X)``, ``encoder_`` and ``image_shape_``, or None
+        Such as an unfitted :class:`bioneuro.BioClassifier`: a clone of it learns the features of the training images,
+        without their labels. None: ``X`` are rates >= 0 already, brought to unit norm.
+    encoder : None or a learned encoder
+        Used as it is instead of learning one.
+    eta : float, default 1
+        Learning rate, > 0; it falls linearly to 0.
+    n_updates : int, default 400
+        Updates of the readout; whole passes over the images, so it may be a few more.
+    batch_size : int, default 100
+    jitter : Jitter or None
+        Augmentation: ``n_copies`` deformed copies of each training image are learned, too (by readout and features).
+    n_copies : int, default 20
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    encoder_ : encoder
+    readout_ : DeltaReadout
+    """
+
+    def __init__(
+        self,
+        features: Any = None,
+        *,
+        encoder: Encoder | None = None,
+        eta: float = 1.0,
+        n_updates: int = 400,
+        batch_size: int = 100,
+        jitter: Jitter | None = None,
+        n_copies: int = 20,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.features = features
+        self.encoder = encoder
+        self.eta = eta
+        self.n_updates = n_updates
+        self.batch_size = batch_size
+        self.jitter = jitter
+        self.n_copies = n_copies
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> FeatureReadout:
+        """Learn features (where none are given) and readout from ``X (n, n_inputs)`` and labels ``y (n,)``."""
+        self._check_parameters()
+        rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        if self.jitter is not None:
+            copies = self.jitter.copies(rows, self._image_shape(rows), self.n_copies, int(rng.integers(2**31)))
+            rows, index = np.concatenate([rows, copies]), np.tile(index, self.n_copies + 1)
+        self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
+        self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
+        return self
+
+    def fit_features(self, X: ArrayLike, y: Any = None) -> FeatureReadout:
+        """Learn features from ``X`` alone; another one then takes them as ``encoder=self.encoder_``."""
+        self.encoder_ = self._learned_encoder(validate_data(self, X, dtype=np.float32, order="C"))
+        return self
+
+    def _learned_encoder(self, X: NDArray) -> Encoder:
+        if self.features is None:
+            return UnitNorm(X.shape[1])
+        learner = clone(self.features)
+        if "random_state" in learner.get_params() and learner.random_state is None:
+            learner.set_params(random_state=self.random_state)
+        return learner.fit_features(X).encoder_
+
+    def _image_shape(self, X: NDArray) -> tuple[int, ...]:
+        """Of the images to jitter: what the features are told, or a square."""
+        shape = getattr(self.features, "image_shape", "auto")
+        if shape is None or isinstance(shape, str):
+            side = round(X.shape[1] ** 0.5)
+            shape = (side, side)
+        return tuple(shape)
+
+    def _learn(self, H: NDArray, T: NDArray, rng: np.random.Generator) -> None:
+        # a readout asks no more of an association than its activity
+        self.readout_ = DeltaReadout(_PassedOn(H.shape[1]), T.shape[1])  # type: ignore[arg-type]
+        step = 0
+        while step < self.n_updates:
+            for rows in batches(len(H), self.batch_size, rng):
+                self.readout_.learn(H[rows], T[rows], self.eta * max(0.0, 1 - step / self.n_updates))
+                step += 1
+
+    # --- inference ---
+
+    def transform(self, X: ArrayLike) -> NDArray:
+        """Features ``h (n, n_features)``."""
+        check_is_fitted(self, "encoder_")
+        return self.encoder_.encode(validate_data(self, X, reset=False, dtype=np.float32, order="C"))
+
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
+        z = self._logits(X)
+        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
+
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Class probabilities ``(n, n_classes)``: softmax of the logits."""
+        return softmax(self._logits(X), axis=1)
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Most probable class of each sample."""
+        winner = self._logits(X).argmax(axis=1)
+        return self.classes_[winner]
+
+    def _logits(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self, "readout_")
+        return self.readout_.logits(self.transform(X))
+
+    def _check_parameters(self) -> None:
+        for name in ("n_updates", "batch_size"):
+            check_count(name, getattr(self, name), 1)
+        check_count("n_copies", self.n_copies, 0)
+        if not 0 < self.eta < np.inf:
+            raise ValueError(f"eta must be a finite number > 0, got {self.eta!r}")

@@ -1,0 +1,235 @@
+"""Heads that learn an episode from features, to compare on one encoder, and fine-tuning of a whole network."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..connectivity import HalfNormal, MixedSign, dense
+from ..layers import READOUTS, Association, UnitNorm
+from ..network import Network
+from .episodes import check_count
+from .feature_readout import FeatureReadout
+
+#: Passes over the support by the association, and updates of its readout at least.
+ASSOCIATION_EPOCHS, READOUT_UPDATES = 7, 500
+
+
+class AssociationHead(ClassifierMixin, BaseEstimator):
+    """The association of :class:`bioneuro.BioClassifier` on given features: cells are recruited by the samples.
+
+    Parameters
+    ----------
+    readout : {"votes", "delta", "perturbation"}, default "votes"
+    n_cells : int, default 3000
+        At most; never more than samples.
+    beta, kappa : float, default 120 and 0.2
+        Of the :class:`bioneuro.layers.Association`.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    network_ : Network
+    support_ : ndarray of shape (n, n_features)
+        The features it learned from, of unit norm: :meth:`winners` says which of them decide.
+    """
+
+    def __init__(
+        self,
+        readout: str = "votes",
+        *,
+        n_cells: int = 3000,
+        beta: float = 120.0,
+        kappa: float = 0.2,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.readout = readout
+        self.n_cells = n_cells
+        self.beta = beta
+        self.kappa = kappa
+        self.random_state = random_state
+
+    def fit(self, H: ArrayLike, y: ArrayLike) -> AssociationHead:
+        """Learn from features ``H (n, n_features)``, rates >= 0, and labels ``y (n,)``."""
+        if self.readout not in READOUTS:
+            raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
+        check_count("n_cells", self.n_cells, 1)
+        rows, labels = validate_data(self, H, y, dtype=np.float32, order="C")
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
+        encoder = UnitNorm(rows.shape[1])
+        self.support_ = encoder.encode(rows)
+        self._learn(encoder, np.eye(len(self.classes_), dtype=np.float32)[index])
+        return self
+
+    def _learn(self, encoder: UnitNorm, T: NDArray) -> None:
+        H = self.support_
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        association = Association(
+            min(self.n_cells, len(H)),
+            H.shape[1],
+            T.shape[1],
+            beta=self.beta,
+            kappa=self.kappa,
+            seed=int(rng.integers(2**31)),
+        )
+        names = dict.fromkeys(["votes", self.readout])
+        seed = int(rng.integers(2**31))
+        readouts = {name: READOUTS[name](association, T.shape[1], seed=seed) for name in names}
+        self.network_ = Network(encoder, association, readouts)
+        size = min(256, max(10, len(H) // 8))
+        self.network_.learn_association(
+            H, T, n_epochs=ASSOCIATION_EPOCHS, batch_size=size, n_grow=2, n_candidates=16, rng=rng, progress=_silent
+        )
+        size = min(100, max(10, len(H) // 10))
+        n_epochs = math.ceil(READOUT_UPDATES * size / len(H))
+        self.network_.learn_readouts(H, T, n_epochs=n_epochs, batch_size=size, eta=0.5, rng=rng, progress=_silent)
+
+    def decision_function(self, H: ArrayLike) -> NDArray:
+        """Logits (n, n_classes), or their difference (n,) for two classes."""
+        z = self._logits(H)
+        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
+
+    def predict(self, H: ArrayLike) -> NDArray:
+        """Most probable class of each row."""
+        winner = self._logits(H).argmax(axis=1)
+        return self.classes_[winner]
+
+    def _logits(self, H: ArrayLike) -> NDArray:
+        return self.network_.logits(self._encoded(H), self.readout)
+
+    def _encoded(self, H: ArrayLike) -> NDArray:
+        check_is_fitted(self, "network_")
+        return self.network_.encoder.encode(validate_data(self, H, reset=False, dtype=np.float32, order="C"))
+
+    def winners(self, H: ArrayLike, n: int = 3) -> tuple[NDArray[np.intp], NDArray]:
+        """The support samples behind a decision.
+
+        Parameters
+        ----------
+        H : array-like of shape (m, n_features)
+        n : int >= 1
+            At most; never more than support samples.
+
+        Returns
+        -------
+        rows, shares : ndarrays of shape (m, n)
+            Rows of the support, the most influential first, and their share of the vote: the rates of the association
+            cells, each handed to the support samples as it responds to them, ``sum_i y_i(h) y_i(s) / sum_s' y_i(s')``.
+        """
+        check_count("n", n, 1)
+        association = self.network_.association
+        rates = association.rates(association.drive(self._encoded(H)))
+        owners = association.rates(association.drive(self.support_))
+        total = owners.sum(axis=0)
+        shares = rates @ np.divide(owners, total, out=np.zeros_like(owners), where=total > 0).T
+        order = np.argsort(-shares, axis=1, kind="stable")[:, :n]
+        return order, np.take_along_axis(shares, order, axis=1)
+
+
+class NearestPrototype(ClassifierMixin, BaseEstimator):
+    """The class whose mean feature vector is nearest (Euclidean): the head of prototypical networks (Snell et al. 2017,
+    arXiv:1703.05175), with features that were not learned for it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    prototypes_ : ndarray of shape (n_classes, n_features)
+    """
+
+    def fit(self, H: ArrayLike, y: ArrayLike) -> NearestPrototype:
+        """Average ``H (n, n_features)`` over the samples of each label of ``y (n,)``."""
+        rows, labels = validate_data(self, H, y, dtype=[np.float64, np.float32])
+        check_classification_targets(labels)
+        self.classes_ = np.unique(labels)
+        self.prototypes_ = np.stack([rows[labels == label].mean(axis=0) for label in self.classes_])
+        return self
+
+    def predict(self, H: ArrayLike) -> NDArray:
+        """Class of the nearest prototype of each row."""
+        check_is_fitted(self, "prototypes_")
+        H = validate_data(self, H, reset=False, dtype=[np.float64, np.float32])
+        return self.classes_[cdist(H, self.prototypes_).argmin(axis=1)]
+
+
+class FineTuned(ClassifierMixin, BaseEstimator):
+    """A network trained by backpropagation on other classes, with new outputs, trained on as a whole.
+
+    Parameters
+    ----------
+    pretrained : fitted BackpropMLP
+        Stays as it is, in clones too.
+    n_updates : int, default 100
+        Updates on the new samples, all of them in each (Adam, from rest).
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    network_ : the tuned copy
+    """
+
+    def __init__(self, pretrained: Any, n_updates: int = 100) -> None:
+        self.pretrained = pretrained
+        self.n_updates = n_updates
+
+    def __sklearn_clone__(self) -> FineTuned:
+        return FineTuned(self.pretrained, self.n_updates)  # scikit-learn's clone would forget what was learned
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> FineTuned:
+        """Replace the outputs and train all layers on ``X (n, n_features)`` and labels ``y (n,)``."""
+        check_is_fitted(self.pretrained, "pathways_")
+        check_count("n_updates", self.n_updates, 1)
+        y = np.asarray(y)
+        self.classes_ = np.unique(y)
+        network = copy.deepcopy(self.pretrained)
+        last, n_classes = network.pathways_[-1], len(self.classes_)
+        normal = MixedSign(HalfNormal(math.sqrt(2 / last.n_pre)))  # as the baseline's own outputs start
+        network.pathways_[-1] = dense(
+            n_classes, last.n_pre, normal, random_state=network.random_state, dtype=last.dtype
+        )
+        network.biases_[-1] = np.zeros(n_classes, last.dtype)
+        network.classes_ = self.classes_
+        network.reset_optimizer()
+        for _ in range(self.n_updates):
+            network.partial_fit(X, y)
+        self.network_ = network
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Logits (n, n_classes), or their difference (n,) for two classes."""
+        check_is_fitted(self, "network_")
+        return self.network_.decision_function(X)
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Most probable class of each sample."""
+        check_is_fitted(self, "network_")
+        return self.network_.predict(X)
+
+
+def _silent(iterable: Iterable[int], desc: str) -> Iterable[int]:
+    return iterable
+
+
+#: Heads on the features of an encoder, by name: ``evaluate(HEADS["1-nn"](), sampler, encoder=encoder)``.
+HEADS: dict[str, Callable[[], ClassifierMixin]] = {
+    "association": AssociationHead,
+    "delta": FeatureReadout,
+    "prototype": NearestPrototype,
+    "1-nn": lambda: KNeighborsClassifier(1),
+    "logistic": lambda: LogisticRegression(C=10.0, max_iter=300),
+}

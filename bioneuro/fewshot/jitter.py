@@ -1,0 +1,85 @@
+"""Jittered copies of images: shifted, turned, scaled, sheared and elastically bent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Random deformations of gray images: augmentation, which is knowledge about images and is to be stated apart.
+
+    Pixel ``r`` of a copy shows what the image has at ``A (r - centre) + centre + shift + bend(r)``, interpolated
+    linearly, black beyond the border.
+
+    Parameters
+    ----------
+    shift : float >= 0
+        Standard deviation in pixels, down and across.
+    turn : float >= 0
+        Standard deviation of the angle in degrees.
+    scale, shear : float >= 0
+        Standard deviation of the log magnification, of each axis, and of the shear.
+    bend : float >= 0
+        Standard deviation of the elastic field in pixels (Simard, Steinkraus & Platt 2003).
+    smoothness : float > 0
+        Width of the Gaussian, in pixels, over which that field is smooth.
+    """
+
+    shift: float = 1.0
+    turn: float = 6.0
+    scale: float = 0.08
+    shear: float = 0.08
+    bend: float = 0.8
+    smoothness: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "turn", "scale", "shear", "bend"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be a finite number >= 0, got {getattr(self, name)}")
+        if not 0 < self.smoothness < np.inf:
+            raise ValueError(f"smoothness must be a finite number > 0, got {self.smoothness}")
+
+    def copies(self, X: NDArray, image_shape: tuple[int, ...], n_copies: int, seed: int) -> NDArray:
+        """``n_copies`` of every image, ``(n_copies n, features)``: the first copy of all images, then the second ...
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, features)
+        image_shape : (height, width)
+        n_copies : int >= 0
+        seed : int >= 0
+            Copy k of image i depends on ``(seed, i, k)`` and the image alone.
+
+        Returns
+        -------
+        ndarray of the dtype of X
+        """
+        if len(image_shape) != 2 or X.ndim != 2 or np.prod(image_shape) != X.shape[1]:
+            raise ValueError(f"X must be gray images (n, height * width) of {image_shape}, got shape {X.shape}")
+        if n_copies < 0:
+            raise ValueError(f"n_copies must be >= 0, got {n_copies}")
+        out = np.empty((n_copies, *X.shape), X.dtype)
+        for i, image in enumerate(X.reshape(-1, *image_shape)):
+            for k in range(n_copies):
+                out[k, i] = self._deformed(image, np.random.default_rng([seed, i, k])).ravel()
+        return out.reshape(-1, X.shape[1])
+
+    def _deformed(self, image: NDArray, rng: np.random.Generator) -> NDArray:
+        height, width = image.shape
+        centre = np.array([height - 1, width - 1])[:, None] / 2
+        angle = np.deg2rad(self.turn) * rng.normal()
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        A = turn @ np.array([[1, 0], [self.shear * rng.normal(), 1]]) @ np.diag(np.exp(self.scale * rng.normal(size=2)))
+        grid = np.indices(image.shape).reshape(2, -1)
+        places = A @ (grid - centre) + centre + self.shift * rng.normal(size=(2, 1))
+        if self.bend:
+            noise = rng.normal(size=(2, height, width))
+            field = gaussian_filter(noise, (0, self.smoothness, self.smoothness), mode="constant")
+            field /= max(float(field.std()), np.finfo(float).tiny)
+            places = places + self.bend * field.reshape(2, -1)
+        return map_coordinates(image, places, order=1, mode="constant", output=image.dtype)
