@@ -114,7 +114,7 @@ class EpisodeSampler:
         """Shots of each class of an episode, or the fewest where they vary."""
         if np.ndim(self.n_shot) == 0:
             check_count("n_shot", self.n_shot, 1)
-            shots = [self.n_shot] * self.n_way
+            shots = [cast(int, self.n_shot)] * self.n_way
         else:
             shots = list(cast(Sequence[int], self.n_shot))
             if len(shots) != self.n_way:
