@@ -65,6 +65,10 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         Gain of the competition among columns and among association cells.
     kappa : float, default 0.2
         Top-down gain of the label in learning: 0 leaves cells feature-specific.
+    vigilance : float or None, default 0.9
+        In ``partial_fit``, a sample that no cell of its label matches so well (cosine), or that a cell of another label
+        matches better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
+        lately learn what comes, and forget what they knew.
     theta : float, default 0.05
         Synapses below ``theta`` times their cell's strongest turn silent and leave the CSR.
     n_grow, n_candidates : int, default 2 and 16
@@ -125,6 +129,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         map_beta: float = 40.0,
         beta: float = 120.0,
         kappa: float = 0.2,
+        vigilance: float | None = 0.9,
         theta: float = 0.05,
         n_grow: int = 2,
         n_candidates: int = 16,
@@ -154,6 +159,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.map_beta = map_beta
         self.beta = beta
         self.kappa = kappa
+        self.vigilance = vigilance
         self.theta = theta
         self.n_grow = n_grow
         self.n_candidates = n_candidates
@@ -197,6 +203,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             if not hasattr(self, "encoder_"):
                 self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
             self._start(known, self.n_cells, rng)
+        self.network_.association.vigilance = self.vigilance
         return self._learn(X, y, 1, 1)
 
     def fit_features(self, X: ArrayLike, y: Any = None) -> BioClassifier:
