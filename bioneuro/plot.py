@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accuracy_bars",
+    "continual_curve",
     "gabor_fits",
     "low_data_curve",
     "rate_distribution",
     "receptive_fields",
     "robustness_curve",
+    "task_matrix",
     "weight_distribution",
 ]
 
@@ -425,4 +427,41 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
     ax.set(xlabel="test accuracy", xlim=(0, 1.02))
     ax.set_title(f"Accuracy (mean, {level:.0%} interval; dots are seeds)", loc="left", fontsize=10)
     _tidy(ax, grid="x")
+    return ax
+
+
+def continual_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
+    """Accuracy after each part of a stream on the tasks so far: mean and Student interval over seeds, by model.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `model`, `seed`, `part`, `task`, `accuracy` (0 to 1): :func:`bioneuro.continual.compare`.
+    ax : Axes, optional
+    level : float
+        Of the band; a single seed has none.
+    """
+    _need_columns(frame, ("model", "seed", "part", "task", "accuracy"))
+    ax = _axes(ax)
+    seen = frame[frame["task"] <= frame["part"]].assign(parts=lambda rows: rows["part"] + 1)
+    _curves(seen, "parts", "accuracy", ax, level)
+    ax.set_xticks(np.unique(seen["parts"]))
+    ax.set(xlabel="parts of the stream shown", ylabel="accuracy on their tasks")
+    ax.set_title(f"Learning one task after another ({_evidence(frame, level)})", loc="left", fontsize=10)
+    return ax
+
+
+def task_matrix(accuracy: ArrayLike, ax: Axes | None = None) -> Axes:
+    """Accuracies `(n_parts, n_tasks)` after each part (rows) on each task, as a heat map with numbers."""
+    R = np.asarray(accuracy, dtype=np.float64)
+    if R.ndim != 2 or not R.size:
+        raise ValueError(f"accuracy must be (n_parts, n_tasks), got shape {R.shape}")
+    ax = _axes(ax, (4.6, 4.0))
+    ax.imshow(R, cmap="cividis", vmin=0, vmax=1)
+    for (part, task), value in np.ndenumerate(R):
+        ax.text(task, part, f"{100 * value:.0f}", ha="center", va="center", color="w" if value < 0.6 else "k", fontsize=8)
+    ax.set_xticks(range(R.shape[1]), labels=[str(task + 1) for task in range(R.shape[1])])
+    ax.set_yticks(range(R.shape[0]), labels=[str(part + 1) for part in range(R.shape[0])])
+    ax.set(xlabel="tested on task", ylabel="after part")
+    ax.set_title("Accuracy, %", loc="left", fontsize=10)
     return ax

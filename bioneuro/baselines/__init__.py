@@ -13,9 +13,23 @@ from sklearn.base import ClassifierMixin
 
 from .mlp import BackpropMLP
 from .nonnegative import NonNegativeMLP
+from .rehearsal import ElasticMLP, ReplayMLP
 from .sparse import SparseMLP, layer_densities
+from .streaming import ExemplarNeighbours, NearestClassMean, StreamingLDA
 
-__all__ = ["BASELINES", "BackpropMLP", "NonNegativeMLP", "SparseMLP", "layer_densities", "make"]
+__all__ = [
+    "BASELINES",
+    "BackpropMLP",
+    "ElasticMLP",
+    "ExemplarNeighbours",
+    "NearestClassMean",
+    "NonNegativeMLP",
+    "ReplayMLP",
+    "SparseMLP",
+    "StreamingLDA",
+    "layer_densities",
+    "make",
+]
 
 BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "mlp": BackpropMLP,
