@@ -427,6 +427,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         for name in ("n_grow", "n_candidates", "eta", "sigma", "kappa", "readout_eta"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")
+        if self.vigilance is not None and not 0 < self.vigilance <= 1:
+            raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
         if not 0 <= self.theta < 1:
             raise ValueError(f"theta must lie in [0, 1), got {self.theta!r}")
 

@@ -459,7 +459,9 @@ def task_matrix(accuracy: ArrayLike, ax: Axes | None = None) -> Axes:
     ax = _axes(ax, (4.6, 4.0))
     ax.imshow(R, cmap="cividis", vmin=0, vmax=1)
     for (part, task), value in np.ndenumerate(R):
-        ax.text(task, part, f"{100 * value:.0f}", ha="center", va="center", color="w" if value < 0.6 else "k", fontsize=8)
+        ax.text(
+            task, part, f"{100 * value:.0f}", ha="center", va="center", color="w" if value < 0.6 else "k", fontsize=8
+        )
     ax.set_xticks(range(R.shape[1]), labels=[str(task + 1) for task in range(R.shape[1])])
     ax.set_yticks(range(R.shape[0]), labels=[str(part + 1) for part in range(R.shape[0])])
     ax.set(xlabel="tested on task", ylabel="after part")

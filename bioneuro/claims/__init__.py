@@ -10,6 +10,7 @@ from typing import Any
 from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
 from .circuit import CircuitCompetition
+from .continual import ContinuousAdaptation
 from .dale import DaleSegregation
 from .lognormal import LognormalWeights
 from .one_network import OneNetwork
@@ -28,6 +29,7 @@ CLAIMS: dict[str, Claim[Any]] = {
         DaleSegregation(),
         PlausibleRepresentations(),
         TaskEncoding(),
+        ContinuousAdaptation(),
         ResourceAllocation(),
         CircuitCompetition(),
         SynapticCapacity(),

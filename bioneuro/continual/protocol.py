@@ -60,8 +60,8 @@ class Result:
     def forward_transfer(self) -> float:
         """``mean_{j > 0} R[j - 1, j] - chance_j`` (Lopez-Paz & Ranzato 2017); 0 with one part.
 
-        Their accuracy at random initialisation is what it is on average, chance. In a class-incremental stream it cannot
-        be above 0.
+        Their accuracy at random initialisation is what it is on average, chance. In a class-incremental stream it
+        cannot be above 0.
         """
         n = min(self.accuracy.shape)
         before = np.diag(self.accuracy, 1)[: n - 1]
@@ -124,8 +124,8 @@ def cells_in_use(model: Any) -> int | None:
 def memory(model: Any) -> int:
     """Numbers that a model keeps: synapses that are not silent, votes, means, covariances, stored samples.
 
-    Cells that wait to be recruited, and the moments of an optimiser, are not counted; nor is the encoder, which rivals on
-    the same features share. A model that says it itself (``n_stored()``) is believed.
+    Cells that wait to be recruited, and the moments of an optimiser, are not counted; nor is the encoder, which rivals
+    on the same features share. A model that says it itself (``n_stored()``) is believed.
     """
     if hasattr(model, "n_stored"):
         return int(model.n_stored())

@@ -23,10 +23,10 @@ class Association(CompetitiveLayer):
     Who recruits depends on ``vigilance``. None: the inputs of a batch that are matched worst, and cells that have been
     silent lately, whatever they learned before: right where all data are shown again and again. A number: growth. Cells
     that never learned are mute, and an input recruits one only if it is novel, that is, if no cell of its label
-    matches it (drive ``a >= vigilance``), or a cell of another label matches it better. Once no such cell is left, the label that owns
-    most gives up the one it used least to a label that owns fewer. So what was learned stays, and the budget of
-    ``n_cells`` is never exceeded. (Vigilance is that of adaptive resonance: Carpenter & Grossberg 1987, Comput. Vis.
-    Graph. Image Process. 37:54; errors recruit as in Reilly, Cooper & Elbaum 1982, Biol. Cybern. 45:35.)
+    matches it (drive ``a >= vigilance``), or a cell of another label matches it better. Once no such cell is left, the
+    label that owns most gives up the one it used least to a label that owns fewer. So what was learned stays, and the
+    budget of ``n_cells`` is never exceeded. (Vigilance is that of adaptive resonance: Carpenter & Grossberg 1987,
+    Comput. Vis. Graph. Image Process. 37:54; errors recruit as in Reilly, Cooper & Elbaum 1982, Biol. Cybern. 45:35.)
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class Association(CompetitiveLayer):
         label, owner, a = T.argmax(axis=1), self.owner, self.excite(H)
         own, other = (
             np.where(owner == label[:, None], a, 0).max(axis=1),
-            np.where(owner != label[:, None], a, 0).max(axis=1)
+            np.where(owner != label[:, None], a, 0).max(axis=1),
         )
         inputs = novel_inputs(H, label, own, other, self.vigilance)
         cells = cells_for(label[inputs], owner, self.age)
