@@ -18,6 +18,8 @@ __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA"]
 class _Streaming(ClassifierMixin, BaseEstimator):
     """``fit`` is ``partial_fit`` from nothing; subclasses write ``_start``, ``_show`` and ``decision_function``."""
 
+    classes_: NDArray
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> Any:
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
         self.__dict__.pop("classes_", None)
@@ -26,22 +28,22 @@ class _Streaming(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Any:
         """Go on learning from one batch, shown once; ``classes`` (all of them) is needed at the first call."""
         first = not hasattr(self, "classes_")
-        X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
-        check_classification_targets(y)
+        rows, labels = validate_data(self, X, y, reset=first, dtype=np.float64)
+        check_classification_targets(labels)
         if first and classes is None:
             raise ValueError("classes must be passed to the first call of partial_fit")
-        known = np.unique(classes) if first else self.classes_
-        if not first and classes is not None and not np.array_equal(np.unique(classes), known):
-            raise ValueError(f"classes must be those of the first call, {known}, got {np.unique(classes)}")
-        unseen = np.flatnonzero(~np.isin(y, known))
+        known = self.classes_ if classes is None else np.unique(classes)
+        if not first and not np.array_equal(known, self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {known}")
+        unseen = np.flatnonzero(~np.isin(labels, known))
         if unseen.size:
-            raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
+            raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {labels[unseen[0]]!r}")
         if len(known) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(known)} class: {known}")
         if first:
-            self._start(len(known), X.shape[1])
+            self._start(len(known), rows.shape[1])
             self.classes_ = known
-        self._show(X, np.searchsorted(known, y))
+        self._show(rows, np.searchsorted(known, labels))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -124,7 +126,7 @@ class StreamingLDA(NearestClassMean):
         if not isinstance(self.shrinkage, Real) or not 0 < self.shrinkage <= 1:
             raise ValueError(f"shrinkage must lie in (0, 1], got {self.shrinkage!r}")
         super()._start(n_classes, n_features)
-        self.scatter_ = np.zeros((n_features, n_features))
+        self.scatter_: NDArray = np.zeros((n_features, n_features))
 
     def _show(self, X: NDArray, true: NDArray) -> None:
         parts = []

@@ -84,19 +84,8 @@ class Association(CompetitiveLayer):
     # Here learning is supervised: labels stand where the layer takes a drive, and it cannot go without them.
     def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
         """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
-        if self.vigilance is None:
-            return self._relax_with_votes(H, T)
-        cells, inputs = self._grow(H, T)
-        rest = np.setdiff1d(np.arange(len(H)), inputs)
-        rates = np.zeros((len(H), self.n_cells), self.synapses.dtype)
-        alpha = np.zeros(self.n_cells, rates.dtype)
-        if rest.size:
-            step = self._relax_with_votes(H[rest], T[rest])
-            rates[rest], alpha = step.rates, step.alpha
-        rates[inputs, cells], alpha[cells] = 1, 1
-        return Step(rates, alpha)
-
-    def _relax_with_votes(self, H: NDArray, T: NDArray) -> Step:
+        if self.vigilance is not None:
+            self._grow(H, T)
         step = super().learn(H, self._top_down(T) if self.kappa else None)
         c = step.rates.sum(axis=0)
         heard = c >= 1e-6
@@ -109,8 +98,8 @@ class Association(CompetitiveLayer):
         """Class that each cell votes for, -1 of a cell that never learned, shape ``(n_cells,)``."""
         return np.where(self.age > 0, self.votes.argmax(axis=1), -1)
 
-    def _grow(self, H: NDArray, T: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Novel inputs take over cells; returns these and the inputs."""
+    def _grow(self, H: NDArray, T: NDArray) -> None:
+        """Novel inputs take over cells, which then are there to compete for the batch."""
         label, owner, a = T.argmax(axis=1), self.owner, self.excite(H)
         own, other = (
             np.where(owner == label[:, None], a, 0).max(axis=1),
@@ -122,8 +111,8 @@ class Association(CompetitiveLayer):
         if cells.size:
             self._take_over(cells, H[inputs])
             self.votes[cells] = T[inputs]
-            self.age[cells], self.rate[cells] = 1, 1 / self.n_cells
-        return cells, inputs
+            # awake, but without a life: it begins with the batch itself
+            self.age[cells], self.rate[cells] = np.finfo(float).tiny, 1 / self.n_cells
 
     def _recruit(self, U: NDArray, match: NDArray, y: NDArray) -> NDArray[np.intp]:
         return super()._recruit(U, match, y) if self.vigilance is None else np.zeros(0, np.intp)
