@@ -585,6 +585,8 @@ def _texts(values: ArrayLike | None, n: int, name: str) -> list[str] | None:
     if len(texts) != n:
         raise ValueError(f"{name} must hold one value for each of the {n} images, got {len(texts)}")
     return texts
+
+
 # --- Few images ---------------------------------------------------------------------------------------
 
 

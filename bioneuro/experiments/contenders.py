@@ -18,7 +18,19 @@ from ..classifier import BioClassifier
 __all__ = ["CEILING", "CONTENDERS", "CONTROL", "OURS", "ROBUST", "Contender", "Task", "contenders", "missing_modules"]
 
 #: Parameters of `BioClassifier` that make it robust, by data set, chosen on validation images; the rest are defaults.
-ROBUST: dict[str, dict[str, Any]] = {}
+ROBUST: dict[str, dict[str, Any]] = {
+    "mnist": {"exponent": 16.0, "n_columns": 128, "beta": 240.0, "n_cells": 4000},
+    "fashion-mnist": {
+        "exponent": 8.0,
+        "semi_saturation": 0.15,
+        "c0": 2.0,
+        "g0": 2.0,
+        "gate_exponent": 2.0,
+        "n_columns": 128,
+        "beta": 240.0,
+        "n_cells": 4000,
+    },
+}
 
 OURS, CONTROL, CEILING = "ours", "control", "adversarial training"
 #: Shrinks the weights of the perceptron "by weight decay"; of 0, .01, .3, 1, 2 and 4 the one that leaves most images of
