@@ -301,6 +301,10 @@ def test_adversarial_examples_names_what_is_wrong(change, message):
 
 GABORS = pd.DataFrame({"nx": [0.1, 0.4, np.nan, 2.0], "ny": [0.2, 0.5, np.nan, 3.0], "r2": [0.9, 0.7, np.nan, 0.2]})
 LOSSES = pd.DataFrame({"sample": [0, 0], "direction": "gradient", "distance": [0.0, 0.1], "step": [0, 1], "loss": 0.0})
+FEW = pd.DataFrame(
+    [(m, k, run, 0.5 + 0.1 * run, 0.2 - 0.05 * run) for m in "AB" for k in (1, 5) for run in range(3)],
+    columns=["model", "n_shot", "run", "accuracy", "error"],
+)
 EVERY = {
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
@@ -312,6 +316,11 @@ EVERY = {
     "low_data_curve": lambda W, results, ax: plot.low_data_curve(results, ax),
     "accuracy_bars": lambda W, results, ax: plot.accuracy_bars(results, ax),
     "adversarial_examples": lambda W, results, ax: plot.adversarial_examples(np.eye(4), {"A": np.eye(4)}, (2, 2), ax),
+    "episodes": lambda W, results, ax: plot.episodes(FEW, ax),
+    "one_shot_errors": lambda W, results, ax: plot.one_shot_errors(FEW, ax),
+    "winning_prototypes": lambda W, results, ax: plot.winning_prototypes(
+        np.eye(4)[:1], np.eye(4), [[0, 2]], [[0.7, 0.3]], (2, 2), ax
+    ),
 }
 
 

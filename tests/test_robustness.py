@@ -190,7 +190,7 @@ def test_contenders_share_our_retina_and_our_robust_parameters(monkeypatch):
     assert made["MLP + contrast response"].contrast == (3.0, 0.5)
     assert made["MLP, adversarially trained"].adversarial[0] == 0.2
     assert made["MLP"].contrast is None and made["MLP, weight decay"].weight_decay > made["MLP"].weight_decay
-    other = contenders.contenders(Task("mnist", 0.3))["bioneuro"].make(0)
+    other = contenders.contenders(Task("cifar10", 0.03))["bioneuro"].make(0)
     assert other.n_cells == BioClassifier().n_cells
 
 
