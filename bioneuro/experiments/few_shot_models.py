@@ -18,7 +18,8 @@ from ..fewshot import FeatureReadout
 from ..layers import FeatureMap
 
 #: Where the columns of a :class:`FixedColumns` come from.
-ORIGINS = ("random", "patches", "k-means")
+Origin = Literal["random", "patches", "k-means"]
+ORIGINS: tuple[Origin, ...] = ("random", "patches", "k-means")
 #: Patches that are drawn from, and the gate above which there is something to see in one: those of the map's learning.
 N_IMAGES, N_PATCHES, MIN_GATE = 400, 40_000, 0.2
 
@@ -42,11 +43,11 @@ class FixedColumns(BaseEstimator):
 
     def __init__(
         self,
-        origin: Literal["random", "patches", "k-means"] = "random",
+        origin: Origin = "random",
         *,
-        image_shape: tuple[int, ...] | str = "auto",
+        image_shape: tuple[int, ...] | Literal["auto"] = "auto",
         n_columns: int = 64,
-        patch_size: int | str = "auto",
+        patch_size: int | Literal["auto"] = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.origin = origin

@@ -124,7 +124,7 @@ def one_shot(characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun
     import pandas as pd
 
     shape = (EPISODE_SIDE, EPISODE_SIDE)
-    encoders = {
+    encoders: dict[str, Any] = {
         "pixels": fewshot.Pixels(shape),
         "Modified Hausdorff": fewshot.ModifiedHausdorff(),
         "map, cosine": BioClassifier(image_shape=shape, random_state=0).fit_features(characters.at(shape)),

@@ -53,7 +53,7 @@ class FeatureReadout(ClassifierMixin, BaseEstimator):
         without their labels. None: ``X`` are rates >= 0 already, brought to unit norm.
     encoder : None or a learned encoder
         Used as it is instead of learning one.
-    eta : float, default 1
+    eta : float, default 0.3
         Learning rate, > 0; it falls linearly to 0.
     n_updates : int, default 400
         Updates of the readout; whole passes over the images, so it may be a few more.
@@ -75,7 +75,7 @@ class FeatureReadout(ClassifierMixin, BaseEstimator):
         features: Any = None,
         *,
         encoder: Encoder | None = None,
-        eta: float = 1.0,
+        eta: float = 0.3,
         n_updates: int = 400,
         batch_size: int = 100,
         jitter: Jitter | None = None,
