@@ -108,7 +108,7 @@ class RobustnessSettings(Settings):
 
 #: Few images and steps.
 SMALL_ATTACK: dict[str, Any] = SMALL | {
-    "n_attacked": 20,
+    "n_attacked": 40,
     "n_audited": 5,
     "audit_steps": 3,
     "audit_queries": 10,
