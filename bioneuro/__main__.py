@@ -230,6 +230,63 @@ def fewshot(arguments: Sequence[str]) -> int:
     return 0
 
 
+def continual(arguments: Sequence[str]) -> int:
+    """learn one task after another, one pass: accuracy and forgetting beside rivals on the same features"""
+    parser = _Parser(prog="bioneuro continual", description=continual.__doc__)
+    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument(
+        "--stream",
+        default="class",
+        metavar="S",
+        help="class (default), task, permuted, rotated, drifting, blurred or imbalanced",
+    )
+    parser.add_argument("--seeds", type=_whole, metavar="N", default=3, help="number of seeds (default 3)")
+    parser.add_argument(
+        "--n-train", type=_whole, metavar="N", help="training images, drawn for each seed (default all)"
+    )
+    parser.add_argument(
+        "--cells", type=_whole, metavar="N", help="budget of cells (default 300 on digits, 2000 on the others)"
+    )
+    parser.add_argument(
+        "--map-from", choices=("first", "all"), default="first", help="images the map learns from, without labels"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results (default results/continual-<dataset>)"
+    )
+    options = parser.parse_args(arguments)
+    _need_extra("pandas", "matplotlib", "tqdm")
+
+    from matplotlib.figure import Figure
+    from tqdm.auto import tqdm
+
+    from bioneuro import plot
+    from bioneuro.experiments import continual as experiment
+
+    if options.stream not in experiment.STREAMS:
+        raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(experiment.STREAMS)}")
+    data = _load(options.dataset)
+    cells = options.cells or (300 if options.dataset == "digits" else 2000)
+    plan = experiment.Plan(options.stream, options.n_train, cells, options.map_from)
+    out = options.out or Path("results") / f"continual-{options.dataset}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot keep results in {out}: {error.strerror or error}") from error
+
+    def progress(items: Any, desc: str) -> Any:
+        return tqdm(items, desc=desc, disable=None, leave=False, unit="seed")
+
+    frame = experiment.run(plan, data, options.seeds, progress)
+    print(experiment.text(frame, plan, options.dataset))
+    written = [out / f"{options.stream}.csv", out / f"{options.stream}.png"]
+    frame.to_csv(written[0], index=False)
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    plot.continual_curve(frame[frame["model"].isin(experiment.MODELS)], figure.subplots())
+    figure.savefig(written[1], dpi=150)
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    return 0
+
+
 def config(arguments: Sequence[str]) -> int:
     """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
     _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
@@ -244,6 +301,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "attack": attack,
     "claims": claims,
     "fewshot": fewshot,
+    "continual": continual,
     "config": config,
 }
 

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
+from bioneuro.estimators import LogitClassifier, class_index, known_classes
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
@@ -32,7 +32,7 @@ SAMPLES_PER_CELL = 6.5
 READOUT_STEPS = 1000
 
 
-class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+class BioClassifier(TransformerMixin, LogitClassifier):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells are
@@ -72,6 +72,10 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         Gain of the competition among columns and among association cells.
     kappa : float, default 0.2
         Top-down gain of the label in learning: 0 leaves cells feature-specific.
+    vigilance : float or None, default 0.9
+        In ``partial_fit``, a sample that no cell of its label matches so well (cosine), or that a cell of another label
+        matches better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
+        lately learn what comes, and forget what they knew.
     theta : float, default 0.05
         Synapses below ``theta`` times their cell's strongest turn silent and leave the CSR.
     n_grow, n_candidates : int, default 2 and 16
@@ -135,6 +139,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         map_beta: float = 40.0,
         beta: float = 120.0,
         kappa: float = 0.2,
+        vigilance: float | None = 0.9,
         theta: float = 0.05,
         n_grow: int = 2,
         n_candidates: int = 16,
@@ -167,6 +172,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.map_beta = map_beta
         self.beta = beta
         self.kappa = kappa
+        self.vigilance = vigilance
         self.theta = theta
         self.n_grow = n_grow
         self.n_candidates = n_candidates
@@ -199,17 +205,14 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
         first = not hasattr(self, "network_")
         X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
-        if first and classes is None:
-            raise ValueError("classes must be passed to the first call of partial_fit")
-        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {np.unique(classes)}")
-        known = self.classes_ if classes is None else np.unique(classes)
-        self._check_labels(y, known)
+        known = known_classes(self, classes, first)
+        class_index(y, known)  # before anything is learned
         if first:
             rng = self._generator()
             if not hasattr(self, "encoder_"):
                 self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
             self._start(known, self.n_cells, rng)
+        self.network_.association.vigilance = self.vigilance
         return self._learn(X, y, 1, 1)
 
     def fit_features(self, X: ArrayLike, y: Any = None) -> BioClassifier:
@@ -310,20 +313,6 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
 
-    def decision_function(self, X: ArrayLike) -> NDArray:
-        """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
-        z = self._logits(self._checked(X))
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
-
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Class probabilities ``(n, n_classes)``: softmax of the logits."""
-        return softmax(self._logits(self._checked(X)), axis=1)
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Most probable class of each sample."""
-        best = self._logits(self._checked(X)).argmax(axis=1)
-        return self.classes_[best]
-
     def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
         """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
 
@@ -390,7 +379,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"readout must be one that has learned, {learned}, got {self.readout!r}: fit again for it")
         return self._validate(X)
 
-    def _logits(self, X: NDArray) -> NDArray:
+    def _logits(self, X: ArrayLike) -> NDArray:
+        X = self._checked(X)
         return self.network_.logits(self.encoder_.encode(X), self.readout)
 
     def _gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss, space: Space) -> NDArray:
@@ -398,8 +388,7 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         y = np.asarray(y)
         if y.shape != (len(X),):
             raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
-        self._check_labels(y, self.classes_)
-        true = np.searchsorted(self.classes_, y)
+        true = class_index(y, self.classes_)
 
         def logits_grad(logits: NDArray, rows: slice) -> NDArray:
             return loss_gradient(logits, true[rows], loss)
@@ -410,12 +399,6 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-
-    @staticmethod
-    def _check_labels(y: NDArray, classes: NDArray) -> None:
-        unseen = np.flatnonzero(~np.isin(y, classes))
-        if unseen.size:
-            raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         if reset:
@@ -471,6 +454,8 @@ class BioClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         for name in ("n_grow", "n_candidates", "eta", "sigma", "kappa", "readout_eta"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")
+        if self.vigilance is not None and not 0 < self.vigilance <= 1:
+            raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
         if not 0 <= self.theta < 1:
             raise ValueError(f"theta must lie in [0, 1), got {self.theta!r}")
 

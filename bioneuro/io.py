@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version as installed_version
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from bioneuro import connectivity, layers
 from bioneuro.classifier import BioClassifier
+from bioneuro.files import replacing
 from bioneuro.network import Network
 from bioneuro.rules import RULES
 from bioneuro.synapses import Synapses
@@ -100,16 +100,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         "model": writer.encode(model, "model"),
     }
     text = json.dumps(header, allow_nan=False).encode()
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            np.savez(file, header=np.frombuffer(text, np.uint8), **cast(Any, writer.arrays))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(Path(path)) as file:
+        np.savez(file, header=np.frombuffer(text, np.uint8), **cast(Any, writer.arrays))
 
 
 def load(path: str | os.PathLike[str]) -> Any:

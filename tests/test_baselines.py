@@ -8,8 +8,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import baselines
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
-from bioneuro.baselines.base import GradientClassifier
 from bioneuro.datasets import load, subset_per_class
+from bioneuro.estimators import LogitClassifier
 from bioneuro.protocols import ResponseFront
 from bioneuro.reference import contrast_response
 
@@ -60,7 +60,7 @@ def slope(f, x, h=1e-6):
 
 def test_registry():
     for name in baselines.BASELINES:
-        assert isinstance(baselines.make(name), GradientClassifier)
+        assert isinstance(baselines.make(name), LogitClassifier)
     assert baselines.make("rigl", density=0.2).get_params()["rewiring"] == "rigl"
     assert baselines.make("mlp", hidden=(3,)).hidden == (3,)
     with pytest.raises(ValueError, match="unknown baseline 'svm'; choose one of mlp"):

@@ -82,14 +82,14 @@ def test_weight_distribution_truncates_its_curves(W):
 @pytest.mark.parametrize("cut", [False, True])
 def test_cortical_shape_shares_the_median_of_the_weights(W, cut):
     threshold = analysis.row_thresholds(W, 0.05) if cut else None
-    law = plot._cortical_shape(W.data, threshold)
+    law = plot.weights._cortical_shape(W.data, threshold)
     assert law["s"] == analysis.SONG_2005.sigma
     u = analysis.pit(W.data, "lognormal", law, threshold=threshold)
     assert np.median(u) == pytest.approx(0.5, abs=2e-3)
 
 
 def test_cortical_shape_of_weights_at_their_cut_is_finite():
-    law = plot._cortical_shape(np.array([1.0, 1.0, 1.0, 1.1]), np.ones(4))
+    law = plot.weights._cortical_shape(np.array([1.0, 1.0, 1.0, 1.1]), np.ones(4))
     assert np.isfinite(law["scale"])
 
 
@@ -305,6 +305,10 @@ FEW = pd.DataFrame(
     [(m, k, run, 0.5 + 0.1 * run, 0.2 - 0.05 * run) for m in "AB" for k in (1, 5) for run in range(3)],
     columns=["model", "n_shot", "run", "accuracy", "error"],
 )
+STREAM = pd.DataFrame(
+    [("A", seed, part, task, 0.9 - 0.1 * part) for seed in range(2) for part in range(2) for task in range(2)],
+    columns=["model", "seed", "part", "task", "accuracy"],
+)
 EVERY = {
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
@@ -321,6 +325,8 @@ EVERY = {
     "winning_prototypes": lambda W, results, ax: plot.winning_prototypes(
         np.eye(4)[:1], np.eye(4), [[0, 2]], [[0.7, 0.3]], (2, 2), ax
     ),
+    "continual_curve": lambda W, results, ax: plot.continual_curve(STREAM, ax),
+    "task_matrix": lambda W, results, ax: plot.task_matrix([[0.9, 0.1], [0.8, 0.7]], ax),
 }
 
 

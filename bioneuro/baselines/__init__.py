@@ -16,18 +16,25 @@ from .filters import FilterBank, FilterMap, OrientationHistogram
 from .mlp import BackpropMLP
 from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
+from .rehearsal import ElasticMLP, ReplayMLP
 from .sparse import SparseMLP, layer_densities
+from .streaming import ExemplarNeighbours, NearestClassMean, StreamingLDA
 
 __all__ = [
     "BASELINES",
     "BackpropMLP",
     "ConvNet",
+    "ElasticMLP",
+    "ExemplarNeighbours",
     "FilterBank",
     "FilterMap",
+    "NearestClassMean",
     "NearestNeighbour",
     "NonNegativeMLP",
     "OrientationHistogram",
+    "ReplayMLP",
     "SparseMLP",
+    "StreamingLDA",
     "layer_densities",
     "make",
 ]
@@ -38,6 +45,11 @@ BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "nearest-neighbour": NearestNeighbour,
     "nonnegative": NonNegativeMLP,
     "fixed-mask": SparseMLP,
+    "class-means": NearestClassMean,
+    "streaming-lda": StreamingLDA,
+    "exemplars": ExemplarNeighbours,
+    "replay": ReplayMLP,
+    "elastic": ElasticMLP,
     "set": partial(SparseMLP, rewiring="set"),
     "rigl": partial(SparseMLP, rewiring="rigl"),
 }

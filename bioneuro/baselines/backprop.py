@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..attacks import PGD, Goal
 from ..connectivity import RandomState, generator
+from ..estimators import class_index, known_classes
 from ..network import batches
 from .base import GradientClassifier
-from .checks import check_count, check_number, class_index
+from .checks import check_count, check_number
 
 __all__ = ["BackpropClassifier"]
 
@@ -68,14 +69,7 @@ class BackpropClassifier(GradientClassifier):
         """Go on learning with one pass over ``X``; ``classes`` (all of them) is needed at the first call."""
         first = not hasattr(self, "classes_")
         X, y = self._validate_labelled(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError("classes must be passed to the first call of partial_fit")
-            known = np.unique(classes)
-        else:
-            known = self.classes_
-            if classes is not None and not np.array_equal(np.unique(classes), known):
-                raise ValueError(f"classes must be those of the first call, {known}, got {np.unique(classes)}")
+        known = known_classes(self, classes, first)
         true = class_index(y, known)
         if first:
             self._start(known)

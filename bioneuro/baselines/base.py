@@ -7,15 +7,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..estimators import LogitClassifier, class_index
 from ..losses import loss_gradient
 from ..network import slices
 from ..protocols import Loss, Pullback
-from .checks import check_dtype, check_unit_interval, class_index
+from .checks import check_dtype, check_unit_interval
 from .front import Front, make_front
 
 __all__ = ["GradientClassifier"]
@@ -24,14 +23,13 @@ __all__ = ["GradientClassifier"]
 INFERENCE_BATCH = 512
 
 
-class GradientClassifier(ClassifierMixin, BaseEstimator):
+class GradientClassifier(LogitClassifier):
     """A classifier that sees its input through ``r(X)`` and knows the gradient of its logits.
 
     It is a :class:`bioneuro.protocols.DifferentiableFront`. A subclass has the parameters ``contrast`` and ``dtype``,
     and writes :meth:`_start`, :meth:`_network` and :meth:`_vjp`.
     """
 
-    classes_: NDArray
     contrast: tuple[float, float] | None
     dtype: Literal["float32", "float64"]
 
@@ -59,20 +57,6 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         self._front()
 
     # --- answers ------------------------------------------------------------------------------------------
-
-    def decision_function(self, X: ArrayLike) -> NDArray:
-        """Logits (n, n_classes), or their difference (n,) for two classes."""
-        z = self._logits(X)
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
-
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Class probabilities (n, n_classes): softmax of the logits."""
-        return softmax(self._logits(X), axis=1)
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Most probable class of each sample."""
-        winner = self._logits(X).argmax(axis=1)
-        return self.classes_[winner]
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")

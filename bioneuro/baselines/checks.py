@@ -1,4 +1,4 @@
-"""Checks of parameters and labels that the baselines share."""
+"""Checks of parameters that the baselines share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_count", "check_dtype", "check_number", "check_unit_interval", "class_index", "image_shape_of"]
-
-
-def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
-    """Position of each label in the sorted ``classes``."""
-    unseen = np.flatnonzero(~np.isin(y, classes))
-    if unseen.size:
-        raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
-    return np.searchsorted(classes, y)
+__all__ = ["check_count", "check_dtype", "check_number", "check_unit_interval", "image_shape_of"]
 
 
 def check_count(name: str, value: Any, low: int = 1) -> None:

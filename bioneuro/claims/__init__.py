@@ -11,6 +11,7 @@ from .ablation import WhyRobust
 from .base import Claim, Found, Settings, Verdict
 from .capacity import SynapticCapacity
 from .circuit import CircuitCompetition
+from .continual import ContinuousAdaptation
 from .dale import DaleSegregation
 from .few_shot import FewShotLearning
 from .lognormal import LognormalWeights
@@ -33,6 +34,7 @@ CLAIMS: dict[str, Claim[Any]] = {
         FewShotLearning(),
         PlausibleRepresentations(),
         TaskEncoding(),
+        ContinuousAdaptation(),
         ResourceAllocation(),
         CircuitCompetition(),
         SynapticCapacity(),

@@ -14,7 +14,8 @@ import numpy as np
 from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..experiments.compare import environment
-from ..experiments.ledger import Ledger, Row, write_atomically
+from ..experiments.ledger import Ledger, Row
+from ..files import write_atomically
 from .base import NOT_SHOWN, Claim, Settings, Verdict
 
 if TYPE_CHECKING:

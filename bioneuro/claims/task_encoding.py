@@ -89,7 +89,8 @@ class TaskEncoding(Claim[TaskSettings]):
             network.fit(train.X[seen], train.y[seen])
             yield Found("new classes", "few-shot accuracy", self._transfer(network, test, new, seed, settings), kappa)
         for condition, kappa in (("training", BioClassifier().kappa), ("training, no feedback", 0.0)):
-            network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder, readout="votes"))
+            parameters = {"kappa": kappa, "encoder": encoder, "readout": "votes", "vigilance": None}  # as fit learns
+            network = BioClassifier(**settings.network(seed, **parameters))
             yield from self._over_training(condition, network, train, test, seed)
 
     @staticmethod

@@ -23,8 +23,9 @@ from scipy import sparse
 from .. import analysis, attacks, datasets, show_config
 from ..baselines import BackpropMLP
 from ..classifier import BioClassifier
+from ..files import write_atomically
 from . import UserError
-from .ledger import Ledger, Row, write_atomically
+from .ledger import Ledger, Row
 
 __all__ = ["DATASETS", "MODELS", "Plan", "run", "weight_samples"]
 

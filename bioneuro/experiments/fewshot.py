@@ -16,9 +16,9 @@ import numpy as np
 from .. import fewshot, omniglot, plot
 from ..classifier import BioClassifier
 from ..datasets import Dataset
+from ..files import write_atomically
 from . import UserError
 from .few_shot_models import few_image_models
-from .ledger import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from . import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Ledger", "Row", "write_atomically"]
+__all__ = ["Ledger", "Row"]
 
 
 class Row(NamedTuple):

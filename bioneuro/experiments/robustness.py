@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from .. import attacks, datasets
 from ..attacks.base import predict
+from ..files import write_atomically
 from . import UserError
 from .compare import DATASETS, Measure, Trial, environment, stratified
 from .contenders import SOURCES, Contender, Task, contenders
-from .ledger import Ledger, Row, write_atomically
+from .ledger import Ledger, Row
 
 __all__ = ["EPSILONS", "TIERS", "Kept", "Plan", "kept", "run"]
 

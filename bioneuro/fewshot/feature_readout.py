@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..estimators import LogitClassifier
 from ..layers import DeltaReadout, UnitNorm
 from ..layers.protocols import Encoder
 from ..network import batches
@@ -39,7 +39,7 @@ class _PassedOn:
         return dQ
 
 
-class FeatureReadout(ClassifierMixin, BaseEstimator):
+class FeatureReadout(LogitClassifier):
     """E/I delta readout on the pooled features, without an association between.
 
     ``out = (W_E + W_I) h + b``, taught by the multiplicative delta rule of :class:`bioneuro.layers.DeltaReadout`; no
@@ -143,20 +143,6 @@ class FeatureReadout(ClassifierMixin, BaseEstimator):
         """Features ``h (n, n_features)``."""
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(validate_data(self, X, reset=False, dtype=np.float32, order="C"))
-
-    def decision_function(self, X: ArrayLike) -> NDArray:
-        """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
-        z = self._logits(X)
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
-
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Class probabilities ``(n, n_classes)``: softmax of the logits."""
-        return softmax(self._logits(X), axis=1)
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Most probable class of each sample."""
-        winner = self._logits(X).argmax(axis=1)
-        return self.classes_[winner]
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "readout_")

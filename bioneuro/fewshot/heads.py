@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..connectivity import HalfNormal, MixedSign, dense
+from ..estimators import LogitClassifier
 from ..layers import READOUTS, Association, UnitNorm
 from ..network import Network
 from .episodes import check_count
@@ -27,7 +28,7 @@ from .feature_readout import FeatureReadout
 ASSOCIATION_EPOCHS, READOUT_UPDATES = 7, 500
 
 
-class AssociationHead(ClassifierMixin, BaseEstimator):
+class AssociationHead(LogitClassifier):
     """The association of :class:`bioneuro.BioClassifier` on given features: cells are recruited by the samples.
 
     Parameters
@@ -100,18 +101,8 @@ class AssociationHead(ClassifierMixin, BaseEstimator):
         n_epochs = math.ceil(READOUT_UPDATES * size / len(H))
         self.network_.learn_readouts(H, T, n_epochs=n_epochs, batch_size=size, eta=0.5, rng=rng, progress=_silent)
 
-    def decision_function(self, H: ArrayLike) -> NDArray:
-        """Logits (n, n_classes), or their difference (n,) for two classes."""
-        z = self._logits(H)
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
-
-    def predict(self, H: ArrayLike) -> NDArray:
-        """Most probable class of each row."""
-        winner = self._logits(H).argmax(axis=1)
-        return self.classes_[winner]
-
-    def _logits(self, H: ArrayLike) -> NDArray:
-        return self.network_.logits(self._encoded(H), self.readout)
+    def _logits(self, X: ArrayLike) -> NDArray:
+        return self.network_.logits(self._encoded(X), self.readout)
 
     def _encoded(self, H: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")

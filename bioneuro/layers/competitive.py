@@ -212,10 +212,14 @@ class CompetitiveLayer:
         y[:, cells] = 0
         y[inputs, cells] = 1
         if n:
-            H = U[inputs] if self.exponent == 1 else (U[inputs] + self.floor) ** self.exponent
-            rows = sp.csr_array(np.where(H >= self.theta * H.max(axis=1, keepdims=True), H, 0))
-            self.synapses.replace_rows(cells, rows)
+            self._take_over(cells, U[inputs])
         return cells
+
+    def _take_over(self, cells: NDArray[np.intp], U: NDArray) -> None:
+        """The synapses of ``cells`` become what an input each, ``U (n, n_pre)``, would make of them alone."""
+        H = U if self.exponent == 1 else (U + self.floor) ** self.exponent
+        rows = sp.csr_array(np.where(H >= self.theta * H.max(axis=1, keepdims=True), H, 0))
+        self.synapses.replace_rows(cells, rows)
 
     def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
         """Structural plasticity: synapses below ``theta`` times their cell's strongest turn silent and leave; then up

@@ -1,0 +1,194 @@
+"""Backpropagation that tries to remember: by replay of stored samples, or by elastic weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+
+from .checks import check_count, check_number
+from .mlp import BackpropMLP
+from .streaming import Reservoir
+
+__all__ = ["ElasticMLP", "ReplayMLP"]
+
+
+class ReplayMLP(BackpropMLP):
+    """:class:`BackpropMLP` that trains on every batch of a stream together with as many stored samples.
+
+    Experience replay from a class-balanced reservoir (Chaudhry et al. 2019, arXiv:1902.10486). Only ``partial_fit``
+    replays; ``fit`` shows all samples anyway.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+    n_exemplars : int >= 1, default 1000
+        Samples kept.
+    **parameters
+        Of :class:`BackpropMLP`.
+    """
+
+    def __init__(
+        self,
+        hidden: Any = (512,),
+        *,
+        n_exemplars: int = 1000,
+        learning_rate: float = 1e-3,
+        n_epochs: Any = "auto",
+        batch_size: int = 128,
+        weight_decay: float = 1e-2,
+        contrast: tuple[float, float] | None = None,
+        adversarial: tuple[float, int] | None = None,
+        random_state: Any = None,
+        dtype: Any = "float32",
+        n_threads: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        super().__init__(
+            hidden,
+            learning_rate=learning_rate,
+            n_epochs=n_epochs,
+            batch_size=batch_size,
+            weight_decay=weight_decay,
+            contrast=contrast,
+            adversarial=adversarial,
+            random_state=random_state,
+            dtype=dtype,
+            n_threads=n_threads,
+            progress=progress,
+        )
+        self.n_exemplars = n_exemplars
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> ReplayMLP:
+        """One pass over ``X`` with as many stored samples beside it; then its samples may be stored."""
+        kept = getattr(self, "reservoir_", None)
+        shown, labels = np.asarray(X), np.asarray(y)
+        if kept is not None:
+            rows = kept.rng.integers(kept.n, size=len(shown))
+            shown = np.concatenate([shown, kept.X[rows].astype(shown.dtype)])
+            labels = np.concatenate([labels, self.classes_[kept.true[rows]]])
+        super().partial_fit(shown, labels, classes)
+        if kept is None:
+            kept = Reservoir(self.n_exemplars, self.n_features_in_, len(self.classes_), self._rng)
+            self.reservoir_ = kept
+        kept.add(np.asarray(X), np.searchsorted(self.classes_, y))
+        return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_count("n_exemplars", self.n_exemplars)
+
+    def n_stored(self) -> int:
+        """Numbers kept: weights, biases, stored samples and their labels."""
+        weights = sum(W.n_post * (W.n_pre + 1) for W in self.pathways_)
+        return weights + self.reservoir_.n * (self.n_features_in_ + 1)
+
+
+class ElasticMLP(BackpropMLP):
+    """:class:`BackpropMLP` whose weights are held where earlier tasks need them (elastic weight consolidation).
+
+    The loss gains ``strength / 2 sum F (w - w*)^2``; at the end of a task ``w*`` are its weights and the Fisher
+    information ``F``, the mean squared gradient of log p(label) with labels drawn from the model's own answers, is
+    added up (Kirkpatrick et al. 2017, arXiv:1612.00796; one running penalty as in Schwarz et al. 2018,
+    arXiv:1805.06370). It must be told where tasks end: :meth:`end_task`.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+    strength : float >= 0, default 1000
+    n_fisher : int >= 1, default 1000
+        Latest samples that the information is measured on.
+    **parameters
+        Of :class:`BackpropMLP`.
+    """
+
+    def __init__(
+        self,
+        hidden: Any = (512,),
+        *,
+        strength: float = 1000.0,
+        n_fisher: int = 1000,
+        learning_rate: float = 1e-3,
+        n_epochs: Any = "auto",
+        batch_size: int = 128,
+        weight_decay: float = 1e-2,
+        contrast: tuple[float, float] | None = None,
+        adversarial: tuple[float, int] | None = None,
+        random_state: Any = None,
+        dtype: Any = "float32",
+        n_threads: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        super().__init__(
+            hidden,
+            learning_rate=learning_rate,
+            n_epochs=n_epochs,
+            batch_size=batch_size,
+            weight_decay=weight_decay,
+            contrast=contrast,
+            adversarial=adversarial,
+            random_state=random_state,
+            dtype=dtype,
+            n_threads=n_threads,
+            progress=progress,
+        )
+        self.strength = strength
+        self.n_fisher = n_fisher
+
+    def _start(self, classes: NDArray) -> None:
+        super()._start(classes)
+        self.fisher_: list[tuple[NDArray, NDArray]] = []
+        self.anchor_: list[tuple[NDArray, NDArray]] = []
+        self._latest = np.zeros((0, self.n_features_in_), self.dtype)
+
+    def _learn(self, X: NDArray, true: NDArray, n_epochs: int) -> None:
+        super()._learn(X, true, n_epochs)
+        self._latest = np.concatenate([self._latest, X])[-self.n_fisher :]
+
+    def end_task(self) -> ElasticMLP:
+        """A task has ended: its weights become the anchor, with the information about it."""
+        fresh = self.information(self._front().response(self._latest))
+        self.fisher_ = [
+            (W + old_W, b + old_b)
+            for (W, b), (old_W, old_b) in zip(fresh, self.fisher_ or [(0.0, 0.0)] * len(fresh), strict=True)
+        ]
+        self.anchor_ = [(W.weights.copy(), b.copy()) for W, b in zip(self.pathways_, self.biases_, strict=True)]
+        self._latest = self._latest[:0]
+        return self
+
+    def information(self, R: NDArray) -> list[tuple[NDArray, NDArray]]:
+        """Fisher information of every layer's weights and biases: mean of squared gradients over responses ``R``.
+
+        A sample's gradient of a weight is the product of two rates, so squares of rates give squares of gradients.
+        """
+        rates = self._rates(R)
+        p = softmax(rates[-1].astype(float), axis=1)
+        drawn = (self._rng.random((len(R), 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=p.shape[1] - 1)
+        delta = (p - np.eye(p.shape[1])[drawn]).astype(self.dtype)
+        found = []
+        for k in range(len(self.pathways_) - 1, -1, -1):
+            W = self.pathways_[k].weight_grad(rates[k] ** 2, delta**2, n_threads=self.n_threads)
+            found.append((W / len(R), (delta**2).mean(axis=0)))
+            if k:
+                delta = self.pathways_[k].input_grad(delta, n_threads=self.n_threads) * (rates[k] > 0)
+        return found[::-1]
+
+    def _backward(self, rates: list[NDArray], dlogits: NDArray) -> Any:
+        for k, dW, db in super()._backward(rates, dlogits):
+            if self.anchor_:
+                (FW, Fb), (W, b) = self.fisher_[k], self.anchor_[k]
+                strength = dW.dtype.type(self.strength)
+                dW = dW + strength * FW * (self.pathways_[k].weights - W)
+                db = db + strength * Fb * (self.biases_[k] - b)
+            yield k, dW, db
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("strength", self.strength, ">= 0")
+        check_count("n_fisher", self.n_fisher)
+
+    def n_stored(self) -> int:
+        """Numbers kept: weights and biases, their anchor and their information."""
+        return 3 * sum(W.n_post * (W.n_pre + 1) for W in self.pathways_)

@@ -1,0 +1,213 @@
+"""Rivals that learn from a stream without backpropagation: class means, streaming LDA, stored examples."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from numbers import Real
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..estimators import LogitClassifier, class_index, known_classes
+from .checks import check_count
+
+__all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA"]
+
+
+class StreamingClassifier(LogitClassifier):
+    """``fit`` is ``partial_fit`` from nothing; a subclass writes :meth:`_start`, :meth:`_show`, :meth:`_scores`."""
+
+    @abstractmethod
+    def _start(self, n_classes: int, n_features: int) -> None:
+        """Parameters are checked, and nothing is known yet."""
+
+    @abstractmethod
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        """Learn from samples (n, n_features) and class numbers (n,)."""
+
+    @abstractmethod
+    def _scores(self, X: NDArray) -> NDArray:
+        """Logits (n, n_classes)."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
+        self.__dict__.pop("classes_", None)
+        return self.partial_fit(X, y, classes=np.unique(y))
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
+        """Go on learning from one batch, shown once; ``classes`` (all of them) is needed at the first call."""
+        first = not hasattr(self, "classes_")
+        rows, labels = validate_data(self, X, y, reset=first, dtype=np.float64)
+        check_classification_targets(labels)
+        known = known_classes(self, classes, first)
+        true = class_index(labels, known)
+        if len(known) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got {len(known)} class: {known}")
+        if first:
+            self._start(len(known), rows.shape[1])
+            self.classes_ = known
+        self._show(rows, true)
+        return self
+
+    def _logits(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self, "classes_")
+        return self._scores(validate_data(self, X, reset=False, dtype=np.float64))
+
+
+class NearestClassMean(StreamingClassifier):
+    """The class whose mean is nearest: ``z_c = -|x - m_c|^2``; unseen classes are no answers.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+    means_ : ndarray (n_classes, n_features)
+    counts_ : ndarray (n_classes,)
+    """
+
+    def _start(self, n_classes: int, n_features: int) -> None:
+        self.means_, self.counts_ = np.zeros((n_classes, n_features)), np.zeros(n_classes)
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        for c in np.unique(true):
+            mine = X[true == c]
+            self.counts_[c] += len(mine)
+            self.means_[c] += (mine - self.means_[c]).sum(axis=0) / self.counts_[c]
+
+    def _seen(self, z: NDArray) -> NDArray:
+        """Scores in which classes without a sample are the least."""
+        lowest = z[:, self.counts_ > 0].min(axis=1, keepdims=True) - 1e6
+        return np.where(self.counts_ > 0, z, lowest)
+
+    def _scores(self, X: NDArray) -> NDArray:
+        return self._seen(2 * X @ self.means_.T - (self.means_**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True))
+
+    def n_stored(self) -> int:
+        """Numbers kept."""
+        return self.means_.size + self.counts_.size
+
+
+class StreamingLDA(NearestClassMean):
+    """Linear discriminant analysis, updated sample by sample: class means and one shared covariance.
+
+    ``S += n / (n + 1) (x - m_y)(x - m_y)^T`` (here in whole batches: a class's scatter about its mean, combined as in
+    Chan, Golub & LeVeque 1979), ``L = ((1 - e) S / N + e I)^-1``, ``z_c = m_c^T L x - m_c^T L m_c / 2``.
+
+    Parameters
+    ----------
+    shrinkage : float in (0, 1], default 1e-4
+        e, that of the paper.
+
+    References
+    ----------
+    Hayes & Kanan 2020, Lifelong machine learning with deep streaming linear discriminant analysis, arXiv:1909.01520.
+    """
+
+    def __init__(self, shrinkage: float = 1e-4) -> None:
+        self.shrinkage = shrinkage
+
+    def _start(self, n_classes: int, n_features: int) -> None:
+        if not isinstance(self.shrinkage, Real) or not 0 < self.shrinkage <= 1:
+            raise ValueError(f"shrinkage must lie in (0, 1], got {self.shrinkage!r}")
+        super()._start(n_classes, n_features)
+        self.scatter_: NDArray = np.zeros((n_features, n_features))
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        parts = []
+        for c in np.unique(true):
+            mine = X[true == c]
+            mean, n = mine.mean(axis=0), len(mine)
+            apart = np.sqrt(n * self.counts_[c] / (n + self.counts_[c])) * (mean - self.means_[c])
+            parts += [mine - mean, apart[None]]
+        D = np.concatenate(parts)
+        self.scatter_ += D.T @ D
+        super()._show(X, true)
+
+    def _scores(self, X: NDArray) -> NDArray:
+        S = (1 - self.shrinkage) * self.scatter_ / max(self.counts_.sum(), 1)
+        S[np.diag_indices_from(S)] += self.shrinkage
+        W = cho_solve(cho_factor(S), self.means_.T).T
+        return self._seen(X @ W.T - (W * self.means_).sum(axis=1) / 2)
+
+    def n_stored(self) -> int:
+        """Numbers kept; the covariance is symmetric."""
+        n = len(self.scatter_)
+        return super().n_stored() + n * (n + 1) // 2
+
+
+class Reservoir:
+    """At most ``size`` samples of a stream; each class keeps a random sample of what it has shown, in equal shares.
+
+    Full, a new sample replaces one of the class that has most; within that class each sample seen so far has the
+    same chance to be kept (Vitter 1985, ACM Trans. Math. Softw. 11:37; Chrysakis & Moens 2020, ICML: class-balancing
+    reservoir sampling).
+    """
+
+    def __init__(self, size: int, n_features: int, n_classes: int, rng: np.random.Generator) -> None:
+        self.X, self.true = np.zeros((size, n_features)), np.full(size, -1)
+        self.seen, self.n, self.rng = np.zeros(n_classes, int), 0, rng
+
+    def add(self, X: NDArray, true: NDArray) -> None:
+        """Show samples, one after another."""
+        for x, c in zip(X, true, strict=True):
+            self.seen[c] += 1
+            place = self._place(c)
+            if place is not None:
+                self.X[place], self.true[place] = x, c
+
+    def _place(self, c: int) -> int | None:
+        if self.n < len(self.true):
+            self.n += 1
+            return self.n - 1
+        held = np.bincount(self.true, minlength=len(self.seen))
+        if held[c] < held.max():
+            return int(self.rng.choice(np.flatnonzero(self.true == held.argmax())))
+        if self.rng.random() < held[c] / self.seen[c]:
+            return int(self.rng.choice(np.flatnonzero(self.true == c)))
+        return None
+
+
+class ExemplarNeighbours(StreamingClassifier):
+    """k nearest neighbours among a fixed number of stored samples, by cosine.
+
+    Parameters
+    ----------
+    n_exemplars : int >= 1, default 1000
+        Samples kept, in equal shares of the classes (:class:`Reservoir`).
+    n_neighbors : int >= 1, default 1
+    random_state : int or None
+    """
+
+    def __init__(self, n_exemplars: int = 1000, n_neighbors: int = 1, random_state: int | None = None) -> None:
+        self.n_exemplars = n_exemplars
+        self.n_neighbors = n_neighbors
+        self.random_state = random_state
+
+    def _start(self, n_classes: int, n_features: int) -> None:
+        check_count("n_exemplars", self.n_exemplars)
+        check_count("n_neighbors", self.n_neighbors)
+        self.reservoir_ = Reservoir(self.n_exemplars, n_features, n_classes, np.random.default_rng(self.random_state))
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        self.reservoir_.add(X, true)
+
+    def _scores(self, X: NDArray) -> NDArray:
+        """Summed cosine of each class's samples among the nearest."""
+        n, kept = self.reservoir_.n, self.reservoir_
+        near = _unit(X) @ _unit(kept.X[:n]).T
+        k = min(self.n_neighbors, n)
+        nearest = np.argpartition(-near, k - 1, axis=1)[:, :k]
+        votes = np.eye(len(self.classes_))[kept.true[nearest]]
+        cosine = np.take_along_axis(near, nearest, axis=1) + 1  # >= 0: no vote against a class
+        return (votes * cosine[:, :, None]).sum(axis=1)
+
+    def n_stored(self) -> int:
+        """Numbers kept."""
+        return self.reservoir_.n * (self.reservoir_.X.shape[1] + 1)
+
+
+def _unit(X: NDArray) -> NDArray:
+    return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,304 @@
+"""Streams of labelled batches that change as they go, on plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+
+class Batch(NamedTuple):
+    """``X (n, n_features)`` and labels ``y (n,)``; ``part`` is the stretch of the stream that it belongs to."""
+
+    X: NDArray
+    y: NDArray
+    part: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Samples in the order in which they are shown, once each, and a test set for each task.
+
+    Iterating gives a :class:`Batch` at a time; no batch reaches over two parts. ``len`` is the number of batches.
+
+    Parameters
+    ----------
+    name : str
+    X, y : (n, n_features) and (n,)
+    part : (n,) of int
+        Stretch of the stream, ascending from 0, after each of which models are tested.
+    tests : tuple of (X, y)
+        Test set of each task.
+    classes : (n_classes,)
+        All labels, sorted.
+    task_classes : tuple of arrays
+        Labels of each task.
+    task_known : bool
+        Whether a test tells which task it is of (task-incremental): only that task's labels are then answers.
+    batch_size : int >= 1
+    """
+
+    name: str
+    X: NDArray
+    y: NDArray
+    part: NDArray
+    tests: tuple[tuple[NDArray, NDArray], ...]
+    classes: NDArray
+    task_classes: tuple[NDArray, ...]
+    task_known: bool = False
+    batch_size: int = 50
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks, each with a test set."""
+        return len(self.tests)
+
+    def _slices(self) -> list[slice]:
+        bounds = [0, *(np.flatnonzero(np.diff(self.part)) + 1), len(self.y)]
+        return [
+            slice(start, min(start + self.batch_size, end))
+            for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
+            for start in range(begin, end, self.batch_size)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._slices())
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (Batch(self.X[rows], self.y[rows], int(self.part[rows.start])) for rows in self._slices())
+
+    def mapped(self, transform: Callable[[NDArray], NDArray]) -> Stream:
+        """The same stream of ``transform(X)``, such as the features of an encoder: each image is encoded once."""
+        return replace(self, X=transform(self.X), tests=tuple((transform(X), y) for X, y in self.tests))
+
+
+def split(
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    *,
+    n_tasks: int = 5,
+    scenario: Literal["class", "task"] = "class",
+    batch_size: int = 50,
+    class_order: ArrayLike | None = None,
+    random_state: int | np.random.Generator | None = 0,
+) -> Stream:
+    """The classes come in groups, one after another (split-MNIST and its kin).
+
+    Parameters
+    ----------
+    X, y, X_test, y_test : array-like
+        ``(n, n_features)`` and ``(n,)`` to learn from and to test on.
+    n_tasks : int
+        Groups of equal size, or as equal as can be, of the classes.
+    scenario : {"class", "task"}
+        Class-incremental: the answer is any class. Task-incremental: the test tells the group. (van de Ven & Tolias
+        2019, arXiv:1904.07734.)
+    batch_size : int >= 1
+    class_order : array-like, optional
+        All labels in the order in which they come; default sorted.
+    random_state : int, Generator or None
+        Of the order of samples within a task.
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes; a number of tasks that the classes do not allow; a class without test samples.
+    """
+    X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
+    if scenario not in ("class", "task"):
+        raise ValueError(f"scenario must be 'class' or 'task', got {scenario!r}")
+    classes = np.unique(y)
+    order = classes if class_order is None else np.asarray(class_order)
+    if order.shape != classes.shape or not np.array_equal(np.sort(order), classes):
+        raise ValueError(f"class_order must hold each of the labels {classes} once, got {order}")
+    if not 1 <= n_tasks <= len(classes):
+        raise ValueError(f"n_tasks must lie in [1, {len(classes)}], the number of classes, got {n_tasks}")
+    groups = np.array_split(order, n_tasks)
+    rng = np.random.default_rng(random_state)
+    rows = [rng.permutation(np.flatnonzero(np.isin(y, group))) for group in groups]
+    tests = [np.flatnonzero(np.isin(y_test, group)) for group in groups]
+    shown = np.concatenate(rows)
+    return Stream(
+        f"split, {scenario}-incremental",
+        X[shown],
+        y[shown],
+        np.repeat(np.arange(n_tasks), [len(part) for part in rows]),
+        tuple((X_test[part], y_test[part]) for part in tests),
+        classes,
+        tuple(np.sort(group) for group in groups),
+        scenario == "task",
+        batch_size,
+    )
+
+
+def permuted(
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    *,
+    n_tasks: int = 5,
+    batch_size: int = 50,
+    random_state: int | np.random.Generator | None = 0,
+) -> Stream:
+    """All classes in every task; from the second on, the features come in another random order (permuted MNIST).
+
+    The samples are dealt out to the tasks, so that each is shown once. Goodfellow et al. 2013, arXiv:1312.6211.
+    Parameters as of :func:`split`.
+    """
+    X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
+    rng = np.random.default_rng(random_state)
+    orders = [np.arange(X.shape[1]), *(rng.permutation(X.shape[1]) for _ in range(n_tasks - 1))]
+    changes = [lambda A, order=order: A[:, order] for order in orders]
+    return _domains("permuted", X, y, X_test, y_test, changes, batch_size, rng)
+
+
+def rotated(
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    image_shape: tuple[int, ...],
+    *,
+    angles: Sequence[float] = (0, 20, 40, 60, 80),
+    batch_size: int = 50,
+    random_state: int | np.random.Generator | None = 0,
+) -> Stream:
+    """All classes in every task, images turned by the task's angle in degrees; dealt out as in :func:`permuted`."""
+    X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
+    changes = [lambda A, angle=angle: turned(A, image_shape, np.full(len(A), angle)) for angle in angles]
+    return _domains("rotated", X, y, X_test, y_test, changes, batch_size, np.random.default_rng(random_state))
+
+
+def drifting(
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    image_shape: tuple[int, ...],
+    *,
+    angle: float = 80.0,
+    n_tasks: int = 5,
+    batch_size: int = 50,
+    random_state: int | np.random.Generator | None = 0,
+) -> Stream:
+    """All classes throughout, images turned ever further, from 0 to ``angle`` degrees, without a boundary.
+
+    Test sets are at the middle of each of ``n_tasks`` equal stretches. Other parameters as of :func:`split`.
+    """
+    X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
+    if n_tasks < 1:
+        raise ValueError(f"n_tasks must be >= 1, got {n_tasks}")
+    rows = np.random.default_rng(random_state).permutation(len(y))
+    position = np.arange(len(y)) / len(y)
+    middles = (np.arange(n_tasks) + 0.5) / n_tasks * angle
+    classes = np.unique(y)
+    return Stream(
+        "drifting",
+        turned(X[rows], image_shape, angle * position),
+        y[rows],
+        (position * n_tasks).astype(int),
+        tuple((turned(X_test, image_shape, np.full(len(X_test), middle)), y_test) for middle in middles),
+        classes,
+        (classes,) * n_tasks,
+        batch_size=batch_size,
+    )
+
+
+def blurred(stream: Stream, width: float = 0.2, *, random_state: int | np.random.Generator | None = 0) -> Stream:
+    """The same samples, each moved by a normal step of ``width`` times the mean length of a part: tasks overlap.
+
+    Parts are then equal stretches of the stream, not tasks. ``width`` is >= 0.
+    """
+    if not width >= 0:
+        raise ValueError(f"width must be >= 0, got {width}")
+    n, rng = len(stream.y), np.random.default_rng(random_state)
+    n_parts = int(stream.part.max()) + 1
+    rows = np.argsort(np.arange(n) + rng.normal(0, width * n / n_parts, n), kind="stable")
+    return replace(
+        stream,
+        name=f"{stream.name}, blurred",
+        X=stream.X[rows],
+        y=stream.y[rows],
+        part=np.arange(n) * n_parts // n,
+    )
+
+
+def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.random.Generator | None = 0) -> Stream:
+    """The same stream with ever rarer classes, ``n_c = n_max ratio^(-c / (C - 1))``; which is which is drawn.
+
+    ``ratio >= 1`` is the commonest class over the rarest (Cui et al. 2019, arXiv:1901.05555). Tests stay as they are.
+    """
+    if not ratio >= 1:
+        raise ValueError(f"ratio must be >= 1, got {ratio}")
+    rng = np.random.default_rng(random_state)
+    largest = min(np.count_nonzero(stream.y == c) for c in stream.classes)
+    sizes = np.maximum(1, np.round(largest * ratio ** -np.linspace(0, 1, len(stream.classes)))).astype(int)
+    order = rng.permutation(stream.classes)
+    kept = [
+        rng.choice(np.flatnonzero(stream.y == c), size, replace=False) for c, size in zip(order, sizes, strict=True)
+    ]
+    rows = np.sort(np.concatenate(kept))
+    # a part all of whose samples went is no part
+    part = np.unique(stream.part[rows], return_inverse=True)[1]
+    return replace(stream, name=f"{stream.name}, imbalanced", X=stream.X[rows], y=stream.y[rows], part=part)
+
+
+def turned(X: NDArray, image_shape: tuple[int, ...], angles: NDArray) -> NDArray:
+    """Images ``X (n, n_pixels)`` turned counter-clockwise by ``angles (n,)`` degrees, bilinear, black outside."""
+    images = X.reshape(-1, *image_shape)
+    out = np.empty_like(images)
+    for image, angle, target in zip(images, angles, out, strict=True):
+        ndimage.rotate(image, angle, axes=(1, 0), reshape=False, order=1, output=target)
+    return out.reshape(X.shape)
+
+
+def _domains(
+    name: str,
+    X: NDArray,
+    y: NDArray,
+    X_test: NDArray,
+    y_test: NDArray,
+    changes: Sequence[Callable[[NDArray], NDArray]],
+    batch_size: int,
+    rng: np.random.Generator,
+) -> Stream:
+    """Samples dealt out to tasks that share the classes and differ in what is done to ``X``."""
+    if not changes:
+        raise ValueError("there must be at least 1 task, got none")
+    rows = np.array_split(rng.permutation(len(y)), len(changes))
+    classes = np.unique(y)
+    return Stream(
+        name,
+        np.concatenate([change(X[part]) for change, part in zip(changes, rows, strict=True)]),
+        y[np.concatenate(rows)],
+        np.repeat(np.arange(len(changes)), [len(part) for part in rows]),
+        tuple((change(X_test), y_test) for change in changes),
+        classes,
+        (classes,) * len(changes),
+        batch_size=batch_size,
+    )
+
+
+def _checked(
+    X: ArrayLike, y: ArrayLike, X_test: ArrayLike, y_test: ArrayLike, batch_size: int
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    X, y, X_test, y_test = (np.asarray(array) for array in (X, y, X_test, y_test))
+    for name, rows, labels in (("", X, y), ("_test", X_test, y_test)):
+        if rows.ndim != 2 or labels.shape != (len(rows),):
+            raise ValueError(
+                f"X{name} must be (n, n_features) and y{name} one label a row, got {rows.shape} and {labels.shape}"
+            )
+    if X.shape[1] != X_test.shape[1]:
+        raise ValueError(f"X_test must have the {X.shape[1]} features of X, got {X_test.shape[1]}")
+    if missing := sorted(set(np.unique(y).tolist()) ^ set(np.unique(y_test).tolist())):
+        raise ValueError(f"y and y_test must hold the same labels; these are in one only: {missing}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+    return X, y, X_test, y_test

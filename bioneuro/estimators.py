@@ -1,0 +1,55 @@
+"""What classifiers have in common: answers that follow from logits, and checks of the labels of a stream."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+__all__ = ["LogitClassifier", "class_index", "known_classes"]
+
+
+class LogitClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier whose answers follow from its logits. A subclass writes :meth:`_logits` and has ``classes_``."""
+
+    classes_: NDArray
+
+    @abstractmethod
+    def _logits(self, X: ArrayLike) -> NDArray:
+        """Logits (n, n_classes) of inputs that are not checked yet."""
+
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
+        z = self._logits(X)
+        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
+
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Class probabilities ``(n, n_classes)``: softmax of the logits."""
+        return softmax(self._logits(X), axis=1)
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Most probable class of each sample."""
+        winner = self._logits(X).argmax(axis=1)
+        return self.classes_[winner]
+
+
+def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
+    """Position of each label in the sorted ``classes``."""
+    unseen = np.flatnonzero(~np.isin(y, classes))
+    if unseen.size:
+        raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
+    return np.searchsorted(classes, y)
+
+
+def known_classes(model: LogitClassifier, classes: ArrayLike | None, first: bool) -> NDArray:
+    """All classes of a stream, sorted: those passed to the first call of ``partial_fit``, unchanged ever after."""
+    if first:
+        if classes is None:
+            raise ValueError("classes must be passed to the first call of partial_fit")
+        return np.unique(classes)
+    if classes is not None and not np.array_equal(np.unique(classes), model.classes_):
+        raise ValueError(f"classes must be those of the first call, {model.classes_}, got {np.unique(classes)}")
+    return model.classes_

@@ -1,0 +1,31 @@
+"""Figures. Every function takes `ax=None`, draws on it or on a new one, and returns it.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart; series also differ in marker or dash. A new figure
+is one function in the file of its subject and one line here.
+"""
+
+# not a figure, but what other figures are drawn with
+from ._style import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILION, new_figure  # noqa: F401
+from .accuracy import accuracy_bars
+from .continual import continual_curve, task_matrix
+from .few_shot import episodes, low_data_curve, one_shot_errors, winning_prototypes
+from .robustness import adversarial_examples, loss_by_step, loss_landscape, robustness_curve
+from .weights import gabor_fits, rate_distribution, receptive_fields, weight_distribution
+
+__all__ = [
+    "accuracy_bars",
+    "adversarial_examples",
+    "continual_curve",
+    "episodes",
+    "gabor_fits",
+    "loss_by_step",
+    "loss_landscape",
+    "low_data_curve",
+    "one_shot_errors",
+    "rate_distribution",
+    "receptive_fields",
+    "robustness_curve",
+    "task_matrix",
+    "weight_distribution",
+    "winning_prototypes",
+]

@@ -1,0 +1,117 @@
+"""What all figures have in common: colours, axes, bars, curves with their intervals over seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import analysis
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Floats = NDArray[np.float64]
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK = COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#F0E442",
+    "#000000",
+)
+MARKERS = "osD^vPX*"
+GREY = "0.35"
+
+
+def pyplot() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError('figures need matplotlib: pip install "bioneuro[plot]"') from error
+    return plt
+
+
+def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> Figure:
+    """An empty figure of `size` inches."""
+    return pyplot().figure(figsize=size, layout="constrained")
+
+
+def axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
+    plt = pyplot()
+    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
+def tidy(ax: Axes, *, grid: str = "y") -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis=grid, color="0.9", linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+# --- Results over seeds ---
+
+
+def need_columns(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    if missing := [column for column in columns if column not in frame.columns]:
+        raise ValueError(f"frame lacks the columns {missing}: it has {list(frame.columns)}")
+    if frame.empty:
+        raise ValueError("frame is empty: there is nothing to draw")
+
+
+def over_seeds(frame: pd.DataFrame, x: str, y: str, level: float) -> Floats:
+    """Rows (x, mean, low, high) over the seeds, sorted by x; the repeats of a seed are averaged first."""
+    per_seed = frame.groupby([x, "seed"])[y].mean()
+    return np.array(
+        [
+            (position, *analysis.mean_interval(values.to_numpy(), level)[:3])
+            for position, values in per_seed.groupby(level=0)
+        ]
+    )
+
+
+def curves(frame: pd.DataFrame, x: str, y: str, ax: Axes, level: float) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    need_columns(frame, ("model", x, y, "seed"))
+    for i, (model, part) in enumerate(frame.groupby("model", sort=False)):
+        position, mean, low, high = over_seeds(part, x, y, level).T
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        dash = "-" if i < len(COLOURS) else "--"
+        ax.plot(position, mean, dash, color=colour, marker=marker, markersize=5, linewidth=1.8, label=model)
+        ax.fill_between(position, np.clip(low, 0, 1), np.clip(high, 0, 1), color=colour, alpha=0.18, lw=0)
+    ax.set_ylim(-0.02, 1.02)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.legend(frameon=False, fontsize=8)
+    tidy(ax)
+
+
+def evidence(frame: pd.DataFrame, level: float) -> str:
+    """What a curve and its band are."""
+    n = frame["seed"].nunique()
+    return f"mean, {level:.0%} interval over {n} seeds" if n > 1 else "one seed"
+
+
+def bars(frame: pd.DataFrame, value: str, ax: Axes, level: float, of: str) -> None:
+    """Mean of `value` by model as a bar with its interval over the groups `of`, each group a dot."""
+    from matplotlib.ticker import PercentFormatter
+
+    need_columns(frame, ("model", value, of))
+    models = list(dict.fromkeys(frame["model"]))
+    for place, model in enumerate(models):
+        values = frame[frame["model"] == model].groupby(of)[value].mean().to_numpy(float)
+        interval = analysis.mean_interval(values, level)
+        error = None if np.isnan(interval.half_width) else interval.half_width
+        ax.barh(place, interval.mean, xerr=error, height=0.6, color=SKY, ecolor=BLACK, capsize=3)
+        ax.plot(values, np.full(values.size, place), "o", color=BLUE, markersize=3.5, alpha=0.7)
+        ax.text(0.005, place, f"{interval.mean:.1%}", va="center", fontsize=8)
+    ax.set_yticks(range(len(models)), labels=models)
+    ax.invert_yaxis()
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+    tidy(ax, grid="x")

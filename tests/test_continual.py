@@ -1,0 +1,317 @@
+"""Streams show every sample once, metrics are those of matrices made by hand, and growth remembers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bioneuro import BioClassifier, continual, datasets, plot
+from bioneuro.__main__ import main
+from bioneuro.baselines import ElasticMLP, ExemplarNeighbours, NearestClassMean, ReplayMLP, StreamingLDA
+from bioneuro.baselines.streaming import Reservoir
+from bioneuro.continual.protocol import Result
+from bioneuro.layers import Association, UnitNorm
+from bioneuro.layers.growth import cells_for, novel_inputs
+
+rng = np.random.default_rng(0)
+N = 200
+X = np.abs(rng.normal(size=(N, 16))).astype(np.float32)  # distinct rows: a row says which sample it is
+Y = np.arange(N) % 10
+X_TEST, Y_TEST = np.abs(rng.normal(size=(50, 16))).astype(np.float32), np.arange(50) % 10
+DATA = (X, Y, X_TEST, Y_TEST)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+def rows_of(stream):
+    return np.array([np.flatnonzero((x == X).all(axis=1))[0] for x in stream.X])
+
+
+# --- streams -----------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 10), st.integers(1, 70), st.integers(0, 5))
+@settings(max_examples=20, deadline=None)
+def test_split_shows_every_sample_once_class_group_after_class_group(n_tasks, batch_size, seed):
+    stream = continual.split(*DATA, n_tasks=n_tasks, batch_size=batch_size, random_state=seed)
+    batches = list(stream)
+    assert len(batches) == len(stream)
+    np.testing.assert_array_equal(np.sort(rows_of(stream)), np.arange(N))
+    np.testing.assert_array_equal(np.concatenate([batch.X for batch in batches]), stream.X)
+    for batch in batches:
+        assert 1 <= len(batch.y) <= batch_size
+        assert np.isin(batch.y, stream.task_classes[batch.part]).all()
+    for (_, labels), group in zip(stream.tests, stream.task_classes, strict=True):
+        np.testing.assert_array_equal(np.unique(labels), group)
+
+
+def test_a_seed_gives_the_same_stream_again_and_another_another():
+    first, again, other = (continual.split(*DATA, random_state=seed).X for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_permuted_tasks_hold_the_same_values_in_other_places():
+    stream = continual.permuted(*DATA, n_tasks=3)
+    np.testing.assert_array_equal(stream.tests[0][0], X_TEST)
+    for images, labels in stream.tests[1:]:
+        assert not np.array_equal(images, X_TEST)
+        np.testing.assert_array_equal(np.sort(images, axis=1), np.sort(X_TEST, axis=1))
+        np.testing.assert_array_equal(labels, Y_TEST)
+    np.testing.assert_array_equal(np.sort(stream.X.ravel()), np.sort(X.ravel()))
+
+
+def test_a_quarter_turn_is_exact():
+    stream = continual.rotated(*DATA, (4, 4), angles=(0, 90))
+    turned = np.rot90(X_TEST.reshape(-1, 4, 4), axes=(1, 2)).reshape(-1, 16)
+    np.testing.assert_allclose(stream.tests[0][0], X_TEST, atol=1e-6)
+    np.testing.assert_allclose(stream.tests[1][0], turned, atol=1e-5)
+
+
+def test_a_drift_starts_upright_and_ends_turned():
+    stream = continual.drifting(*DATA, (4, 4), angle=90, n_tasks=2)
+    assert rows_of(continual.drifting(*DATA, (4, 4), angle=0)).size == N
+    assert (stream.X[0] == X).all(axis=1).any() and not (stream.X[-1] == X).all(axis=1).any()
+    np.testing.assert_array_equal(np.unique(stream.part, return_counts=True)[1], [N // 2, N // 2])
+
+
+def test_blurring_mixes_neighbours_and_loses_nothing():
+    stream = continual.split(*DATA)
+    same, mixed = continual.blurred(stream, 0.0), continual.blurred(stream, 0.3)
+    np.testing.assert_array_equal(same.X, stream.X)
+    np.testing.assert_array_equal(np.sort(rows_of(mixed)), np.arange(N))
+    strange = [np.mean(~np.isin(mixed.y[mixed.part == k], stream.task_classes[k])) for k in range(5)]
+    assert 0 < max(strange) < 0.5
+
+
+def test_imbalance_has_the_ratio_that_was_asked_for():
+    stream = continual.imbalanced(continual.split(*DATA), 10)
+    counts = np.bincount(stream.y)
+    assert counts.max() == 20 and counts.min() == 2
+    assert np.all(np.diff(stream.part) >= 0) and stream.n_tasks == 5
+
+
+def test_mapped_transforms_stream_and_tests():
+    stream = continual.split(*DATA).mapped(lambda A: 2 * A)
+    np.testing.assert_array_equal(np.sort(stream.X.ravel()), np.sort(2 * X.ravel()))
+    assert max(A.max() for A, _ in stream.tests) == 2 * X_TEST.max()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: continual.split(X, Y[:-1], X_TEST, Y_TEST), "y one label a row"),
+        (lambda: continual.split(X, Y, X_TEST[:, :3], Y_TEST), "X_test must have the 16 features"),
+        (lambda: continual.split(X, Y, X_TEST, Y_TEST % 9), r"in one only: \[9\]"),
+        (lambda: continual.split(*DATA, n_tasks=11), r"n_tasks must lie in \[1, 10\]"),
+        (lambda: continual.split(*DATA, scenario="domain"), "scenario must be 'class' or 'task', got 'domain'"),
+        (lambda: continual.split(*DATA, class_order=[0, 1]), "class_order must hold each of the labels"),
+        (lambda: continual.split(*DATA, batch_size=0), "batch_size must be >= 1, got 0"),
+        (lambda: continual.rotated(*DATA, (4, 4), angles=()), "at least 1 task"),
+        (lambda: continual.drifting(*DATA, (4, 4), n_tasks=0), "n_tasks must be >= 1"),
+        (lambda: continual.blurred(continual.split(*DATA), -1), "width must be >= 0, got -1"),
+        (lambda: continual.imbalanced(continual.split(*DATA), 0.5), "ratio must be >= 1, got 0.5"),
+        (lambda: continual.run(UnitNorm, continual.split(*DATA)), "."),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
+
+
+# --- metrics -----------------------------------------------------------------------------------------------
+
+
+def test_metrics_of_a_matrix_by_hand():
+    R = np.array([[0.9, 0.3, 0.2], [0.8, 0.7, 0.4], [0.6, 0.5, 1.0]])
+    result = Result(R, np.full(3, 0.1), 0, None)
+    assert result.average_accuracy == pytest.approx(0.7)
+    assert result.forgetting == pytest.approx(((0.9 - 0.6) + (0.7 - 0.5)) / 2)
+    assert result.backward_transfer == pytest.approx(((0.6 - 0.9) + (0.5 - 0.7)) / 2)
+    assert result.forward_transfer == pytest.approx(((0.3 - 0.1) + (0.4 - 0.1)) / 2)
+
+
+def test_one_part_has_no_forgetting():
+    result = Result(np.array([[0.5]]), np.array([0.5]), 0, None)
+    assert result.forgetting == result.backward_transfer == result.forward_transfer == 0
+
+
+def test_in_a_task_incremental_stream_answers_come_from_the_task():
+    easy = X.copy()
+    stream = continual.split(easy, Y, easy, Y, scenario="task")
+    result = continual.run(NearestClassMean(), stream)
+    free = continual.run(NearestClassMean(), continual.split(easy, Y, easy, Y))
+    assert result.average_accuracy > free.average_accuracy
+    np.testing.assert_allclose(result.chance, 0.5)
+
+
+def test_compare_is_tidy_and_summary_follows_from_it():
+    models = {"mean": lambda seed: NearestClassMean(), "1-NN": lambda seed: ExemplarNeighbours(20, random_state=seed)}
+    frame = continual.compare(models, lambda seed: continual.split(*DATA, random_state=seed), seeds=(0, 1))
+    assert len(frame) == 2 * 2 * 5 * 5 and frame["accuracy"].between(0, 1).all()
+    table = continual.summary(frame)
+    alone = continual.run(NearestClassMean(), continual.split(*DATA, random_state=1))
+    row = table[(table["model"] == "mean") & (table["seed"] == 1)].iloc[0]
+    assert row["average_accuracy"] == pytest.approx(alone.average_accuracy)
+    assert row["forgetting"] == pytest.approx(alone.forgetting)
+    assert table[table["model"] == "1-NN"]["memory"].eq(20 * 17).all()
+    assert plot.continual_curve(frame).has_data()
+    assert plot.task_matrix(alone.accuracy).has_data()
+
+
+# --- rivals ------------------------------------------------------------------------------------------------
+
+
+def test_means_and_lda_do_not_depend_on_the_order_of_the_stream():
+    for model in (NearestClassMean, StreamingLDA):
+        whole, streamed = model().fit(X, Y), model()
+        for batch in continual.split(*DATA, batch_size=7):
+            streamed.partial_fit(batch.X, batch.y, classes=np.arange(10))
+        np.testing.assert_allclose(
+            whole.decision_function(X_TEST), streamed.decision_function(X_TEST), rtol=1e-6, atol=1e-6
+        )
+
+
+def test_streaming_lda_is_scikit_learns_with_equal_priors():
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    reference = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(10, 0.1)).fit(X.astype(float), Y)
+    model = StreamingLDA(1e-9).fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X_TEST), reference.predict(X_TEST.astype(float)))
+
+
+def test_a_class_not_seen_yet_is_no_answer():
+    for model in (NearestClassMean(), StreamingLDA()):
+        model.partial_fit(X[Y < 3], Y[Y < 3], classes=np.arange(10))
+        assert set(model.predict(X_TEST)) <= {0, 1, 2}
+
+
+def test_one_neighbour_of_all_samples_knows_them_all():
+    model = ExemplarNeighbours(N).fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X), Y)
+
+
+def test_the_reservoir_keeps_classes_level_and_its_size():
+    kept = Reservoir(30, 16, 10, np.random.default_rng(0))
+    order = np.argsort(Y, kind="stable")
+    kept.add(X[order], Y[order])
+    counts = np.bincount(kept.true, minlength=10)
+    assert counts.sum() == 30 and np.ptp(counts) <= 1
+
+
+def test_fisher_information_is_that_of_single_gradients():
+    model = ElasticMLP((5,), random_state=0, dtype="float64").partial_fit(X, Y, classes=np.arange(10))
+    state = model._rng.bit_generator.state
+    found = model.information(X[:6].astype(float))
+    model._rng.bit_generator.state = state
+    p = model.predict_proba(X[:6])
+    drawn = (model._rng.random((6, 1)) > p.cumsum(axis=1)).sum(axis=1)
+    squares = [np.zeros(W.nnz) for W in model.pathways_]
+    for x, c in zip(X[:6].astype(float), drawn, strict=True):
+        rates = model._rates(x[None])
+        dlogits = model.predict_proba(x[None]) - np.eye(10)[[c]]
+        for k, dW, _ in super(ElasticMLP, model)._backward(rates, dlogits):
+            squares[k] += dW**2 / 6
+    for (W, _), expected in zip(found, squares, strict=True):
+        np.testing.assert_allclose(W, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_elastic_weights_stay_where_they_were_the_stiffer_the_more():
+    moved = []
+    for strength in (0.0, 1e5):
+        model = ElasticMLP((20,), strength=strength, weight_decay=0, learning_rate=1e-4, random_state=0)
+        model.partial_fit(X[Y < 5], Y[Y < 5], classes=np.arange(10)).end_task()
+        W, F = model.anchor_[1][0], model.fisher_[1][0]
+        for _ in range(20):
+            model.partial_fit(X[Y >= 5], Y[Y >= 5])
+        moved.append(float((F * (model.pathways_[1].weights - W) ** 2).sum()))
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_replay_remembers_what_backpropagation_forgets(digits):
+    stream = continual.split(digits.X_train, digits.y_train, digits.X_test, digits.y_test, batch_size=20)
+    forgets, remembers = (
+        continual.run(model, stream).average_accuracy
+        for model in (
+            ReplayMLP(n_exemplars=1, batch_size=10, learning_rate=3e-3, random_state=0),
+            ReplayMLP(n_exemplars=300, batch_size=10, learning_rate=3e-3, random_state=0),
+        )
+    )
+    assert remembers > forgets + 0.2
+
+
+# --- growth ------------------------------------------------------------------------------------------------
+
+
+def test_novelty_is_decided_one_input_after_another():
+    H = np.eye(3)[[0, 0, 1, 2]]
+    label = np.array([0, 0, 0, 1])
+    chosen = novel_inputs(H, label, np.zeros(4), np.zeros(4), 0.9)
+    assert len(chosen) == 3 and len({0, 1} & set(chosen.tolist())) == 1  # the twin is matched by then
+    assert novel_inputs(H, label, np.full(4, 0.95), np.zeros(4), 0.9).size == 0
+    np.testing.assert_array_equal(novel_inputs(H, label, np.full(4, 0.95), np.array([0, 0, 0, 0.99]), 0.9), [3])
+
+
+def test_at_a_full_budget_the_label_with_most_cells_gives_up_the_one_it_used_least():
+    owner, use = np.array([0, 0, 0, 0, 1, -1]), np.array([5.0, 1, 9, 2, 7, 0])
+    np.testing.assert_array_equal(cells_for(np.array([2, 2, 2, 2]), owner, use), [5, 1, -1, -1])
+
+
+def test_the_budget_is_kept_and_no_label_starves(digits):
+    model = BioClassifier("votes", n_cells=50, n_columns=16, random_state=0).fit_features(digits.X_train[:200])
+    for batch in continual.split(digits.X_train, digits.y_train, digits.X_test, digits.y_test):
+        model.partial_fit(batch.X, batch.y, classes=np.arange(10))
+    owner = model.network_.association.owner
+    assert len(owner) == 50 and np.bincount(owner[owner >= 0], minlength=10).min() >= 3
+
+
+def test_partial_fit_remembers_what_it_forgot_without_growth(digits):
+    """The control: recruiting whatever cell was silent lately loses the first classes."""
+    stream = continual.split(digits.X_train, digits.y_train, digits.X_test, digits.y_test)
+    encoder = BioClassifier(random_state=0).fit_features(stream.X[stream.part == 0])
+    features = stream.mapped(encoder.transform)
+    n = features.X.shape[1]
+
+    def shown(vigilance):
+        model = BioClassifier(
+            "votes", image_shape=None, encoder=UnitNorm(n), n_cells=100, vigilance=vigilance, random_state=0
+        )
+        return continual.run(model, features)
+
+    grown, recycled = shown(0.9), shown(None)
+    assert grown.average_accuracy > 0.93 and grown.forgetting < 0.05
+    assert recycled.average_accuracy < 0.6
+    assert grown.cells <= 100 and grown.memory < 100 * (n + 10)
+
+
+def test_cells_that_wait_are_mute():
+    layer = Association(10, 16, 2, vigilance=0.9)
+    H = X[:4] / np.linalg.norm(X[:4], axis=1, keepdims=True)
+    assert not layer.excite(H).any()
+    layer.learn(H, np.eye(2, dtype=np.float32)[[0, 1, 0, 1]])
+    used = layer.owner >= 0
+    assert 0 < used.sum() <= 4 and not layer.excite(H)[:, ~used].any()
+
+
+@pytest.mark.parametrize("vigilance", [0, 1.5, -1])
+def test_vigilance_out_of_range(vigilance):
+    with pytest.raises(ValueError, match=r"vigilance must lie in \(0, 1\]"):
+        Association(10, 16, 2, vigilance=vigilance)
+    with pytest.raises(ValueError, match=r"vigilance must lie in \(0, 1\]"):
+        BioClassifier(vigilance=vigilance).fit(X, Y)
+
+
+# --- command -----------------------------------------------------------------------------------------------
+
+
+def test_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["continual", "--seeds", "1", "--n-train", "100", "--cells", "40", "--stream", "blurred"]) == 0
+    printed = capsys.readouterr().out
+    assert "bioneuro" in printed and "streaming LDA" in printed
+    assert (tmp_path / "results/continual-digits/blurred.csv").exists()
+    assert main(["continual", "--stream", "nonsense"]) == 2
+    assert "unknown stream 'nonsense'" in capsys.readouterr().err
