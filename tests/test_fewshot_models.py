@@ -11,10 +11,12 @@ from bioneuro.fewshot import (
     HEADS,
     AssociationHead,
     ElasticMatcher,
+    ElasticVotes,
     EpisodeSampler,
     FeatureReadout,
     FineTuned,
     Jitter,
+    Jittered,
     evaluate,
     low_data_curve,
 )
@@ -78,7 +80,6 @@ def test_winners_are_the_images_that_match(rates):
         (AssociationHead(n_cells=0), "n_cells must be at least 1, got 0"),
         (FeatureReadout(eta=0), "eta must be a finite number > 0, got 0"),
         (FeatureReadout(n_updates=0), "n_updates must be at least 1, got 0"),
-        (FeatureReadout(n_copies=-1), "n_copies must be at least 0, got -1"),
     ],
 )
 def test_bad_heads(rates, head, message):
@@ -172,10 +173,57 @@ def test_bad_jitter(make, message):
 def test_copies_are_learned_too(digits):
     X, y = digits.X_train[:20], digits.y_train[:20]
     plain = FeatureReadout(bn.BioClassifier(), n_updates=20).fit(X, y)
-    jittered = FeatureReadout(bn.BioClassifier(), n_updates=20, jitter=Jitter(shift=0.5, bend=0.2), n_copies=3).fit(
-        X, y
-    )
-    assert not np.array_equal(plain.transform(X), jittered.transform(X))
+    model = Jittered(plain, (8, 8), jitter=Jitter(shift=0.5, bend=0.2), n_copies=3)
+    jittered = model.fit(X, y)
+    assert jittered.estimator_ is not plain
+    assert not np.array_equal(plain.transform(X), jittered.estimator_.transform(X))
+    np.testing.assert_array_equal(jittered.predict(X), jittered.classes_[jittered.predict_proba(X).argmax(axis=1)])
+    np.testing.assert_array_equal(jittered.decision_function(X), clone(model).fit(X, y).decision_function(X))
+
+
+def test_without_copies_it_is_the_classifier_itself(digits):
+    X, y = digits.X_train[:50], digits.y_train[:50]
+    plain = KNeighborsClassifier(1).fit(X, y)
+    jittered = Jittered(KNeighborsClassifier(1), (8, 8), n_copies=0).fit(X, y)
+    np.testing.assert_array_equal(jittered.predict(digits.X_test), plain.predict(digits.X_test))
+    assert not hasattr(jittered, "decision_function")  # neighbours have none
+
+
+# --- cells that may shift ---
+
+
+def test_elastic_votes_know_a_shifted_image(digits):
+    images = digits.X_train[:12].reshape(-1, 8, 8)
+    large = np.zeros((12, 12, 12), np.float32)
+    large[:, 1:9, 1:9] = images
+    shifted = np.zeros_like(large)
+    shifted[:, 3:11, 3:11] = images
+    model = ElasticVotes(ElasticMatcher(image_shape=(12, 12))).fit(large.reshape(12, -1), np.arange(12))
+    np.testing.assert_array_equal(model.predict(shifted.reshape(12, -1)), np.arange(12))
+
+
+def test_elastic_votes_are_shares_of_a_softmax_over_cells(digits):
+    X, y = digits.X_train[:15], digits.y_train[:15] % 3
+    model = ElasticVotes(beta=30).fit(X, y)
+    queries = digits.X_test[:5]
+    drive = model.matcher_.similarity(model.matcher_.transform(queries), model.points_)
+    rates = np.exp(30 * drive) / np.exp(30 * drive).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(queries), rates @ np.eye(3)[y], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda X, y: ElasticVotes(beta=0).fit(X, y), "beta must be a finite number > 0, got 0"),
+        (lambda X, y: ElasticVotes().fit(X[:, :60], y), "matcher must be given for images that are not square"),
+        (lambda X, y: ElasticVotes().fit(X, 0 * y), "y must hold at least 2 classes, got 1 class"),
+        (lambda X, y: Jittered(KNeighborsClassifier(), (8, 8), n_copies=-1).fit(X, y), "n_copies must be at least 0"),
+        (lambda X, y: Jittered(KNeighborsClassifier(), (8, 9)).fit(X, y), "X must be gray images"),
+    ],
+)
+def test_bad_models_of_images(digits, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(digits.X_train[:20], digits.y_train[:20])
 
 
 # --- unlabelled images ---

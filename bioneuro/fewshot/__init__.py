@@ -8,11 +8,12 @@ Salakhutdinov & Tenenbaum (2015).
 
 from .classes import ClassSplit, split_classes, with_rotations
 from .curve import low_data_curve
+from .elastic_votes import ElasticVotes
 from .episodes import Episode, EpisodeSampler
 from .evaluation import compare, differences, evaluate, summary
 from .feature_readout import FeatureReadout
 from .heads import HEADS, AssociationHead, FineTuned
-from .jitter import Jitter
+from .jitter import Jitter, Jittered
 from .matching import ElasticMatcher
 from .one_shot import ModifiedHausdorff, Pixels, omniglot_one_shot
 
@@ -21,11 +22,13 @@ __all__ = [
     "AssociationHead",
     "ClassSplit",
     "ElasticMatcher",
+    "ElasticVotes",
     "Episode",
     "EpisodeSampler",
     "FeatureReadout",
     "FineTuned",
     "Jitter",
+    "Jittered",
     "ModifiedHausdorff",
     "Pixels",
     "compare",

@@ -16,7 +16,6 @@ from ..layers import DeltaReadout, UnitNorm
 from ..layers.protocols import Encoder
 from ..network import batches
 from .episodes import check_count
-from .jitter import Jitter
 
 
 class _Synapses(NamedTuple):
@@ -58,9 +57,6 @@ class FeatureReadout(LogitClassifier):
     n_updates : int, default 400
         Updates of the readout; whole passes over the images, so it may be a few more.
     batch_size : int, default 100
-    jitter : Jitter or None
-        Augmentation: ``n_copies`` deformed copies of each training image are learned, too (by readout and features).
-    n_copies : int, default 20
     random_state : int, RandomState or None
 
     Attributes
@@ -78,8 +74,6 @@ class FeatureReadout(LogitClassifier):
         eta: float = 0.3,
         n_updates: int = 400,
         batch_size: int = 100,
-        jitter: Jitter | None = None,
-        n_copies: int = 20,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.features = features
@@ -87,8 +81,6 @@ class FeatureReadout(LogitClassifier):
         self.eta = eta
         self.n_updates = n_updates
         self.batch_size = batch_size
-        self.jitter = jitter
-        self.n_copies = n_copies
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> FeatureReadout:
@@ -100,9 +92,6 @@ class FeatureReadout(LogitClassifier):
         if len(self.classes_) < 2:
             raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        if self.jitter is not None:
-            copies = self.jitter.copies(rows, self._image_shape(rows), self.n_copies, int(rng.integers(2**31)))
-            rows, index = np.concatenate([rows, copies]), np.tile(index, self.n_copies + 1)
         self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
         self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
         return self
@@ -119,14 +108,6 @@ class FeatureReadout(LogitClassifier):
         if "random_state" in learner.get_params() and learner.random_state is None:
             learner.set_params(random_state=self.random_state)
         return learner.fit_features(X).encoder_
-
-    def _image_shape(self, X: NDArray) -> tuple[int, ...]:
-        """Of the images to jitter: what the features are told, or a square."""
-        shape = getattr(self.features, "image_shape", "auto")
-        if shape is None or isinstance(shape, str):
-            side = round(X.shape[1] ** 0.5)
-            shape = (side, side)
-        return tuple(shape)
 
     def _learn(self, H: NDArray, T: NDArray, rng: np.random.Generator) -> None:
         # a readout asks no more of an association than its activity
@@ -151,6 +132,5 @@ class FeatureReadout(LogitClassifier):
     def _check_parameters(self) -> None:
         for name in ("n_updates", "batch_size"):
             check_count(name, getattr(self, name), 1)
-        check_count("n_copies", self.n_copies, 0)
         if not 0 < self.eta < np.inf:
             raise ValueError(f"eta must be a finite number > 0, got {self.eta!r}")

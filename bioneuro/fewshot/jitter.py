@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, check_X_y
+
+from .episodes import check_count
 
 
 @dataclass(frozen=True)
@@ -83,3 +90,73 @@ class Jitter:
             field /= max(float(field.std()), np.finfo(float).tiny)
             places = places + self.bend * field.reshape(2, -1)
         return map_coordinates(image, places, order=1, mode="constant", output=image.dtype)
+
+
+def _offers(name: str) -> Any:
+    """A method is there if the classifier has it."""
+    return available_if(lambda self: hasattr(getattr(self, "estimator_", self.estimator), name))
+
+
+class Jittered(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Any classifier of images, learned from jittered copies beside the images: the same augmentation for all.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A clone of it is fitted.
+    image_shape : (height, width)
+    jitter : Jitter or None, default None
+        None: ``Jitter()``.
+    n_copies : int >= 0, default 20
+        Of each image.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    estimator_ : classifier
+    classes_ : ndarray of shape (n_classes,)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        image_shape: tuple[int, ...],
+        *,
+        jitter: Jitter | None = None,
+        n_copies: int = 20,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.image_shape = image_shape
+        self.jitter = jitter
+        self.n_copies = n_copies
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Jittered:
+        """Learn from images ``X (n, height * width)`` in [0, 1], their copies, and labels ``y (n,)``."""
+        check_count("n_copies", self.n_copies, 0)
+        rows, labels = check_X_y(X, y, dtype=[np.float32, np.float64])
+        jitter = Jitter() if self.jitter is None else self.jitter
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        copies = jitter.copies(rows, tuple(self.image_shape), self.n_copies, seed)
+        shown = np.concatenate([rows, copies])
+        self.estimator_ = clone(self.estimator).fit(shown, np.tile(labels, self.n_copies + 1))
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Labels ``(n,)``."""
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @_offers("predict_proba")
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Class probabilities ``(n, n_classes)``."""
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    @_offers("decision_function")
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)

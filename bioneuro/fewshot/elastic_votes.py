@@ -1,0 +1,75 @@
+"""Classification by cells that may shift: votes of elastically matched prototypes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+from sklearn.base import clone
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..estimators import LogitClassifier
+from ..network import slices
+from .matching import ElasticMatcher
+
+#: Images whose points are in memory at a time.
+BATCH = 200
+
+
+class ElasticVotes(LogitClassifier):
+    """An association whose cells may shift: a training image each, driven by the similarity of an elastic match.
+
+    ``z_c = log sum_{i in c} exp(beta a_i)``, with ``a_i`` the similarity of :class:`ElasticMatcher`: the softmax of
+    these logits is what cells with the rates ``softmax(beta a)`` vote for. The map that describes the images is learned
+    from the training images by local plasticity, without labels.
+
+    Parameters
+    ----------
+    matcher : ElasticMatcher or None
+        A clone of it learns from the training images; None: ``ElasticMatcher(image_shape=...)`` for square images.
+    beta : float > 0, default 40
+        Gain of the competition.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    matcher_ : ElasticMatcher
+    points_ : ndarray of shape (n, n_points, 2 + n_descriptor)
+        What the cells have stored.
+    """
+
+    def __init__(self, matcher: ElasticMatcher | None = None, *, beta: float = 40.0) -> None:
+        self.matcher = matcher
+        self.beta = beta
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> ElasticVotes:
+        """Store images ``X (n, height * width)`` in [0, 1], ink bright, with labels ``y (n,)``."""
+        if not 0 < self.beta < np.inf:
+            raise ValueError(f"beta must be a finite number > 0, got {self.beta!r}")
+        rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
+        check_classification_targets(labels)
+        self.classes_, self._class_of_cell = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
+        self.matcher_ = self._unfitted_matcher(rows.shape[1]).fit(rows)
+        self.points_ = self.matcher_.transform(rows)
+        return self
+
+    def _unfitted_matcher(self, n_features: int) -> ElasticMatcher:
+        if self.matcher is not None:
+            return clone(self.matcher)
+        side = round(n_features**0.5)
+        if side * side != n_features:
+            raise ValueError(f"matcher must be given for images that are not square, got {n_features} features")
+        return ElasticMatcher(image_shape=(side, side))
+
+    def _logits(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self, "points_")
+        rows = validate_data(self, X, reset=False, dtype=np.float32, order="C")
+        drive = np.concatenate([self._drive(rows[batch]) for batch in slices(len(rows), BATCH)])
+        members = [self._class_of_cell == c for c in range(len(self.classes_))]
+        return np.stack([logsumexp(self.beta * drive[:, cells], axis=1) for cells in members], axis=1)
+
+    def _drive(self, rows: NDArray) -> NDArray:
+        return self.matcher_.similarity(self.matcher_.transform(rows), self.points_)
