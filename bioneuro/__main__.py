@@ -204,6 +204,14 @@ def fewshot(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--dataset", choices=DATASETS, default="digits", help="of the curve")
     parser.add_argument("--shots", type=_whole, nargs="+", metavar="K", help="images a class of the curve")
+    parser.add_argument("--models", nargs="+", metavar="M", help="names of models of the curve (default: all)")
+    parser.add_argument(
+        "--unlabelled",
+        type=_whole_or_none,
+        metavar="N",
+        default=2000,
+        help="images without labels for features, of the curve (default 2000)",
+    )
     parser.add_argument("--repeats", type=_whole, metavar="N", help="of the curve (default 20, with --quick 3)")
     parser.add_argument("--episodes", type=_whole, metavar="N", help="in all (default 1000, with --quick 50)")
     parser.add_argument("--jobs", type=_whole, default=1, metavar="N", help="processes (default 1)")
@@ -220,6 +228,8 @@ def fewshot(arguments: Sequence[str]) -> int:
         n_episodes=options.episodes or (50 if options.quick else experiment.Options.n_episodes),
         n_test=500 if options.quick else None,
         n_jobs=options.jobs,
+        models=None if options.models is None else tuple(options.models),
+        n_unlabelled=options.unlabelled,
     )
     data = _load(options.dataset) if options.protocol == "curve" else None
     out = options.out or Path("results") / "fewshot"
@@ -345,6 +355,10 @@ def _whole(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
     return value
+
+
+def _whole_or_none(text: str) -> int:
+    return 0 if text == "0" else _whole(text)
 
 
 def _budget(text: str) -> float:

@@ -50,12 +50,27 @@ def test_the_comparison_names_ours_controls_and_rivals():
     assert {"map + readout", "bioneuro", "MLP", "nearest neighbour"} <= set(models)
     assert sum("columns" in name for name in models) == len(ORIGINS)
     assert not {"map + readout", "bioneuro"} & set(few_image_models((8, 8), rivals_only=True))
+    assert not any("jittered" in name or "elastic" in name for name in few_image_models((8, 8, 3)))  # for gray images
+
+
+@pytest.mark.parametrize("name", few_image_models((8, 8)))
+def test_every_model_learns_two_images_a_class(digits, name):
+    model = few_image_models((8, 8))[name]
+    parameters = {key: value for key, value in (("n_epochs", 5), ("estimator__n_epochs", 5), ("n_updates", 20))}
+    model.set_params(**{key: value for key, value in parameters.items() if key in model.get_params()})
+    rows = np.concatenate([np.flatnonzero(digits.y_train == c)[:2] for c in range(10)])
+    model.fit(digits.X_train[rows], digits.y_train[rows])
+    assert model.score(digits.X_train[rows], digits.y_train[rows]) > 0.15
 
 
 def test_curve_has_the_unlabelled_protocol_by_name(digits):
     options = experiment.Options(shots=(1,), n_repeats=2, n_test=50, n_unlabelled=30, progress=False)
     table = experiment.low_data(digits, options, {"map": FeatureReadout(bn.BioClassifier(), n_updates=20)})
     assert set(table["model"]) == {"map", "map + unlabelled"} and len(table) == 4
+    few = experiment.Options(shots=(1,), n_repeats=1, n_test=50, progress=False, models=("nearest neighbour",))
+    assert set(experiment.low_data(digits, few)["model"]) == {"nearest neighbour"}
+    with pytest.raises(UserError, match="--models: unknown 'oracle'; choose from 'map"):
+        experiment.low_data(digits, experiment.Options(shots=(1,), models=("oracle",)))
     with pytest.raises(UserError, match="--shots 500 is more than the"):
         experiment.low_data(digits, experiment.Options(shots=(500,)))
 

@@ -7,19 +7,24 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 
-from ..baselines import BASELINES, make
+from ..baselines import FilterBank, OrientationHistogram, make
 from ..classifier import BioClassifier
-from ..fewshot import FeatureReadout
+from ..fewshot import ElasticMatcher, ElasticVotes, FeatureReadout, Jittered
 from ..layers import FeatureMap
 
 #: Where the columns of a :class:`FixedColumns` come from.
 Origin = Literal["random", "patches", "k-means"]
 ORIGINS: tuple[Origin, ...] = ("random", "patches", "k-means")
+#: Inverse strength of the penalty on the weights of the logistic regression.
+LOGISTIC_C = 100.0
 #: Patches that are drawn from, and the gate above which there is something to see in one: those of the map's learning.
 N_IMAGES, N_PATCHES, MIN_GATE = 400, 40_000, 0.2
 
@@ -88,7 +93,9 @@ class FixedColumns(BaseEstimator):
 
 
 def few_image_models(image_shape: tuple[int, ...], *, rivals_only: bool = False) -> dict[str, Any]:
-    """Every model of the comparison by name, unfitted; ConvNet is there where torch is.
+    """Every model of the comparison by name, unfitted; convolutional networks are there where torch is.
+
+    "jittered" models also learn from deformed copies of the images: knowledge about images, stated apart.
 
     Parameters
     ----------
@@ -96,16 +103,38 @@ def few_image_models(image_shape: tuple[int, ...], *, rivals_only: bool = False)
     rivals_only : bool
         Without ours.
     """
-    ours = {
-        "map + readout": FeatureReadout(BioClassifier(image_shape=image_shape)),
-        "bioneuro": BioClassifier(image_shape=image_shape),
-        "bioneuro votes": BioClassifier("votes", image_shape=image_shape),
-    }
-    controls = {
+    gray = len(image_shape) == 2
+    models: dict[str, Any] = {} if rivals_only else _ours(image_shape, gray)
+    models |= {
         f"{origin} columns + readout": FeatureReadout(FixedColumns(origin, image_shape=image_shape))
         for origin in ORIGINS
     }
-    rivals = {"MLP": make("mlp"), "nearest neighbour": KNeighborsClassifier(1)}
-    if "cnn" in BASELINES and importlib.util.find_spec("torch") is not None:
-        rivals["CNN"] = make("cnn", image_shape=image_shape)
-    return {**({} if rivals_only else ours), **controls, **rivals}
+    for filters in ("random", "kmeans"):
+        bank = FilterBank(filters=filters, image_shape=image_shape)
+        models[f"{filters} filters + readout"] = make_pipeline(bank, FeatureReadout())
+    edges = OrientationHistogram(image_shape=image_shape)
+    models["edge histograms + logistic"] = make_pipeline(edges, LogisticRegression(C=LOGISTIC_C, max_iter=1000))
+    models |= {"MLP": make("mlp"), "nearest neighbour": KNeighborsClassifier(1)}
+    jittered = ["MLP"]
+    if importlib.util.find_spec("torch") is not None:
+        models["CNN"] = make("cnn", image_shape=image_shape)
+        jittered.append("CNN")
+    if gray:
+        models |= {f"{name}, jittered": Jittered(clone(models[name]), image_shape) for name in jittered}
+    return models
+
+
+def _ours(image_shape: tuple[int, ...], gray: bool) -> dict[str, Any]:
+    readout = FeatureReadout(BioClassifier(image_shape=image_shape))
+    models: dict[str, Any] = {
+        "map + readout": readout,
+        "bioneuro": BioClassifier(image_shape=image_shape),
+        "bioneuro votes": BioClassifier("votes", image_shape=image_shape),
+    }
+    if gray:
+        elastic = ElasticVotes(ElasticMatcher(image_shape=image_shape))
+        models["map + readout, elastic votes"] = VotingClassifier(
+            [("readout", readout), ("elastic", elastic)], voting="soft"
+        )
+        models["map + readout, jittered"] = Jittered(readout, image_shape)
+    return models

@@ -40,8 +40,8 @@ OFFICIAL = (
 
 @dataclass(frozen=True)
 class Options:
-    """``shots`` and ``n_repeats`` of the curve; ``n_episodes`` of all alphabets together; ``n_test`` images; ``n_jobs``
-    processes."""
+    """``shots``, ``n_repeats``, ``models`` (names, None: all) of the curve; ``n_episodes`` of all alphabets together;
+    ``n_test`` images; ``n_jobs`` processes."""
 
     shots: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
     n_repeats: int = 20
@@ -49,6 +49,7 @@ class Options:
     n_test: int | None = None
     n_unlabelled: int = 2000
     n_jobs: int | None = 1
+    models: tuple[str, ...] | None = None
     progress: bool = True
 
 
@@ -69,9 +70,14 @@ def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = No
     most = int(np.bincount(data.y_train).min())
     if max(options.shots) > most:
         raise UserError(f"--shots {max(options.shots)} is more than the {most} images of the smallest class")
+    models = few_image_models(data.image_shape) if models is None else models
+    if unknown := [name for name in options.models or () if name not in models]:
+        raise UserError(f"--models: unknown {unknown[0]!r}; choose from {', '.join(map(repr, models))}")
+    models = {name: model for name, model in models.items() if options.models is None or name in options.models}
+    learns = any(hasattr(model, "fit_features") for model in models.values())
     drawn = np.random.default_rng(0).permutation(len(data.y_train))[: options.n_unlabelled]
     return fewshot.low_data_curve(
-        few_image_models(data.image_shape) if models is None else models,
+        models,
         data.X_train,
         data.y_train,
         data.X_test[: options.n_test],
@@ -79,7 +85,7 @@ def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = No
         shots=options.shots,
         n_repeats=options.n_repeats,
         progress=options.progress,
-        unlabelled=data.X_train[drawn],
+        unlabelled=data.X_train[drawn] if learns and options.n_unlabelled else None,
         n_jobs=options.n_jobs,
     )
 
