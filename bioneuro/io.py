@@ -40,6 +40,7 @@ CLASSES: dict[str, type] = {
         BioClassifier,
         Network,
         layers.Adaptation,
+        layers.Decorrelation,
         layers.Association,
         layers.Circuit,
         layers.CompetitiveLayer,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import bioneuro as bn
 from bioneuro import connectivity, io, rules
-from bioneuro.layers import READOUTS, CompetitiveLayer
+from bioneuro.layers import READOUTS, CompetitiveLayer, Decorrelation
 
 
 @cache
@@ -99,6 +99,13 @@ def test_fitted_classifier_of_vectors_and_names(path):
     assert list(loaded.feature_names_in_) == list(frame.columns)
     assert loaded.get_params() == model.get_params()
     assert_same_classifier(model, loaded, frame)
+
+
+def test_decorrelation_goes_on_adapting(path):
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    encoder = Decorrelation(4).learn(X[:10])
+    loaded = through(encoder, path)
+    np.testing.assert_array_equal(loaded.learn(X[10:]).encode(X), encoder.learn(X[10:]).encode(X))
 
 
 def test_parts_that_are_shared_stay_shared(path):

@@ -11,6 +11,7 @@ from bioneuro.layers import (
     Adaptation,
     Association,
     CompetitiveLayer,
+    Decorrelation,
     DeltaReadout,
     FeatureMap,
     Retina,
@@ -117,6 +118,30 @@ def test_adaptation_is_standardisation_split_in_two_and_the_same_in_batches(rng)
     D[:, 2] = 0  # the mean itself is a kink
     expected = slope(lambda Z: (whole.encode(Z) * dH).sum(), X, D)
     assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def test_decorrelation_whitens_and_is_the_same_in_batches(rng):
+    X = rng.normal(size=(300, 5)) @ rng.normal(size=(5, 5)) + 2
+    whole = Decorrelation(5, 1e-9, np.float64).learn(X)
+    parts = Decorrelation(5, 1e-9, np.float64).learn(X[:90]).learn(X[90:])
+    np.testing.assert_allclose(whole.encode(X), parts.encode(X), atol=1e-9)
+    d = (X - X.mean(axis=0)) @ whole.inhibition
+    np.testing.assert_allclose(d.T @ d / len(X), np.eye(5), atol=1e-6)
+    np.testing.assert_allclose(whole.encode(X), unit(np.hstack([np.maximum(d, 0), np.maximum(-d, 0)])), atol=1e-6)
+    dH, D = rng.normal(size=(300, 10)), rng.normal(size=X.shape)
+    expected = slope(lambda Z: (whole.encode(Z) * dH).sum(), X, D)
+    assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_ridge_spares_noise():
+    """The direction without signal is not blown up to the size of the one with it."""
+    X = np.stack([np.linspace(-1, 1, 50), 1e-3 * np.cos(np.arange(50))], axis=1)
+    d = (X - X.mean(axis=0)) @ Decorrelation(2, 0.1, np.float64).learn(X).inhibition
+    assert d[:, 1].std() < 0.01 < d[:, 0].std()
+    same = Decorrelation(3).learn(np.ones((4, 3)))
+    assert not same.encode(np.ones((1, 3))).any()  # never varied
+    with pytest.raises(ValueError, match="ridge must be a finite number > 0, got 0"):
+        Decorrelation(3, 0)
 
 
 def test_unit_norm_has_one_feature_an_input_and_its_gradient(rng):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import analysis, continual
 from ..datasets import Dataset
-from ..experiments.continual import CEILINGS, MODELS, OURS, Plan, measure
+from ..experiments.continual import CEILINGS, INPUT, MODELS, OURS, Plan, measure
 from .base import (
     NOT_SHOWN,
     SMALL,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FORGETTING, BELOW_CEILING = 0.02, 0.015
 #: Rivals that keep no sample and are not told where tasks end, on the same features and beside them.
 RIVALS = [name for name, model in MODELS.items() if model.rival]
-ON_FEATURES = [name for name in RIVALS if MODELS[name].features]
+ON_FEATURES = [name for name in RIVALS if MODELS[name].sees != INPUT]
 
 
 @dataclass(frozen=True)

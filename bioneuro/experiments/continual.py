@@ -23,7 +23,7 @@ from ..baselines import (
 from ..classifier import BioClassifier
 from ..continual import Stream
 from ..datasets import Dataset
-from ..layers import UnitNorm
+from ..layers import Decorrelation, UnitNorm
 from .compare import stratified
 
 if TYPE_CHECKING:
@@ -36,14 +36,16 @@ OURS = "bioneuro"
 CEILINGS = {"votes": "all at once, votes", "delta": "all at once, delta"}
 #: Samples in an update of backpropagation: a stream is shown once, so they had better be many updates.
 UPDATE = 16
+#: What a model sees of a stream: pixels, features of the map, or those decorrelated by what the map learned from.
+INPUT, MAP, DECORRELATED = "input", "map", "decorrelated"
 
 
 class Model(NamedTuple):
-    """A row of the table: ``make(n_cells, n_features, seed)``; ``features``: on those of the map, else on the
-    input; ``rival``: it neither stores samples nor is told where tasks end, so it is measured against."""
+    """A row of the table: ``make(n_cells, n_features, seed)``; ``sees`` a key of what :func:`streams` gives;
+    ``rival``: it neither stores samples nor is told where tasks end, so it is measured against."""
 
     make: Callable[[int, int, int], Any]
-    features: bool = True
+    sees: str = MAP
     rival: bool = False
 
 
@@ -52,22 +54,24 @@ def _ours(n_cells: int, n_features: int, seed: int) -> BioClassifier:
 
 
 MODELS: dict[str, Model] = {
-    OURS: Model(_ours),
+    OURS: Model(_ours, DECORRELATED),
+    "bioneuro, map alone": Model(_ours),
     "streaming LDA": Model(lambda n_cells, n_features, seed: StreamingLDA(), rival=True),
     "nearest class mean": Model(lambda n_cells, n_features, seed: NearestClassMean(), rival=True),
+    "nearest class mean, decorrelated": Model(
+        lambda n_cells, n_features, seed: NearestClassMean(), DECORRELATED, rival=True
+    ),
     "1-NN, as many samples": Model(lambda n_cells, n_features, seed: ExemplarNeighbours(n_cells, random_state=seed)),
     "linear backprop": Model(
         lambda n_cells, n_features, seed: BackpropMLP((), batch_size=UPDATE, random_state=seed), rival=True
     ),
     "MLP": Model(
-        lambda n_cells, n_features, seed: BackpropMLP(batch_size=UPDATE, random_state=seed), features=False, rival=True
+        lambda n_cells, n_features, seed: BackpropMLP(batch_size=UPDATE, random_state=seed), INPUT, rival=True
     ),
-    "MLP, elastic": Model(
-        lambda n_cells, n_features, seed: ElasticMLP(batch_size=UPDATE, random_state=seed), features=False
-    ),
+    "MLP, elastic": Model(lambda n_cells, n_features, seed: ElasticMLP(batch_size=UPDATE, random_state=seed), INPUT),
     "MLP, replay": Model(
         lambda n_cells, n_features, seed: ReplayMLP(n_exemplars=n_cells, batch_size=UPDATE, random_state=seed),
-        features=False,
+        INPUT,
     ),
 }
 
@@ -114,32 +118,35 @@ class Plan:
     map_from: str = "first"
 
 
-def streams(plan: Plan, data: Dataset, seed: int) -> tuple[Stream, Stream]:
-    """The stream of a seed as it is, and as the map's features."""
+def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
+    """The stream of a seed as it is, as the map's features, and as those decorrelated."""
     n = len(data.y_train)
     rows = np.arange(n) if plan.n_train is None or plan.n_train >= n else stratified(data.y_train, plan.n_train, seed)
     stream = STREAMS[plan.stream](data, rows, seed)
     seen = stream.X if plan.map_from == "all" else stream.X[stream.part == 0]
     encoder = BioClassifier(image_shape=data.image_shape, random_state=seed).fit_features(seen)
-    return stream, stream.mapped(encoder.transform)
+    features = stream.mapped(encoder.transform)
+    known = features.X if plan.map_from == "all" else features.X[features.part == 0]
+    decorrelation = Decorrelation(features.X.shape[1]).learn(known)
+    return {INPUT: stream, MAP: features, DECORRELATED: features.mapped(decorrelation.encode)}
 
 
 def measure(plan: Plan, data: Dataset, seed: int, models: Sequence[str] = tuple(MODELS)) -> pd.DataFrame:
     """Rows of :func:`bioneuro.continual.compare` for one seed, and those of training ours on everything at once."""
     import pandas as pd
 
-    stream, features = streams(plan, data, seed)
-    n_features = features.X.shape[1]
-    frames = []
+    shown, frames = streams(plan, data, seed), []
     for name in models:
         model = MODELS[name]
 
-        def make(seed: int, model: Model = model) -> Any:
+        stream = shown[model.sees]
+
+        def make(seed: int, model: Model = model, n_features: int = stream.X.shape[1]) -> Any:
             return model.make(plan.n_cells, n_features, seed)
 
-        shown = features if model.features else stream
-        frames.append(continual.compare({name: make}, lambda _, shown=shown: shown, [seed]))
-    joint = _ours(plan.n_cells, n_features, seed).set_params(readout="delta").fit(features.X, features.y)
+        frames.append(continual.compare({name: make}, lambda _, stream=stream: stream, [seed]))
+    features = shown[MODELS[OURS].sees]
+    joint = _ours(plan.n_cells, features.X.shape[1], seed).set_params(readout="delta").fit(features.X, features.y)
     last = frames[0][frames[0]["part"] == frames[0]["part"].max()]
     for readout, name in CEILINGS.items():
         joint.set_params(readout=readout)  # votes are always there

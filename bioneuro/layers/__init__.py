@@ -8,6 +8,7 @@ from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
 from bioneuro.layers.circuit import Circuit
 from bioneuro.layers.competitive import CompetitiveLayer
+from bioneuro.layers.decorrelation import Decorrelation
 from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.local_map import LocalMap
@@ -30,6 +31,7 @@ __all__ = [
     "Association",
     "Circuit",
     "CompetitiveLayer",
+    "Decorrelation",
     "DeltaReadout",
     "Encoder",
     "FeatureMap",
