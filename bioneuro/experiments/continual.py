@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CEILINGS", "MODELS", "STREAMS", "Model", "Plan", "measure", "run", "streams", "text"]
 
-OURS = "bioneuro"
+OURS, OURS_DECORRELATED = "bioneuro", "bioneuro, decorrelated"
 #: The network trained on everything at once, by readout: what a stream costs is measured against these.
 CEILINGS = {"votes": "all at once, votes", "delta": "all at once, delta"}
 #: Samples in an update of backpropagation: a stream is shown once, so they had better be many updates.
@@ -54,8 +54,8 @@ def _ours(n_cells: int, n_features: int, seed: int) -> BioClassifier:
 
 
 MODELS: dict[str, Model] = {
-    OURS: Model(_ours, DECORRELATED),
-    "bioneuro, map alone": Model(_ours),
+    OURS: Model(_ours),
+    OURS_DECORRELATED: Model(_ours, DECORRELATED),
     "streaming LDA": Model(lambda n_cells, n_features, seed: StreamingLDA(), rival=True),
     "nearest class mean": Model(lambda n_cells, n_features, seed: NearestClassMean(), rival=True),
     "nearest class mean, decorrelated": Model(
@@ -191,13 +191,17 @@ def text(frame: pd.DataFrame, plan: Plan, dataset: str) -> str:
         f"at most {plan.n_cells} cells or stored samples; map learned from the images of {seen}"
     )
     values = summary.pivot(index="seed", columns="model", values="average_accuracy")
-    lines = []
-    for name, model in MODELS.items():
-        if name != OURS and name in values and n_seeds > 1:
-            difference = analysis.paired_difference(values[OURS].to_numpy(), values[name].to_numpy())
-            note = "" if model.rival else "  (stores samples or is told where tasks end)"
-            lines.append(
-                f"ours minus {name}: {100 * difference.mean:+.1f} points "
-                f"[{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]{note}"
-            )
+    lines = [line for name in (OURS, OURS_DECORRELATED) for line in _differences(values, name)] if n_seeds > 1 else []
     return "\n".join([head, "", *table, "", *lines])
+
+
+def _differences(values: pd.DataFrame, ours: str) -> Iterator[str]:
+    for name, model in MODELS.items():
+        if name in (OURS, OURS_DECORRELATED) or name not in values or ours not in values:
+            continue
+        difference = analysis.paired_difference(values[ours].to_numpy(), values[name].to_numpy())
+        note = "" if model.rival else "  (stores samples or is told where tasks end)"
+        yield (
+            f"{ours} minus {name}: {100 * difference.mean:+.1f} points "
+            f"[{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]{note}"
+        )
