@@ -92,7 +92,7 @@ class WhyRobust(Claim[AblationSettings]):
     small = AblationSettings(
         **SMALL_ATTACK, ablations=("no contrast response", "no competition", "weights made normal")
     )
-    full = AblationSettings()
+    full = AblationSettings(n_attacked=100)  # ten networks a seed
 
     def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)

@@ -79,7 +79,7 @@ class RobustnessSettings(Settings):
         depend on.
     """
 
-    n_attacked: int = 500
+    n_attacked: int = 200
     n_audited: int = 50
     audit_steps: int = 40
     audit_queries: int = 500
