@@ -213,6 +213,9 @@ def fewshot(arguments: Sequence[str]) -> int:
         help="images without labels for features, of the curve (default 2000)",
     )
     parser.add_argument("--repeats", type=_whole, metavar="N", help="of the curve (default 20, with --quick 3)")
+    parser.add_argument(
+        "--n-test", type=_whole, metavar="N", help="test images of the curve (default all, with --quick 500)"
+    )
     parser.add_argument("--episodes", type=_whole, metavar="N", help="in all (default 1000, with --quick 50)")
     parser.add_argument("--jobs", type=_whole, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/fewshot)")
@@ -226,7 +229,7 @@ def fewshot(arguments: Sequence[str]) -> int:
         shots=tuple(options.shots or ((1, 5) if options.quick else experiment.Options.shots)),
         n_repeats=options.repeats or (3 if options.quick else experiment.Options.n_repeats),
         n_episodes=options.episodes or (50 if options.quick else experiment.Options.n_episodes),
-        n_test=500 if options.quick else None,
+        n_test=options.n_test or (500 if options.quick else None),
         n_jobs=options.jobs,
         models=None if options.models is None else tuple(options.models),
         n_unlabelled=options.unlabelled,

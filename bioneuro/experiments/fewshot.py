@@ -41,7 +41,7 @@ OFFICIAL = (
 @dataclass(frozen=True)
 class Options:
     """``shots``, ``n_repeats``, ``models`` (names, None: all) of the curve; ``n_episodes`` of all alphabets together;
-    ``n_test`` images; ``n_jobs`` processes."""
+    ``n_test`` images, drawn at random, None: all of the test set; ``n_jobs`` processes."""
 
     shots: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
     n_repeats: int = 20
@@ -54,7 +54,7 @@ class Options:
 
 
 def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = None) -> pd.DataFrame:
-    """Whole test set after k images a class, from scratch and, named so, with unlabelled images for the features.
+    """Test accuracy after k images a class, from scratch and, named so, with unlabelled images for the features.
 
     Parameters
     ----------
@@ -76,12 +76,13 @@ def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = No
     models = {name: model for name, model in models.items() if options.models is None or name in options.models}
     learns = any(hasattr(model, "fit_features") for model in models.values())
     drawn = np.random.default_rng(0).permutation(len(data.y_train))[: options.n_unlabelled]
+    tested = np.sort(np.random.default_rng(0).permutation(len(data.y_test))[: options.n_test])
     return fewshot.low_data_curve(
         models,
         data.X_train,
         data.y_train,
-        data.X_test[: options.n_test],
-        data.y_test[: options.n_test],
+        data.X_test[tested],
+        data.y_test[tested],
         shots=options.shots,
         n_repeats=options.n_repeats,
         progress=options.progress,
@@ -148,7 +149,8 @@ def one_shot(characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun
 def _print_curve(data: Dataset, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
     found = low_data(data, options)
     table = fewshot.summary(found)
-    text = f"Test accuracy in % after k images a class, {options.n_repeats} repeats: mean ± half of the 95 % interval\n"
+    shown = "whole test set" if options.n_test is None else f"{options.n_test} test images"
+    text = f"Accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half of the 95 % interval\n"
     text += _wide(table, "model", "n_shot")
     text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
     return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
