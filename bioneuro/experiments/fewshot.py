@@ -150,8 +150,10 @@ def _print_curve(data: Dataset, options: Options) -> tuple[str, pd.DataFrame, Ca
     found = low_data(data, options)
     table = fewshot.summary(found)
     shown = "whole test set" if options.n_test is None else f"{options.n_test} test images"
-    text = f"Accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half of the 95 % interval\n"
-    text += _wide(table, "model", "n_shot")
+    head = (
+        f"Accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half of the 95 % interval"
+    )
+    text = f"{head}\n{_wide(table, 'model', 'n_shot')}"
     text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
     return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
 
