@@ -150,9 +150,7 @@ def _print_curve(data: Dataset, options: Options) -> tuple[str, pd.DataFrame, Ca
     found = low_data(data, options)
     table = fewshot.summary(found)
     shown = "whole test set" if options.n_test is None else f"{options.n_test} test images"
-    head = (
-        f"Accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half of the 95 % interval"
-    )
+    head = f"Accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half-width at 95 %"
     text = f"{head}\n{_wide(table, 'model', 'n_shot')}"
     text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
     return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
