@@ -287,9 +287,16 @@ def described_cells(model: Model, trial: Trial[Plan]) -> tuple[sparse.csr_array,
 
 
 def _robustness(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
-    """Worst case of PGD on the cross-entropy and on the margin, in the response's space where there is one."""
-    pgd = [attacks.PGD(n_steps=trial.plan.pgd_steps, loss=loss, random_state=trial.seed) for loss in ("margin", "ce")]
-    result = attacks.worst_case(trial.network(model), *trial.attacked, (0.0, *trial.plan.epsilons), attacks=pgd)
+    """Worst case of PGD on cross-entropy and margin, in the response's space where there is one, and through the
+    surrogates that a model offers: what the audit takes for the white-box attack."""
+    steps = {"n_steps": trial.plan.pgd_steps}
+    result = attacks.worst_case(
+        trial.network(model),
+        *trial.attacked,
+        (0.0, *trial.plan.epsilons),
+        attacks={"pgd-margin": steps, "pgd-ce": steps, "adaptive:pgd-margin": steps},
+        random_state=trial.seed,
+    )
     for epsilon, accuracy in zip(result.epsilons, result.robust_accuracy, strict=True):
         yield Measure("robust_accuracy", f"{epsilon:g}", accuracy)
 

@@ -245,8 +245,9 @@ def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Se
 def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
     """What must be known to read the table."""
     attack = (
-        f"PGD: Linf, the worst of cross-entropy and margin, {plan.pgd_steps} steps, {plan.n_attacked} test images; in "
-        "the space of the contrast response where a model has one."
+        f"PGD: Linf, the worst of cross-entropy, margin, and margin through surrogates of the network (softer "
+        f"competition, nearest prototypes); {plan.pgd_steps} steps, {plan.n_attacked} test images; in the space of the "
+        "contrast response where a model has one."
     )
     weights = (
         "Weights: of the synapses onto association or hidden cells, excitatory (E) and inhibitory (I) apart; laws "
