@@ -82,8 +82,8 @@ class FewShotLearning(Claim[FewShotSettings]):
 
     @staticmethod
     def _models(data: Dataset, settings: FewShotSettings) -> Mapping[str, Any]:
-        models = few_image_models(data.image_shape)
-        models.pop("bioneuro votes")
+        named = (OURS, "bioneuro", *CONTROLS, "nearest neighbour", *RIVALS)
+        models = {name: model for name, model in few_image_models(data.image_shape).items() if name in named}
         for name in RIVALS:
             if name in models and settings.mlp_epochs != "auto":
                 models[name].set_params(n_epochs=settings.mlp_epochs)
