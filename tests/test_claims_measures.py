@@ -437,7 +437,7 @@ def representation_rows(natural, noise, sparseness=0.9, correlation=0.05, sample
             rows += [(condition, measure, np.nan, seed, value) for measure, value in values.items()]
         rows += [(condition, "accuracy", np.nan, seed, 0.9) for condition in (OURS, MLP)]
         for condition, share in ((LEAVES, natural), (NOISE, noise), (UNLEARNED, 0.0), (ICA_LEAVES, 0.6)):
-            values = dict.fromkeys(("Gabor R2", "orientation index", "share oriented"), share + jitter * (share > 0))
+            values = dict.fromkeys(("Gabor R2", "orientation index", "share oriented"), share * (1 + jitter))
             values |= {f"{measure}, pixels shuffled": 0.1 for measure in list(values)}
             values |= dict.fromkeys(("nx", "ny", "aspect", "frequency", "spread"), 0.4)
             rows += [(condition, measure, np.nan, seed, value) for measure, value in values.items()]
@@ -469,7 +469,7 @@ def task_rows(label, stimulus):
     rows = []
     for seed in range(4):
         for kappa, i, h in zip((0.0, 0.1, 0.2, 0.4), label, stimulus, strict=True):
-            measures = {"I(label; Z)": i + 0.01 * seed, "H(Z | label)": h - 0.01 * seed * kappa}
+            measures = {"I(label; Z)": i * (1 + 0.01 * seed), "H(Z | label)": h - 0.01 * seed * kappa}
             measures |= {"correction of I(label; Z)": 0.1, "accuracy delta": 0.9, "accuracy votes": 0.9}
             rows += [("all classes", measure, kappa, seed, value) for measure, value in measures.items()]
             rows += [("new classes", "few-shot accuracy", kappa, seed, 0.8)]

@@ -80,7 +80,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     Returns
     -------
     PairedDifference
-        One pair has a mean and NaN for the rest. If all differences are the same, p is 0, or 1 if they are 0.
+        One pair has a mean and NaN for the rest, and so have pairs that all differ by the same amount: shares of few
+        items do so by chance, and their spread is then unknown. If no pair differs at all, p is 1.
     """
     a, b = _finite_1d(a, "a"), _finite_1d(b, "b")
     if a.size != b.size:
@@ -89,8 +90,10 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     if interval.n == 1:
         return PairedDifference(*interval, np.nan)
     error = float(stats.sem(a - b))
-    if error == 0:
-        return PairedDifference(*interval, float(interval.mean == 0))
+    if error <= np.finfo(float).eps * float(np.abs(a).max() + np.abs(b).max()):
+        if np.abs(a - b).max() > error:
+            return PairedDifference(interval.mean, np.nan, np.nan, np.nan, interval.n, np.nan)
+        return PairedDifference(*interval, 1.0)
     return PairedDifference(*interval, float(2 * stats.t.sf(abs(interval.mean) / error, interval.n - 1)))
 
 
@@ -102,7 +105,7 @@ def holm(p_values: ArrayLike) -> Floats:
     Parameters
     ----------
     p_values : array_like, (m,)
-        In [0, 1].
+        In [0, 1]; NaN, where nothing is known, counts as 1.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def holm(p_values: ArrayLike) -> Floats:
     ----------
     .. [1] S. Holm, Scandinavian Journal of Statistics 6:65 (1979).
     """
-    p = _finite_1d(p_values, "p_values")
+    p = _finite_1d(np.nan_to_num(np.asarray(p_values, float), nan=1.0), "p_values")
     _check_each((p >= 0) & (p <= 1), p, "p_values", "in [0, 1]")
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)

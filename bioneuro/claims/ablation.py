@@ -114,7 +114,7 @@ class WhyRobust(Claim[AblationSettings]):
         full = values_of(frame, FULL, ROBUST_ACCURACY, at)
         bought = {name: full - values_of(frame, name, ROBUST_ACCURACY, at) for name in run}
         found = {name: analysis.paired_difference(values, 0 * values) for name, values in bought.items()}
-        p = dict(zip(run, analysis.holm(np.nan_to_num([found[name].p_value for name in run], nan=1.0)), strict=True))
+        p = dict(zip(run, analysis.holm([found[name].p_value for name in run]), strict=True))
         tested = [name for name in run if ABLATIONS[name].tests]
         shown = [name for name in tested if found[name].mean > 0 and p[name] <= ALPHA]
         doubt = warnings(frame, FULL)

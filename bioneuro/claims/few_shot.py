@@ -102,9 +102,7 @@ class FewShotLearning(Claim[FewShotSettings]):
             for k in shots
         }
         # one family: every rival and control at every number of images
-        p = dict(
-            zip(found, analysis.holm([1.0 if np.isnan(d.p_value) else d.p_value for d in found.values()]), strict=True)
-        )
+        p = dict(zip(found, analysis.holm([d.p_value for d in found.values()]), strict=True))
 
         def better(name: str) -> bool:
             return all(found[name, k].low > 0 and p[name, k] <= ALPHA for k in shots)

@@ -183,7 +183,7 @@ def tested(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
         analysis.paired_difference(values_of(frame, condition, measure), values_of(frame, rival, measure))
         for condition, measure, rival, _ in criteria
     ]
-    p = analysis.holm(np.nan_to_num([difference.p_value for difference in differences], nan=1.0))
+    p = analysis.holm([difference.p_value for difference in differences])
     tests = []
     for criterion, difference, level in zip(criteria, differences, p, strict=True):
         holds = bool(level <= ALPHA and criterion.sign * difference.mean > 0)

@@ -156,7 +156,7 @@ class ResourceAllocation(Claim[ResourceSettings]):
             )
             for ratio, rival in comparisons
         ]
-        p = analysis.holm(np.nan_to_num([difference.p_value for difference in found], nan=1.0))
+        p = analysis.holm([difference.p_value for difference in found])
         better = [difference.mean > 0 and level <= ALPHA for difference, level in zip(found, p, strict=True)]
         form = STRONG if frequent.low > 0 and difficult.low > 0 else NOT_SHOWN
         passed = form == STRONG and all(better) and used.min() >= IN_USE

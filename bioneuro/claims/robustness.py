@@ -201,7 +201,7 @@ class Robustness(Claim[RobustnessSettings]):
         controls = [name for name in frame["condition"].unique() if CONTENDERS[name].role == CONTROL]
         standing = {name: values_of(frame, name, ROBUST_ACCURACY, at) for name in controls}
         found = {name: analysis.paired_difference(ours, values) for name, values in standing.items()}
-        p = dict(zip(found, analysis.holm(np.nan_to_num([d.p_value for d in found.values()], nan=1.0)), strict=True))
+        p = dict(zip(found, analysis.holm([d.p_value for d in found.values()]), strict=True))
         unbeaten = [name for name in controls if not (found[name].mean > 0 and p[name] <= ALPHA)]
         best = max(controls, key=lambda name: standing[name].mean())
         lost = values_of(frame, best, "accuracy").mean() - values_of(frame, NETWORK, "accuracy").mean()

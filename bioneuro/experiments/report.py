@@ -176,7 +176,8 @@ def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> lis
                         found.append((model, label.removesuffix(", %"), analysis.paired_difference(a, b)))
                         suspect.append(line.metric == "robust_accuracy" and model in warned(frame))
     p_values = np.array([difference.p_value for *_, difference in found])
-    adjusted = analysis.holm(p_values) if p_values.size and np.isfinite(p_values).all() else np.full(len(found), np.nan)
+    one_seed = np.isnan(p_values).all()  # then there is nothing to judge by
+    adjusted = np.full(len(found), np.nan) if one_seed else analysis.holm(p_values)
     return [Difference(*parts, p, doubt) for parts, p, doubt in zip(found, adjusted, suspect, strict=True)]
 
 
