@@ -80,8 +80,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     Returns
     -------
     PairedDifference
-        One pair has a mean and NaN for the rest, and so have pairs that all differ by the same amount: shares of few
-        items do so by chance, and their spread is then unknown. If no pair differs at all, p is 1.
+        One pair has a mean and NaN for the rest. Where all pairs differ by the same amount, as shares of few items do
+        by chance, their spread is unknown: the interval has no ends and p is 1. So is p where no pair differs at all.
     """
     a, b = _finite_1d(a, "a"), _finite_1d(b, "b")
     if a.size != b.size:
@@ -92,7 +92,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     error = float(stats.sem(a - b))
     if error <= np.finfo(float).eps * float(np.abs(a).max() + np.abs(b).max()):
         if np.abs(a - b).max() > error:
-            return PairedDifference(interval.mean, np.nan, np.nan, np.nan, interval.n, np.nan)
+            return PairedDifference(interval.mean, -np.inf, np.inf, np.inf, interval.n, 1.0)
         return PairedDifference(*interval, 1.0)
     return PairedDifference(*interval, float(2 * stats.t.sf(abs(interval.mean) / error, interval.n - 1)))
 
