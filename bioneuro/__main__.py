@@ -269,11 +269,11 @@ def continual(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from matplotlib.figure import Figure
     from tqdm.auto import tqdm
 
     from bioneuro import plot
     from bioneuro.experiments import continual as experiment
+    from bioneuro.experiments.output import make_folder, write_results
 
     if options.stream not in experiment.STREAMS:
         raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(experiment.STREAMS)}")
@@ -281,21 +281,15 @@ def continual(arguments: Sequence[str]) -> int:
     cells = options.cells or (300 if options.dataset == "digits" else 2000)
     plan = experiment.Plan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot keep results in {out}: {error.strerror or error}") from error
+    make_folder(out)
 
     def progress(items: Any, desc: str) -> Any:
         return tqdm(items, desc=desc, disable=None, leave=False, unit="seed")
 
     frame = experiment.run(plan, data, options.seeds, progress)
     print(experiment.text(frame, plan, options.dataset))
-    written = [out / f"{options.stream}.csv", out / f"{options.stream}.png"]
-    frame.to_csv(written[0], index=False)
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    plot.continual_curve(frame[frame["model"].isin(experiment.MODELS)], figure.subplots())
-    figure.savefig(written[1], dpi=150)
+    streamed = frame[frame["model"].isin(experiment.MODELS)]
+    written = write_results(frame, lambda ax: plot.continual_curve(streamed, ax), out / options.stream)
     print(f"\nWritten: {', '.join(map(str, written))}")
     return 0
 

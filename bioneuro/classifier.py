@@ -17,11 +17,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.estimators import LogitClassifier, class_index, known_classes
+from bioneuro.estimators import LogitClassifier, check_classes, class_index, known_classes
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import Network
+from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
 from bioneuro.surrogates import variants
 
@@ -255,8 +256,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
 
     def _start(self, classes: NDArray, n_cells: int, rng: np.random.Generator) -> None:
         """An association and readouts that know nothing yet."""
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
+        check_classes(classes)
         association_type = self.association_type or COMPETITIONS[self.competition]
         association = association_type(
             n_cells,
@@ -475,8 +475,4 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         return shape
 
     def _bar(self, iterable: Iterable[int], desc: str) -> Iterable[int]:
-        if not self.progress:
-            return iterable
-        from tqdm.auto import tqdm  # an optional extra: only those who want bars need it
-
-        return tqdm(iterable, desc=desc, leave=False)
+        return track(iterable, self.progress, desc)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import distortions
-from .attacks.base import SampleRandom, check_input, predict, track
+from .attacks.base import SampleRandom, check_input, predict
 from .distortions import Distortion, Draws
 from .images import resolve_shape
+from .progress import track
 from .protocols import Classifier
 
 if TYPE_CHECKING:

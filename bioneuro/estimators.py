@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-__all__ = ["LogitClassifier", "class_index", "known_classes"]
+__all__ = ["LogitClassifier", "check_classes", "class_index", "known_classes"]
 
 
 class LogitClassifier(ClassifierMixin, BaseEstimator):
@@ -34,6 +34,12 @@ class LogitClassifier(ClassifierMixin, BaseEstimator):
         """Most probable class of each sample."""
         winner = self._logits(X).argmax(axis=1)
         return self.classes_[winner]
+
+
+def check_classes(classes: NDArray) -> None:
+    """Raise ValueError if there is nothing to tell apart."""
+    if len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
 
 
 def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:

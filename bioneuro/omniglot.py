@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,8 +214,3 @@ def _ink(png: bytes) -> NDArray[np.bool_]:
     if ink.shape != (SIDE, SIDE):
         raise DatasetCorruptError(f"an image of Omniglot has shape {ink.shape}, expected {(SIDE, SIDE)}")
     return ink
-
-
-def concatenated(runs: Sequence[OneShotRun]) -> NDArray[np.bool_]:
-    """All images of some runs, run after run, those to learn from first."""
-    return np.concatenate([part for run in runs for part in (run.train, run.test)])

@@ -108,7 +108,8 @@ def rows_of(ours, shuffled, rival, accuracy, pruned=0.2):
     def network(condition, x, synapses, capacity, accuracy, seed):
         values = {f"I {name}": 5.0 for name in ("lower", "upper", "gaussian", "cap")}
         values |= {"I gaussian, noise 0.03": 9.0, "I gaussian, noise 0.3": 2.0, "C_S of all layers": capacity / 2}
-        values |= {"I(label; winner)": 1.0, "I(label; winner), shuffled labels": 0.0, "C_S": capacity * (1 + 1e-4 * seed)}
+        values |= {"I(label; winner)": 1.0, "I(label; winner), shuffled labels": 0.0}
+        values["C_S"] = capacity * (1 + 1e-4 * seed)
         values |= {"synapses": synapses, "synapses of all layers": 2 * synapses, "accuracy": accuracy + 1e-4 * seed}
         values |= {"validation accuracy": accuracy, "accuracy votes": 0.5, "accuracy perturbation": 0.6}
         rows.extend((condition, measure, x, seed, value) for measure, value in values.items())

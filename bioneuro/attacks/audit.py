@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
+from ..progress import track
 from ..protocols import WhiteBox
-from .base import check_input, track
+from .base import check_input
 from .checks import CHECKS, Case
 from .gradient import PGD
 

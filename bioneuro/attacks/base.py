@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import losses
+from ..progress import track
 from ..protocols import Classifier, Loss, WhiteBox
 from .goals import Criterion, Goal, as_goal
 from .norms import NORMS, Norm
@@ -283,15 +284,6 @@ def finite(values: NDArray, name: str, shape: tuple[int, ...]) -> NDArray:
 def at_least(name: str, value: float, minimum: float) -> None:
     if not value >= minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
-
-
-def track(items: Sequence[T], progress: bool, description: str) -> Iterable[T]:
-    """`items`, shown as a bar if `progress`; tqdm is an optional dependency, so it is imported only then."""
-    if not progress:
-        return items
-    from tqdm.auto import tqdm
-
-    return tqdm(items, desc=description, leave=False)
 
 
 def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArray, NDArray, NDArray[np.float64]]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..progress import track
 from ..protocols import Classifier, WhiteBox
-from .base import Attack, AttackResult, at_least, check_input, predict, track
+from .base import Attack, AttackResult, at_least, check_input, predict
 from .cache import Cache
 from .goals import Criterion, Goal, Targeted, as_goal
 from .norms import NORMS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..attacks import PGD, Goal
 from ..connectivity import RandomState, generator
 from ..estimators import class_index, known_classes
 from ..network import batches
+from ..progress import track
 from .base import GradientClassifier
 from .checks import check_count, check_number
 
@@ -85,7 +85,7 @@ class BackpropClassifier(GradientClassifier):
     def _learn(self, X: NDArray, true: NDArray, n_epochs: int) -> None:
         shown = X if self.adversarial else self._front().response(X)
         self._n_done = 0
-        for _ in self._bar(range(n_epochs)):
+        for _ in track(range(n_epochs), self.progress, self._description):
             losses = []
             for rows in batches(len(X), self.batch_size, self._rng):
                 batch = self._augment(shown[rows])
@@ -119,13 +119,6 @@ class BackpropClassifier(GradientClassifier):
         return attack.attempt(self, X, Goal(self.classes_[true]), epsilon)
 
     # --- helpers ------------------------------------------------------------------------------------------
-
-    def _bar(self, epochs: range) -> Iterable[int]:
-        if not self.progress:
-            return epochs
-        from tqdm.auto import tqdm  # an optional extra: only those who want bars need it
-
-        return tqdm(epochs, desc=self._description, leave=False)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -10,17 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..estimators import LogitClassifier, class_index
+from ..estimators import LogitClassifier, check_classes, class_index
 from ..losses import loss_gradient
-from ..network import slices
+from ..network import INFERENCE_BATCH, slices
 from ..protocols import Loss, Pullback
 from .checks import check_dtype, check_unit_interval
 from .front import Front, make_front
 
 __all__ = ["GradientClassifier"]
-
-#: Samples whose hidden rates are in memory at a time in inference.
-INFERENCE_BATCH = 512
 
 
 class GradientClassifier(LogitClassifier):
@@ -45,8 +42,7 @@ class GradientClassifier(LogitClassifier):
 
     def _start(self, classes: NDArray) -> None:
         """A fresh network for these classes; the parameters and ``n_features_in_`` are already checked."""
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(classes)} class: {classes}")
+        check_classes(classes)
         self.classes_ = classes
 
     def _front(self) -> Front:

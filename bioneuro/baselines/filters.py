@@ -19,9 +19,8 @@ from ..connectivity import RandomState, generator
 from ..layers.feature_map import FeatureMap
 from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina
-from ..network import slices
+from ..network import INFERENCE_BATCH, slices
 from ..synapses import Synapses
-from .base import INFERENCE_BATCH
 from .checks import check_count, check_dtype, check_unit_interval, image_shape_of
 
 __all__ = ["FilterBank", "FilterMap", "OrientationHistogram"]

@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..estimators import LogitClassifier, class_index, known_classes
+from ..estimators import LogitClassifier, check_classes, class_index, known_classes
 from .checks import check_count
 
 __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA"]
@@ -45,8 +45,7 @@ class StreamingClassifier(LogitClassifier):
         check_classification_targets(labels)
         known = known_classes(self, classes, first)
         true = class_index(labels, known)
-        if len(known) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(known)} class: {known}")
+        check_classes(known)
         if first:
             self._start(len(known), rows.shape[1])
             self.classes_ = known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..experiments.compare import environment
 from ..experiments.ledger import Ledger, Row
-from ..files import write_atomically
+from ..experiments.output import new_figure, save, write_frame
 from .base import NOT_SHOWN, Claim, Settings, Verdict
 
 if TYPE_CHECKING:
@@ -135,22 +134,16 @@ def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
     """All rows of all claims in one tidy file."""
     import pandas as pd
 
-    buffer = io.StringIO()
-    pd.concat(frames.values()).to_csv(buffer, index=False)
-    write_atomically(path, buffer.getvalue())
-    return path
+    return write_frame(pd.concat(frames.values()), path)
 
 
 def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
     """One picture a claim, ``<number>.png``."""
-    from matplotlib.figure import Figure  # not pyplot: no window, no state
-
     written = []
     for claim in claims:
-        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        figure = new_figure(7.2, 4.6)
         ax = claim.figure(frames[claim.number], figure.subplots())
         n_seeds = frames[claim.number]["seed"].nunique()
         ax.set_title(f"{claim.number}, {claim.title} ({n_seeds} seeds; bands: 95 % intervals)", loc="left", fontsize=10)
-        figure.savefig(out / f"{claim.number}.png", dpi=150)
-        written.append(out / f"{claim.number}.png")
+        written.append(save(figure, out / f"{claim.number}.png"))
     return written

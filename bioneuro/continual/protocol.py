@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from ..progress import track
 from .streams import Stream
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _run(model: Any, stream: Stream, progress: bool) -> tuple[Result, Any]:
     if not hasattr(model, "partial_fit"):
         raise TypeError(f"model must have partial_fit to learn from a stream, {type(model).__name__} has not")
     rows, part = [], 0
-    for batch in _track(stream, progress, len(stream), stream.name):
+    for batch in track(stream, progress, stream.name):
         if batch.part != part:
             rows.append(_end_of_part(model, stream))
             part = batch.part
@@ -198,11 +199,3 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _track(items: Iterable[Any], progress: bool, total: int, description: str) -> Iterable[Any]:
-    if not progress:
-        return items
-    from tqdm.auto import tqdm  # an optional dependency, needed only here
-
-    return tqdm(items, total=total, desc=description, leave=False)

@@ -5,7 +5,6 @@ Three protocols, three files, never one table: their figures do not compare.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ import numpy as np
 from .. import fewshot, omniglot, plot
 from ..classifier import BioClassifier
 from ..datasets import Dataset
-from ..files import write_atomically
 from . import UserError
 from .few_shot_models import few_image_models
+from .output import make_folder, write_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,21 +190,9 @@ def run(protocol: str, data: Dataset | None, options: Options, out: Path) -> tup
     options : Options
     out : Path
     """
-    from matplotlib.figure import Figure  # not pyplot: no window, no state
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot keep results in {out}: {error}") from error
+    make_folder(out)
     text, found, draw = PROTOCOLS[protocol](data, options)
-    buffer = io.StringIO()
-    found.to_csv(buffer, index=False)
-    table, picture = out / f"{protocol}.csv", out / f"{protocol}.png"
-    write_atomically(table, buffer.getvalue())
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    draw(figure.subplots())
-    figure.savefig(picture, dpi=150)
-    return text, [table, picture]
+    return text, write_results(found, draw, out / protocol)
 
 
 def _wide(table: pd.DataFrame, row: str, column: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import analysis, plot
+from .output import new_figure, save
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -316,14 +317,3 @@ def _weight_figure(samples: Sequence[tuple[str, NDArray, NDArray | None]], path:
         moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
         ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
     return save(figure, path)
-
-
-def new_figure(width: float, height: float):
-    from matplotlib.figure import Figure  # not pyplot: no window, no state
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def save(figure, path: Path) -> Path:
-    figure.savefig(path, dpi=150)
-    return path

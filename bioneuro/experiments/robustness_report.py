@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import analysis, plot
 from .contenders import CEILING, CONTENDERS, OURS, SOURCES
+from .output import new_figure, save
 from .report import (
     ALPHA,
     MIN_SEEDS,
@@ -24,8 +25,6 @@ from .report import (
     bounded,
     draw_curve,
     grid,
-    new_figure,
-    save,
     warned,
 )
 from .robustness import Kept, Plan

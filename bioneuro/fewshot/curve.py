@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from ..datasets import subset_per_class
+from ..progress import track
 from .episodes import seed_of
-from .evaluation import accuracy, frame, track
+from .evaluation import accuracy, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,13 +89,13 @@ def low_data_curve(
     n_rows = n_repeats * len(shots) * plan.n_models
     if n_jobs == 1:
         rows = (row for repeat in range(n_repeats) for row in _repeat(plan, repeat))
-        found = list(track(rows, progress, n_rows, "low-data curve"))
+        found = list(track(rows, progress, "low-data curve", n_rows))
     else:
         from joblib import Parallel, delayed  # an optional dependency, needed only here
 
         tasks = (delayed(_whole_repeat)(plan, repeat) for repeat in range(n_repeats))
         parts = Parallel(n_jobs, return_as="generator")(tasks)
-        found = [row for part in track(parts, progress, n_repeats, "low-data curve") for row in part]
+        found = [row for part in track(parts, progress, "low-data curve", n_repeats) for row in part]
     return frame(found, ["model", "n_shot", "repeat", "accuracy"])
 
 

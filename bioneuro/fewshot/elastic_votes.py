@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..estimators import LogitClassifier
+from ..estimators import LogitClassifier, check_classes
 from ..network import slices
 from .matching import ElasticMatcher
 
@@ -50,8 +50,7 @@ class ElasticVotes(LogitClassifier):
         rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
         check_classification_targets(labels)
         self.classes_, self._class_of_cell = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
+        check_classes(self.classes_)
         self.matcher_ = self._unfitted_matcher(rows.shape[1]).fit(rows)
         self.points_ = self.matcher_.transform(rows)
         return self

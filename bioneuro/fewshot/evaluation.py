@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..analysis.intervals import holm, mean_interval, paired_difference
+from ..progress import track
 from .episodes import EpisodeSampler, check_count
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def evaluate(
     numbers = range(len(sampler))
     chunks = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]
     if n_jobs == 1:
-        rows = [_row(model, sampler, number) for number in track(numbers, progress, len(numbers), "episodes")]
+        rows = [_row(model, sampler, number) for number in track(numbers, progress, "episodes")]
     else:
         from joblib import Parallel, delayed  # an optional dependency, needed only here
 
         parts = Parallel(n_jobs, return_as="generator")(delayed(_rows)(model, sampler, chunk) for chunk in chunks)
-        rows = [row for part in track(parts, progress, len(chunks), "episodes") for row in part]
+        rows = [row for part in track(parts, progress, "episodes", len(chunks)) for row in part]
     found = frame(rows, COLUMNS)
     found.attrs = {"random_state": sampler.random_state, "classes_sha256": sampler.classes_sha256}
     return found
@@ -189,15 +190,6 @@ def differences(results: pd.DataFrame, reference: str, level: float = 0.95) -> p
 def accuracy(model: Any, X: NDArray, y: NDArray) -> float:
     """Share of right answers."""
     return float(np.mean(model.predict(X) == y))
-
-
-def track(items: Iterable[Any], progress: bool, total: int, description: str) -> Iterable[Any]:
-    """The items, with a bar where it is asked for."""
-    if not progress:
-        return items
-    from tqdm.auto import tqdm  # an optional dependency, needed only here
-
-    return tqdm(items, total=total, desc=description, leave=False)
 
 
 def frame(rows: Sequence[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..estimators import LogitClassifier
+from ..estimators import LogitClassifier, check_classes
 from ..layers import DeltaReadout, UnitNorm
 from ..layers.protocols import Encoder
 from ..network import batches
@@ -89,8 +89,7 @@ class FeatureReadout(LogitClassifier):
         rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
         check_classification_targets(labels)
         self.classes_, index = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
+        check_classes(self.classes_)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
         self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..connectivity import HalfNormal, MixedSign, dense
-from ..estimators import LogitClassifier
+from ..estimators import LogitClassifier, check_classes
 from ..layers import READOUTS, Association, UnitNorm
 from ..network import Network
 from .episodes import check_count
@@ -71,8 +71,7 @@ class AssociationHead(LogitClassifier):
         rows, labels = validate_data(self, H, y, dtype=np.float32, order="C")
         check_classification_targets(labels)
         self.classes_, index = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got {len(self.classes_)} class: {self.classes_}")
+        check_classes(self.classes_)
         encoder = UnitNorm(rows.shape[1])
         self.support_ = encoder.encode(rows)
         self._learn(encoder, np.eye(len(self.classes_), dtype=np.float32)[index])

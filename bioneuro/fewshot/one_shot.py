@@ -11,7 +11,8 @@ from scipy.spatial import KDTree
 
 from .. import omniglot
 from ..omniglot import OneShotRun
-from .evaluation import frame, track
+from ..progress import track
+from .evaluation import frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def omniglot_one_shot(
     if not runs:
         raise ValueError("runs must not be empty")
     rows = []
-    for run in track(runs, progress, len(runs), "one-shot runs"):
+    for run in track(runs, progress, "one-shot runs"):
         images = omniglot.resize(np.concatenate([run.test, run.train]), tuple(shape[:2]))
         Z = encoder.transform(images)
         test, train = Z[: len(run.test)], Z[len(run.test) :]

@@ -1,0 +1,54 @@
+"""What experiments leave behind: a folder, tables in it, and figures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..files import write_atomically
+from . import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["make_folder", "new_figure", "save", "write_frame", "write_results"]
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of the results, before any work is done for it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot keep results in {out}: {error.strerror or error}") from error
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> Path:
+    """A table as CSV, whole or not at all."""
+    buffer = io.StringIO()
+    frame.to_csv(buffer, index=False)
+    write_atomically(path, buffer.getvalue())
+    return path
+
+
+def write_results(frame: pd.DataFrame, draw: Callable[..., Any], stem: Path) -> list[Path]:
+    """``<stem>.csv`` of the table, and ``<stem>.png`` of what ``draw(ax)`` draws."""
+    figure = new_figure(7.2, 4.6)
+    draw(figure.subplots())
+    table, picture = (stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "png"))
+    return [write_frame(frame, table), save(figure, picture)]
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure  # not pyplot: no window, no state
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """The figure as a picture."""
+    figure.savefig(path, dpi=150)
+    return path
