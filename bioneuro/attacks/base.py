@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, ClassVar, TypeVar, cast, final
+from typing import Any, ClassVar, cast, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +19,6 @@ from .goals import Criterion, Goal, as_goal
 from .norms import NORMS, Norm
 
 __all__ = ["Attack", "AttackResult", "SampleRandom"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
