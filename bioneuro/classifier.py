@@ -17,7 +17,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro.connectivity import Init
-from bioneuro.estimators import LogitClassifier, check_classes, class_index, known_classes
+from bioneuro.estimators import (
+    LogitClassifier,
+    check_classes,
+    check_unit_interval,
+    class_index,
+    known_classes,
+    validated,
+)
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
@@ -410,19 +417,16 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         if reset:
             self._check_parameters()
-        return self._checked_images(validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C"), reset)
+            X = validate_data(self, X, reset=True, dtype=np.dtype(self.dtype), order="C")
+        else:
+            X = validated(self, X, self.dtype)
+        return self._checked_images(X, reset)
 
     def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
         if reset:
             self.image_shape_ = self._resolved_image_shape(X.shape[1])
         if self.image_shape_ is not None:
-            outside = np.argwhere((X < 0) | (X > 1))
-            if outside.size:
-                i, j = outside[0]
-                raise ValueError(
-                    f"X must lie in [0, 1] for images, but X[{i}, {j}] = {X[i, j]}: rescale it, or pass "
-                    "image_shape=None for plain feature vectors"
-                )
+            check_unit_interval(X, "for images", "rescale it, or pass image_shape=None for plain feature vectors")
         return X
 
     def __sklearn_tags__(self) -> Tags:

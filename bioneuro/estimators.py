@@ -1,15 +1,16 @@
-"""What classifiers have in common: answers that follow from logits, and checks of the labels of a stream."""
+"""What classifiers have in common: answers that follow from logits, and checks of what they are given."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import validate_data
 
-__all__ = ["LogitClassifier", "check_classes", "class_index", "known_classes"]
+__all__ = ["LogitClassifier", "check_classes", "check_unit_interval", "class_index", "known_classes", "validated"]
 
 
 class LogitClassifier(ClassifierMixin, BaseEstimator):
@@ -34,6 +35,24 @@ class LogitClassifier(ClassifierMixin, BaseEstimator):
         """Most probable class of each sample."""
         winner = self._logits(X).argmax(axis=1)
         return self.classes_[winner]
+
+
+def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
+    """Rows for a fitted model, in C order: what `validate_data` makes of them.
+
+    An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
+    """
+    plain = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous and not hasattr(model, "feature_names_in_")
+    if plain and X.ndim == 2 and X.size and X.shape[1] == model.n_features_in_ and np.isfinite(X.sum()):
+        return X
+    return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
+
+
+def check_unit_interval(X: NDArray, reason: str, advice: str = "rescale it") -> None:
+    """Raise ValueError, which names the first value out of [0, 1]."""
+    if X.min() < 0 or X.max() > 1:
+        i, j = np.argwhere((X < 0) | (X > 1))[0]
+        raise ValueError(f"X must lie in [0, 1] {reason}, but X[{i}, {j}] = {X[i, j]}: {advice}")
 
 
 def check_classes(classes: NDArray) -> None:

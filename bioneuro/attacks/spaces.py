@@ -48,7 +48,10 @@ def space_for(model: WhiteBox, norm: Norm, X: NDArray, epsilon: float, choice: s
     low, high = LINF.box(X, epsilon)
     if not in_response:
         return _Box(_in_input(model), low, high, epsilon)
-    return _ResponseBox.around(cast(ResponseFront, model), X, low, high)
+    eyes = _in_response(cast(ResponseFront, model))
+    if model.response(X) is X:  # nothing stands in front, so there is no slope to multiply by, nothing to invert
+        return _Box(eyes, low, high, epsilon)
+    return _ResponseBox.around(cast(ResponseFront, model), eyes, X, low, high)
 
 
 def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: Norm) -> NDArray:
@@ -249,7 +252,7 @@ class _Box:
         return self.eyes.view(images, goal)
 
     def advance(self, points: NDArray, direction: NDArray, size: float | NDArray) -> NDArray:
-        step = np.sign(direction).astype(points.dtype, copy=False)
+        step = LINF.steepest(direction).astype(points.dtype, copy=False)
         step *= np.asarray(size * self.reach, points.dtype)
         step += points
         np.maximum(step, self.low, out=step)  # twice as fast as np.clip
@@ -274,10 +277,12 @@ class _ResponseBox(_Box):
         self.model, self.ends = model, ends
 
     @classmethod
-    def around(cls, model: ResponseFront, X: NDArray, lowest: NDArray, highest: NDArray) -> _ResponseBox:
+    def around(
+        cls, model: ResponseFront, eyes: _Eyes, X: NDArray, lowest: NDArray, highest: NDArray
+    ) -> _ResponseBox:
         low, centre, high = (np.asarray(model.response(images)) for images in (lowest, X, highest))
         reach = np.maximum(high - centre, centre - low)
-        return cls(model, _in_response(model), (low, high), (lowest, highest), reach)
+        return cls(model, eyes, (low, high), (lowest, highest), reach)
 
     def __getitem__(self, rows: Rows) -> _ResponseBox:
         box, ends = ((low[rows], high[rows]) for low, high in ((self.low, self.high), self.ends))

@@ -58,19 +58,20 @@ class Square(Attack):
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         images = X.reshape(len(X), *resolve_shape(X.shape[1], self.image_shape, model))
-        start, propose = (_stripes, _signs) if self.norm == "linf" else (_tiles, _bumps)
+        start, propose, n_uniform = (_stripes, _signs, 2) if self.norm == "linf" else (_tiles, _bumps, 5)
 
         def margin(candidates: NDArray, rows: NDArray) -> NDArray:
             return ascent_values(model, candidates.reshape(X[rows].shape), goal[rows], "margin")
 
         best = start(images, epsilon, random)
         loss = margin(best, np.arange(len(X)))
+        draws = random.uniform(self.n_queries * (n_uniform + images.shape[3])).reshape(len(X), self.n_queries, -1)
         for query in range(1, self.n_queries):
             alive = np.flatnonzero(loss <= 0)
             if not alive.size:
                 break
             share = _share(self.p_init, query / self.n_queries)
-            candidates = propose(images[alive], best[alive], epsilon, share, random, alive)
+            candidates = propose(images[alive], best[alive], epsilon, share, draws[alive, query - 1])
             reached = margin(candidates, alive)
             better = reached > loss[alive]
             best[alive[better]], loss[alive[better]] = candidates[better], reached[better]
@@ -89,14 +90,17 @@ def _window_size(share: float, height: int, width: int) -> tuple[int, int]:
     return rows, int(np.clip(round(area / rows), 1, width))
 
 
-def _windows(uniform: NDArray, size: tuple[int, int], shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
-    """Row and column of each pixel relative to its sample's window, (n, height, 1) and (n, 1, width).
-
-    `uniform` (n, 2) places the windows, every place being equally likely.
-    """
-    height, width = shape[1:3]
-    places = np.array([height - size[0] + 1, width - size[1] + 1])
+def _corners(uniform: NDArray, size: tuple[int, int], shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    """Top row and left column of windows that `uniform` (n, 2) places, every place being equally likely, (n,) each."""
+    places = np.array([shape[1] - size[0] + 1, shape[2] - size[1] + 1])
     top, left = (uniform * places).astype(int).T
+    return top, left
+
+
+def _windows(uniform: NDArray, size: tuple[int, int], shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    """Row and column of each pixel relative to its sample's window, (n, height, 1) and (n, 1, width)."""
+    height, width = shape[1:3]
+    top, left = _corners(uniform, size, shape)
     return np.arange(height)[:, None] - top[:, None, None], np.arange(width) - left[:, None, None]
 
 
@@ -121,22 +125,20 @@ def _stripes(X: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
     return np.clip(X + epsilon * signs, 0, 1).astype(X.dtype)
 
 
-def _signs(X: NDArray, best: NDArray, epsilon: float, share: float, random: SampleRandom, rows: NDArray) -> NDArray:
+def _signs(X: NDArray, best: NDArray, epsilon: float, share: float, uniform: NDArray) -> NDArray:
     """Proposal: in a random window, each channel all at +epsilon or all at -epsilon."""
-    n, height, width, channels = X.shape
-    size = _window_size(share, height, width)
-    uniform = random.uniform(2 + channels, rows=rows)
-    mask = _inside(_windows(uniform[:, :2], size, X.shape), size)
-    signs = _random_signs(uniform[:, 2:]).reshape(n, 1, 1, channels)
-
-    def with_signs(signs: NDArray) -> NDArray:
-        return np.where(mask, np.clip(X + epsilon * signs, 0, 1), best).astype(X.dtype)
-
-    candidates = with_signs(signs)
+    size = _window_size(share, *X.shape[1:3])
+    top, left = _corners(uniform[:, :2], size, X.shape)
+    samples, rows, columns = np.ogrid[: len(X), : size[0], : size[1]]
+    window = samples, top[:, None, None] + rows, left[:, None, None] + columns
+    there, epsilons = X[window], (epsilon * _random_signs(uniform[:, 2:])).astype(X.dtype)[:, None, None]
+    proposed = np.clip(there + epsilons, 0, 1)
     # A proposal that changes nothing would waste the query; the paper draws again, the opposite signs do as
     # well.
-    unchanged = (candidates == best).all(axis=(1, 2, 3), keepdims=True)
-    return np.where(unchanged, with_signs(-signs), candidates)
+    unchanged = (proposed == best[window]).all(axis=(1, 2, 3), keepdims=True)
+    candidates = best.copy()
+    candidates[window] = np.where(unchanged, np.clip(there - epsilons, 0, 1), proposed)
+    return candidates
 
 
 # --- L2: the budget is moved between windows ---
@@ -177,11 +179,10 @@ def _tiles(X: NDArray, epsilon: float, random: SampleRandom) -> NDArray:
     return np.clip(X + epsilon * delta / _length(delta, (1, 2, 3)), 0, 1).astype(X.dtype)
 
 
-def _bumps(X: NDArray, best: NDArray, epsilon: float, share: float, random: SampleRandom, rows: NDArray) -> NDArray:
+def _bumps(X: NDArray, best: NDArray, epsilon: float, share: float, uniform: NDArray) -> NDArray:
     """Proposal (algorithm 3): empty one window, spend its and any unused budget on a dipole in another."""
     n, height, width, channels = X.shape
     size = _odd_window_size(share, height, width)
-    uniform = random.uniform(5 + channels, rows=rows)
     target = _windows(uniform[:, :2], size, X.shape)
     in_target, in_source = _inside(target, size), _inside(_windows(uniform[:, 2:4], size, X.shape), size)
     signs = _random_signs(uniform[:, 5:]).reshape(n, 1, 1, channels)

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..estimators import LogitClassifier, check_classes, class_index
+from ..estimators import LogitClassifier, check_classes, check_unit_interval, class_index, validated
 from ..losses import loss_gradient
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Loss, Pullback
-from .checks import check_dtype, check_unit_interval
+from .checks import check_dtype
 from .front import Front, make_front
 
 __all__ = ["GradientClassifier"]
@@ -127,7 +127,7 @@ class GradientClassifier(LogitClassifier):
     # --- checks of data -----------------------------------------------------------------------------------
 
     def _validate(self, X: ArrayLike) -> NDArray:
-        return self._check_intensities(validate_data(self, X, reset=False, dtype=np.dtype(self.dtype), order="C"))
+        return self._check_intensities(validated(self, X, self.dtype))
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         self._check_parameters()
@@ -137,7 +137,7 @@ class GradientClassifier(LogitClassifier):
 
     def _check_intensities(self, X: NDArray) -> NDArray:
         if self._bounded_by():
-            check_unit_interval(X, self._bounded_by())
+            check_unit_interval(X, f"with {self._bounded_by()}")
         return X
 
     def _bounded_by(self) -> str:

@@ -7,9 +7,8 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["check_count", "check_dtype", "check_number", "check_unit_interval", "image_shape_of"]
+__all__ = ["check_count", "check_dtype", "check_number", "image_shape_of"]
 
 
 def check_count(name: str, value: Any, low: int = 1) -> None:
@@ -25,13 +24,6 @@ def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
 def check_dtype(dtype: Any) -> None:
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-
-
-def check_unit_interval(X: NDArray, reason: str) -> None:
-    """Raise ValueError, which names the first value out of [0, 1]."""
-    if X.min() < 0 or X.max() > 1:
-        i, j = np.argwhere((X < 0) | (X > 1))[0]
-        raise ValueError(f"X must lie in [0, 1] with {reason}, but X[{i}, {j}] = {X[i, j]}: rescale it")
 
 
 def image_shape_of(image_shape: Any, n_features: int) -> tuple[int, int, int]:

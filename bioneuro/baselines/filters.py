@@ -16,12 +16,13 @@ from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..connectivity import RandomState, generator
+from ..estimators import check_unit_interval
 from ..layers.feature_map import FeatureMap
 from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina
 from ..network import INFERENCE_BATCH, slices
 from ..synapses import Synapses
-from .checks import check_count, check_dtype, check_unit_interval, image_shape_of
+from .checks import check_count, check_dtype, image_shape_of
 
 __all__ = ["FilterBank", "FilterMap", "OrientationHistogram"]
 
@@ -172,7 +173,7 @@ class FilterBank(_ImageEncoder):
         images: NDArray = validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C")
         retina = self.retina
         if retina is not None and (retina.exponent, retina.semi_saturation) != (1, np.inf):
-            check_unit_interval(images, "a contrast response")
+            check_unit_interval(images, "with a contrast response")
         return images
 
     def _check_parameters(self) -> None:
