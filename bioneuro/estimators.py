@@ -42,8 +42,9 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
     """
-    plain = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous and not hasattr(model, "feature_names_in_")
-    if plain and X.ndim == 2 and X.size and X.shape[1] == model.n_features_in_ and np.isfinite(X.sum()):
+    plain = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2
+    named = hasattr(model, "feature_names_in_")  # which scikit-learn warns about
+    if plain and not named and X.size and X.shape[1] == model.n_features_in_ and np.isfinite(X.sum()):
         return X
     return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
 

@@ -277,9 +277,7 @@ class _ResponseBox(_Box):
         self.model, self.ends = model, ends
 
     @classmethod
-    def around(
-        cls, model: ResponseFront, eyes: _Eyes, X: NDArray, lowest: NDArray, highest: NDArray
-    ) -> _ResponseBox:
+    def around(cls, model: ResponseFront, eyes: _Eyes, X: NDArray, lowest: NDArray, highest: NDArray) -> _ResponseBox:
         low, centre, high = (np.asarray(model.response(images)) for images in (lowest, X, highest))
         reach = np.maximum(high - centre, centre - low)
         return cls(model, eyes, (low, high), (lowest, highest), reach)
