@@ -22,6 +22,14 @@ FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
+class _Stopped(Exception):
+    """Work that was stopped, with what is to be said of it and the exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class _Parser(argparse.ArgumentParser):
     """One line for a wrong argument, where argparse prints its usage too."""
 
@@ -56,8 +64,6 @@ def compare(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
-    from concurrent.futures.process import BrokenProcessPool
-
     from bioneuro.experiments import compare as experiment
     from bioneuro.experiments import report
 
@@ -67,24 +73,18 @@ def compare(arguments: Sequence[str]) -> int:
         options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
     )
     out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
-    try:
+    with _kept_in(out):
         ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5), options.jobs)
-        frame = ledger.frame()
-        print(
-            report.text(
-                frame,
-                plan,
-                ours=[name for name, model in experiment.MODELS.items() if model.ours],
-                references=[name for name, model in experiment.MODELS.items() if not model.ours],
-            )
+    frame = ledger.frame()
+    print(
+        report.text(
+            frame,
+            plan,
+            ours=[name for name, model in experiment.MODELS.items() if model.ours],
+            references=[name for name, model in experiment.MODELS.items() if not model.ours],
         )
-        written = report.figures(frame, out, experiment.weight_samples(out))
-    except KeyboardInterrupt:
-        _say(f"interrupted; finished rows are kept in {out / 'results.csv'}, the same command again resumes")
-        return INTERRUPTED
-    except BrokenProcessPool:
-        _say(f"a process was killed; finished rows are kept in {out / 'results.csv'}, the same command resumes")
-        return FAILED
+    )
+    written = report.figures(frame, out, experiment.weight_samples(out))
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
     return 0
@@ -145,11 +145,8 @@ def attack(arguments: Sequence[str]) -> int:
     )
     for line in left_out:
         print(line)
-    try:
+    with _kept_in(out):
         ledger = robustness.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
-    except KeyboardInterrupt:
-        _say(f"interrupted; finished models are kept in {out / 'results.csv'}, the same command again resumes")
-        return INTERRUPTED
     frame = ledger.frame()
     frame = frame[frame["model"].isin(names) & (frame["seed"] < options.seeds)]
     images = robustness.kept(out, names, range(options.seeds))
@@ -183,7 +180,8 @@ def claims(arguments: Sequence[str]) -> int:
     data = _load(options.dataset)
     out = options.out or Path("results") / f"claims-{options.dataset}{'-full' * options.full}"
     n_seeds = options.seeds or (5 if options.full else 3)
-    frames = report.run(chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train)
+    with _kept_in(out):
+        frames = report.run(chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train)
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
     print(report.text(chosen, verdicts, options.dataset, n_seeds, options.full))
     written = [report.write_csv(frames, out / "claims.csv"), *report.figures(chosen, frames, out)]
@@ -218,7 +216,9 @@ def fewshot(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--episodes", type=_whole, metavar="N", help="in all (default 1000, with --quick 50)")
     parser.add_argument("--jobs", type=_whole, default=1, metavar="N", help="processes (default 1)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/fewshot)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results (default results/fewshot-<dataset>)"
+    )
     parser.add_argument("--quick", action="store_true", help="few shots, repeats, episodes and test images")
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
@@ -234,10 +234,13 @@ def fewshot(arguments: Sequence[str]) -> int:
         models=None if options.models is None else tuple(options.models),
         n_unlabelled=options.unlabelled,
     )
-    data = _load(options.dataset) if options.protocol == "curve" else None
-    out = options.out or Path("results") / "fewshot"
-    with _data_errors():
-        text, written = experiment.run(options.protocol, data, chosen, out)
+    curve = options.protocol == "curve"
+    data = _load(options.dataset) if curve else None
+    out = (
+        options.out or Path("results") / f"fewshot-{options.dataset if curve else 'omniglot'}{'-quick' * options.quick}"
+    )
+    with _data_errors(), _kept_in(out):
+        text, written = experiment.run(options.protocol, data, options.dataset, chosen, out)
     print(text)
     print(f"\nWritten: {', '.join(map(str, written))}")
     return 0
@@ -269,11 +272,9 @@ def continual(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from tqdm.auto import tqdm
-
     from bioneuro import plot
     from bioneuro.experiments import continual as experiment
-    from bioneuro.experiments.output import make_folder, write_results
+    from bioneuro.experiments.output import draw_into
 
     if options.stream not in experiment.STREAMS:
         raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(experiment.STREAMS)}")
@@ -281,16 +282,13 @@ def continual(arguments: Sequence[str]) -> int:
     cells = options.cells or (300 if options.dataset == "digits" else 2000)
     plan = experiment.Plan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
-    make_folder(out)
-
-    def progress(items: Any, desc: str) -> Any:
-        return tqdm(items, desc=desc, disable=None, leave=False, unit="seed")
-
-    frame = experiment.run(plan, data, options.seeds, progress)
+    with _kept_in(out):
+        frame = experiment.run(plan, options.dataset, data, options.seeds, out)
     print(experiment.text(frame, plan, options.dataset))
     streamed = frame[frame["model"].isin(experiment.MODELS)]
-    written = write_results(frame, lambda ax: plot.continual_curve(streamed, ax), out / options.stream)
-    print(f"\nWritten: {', '.join(map(str, written))}")
+    stem = out / options.stream
+    picture = draw_into(stem.with_suffix(".png"), lambda ax: plot.continual_curve(streamed, ax))
+    print(f"\nWritten: {stem.with_suffix('.csv')}, {picture}")
     return 0
 
 
@@ -332,6 +330,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         _say(str(error))
         return USER_ERROR
+    except _Stopped as stopped:
+        _say(str(stopped))
+        return stopped.code
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
@@ -403,6 +404,20 @@ def _load(name: str) -> Any:
 
     with _data_errors():
         return datasets.load(name)
+
+
+@contextmanager
+def _kept_in(out: Path) -> Iterator[None]:
+    """Whatever stops this work, what is finished of it is kept."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    kept = f"what is finished is kept in {out}, the same command again resumes"
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise _Stopped(f"interrupted; {kept}", INTERRUPTED) from stop
+    except BrokenProcessPool as error:
+        raise _Stopped(f"a process was killed; {kept}", FAILED) from error
 
 
 @contextmanager

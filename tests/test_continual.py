@@ -10,6 +10,7 @@ from bioneuro.__main__ import main
 from bioneuro.baselines import ElasticMLP, ExemplarNeighbours, NearestClassMean, ReplayMLP, StreamingLDA
 from bioneuro.baselines.streaming import Reservoir
 from bioneuro.continual.protocol import Result
+from bioneuro.experiments import continual as experiment
 from bioneuro.layers import Association, UnitNorm
 from bioneuro.layers.growth import cells_for, novel_inputs
 
@@ -313,5 +314,10 @@ def test_command(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "bioneuro" in printed and "streaming LDA" in printed
     assert (tmp_path / "results/continual-digits/blurred.csv").exists()
+    monkeypatch.setattr(experiment, "_measured", None)  # all of it is there: nothing is run again
+    assert main(["continual", "--seeds", "1", "--n-train", "100", "--cells", "40", "--stream", "blurred"]) == 0
+    assert capsys.readouterr().out == printed
+    assert main(["continual", "--seeds", "1", "--n-train", "90", "--cells", "40", "--stream", "blurred"]) == 2
+    assert "plan.n_train: 100 there, 90 now" in capsys.readouterr().err
     assert main(["continual", "--stream", "nonsense"]) == 2
     assert "unknown stream 'nonsense'" in capsys.readouterr().err

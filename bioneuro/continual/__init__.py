@@ -7,7 +7,7 @@
 >>> bn.continual.run(model, stream).average_accuracy  # doctest: +SKIP
 """
 
-from .protocol import Result, compare, memory, run, summary
+from .protocol import Result, compare, memory, run, summary, table, tested
 from .streams import Batch, Stream, blurred, drifting, imbalanced, permuted, rotated, split
 
 __all__ = [
@@ -24,4 +24,6 @@ __all__ = [
     "run",
     "split",
     "summary",
+    "table",
+    "tested",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +81,7 @@ def run(model: Any, stream: Stream, *, progress: bool = False) -> Result:
     progress : bool
         Show a tqdm bar.
     """
-    return _run(clone(model), stream, progress)[0]
-
-
-def _run(model: Any, stream: Stream, progress: bool) -> tuple[Result, Any]:
+    model = clone(model)
     if not hasattr(model, "partial_fit"):
         raise TypeError(f"model must have partial_fit to learn from a stream, {type(model).__name__} has not")
     rows, part = [], 0
@@ -94,13 +91,26 @@ def _run(model: Any, stream: Stream, progress: bool) -> tuple[Result, Any]:
             part = batch.part
         model.partial_fit(batch.X, batch.y, classes=stream.classes)
     rows.append(_end_of_part(model, stream))
+    return _result(rows, model, stream)
+
+
+def tested(model: Any, stream: Stream) -> Result:
+    """A fitted model on every task: a result of one part, as if it had learned everything at once."""
+    return _result([_accuracies(model, stream)], model, stream)
+
+
+def _result(accuracies: list[list[float]], model: Any, stream: Stream) -> Result:
     answers = [len(c) if stream.task_known else len(stream.classes) for c in stream.task_classes]
-    return Result(np.array(rows), 1 / np.array(answers, float), memory(model), cells_in_use(model)), model
+    return Result(np.array(accuracies), 1 / np.array(answers, float), memory(model), cells_in_use(model))
 
 
 def _end_of_part(model: Any, stream: Stream) -> list[float]:
     if hasattr(model, "end_task"):
         model.end_task()
+    return _accuracies(model, stream)
+
+
+def _accuracies(model: Any, stream: Stream) -> list[float]:
     return [
         float(np.mean(_answers(model, X, stream, j) == y)) if len(y) else float("nan")
         for j, (X, y) in enumerate(stream.tests)
@@ -162,17 +172,24 @@ def compare(
     DataFrame with columns model, seed, part, task, accuracy, chance, memory, cells
         Tidy: one row a model, seed, part and task. Models are paired by seed.
     """
+    streams = ((seed, stream(seed)) for seed in seeds)
+    return table(
+        (name, seed, run(make(seed), shown, progress=progress))
+        for seed, shown in streams
+        for name, make in models.items()
+    )
+
+
+def table(results: Iterable[tuple[str, int, Result]]) -> pd.DataFrame:
+    """Results of models by name and seed, as the rows of :func:`compare`."""
     import pandas as pd
 
     columns = ["model", "seed", "part", "task", "accuracy", "chance", "memory", "cells"]
-    rows = []
-    for seed in seeds:
-        shown = stream(seed)
-        for name, make in models.items():
-            result = run(make(seed), shown, progress=progress)
-            for (part, task), accuracy in np.ndenumerate(result.accuracy):
-                chance = result.chance[task]
-                rows.append((name, seed, part, task, accuracy, chance, result.memory, result.cells))
+    rows = [
+        (name, seed, part, task, accuracy, result.chance[task], result.memory, result.cells)
+        for name, seed, result in results
+        for (part, task), accuracy in np.ndenumerate(result.accuracy)
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -5,8 +5,10 @@ A model is one line of `MODELS`; a stream is one line of `STREAMS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +26,8 @@ from ..classifier import BioClassifier
 from ..continual import Stream
 from ..datasets import Dataset
 from ..layers import Decorrelation, UnitNorm
-from .compare import stratified
+from .compare import environment, stratified
+from .growing import GrowingTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +37,7 @@ __all__ = ["CEILINGS", "MODELS", "STREAMS", "Model", "Plan", "measure", "run", "
 OURS, OURS_DECORRELATED = "bioneuro", "bioneuro, decorrelated"
 #: The network trained on everything at once, by readout: what a stream costs is measured against these.
 CEILINGS = {"votes": "all at once, votes", "delta": "all at once, delta"}
+ALL_AT_ONCE = "all at once"
 #: Samples in an update of backpropagation: a stream is shown once, so they had better be many updates.
 UPDATE = 16
 #: What a model sees of a stream: pixels, features of the map, or those decorrelated by what the map learned from.
@@ -131,35 +135,47 @@ def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
     return {INPUT: stream, MAP: features, DECORRELATED: features.mapped(decorrelation.encode)}
 
 
-def measure(plan: Plan, data: Dataset, seed: int, models: Sequence[str] = tuple(MODELS)) -> pd.DataFrame:
+def measure(plan: Plan, data: Dataset, seed: int) -> pd.DataFrame:
     """Rows of :func:`bioneuro.continual.compare` for one seed, and those of training ours on everything at once."""
     import pandas as pd
 
-    shown, frames = streams(plan, data, seed), []
-    for name in models:
-        model = MODELS[name]
-
-        stream = shown[model.sees]
-
-        def make(seed: int, model: Model = model, n_features: int = stream.X.shape[1]) -> Any:
-            return model.make(plan.n_cells, n_features, seed)
-
-        frames.append(continual.compare({name: make}, lambda _, stream=stream: stream, [seed]))
-    features = shown[MODELS[OURS].sees]
-    joint = _ours(plan.n_cells, features.X.shape[1], seed).set_params(readout="delta").fit(features.X, features.y)
-    last = frames[0][frames[0]["part"] == frames[0]["part"].max()]
-    for readout, name in CEILINGS.items():
-        joint.set_params(readout=readout)  # votes are always there
-        scores = [joint.score(X, y) for X, y in features.tests]
-        frames.append(last.assign(model=name, part=0, accuracy=scores, memory=continual.memory(joint)))
-    return pd.concat(frames, ignore_index=True)
+    shown = streams(plan, data, seed)
+    return pd.concat([_measured(plan, shown, name, seed) for name in (*MODELS, ALL_AT_ONCE)], ignore_index=True)
 
 
-def run(plan: Plan, data: Dataset, n_seeds: int, progress: Callable[..., Any] = lambda items, **_: items) -> Any:
-    """:func:`measure` at seeds 0 to ``n_seeds - 1``."""
-    import pandas as pd
+def _measured(plan: Plan, shown: Mapping[str, Stream], name: str, seed: int) -> pd.DataFrame:
+    """The rows of one model."""
+    if name == ALL_AT_ONCE:
+        return _all_at_once(plan, shown[MODELS[OURS].sees], seed)
+    model = MODELS[name]
+    stream = shown[model.sees]
+    make = {name: lambda seed: model.make(plan.n_cells, stream.X.shape[1], seed)}
+    return continual.compare(make, lambda _: stream, [seed])
 
-    return pd.concat([measure(plan, data, seed) for seed in progress(range(n_seeds), desc=plan.stream)])
+
+def _all_at_once(plan: Plan, stream: Stream, seed: int) -> pd.DataFrame:
+    """Ours, by each readout, trained on the whole stream as one set: one part, tested on every task."""
+    joint = _ours(plan.n_cells, stream.X.shape[1], seed).set_params(readout="delta").fit(stream.X, stream.y)
+    # votes are always there
+    return continual.table(
+        (name, seed, continual.tested(joint.set_params(readout=readout), stream)) for readout, name in CEILINGS.items()
+    )
+
+
+def run(plan: Plan, dataset: str, data: Dataset, n_seeds: int, out: Path) -> pd.DataFrame:
+    """:func:`measure` at seeds 0 to ``n_seeds - 1``.
+
+    ``out`` is the folder of ``<stream>.csv``, which grows by one model at a time: what is there is not run again.
+    """
+    network = {name: repr(value) for name, value in BioClassifier().get_params().items()}
+    table = GrowingTable(
+        out / plan.stream, {"dataset": dataset, "plan": asdict(plan), "network": network}, environment()
+    )
+    shown = lru_cache(maxsize=1)(lambda seed: streams(plan, data, seed))
+    units = [(seed, name) for seed in range(n_seeds) for name in (*MODELS, ALL_AT_ONCE)]
+    return table.complete(
+        lambda seed, name: _measured(plan, shown(seed), name, seed), units, description=f"{dataset}, {plan.stream}"
+    )
 
 
 def _lines(summary: pd.DataFrame) -> Iterator[tuple[str, ...]]:

@@ -1,12 +1,14 @@
 """The few-image experiments of the command line: low-data curve, held-out alphabets, official one-shot task.
 
-Three protocols, three files, never one table: their figures do not compare.
+Three protocols, three files, never one table: their figures do not compare. What is finished of the first two is kept:
+the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,10 @@ from .. import fewshot, omniglot, plot
 from ..classifier import BioClassifier
 from ..datasets import Dataset
 from . import UserError
+from .compare import environment
 from .few_shot_models import few_image_models
-from .output import make_folder, write_results
+from .growing import GrowingTable
+from .output import draw_into, make_folder, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,20 +55,31 @@ class Options:
     models: tuple[str, ...] | None = None
     progress: bool = True
 
+    def depended_on(self, *names: str) -> dict[str, Any]:
+        """What results depend on: these options, and the defaults of our network."""
+        network = {name: repr(value) for name, value in BioClassifier().get_params().items()}
+        return {name: getattr(self, name) for name in names} | {"network": network}
 
-def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = None) -> pd.DataFrame:
+
+def low_data(
+    data: Dataset, name: str, options: Options, out: Path, models: dict[str, Any] | None = None
+) -> pd.DataFrame:
     """Test accuracy after k images a class, from scratch and, named so, with unlabelled images for the features.
 
     Parameters
     ----------
     data : Dataset
+    name : str
+        Of the data set.
     options : Options
+    out : Path
+        Folder of ``curve.csv``, which grows by one model and repeat at a time.
     models : dict, optional
         Default all of :func:`few_image_models`.
 
     Returns
     -------
-    DataFrame with columns model, n_shot, repeat, accuracy
+    DataFrame with columns model, n_shot, repeat, accuracy, unit
     """
     most = int(np.bincount(data.y_train).min())
     if max(options.shots) > most:
@@ -73,51 +88,74 @@ def low_data(data: Dataset, options: Options, models: dict[str, Any] | None = No
     if unknown := [name for name in options.models or () if name not in models]:
         raise UserError(f"--models: unknown {unknown[0]!r}; choose from {', '.join(map(repr, models))}")
     models = {name: model for name, model in models.items() if options.models is None or name in options.models}
-    learns = any(hasattr(model, "fit_features") for model in models.values())
     drawn = np.random.default_rng(0).permutation(len(data.y_train))[: options.n_unlabelled]
     tested = np.sort(np.random.default_rng(0).permutation(len(data.y_test))[: options.n_test])
-    return fewshot.low_data_curve(
-        models,
-        data.X_train,
-        data.y_train,
-        data.X_test[tested],
-        data.y_test[tested],
-        shots=options.shots,
-        n_repeats=options.n_repeats,
-        progress=options.progress,
-        unlabelled=data.X_train[drawn] if learns and options.n_unlabelled else None,
-        n_jobs=options.n_jobs,
+    configuration = {"dataset": name, **options.depended_on("shots", "n_test", "n_unlabelled")}
+    table = GrowingTable(out / "curve", configuration, environment())
+
+    def compute(model: str, repeat: int) -> pd.DataFrame:
+        learns = options.n_unlabelled and hasattr(models[model], "fit_features")
+        return fewshot.low_data_curve(
+            {model: models[model]},
+            data.X_train,
+            data.y_train,
+            data.X_test[tested],
+            data.y_test[tested],
+            shots=options.shots,
+            n_repeats=1,
+            first_repeat=repeat,
+            progress=False,
+            unlabelled=data.X_train[drawn] if learns else None,
+        )
+
+    units = [(model, repeat) for repeat in range(options.n_repeats) for model in models]
+    return table.complete(
+        compute, units, n_jobs=options.n_jobs, description=f"{name}, curve", progress=options.progress
     )
 
 
 def alphabet_episodes(
-    characters: omniglot.Characters, options: Options, ways: Sequence[int] = WAYS, shots: Sequence[int] = SHOTS
+    characters: omniglot.Characters,
+    options: Options,
+    out: Path,
+    ways: Sequence[int] = WAYS,
+    shots: Sequence[int] = SHOTS,
 ) -> pd.DataFrame:
     """5- and 20-way, 1- and 5-shot episodes within each alphabet in turn, features learned from the others.
 
+    ``out`` is the folder of ``episodes.csv``, which grows by one alphabet, way, shot and head at a time.
+
     Returns
     -------
-    DataFrame with columns model, episode, n_way, n_shot, n_query, accuracy, alphabet
+    DataFrame with columns model, episode, n_way, n_shot, n_query, accuracy, alphabet, unit
         ``model`` is the head; episodes are counted through the alphabets.
     """
-    import pandas as pd
-
     shape = (EPISODE_SIDE, EPISODE_SIDE)
-    X, parts = characters.at(shape), []
-    alphabets = np.unique(characters.alphabets)
+    X, alphabets = characters.at(shape), np.unique(characters.alphabets)
     n_episodes = max(1, options.n_episodes // len(alphabets))
-    for k, alphabet in enumerate(alphabets):
-        held_out = characters.alphabets == alphabet
+
+    @lru_cache(maxsize=1)
+    def features(k: int) -> tuple[Any, Any]:
+        held_out = characters.alphabets == alphabets[k]
         encoder = BioClassifier(image_shape=shape, random_state=k).fit_features(X[~held_out])
-        H, y = encoder.transform(X[held_out]), characters.labels[held_out]
-        for n_way in ways:
-            for n_shot in shots:
-                sampler = fewshot.EpisodeSampler(H, y, n_way, n_shot, 5, n_episodes, random_state=k)
-                heads = {name: make() for name, make in fewshot.HEADS.items()}
-                found = fewshot.compare(heads, sampler, n_jobs=options.n_jobs, progress=options.progress)
-                found["episode"] += k * n_episodes
-                parts.append(found.assign(alphabet=alphabet))
-    return pd.concat(parts, ignore_index=True)
+        return encoder.transform(X[held_out]), characters.labels[held_out]
+
+    def compute(k: int, n_way: int, n_shot: int, head: str) -> pd.DataFrame:
+        sampler = fewshot.EpisodeSampler(*features(k), n_way, n_shot, 5, n_episodes, random_state=k)
+        found = fewshot.evaluate(fewshot.HEADS[head](), sampler, n_jobs=options.n_jobs)
+        found["episode"] += k * n_episodes
+        found.insert(0, "model", head)
+        return found.assign(alphabet=alphabets[k])
+
+    table = GrowingTable(out / "episodes", options.depended_on("n_episodes"), environment())
+    units = [
+        (k, n_way, n_shot, head)
+        for k in range(len(alphabets))
+        for n_way in ways
+        for n_shot in shots
+        for head in fewshot.HEADS
+    ]
+    return table.complete(compute, units, description="episodes", progress=options.progress)
 
 
 def one_shot(characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun], options: Options) -> pd.DataFrame:
@@ -144,42 +182,48 @@ def one_shot(characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun
 
 # --- what is printed and written ---
 
+#: A report, and what draws its figure.
+Printed = tuple[str, Callable[[Any], Any]]
 
-def _print_curve(data: Dataset, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
-    found = low_data(data, options)
+
+def _print_curve(data: Dataset, name: str, options: Options, out: Path) -> Printed:
+    found = low_data(data, name, options, out)
     table = fewshot.summary(found)
     shown = "whole test set" if options.n_test is None else f"{options.n_test} test images"
-    head = f"Accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half-width at 95 %"
+    head = (
+        f"{name}: accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half-width at 95 %"
+    )
     text = f"{head}\n{_wide(table, 'model', 'n_shot')}"
     text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
-    return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
+    return text, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
 
 
-def _print_episodes(data: Dataset | None, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
-    found = alphabet_episodes(omniglot.background(), options)
+def _print_episodes(data: Dataset | None, name: str, options: Options, out: Path) -> Printed:
+    found = alphabet_episodes(omniglot.background(), options, out)
     table = fewshot.summary(found)
     table["way and shot"] = [f"{row.n_way}-way {row.n_shot}-shot" for row in table.itertuples()]
     text = "Accuracy in %, Omniglot 28 x 28: mean ± half of the 95 % interval over episodes\n"
     text += _wide(table, "model", "way and shot") + f"\n{NOT_COMPARABLE}"
-    return text, found, lambda ax: plot.episodes(found[found["n_way"] == max(WAYS)], ax=ax)
+    return text, lambda ax: plot.episodes(found[found["n_way"] == max(WAYS)], ax=ax)
 
 
-def _print_one_shot(data: Dataset | None, options: Options) -> tuple[str, pd.DataFrame, Callable[..., Any]]:
+def _print_one_shot(data: Dataset | None, name: str, options: Options, out: Path) -> Printed:
     found = one_shot(omniglot.background(), omniglot.one_shot_runs(), options)
+    write_frame(found, out / "omniglot.csv")
     means = found.groupby("model", sort=False)["error"].mean()
     lines = [f"  {model:24} {100 * error:5.1f}" for model, error in means.items()]
     text = "\n".join(["One-shot error in %", *lines, OFFICIAL])
-    return text, found, lambda ax: plot.one_shot_errors(found, ax=ax)
+    return text, lambda ax: plot.one_shot_errors(found, ax=ax)
 
 
-PROTOCOLS: dict[str, Callable[..., tuple[str, Any, Callable[..., Any]]]] = {
+PROTOCOLS: dict[str, Callable[[Any, str, Options, Path], Printed]] = {
     "curve": _print_curve,
     "episodes": _print_episodes,
     "omniglot": _print_one_shot,
 }
 
 
-def run(protocol: str, data: Dataset | None, options: Options, out: Path) -> tuple[str, list[Path]]:
+def run(protocol: str, data: Dataset | None, name: str, options: Options, out: Path) -> tuple[str, list[Path]]:
     """Run one protocol; write ``<protocol>.csv`` and ``<protocol>.png`` into ``out``; return its report and the files.
 
     Parameters
@@ -187,12 +231,14 @@ def run(protocol: str, data: Dataset | None, options: Options, out: Path) -> tup
     protocol : {"curve", "episodes", "omniglot"}
     data : Dataset or None
         Of the curve; the others read Omniglot.
+    name : str
+        Of the data set.
     options : Options
     out : Path
     """
     make_folder(out)
-    text, found, draw = PROTOCOLS[protocol](data, options)
-    return text, write_results(found, draw, out / protocol)
+    text, draw = PROTOCOLS[protocol](data, name, options, out)
+    return text, [out / f"{protocol}.csv", draw_into(out / f"{protocol}.png", draw)]
 
 
 def _wide(table: pd.DataFrame, row: str, column: str) -> str:

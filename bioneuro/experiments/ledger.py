@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..files import write_atomically
 from . import UserError
+from .configuration import keep_configuration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +59,7 @@ class Ledger:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.rows = self._read_rows()
-            # Through JSON, so that what is compared has the types of what was kept.
-            record = self._record(*json.loads(json.dumps([configuration, environment])))
-            write_atomically(self.configuration_path, json.dumps(record, indent=2) + "\n")
+            keep_configuration(self.configuration_path, configuration, environment, self.path if self.rows else None)
         except OSError as error:
             raise UserError(f"cannot keep results in {folder}: {error.strerror or error}") from error
 
@@ -99,36 +97,3 @@ class Ledger:
             ]
         except ValueError as error:
             raise UserError(f"{self.path} is not a ledger of results ({error}); choose another --out") from error
-
-    def _record(self, configuration: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
-        """What belongs into the configuration file: ours, and every environment that rows come from."""
-        fresh = {"configuration": configuration, "environments": [environment]}
-        if not self.configuration_path.exists():
-            if self.rows:
-                raise UserError(f"{self.path} has no {self.configuration_path.name} beside it; choose another --out")
-            return fresh
-        try:
-            kept = json.loads(self.configuration_path.read_text(encoding="utf-8"))
-            found, environments = kept["configuration"], kept["environments"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.configuration_path} is not a configuration; choose another --out") from error
-        if not self.rows:
-            return fresh
-        if changed := list(_differences(found, configuration)):
-            more = f"; {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise UserError(
-                f"{self.folder} holds results of another configuration ({'; '.join(changed[:3])}{more}): "
-                "choose another --out, or delete it"
-            )
-        if environment not in environments:
-            environments.append(environment)
-        return {"configuration": configuration, "environments": environments}
-
-
-def _differences(found: Any, wanted: Any, name: str = "") -> Iterable[str]:
-    """Each entry in which two configurations differ, as "name: found there, wanted now"."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in [*wanted, *(found.keys() - wanted.keys())]:
-            yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
-    elif found != wanted:
-        yield f"{name}: {found!r} there, {wanted!r} now"

@@ -12,9 +12,10 @@ from . import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["make_folder", "new_figure", "save", "write_frame", "write_results"]
+__all__ = ["draw_into", "make_folder", "new_figure", "save", "write_frame"]
 
 
 def make_folder(out: Path) -> None:
@@ -33,12 +34,11 @@ def write_frame(frame: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def write_results(frame: pd.DataFrame, draw: Callable[..., Any], stem: Path) -> list[Path]:
-    """``<stem>.csv`` of the table, and ``<stem>.png`` of what ``draw(ax)`` draws."""
+def draw_into(path: Path, draw: Callable[[Axes], Any]) -> Path:
+    """What ``draw(ax)`` draws, as a picture."""
     figure = new_figure(7.2, 4.6)
     draw(figure.subplots())
-    table, picture = (stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "png"))
-    return [write_frame(frame, table), save(figure, picture)]
+    return save(figure, path)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -34,6 +34,7 @@ def low_data_curve(
     *,
     unlabelled: ArrayLike | None = None,
     n_jobs: int | None = 1,
+    first_repeat: int = 0,
 ) -> pd.DataFrame:
     """Test accuracy after training on k images of each class, for each model and k, paired between models.
 
@@ -61,6 +62,8 @@ def low_data_curve(
         from the k images alone, whence the name.
     n_jobs : int or None
         Processes that share the repeats (joblib); no value depends on it.
+    first_repeat : int >= 0
+        Number of the first repeat: a curve can be added to, or taken in parts, and is the same.
 
     Returns
     -------
@@ -79,6 +82,8 @@ def low_data_curve(
         raise ValueError(f"models and shots must not be empty; got {len(models)} and {len(shots)}")
     if n_repeats < 1:
         raise ValueError(f"n_repeats must be at least 1, got {n_repeats}")
+    if first_repeat < 0:
+        raise ValueError(f"first_repeat must be at least 0, got {first_repeat}")
     for n_shot in (min(shots), max(shots)):
         subset_per_class(X, y, n_shot)  # fails now, not after an hour of fitting
     if unlabelled is not None:
@@ -86,14 +91,15 @@ def low_data_curve(
         if not any(map(_learns_features, models.values())):
             raise ValueError(f"unlabelled needs a model with fit_features and encoder, got {', '.join(models)}")
     plan = _Plan(models, X, y, X_test, y_test, shots, seed_of(random_state), unlabelled)
+    repeats = range(first_repeat, first_repeat + n_repeats)
     n_rows = n_repeats * len(shots) * plan.n_models
     if n_jobs == 1:
-        rows = (row for repeat in range(n_repeats) for row in _repeat(plan, repeat))
+        rows = (row for repeat in repeats for row in _repeat(plan, repeat))
         found = list(track(rows, progress, "low-data curve", n_rows))
     else:
         from joblib import Parallel, delayed  # an optional dependency, needed only here
 
-        tasks = (delayed(_whole_repeat)(plan, repeat) for repeat in range(n_repeats))
+        tasks = (delayed(_whole_repeat)(plan, repeat) for repeat in repeats)
         parts = Parallel(n_jobs, return_as="generator")(tasks)
         found = [row for part in track(parts, progress, "low-data curve", n_repeats) for row in part]
     return frame(found, ["model", "n_shot", "repeat", "accuracy"])
