@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from bioneuro import BioClassifier, continual, datasets, plot
 from bioneuro.__main__ import main
-from bioneuro.baselines import ElasticMLP, ExemplarNeighbours, NearestClassMean, ReplayMLP, StreamingLDA
+from bioneuro.baselines import (
+    ElasticMLP,
+    ExemplarNeighbours,
+    NearestClassMean,
+    ReplayMLP,
+    StreamingLDA,
+    StreamingLeastSquares,
+)
 from bioneuro.baselines.streaming import Reservoir
 from bioneuro.continual.protocol import Result
 from bioneuro.experiments import continual as experiment
@@ -166,28 +173,46 @@ def test_compare_is_tidy_and_summary_follows_from_it():
 # --- rivals ------------------------------------------------------------------------------------------------
 
 
-def test_means_and_lda_do_not_depend_on_the_order_of_the_stream():
-    for model in (NearestClassMean, StreamingLDA):
-        whole, streamed = model().fit(X, Y), model()
-        for batch in continual.split(*DATA, batch_size=7):
-            streamed.partial_fit(batch.X, batch.y, classes=np.arange(10))
-        np.testing.assert_allclose(
-            whole.decision_function(X_TEST), streamed.decision_function(X_TEST), rtol=1e-6, atol=1e-6
-        )
+@pytest.mark.parametrize("model", [NearestClassMean, StreamingLDA, StreamingLeastSquares])
+def test_statistics_do_not_depend_on_the_order_of_the_stream(model):
+    whole, streamed = model().fit(X, Y), model()
+    for batch in continual.split(*DATA, batch_size=7):
+        streamed.partial_fit(batch.X, batch.y, classes=np.arange(10))
+    np.testing.assert_allclose(
+        whole.decision_function(X_TEST), streamed.decision_function(X_TEST), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_streaming_lda_is_scikit_learns_with_equal_priors():
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    reference = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(10, 0.1)).fit(X.astype(float), Y)
-    model = StreamingLDA(1e-9).fit(X, Y)
-    np.testing.assert_array_equal(model.predict(X_TEST), reference.predict(X_TEST.astype(float)))
+    even = np.full(10, 0.1)
+    reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2, priors=even).fit(X.astype(float), Y)
+    z, expected = StreamingLDA(0.2).fit(X, Y).decision_function(X_TEST), reference.decision_function(X_TEST)
+    np.testing.assert_allclose(z - z[:, :1], expected - expected[:, :1], rtol=1e-4, atol=1e-4)
 
 
-def test_a_class_not_seen_yet_is_no_answer():
-    for model in (NearestClassMean(), StreamingLDA()):
-        model.partial_fit(X[Y < 3], Y[Y < 3], classes=np.arange(10))
-        assert set(model.predict(X_TEST)) <= {0, 1, 2}
+def test_streaming_least_squares_is_scikit_learns_ridge():
+    from sklearn.linear_model import Ridge
+
+    some = (Y < 7) | (np.arange(N) % 3 == 0)  # classes of unequal size
+    A, T = X[some].astype(float), np.eye(10)[Y[some]]
+    spread = np.trace(np.cov(A.T, bias=True)) / A.shape[1]
+    reference = Ridge(alpha=0.3 * spread * len(A)).fit(A, T)
+    z = StreamingLeastSquares(0.3).fit(A, Y[some]).decision_function(X_TEST)
+    np.testing.assert_allclose(z, reference.predict(X_TEST), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("model", [NearestClassMean(), StreamingLDA(), StreamingLeastSquares()])
+def test_a_class_not_seen_yet_is_no_answer(model):
+    model.partial_fit(X[Y < 3], Y[Y < 3], classes=np.arange(10))
+    assert set(model.predict(X_TEST)) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize(("model", "name"), [(StreamingLDA(0), "shrinkage"), (StreamingLeastSquares(0), "ridge")])
+def test_what_is_added_to_the_covariance_must_be_positive(model, name):
+    with pytest.raises(ValueError, match=f"{name} must .* got 0"):
+        model.fit(X, Y)
 
 
 def test_one_neighbour_of_all_samples_knows_them_all():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import bioneuro as bn
 from bioneuro import connectivity, io, rules
-from bioneuro.layers import READOUTS, CompetitiveLayer, Decorrelation
+from bioneuro.layers import READOUTS, CompetitiveLayer, Expansion
 
 
 @cache
@@ -101,9 +101,9 @@ def test_fitted_classifier_of_vectors_and_names(path):
     assert_same_classifier(model, loaded, frame)
 
 
-def test_decorrelation_goes_on_adapting(path):
+def test_expansion_goes_on_adapting(path):
     X = np.random.default_rng(0).normal(size=(20, 4))
-    encoder = Decorrelation(4).learn(X[:10])
+    encoder = Expansion(4, 30).learn(X[:10])
     loaded = through(encoder, path)
     np.testing.assert_array_equal(loaded.learn(X[10:]).encode(X), encoder.learn(X[10:]).encode(X))
 

@@ -11,8 +11,8 @@ from bioneuro.layers import (
     Adaptation,
     Association,
     CompetitiveLayer,
-    Decorrelation,
     DeltaReadout,
+    Expansion,
     FeatureMap,
     Retina,
     UnitNorm,
@@ -120,28 +120,37 @@ def test_adaptation_is_standardisation_split_in_two_and_the_same_in_batches(rng)
     assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
 
 
-def test_decorrelation_whitens_and_is_the_same_in_batches(rng):
-    X = rng.normal(size=(300, 5)) @ rng.normal(size=(5, 5)) + 2
-    whole = Decorrelation(5, 1e-9, np.float64).learn(X)
-    parts = Decorrelation(5, 1e-9, np.float64).learn(X[:90]).learn(X[90:])
+def test_expansion_is_random_wiring_about_the_mean_and_the_same_in_batches(rng):
+    X = rng.uniform(size=(300, 12))
+    whole = Expansion(12, 40, 4, 3, np.float64).learn(X)
+    parts = Expansion(12, 40, 4, 3, np.float64).learn(X[:90]).learn(X[90:])
     np.testing.assert_allclose(whole.encode(X), parts.encode(X), atol=1e-9)
-    d = (X - X.mean(axis=0)) @ whole.inhibition
-    np.testing.assert_allclose(d.T @ d / len(X), np.eye(5), atol=1e-6)
-    np.testing.assert_allclose(whole.encode(X), unit(np.hstack([np.maximum(d, 0), np.maximum(-d, 0)])), atol=1e-6)
-    dH, D = rng.normal(size=(300, 10)), rng.normal(size=X.shape)
+    W_E, W_I = (W.to_scipy().toarray() for W in (whole.excitatory, whole.inhibitory))
+    assert ((W_E > 0).sum(axis=1) == 2).all() and ((W_I < 0).sum(axis=1) == 2).all()  # Dale's law: of one sign each
+    assert W_E.min() == 0 and W_I.max() == 0
+    z = np.maximum((X - X.mean(axis=0)) @ (W_E + W_I).T, 0)
+    np.testing.assert_allclose(whole.encode(X), unit(z), atol=1e-6)
+    fires = (whole.encode(X) > 0).mean(axis=0)
+    assert 0.3 < fires[fires > 0].min() and fires.max() < 0.7  # a cell whose synapses cancel is silent
+    dH, D = rng.normal(size=(300, 40)), rng.normal(size=X.shape)
     expected = slope(lambda Z: (whole.encode(Z) * dH).sum(), X, D)
     assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_ridge_spares_noise():
-    """The direction without signal is not blown up to the size of the one with it."""
-    X = np.stack([np.linspace(-1, 1, 50), 1e-3 * np.cos(np.arange(50))], axis=1)
-    d = (X - X.mean(axis=0)) @ Decorrelation(2, 0.1, np.float64).learn(X).inhibition
-    assert d[:, 1].std() < 0.01 < d[:, 0].std()
-    same = Decorrelation(3).learn(np.ones((4, 3)))
-    assert not same.encode(np.ones((1, 3))).any()  # never varied
-    with pytest.raises(ValueError, match="ridge must be a finite number > 0, got 0"):
-        Decorrelation(3, 0)
+def test_expansion_is_another_one_with_another_seed():
+    a, again, other = (Expansion(9, 20, random_state=seed).excitatory.indices for seed in (0, 0, 1))
+    assert np.array_equal(a, again) and not np.array_equal(a, other)
+
+
+@pytest.mark.parametrize("n_synapses", [0, 3])
+def test_expansion_has_as_many_synapses_of_each_sign(n_synapses):
+    with pytest.raises(ValueError, match=f"n_synapses must be even and >= 2, half of each sign, got {n_synapses}"):
+        Expansion(9, n_synapses=n_synapses)
+
+
+def test_expansion_has_no_more_synapses_than_inputs():
+    with pytest.raises(ValueError, match=r"in_degree must lie in \[1, n_pre = 3\], got 4"):
+        Expansion(3, n_synapses=8)
 
 
 def test_unit_norm_has_one_feature_an_input_and_its_gradient(rng):

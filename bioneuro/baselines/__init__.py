@@ -18,7 +18,7 @@ from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
 from .rehearsal import ElasticMLP, ReplayMLP
 from .sparse import SparseMLP, layer_densities
-from .streaming import ExemplarNeighbours, NearestClassMean, StreamingLDA
+from .streaming import ExemplarNeighbours, NearestClassMean, StreamingLDA, StreamingLeastSquares
 
 __all__ = [
     "BASELINES",
@@ -35,6 +35,7 @@ __all__ = [
     "ReplayMLP",
     "SparseMLP",
     "StreamingLDA",
+    "StreamingLeastSquares",
     "layer_densities",
     "make",
 ]
@@ -47,6 +48,7 @@ BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "fixed-mask": SparseMLP,
     "class-means": NearestClassMean,
     "streaming-lda": StreamingLDA,
+    "streaming-least-squares": StreamingLeastSquares,
     "exemplars": ExemplarNeighbours,
     "replay": ReplayMLP,
     "elastic": ElasticMLP,

@@ -1,4 +1,4 @@
-"""Rivals that learn from a stream without backpropagation: class means, streaming LDA, stored examples."""
+"""What learns from a stream without backpropagation: class means, LDA, least squares, stored examples."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..estimators import LogitClassifier, check_classes, class_index, known_classes
 from .checks import check_count
 
-__all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA"]
+__all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA", "StreamingLeastSquares"]
 
 
 class StreamingClassifier(LogitClassifier):
     """``fit`` is ``partial_fit`` from nothing; a subclass writes :meth:`_start`, :meth:`_show`, :meth:`_scores`."""
+
+    counts_: NDArray
 
     @abstractmethod
     def _start(self, n_classes: int, n_features: int) -> None:
@@ -52,6 +54,11 @@ class StreamingClassifier(LogitClassifier):
         self._show(rows, true)
         return self
 
+    def _seen(self, z: NDArray) -> NDArray:
+        """Scores in which classes without a sample are the least."""
+        lowest = z[:, self.counts_ > 0].min(axis=1, keepdims=True) - 1e6
+        return np.where(self.counts_ > 0, z, lowest)
+
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")
         return self._scores(validate_data(self, X, reset=False, dtype=np.float64))
@@ -76,11 +83,6 @@ class NearestClassMean(StreamingClassifier):
             self.counts_[c] += len(mine)
             self.means_[c] += (mine - self.means_[c]).sum(axis=0) / self.counts_[c]
 
-    def _seen(self, z: NDArray) -> NDArray:
-        """Scores in which classes without a sample are the least."""
-        lowest = z[:, self.counts_ > 0].min(axis=1, keepdims=True) - 1e6
-        return np.where(self.counts_ > 0, z, lowest)
-
     def _scores(self, X: NDArray) -> NDArray:
         return self._seen(2 * X @ self.means_.T - (self.means_**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True))
 
@@ -92,20 +94,21 @@ class NearestClassMean(StreamingClassifier):
 class StreamingLDA(NearestClassMean):
     """Linear discriminant analysis, updated sample by sample: class means and one shared covariance.
 
-    ``S += n / (n + 1) (x - m_y)(x - m_y)^T`` (here in whole batches: a class's scatter about its mean, combined as in
-    Chan, Golub & LeVeque 1979), ``L = ((1 - e) S / N + e I)^-1``, ``z_c = m_c^T L x - m_c^T L m_c / 2``.
+    ``S += n / (n + 1) (x - m_y)(x - m_y)^T / N`` (here in whole batches: a class's scatter about its mean, combined as
+    in Chan, Golub & LeVeque 1979), ``L = ((1 - e) S + e tr(S) / d I)^-1`` in d dimensions, ``z_c = m_c^T L x - m_c^T L
+    m_c / 2``.
 
     Parameters
     ----------
-    shrinkage : float in (0, 1], default 1e-4
-        e, that of the paper.
+    shrinkage : float in (0, 1], default 1e-2
+        e, relative to the mean variance. The paper's 1e-4 is absolute, which on features of unit norm is far too much.
 
     References
     ----------
     Hayes & Kanan 2020, Lifelong machine learning with deep streaming linear discriminant analysis, arXiv:1909.01520.
     """
 
-    def __init__(self, shrinkage: float = 1e-4) -> None:
+    def __init__(self, shrinkage: float = 1e-2) -> None:
         self.shrinkage = shrinkage
 
     def _start(self, n_classes: int, n_features: int) -> None:
@@ -126,15 +129,72 @@ class StreamingLDA(NearestClassMean):
         super()._show(X, true)
 
     def _scores(self, X: NDArray) -> NDArray:
-        S = (1 - self.shrinkage) * self.scatter_ / max(self.counts_.sum(), 1)
-        S[np.diag_indices_from(S)] += self.shrinkage
-        W = cho_solve(cho_factor(S), self.means_.T).T
+        S = self.scatter_ / max(self.counts_.sum(), 1)
+        W = _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * S.trace() / len(S), self.means_.T).T
         return self._seen(X @ W.T - (W * self.means_).sum(axis=1) / 2)
 
     def n_stored(self) -> int:
         """Numbers kept; the covariance is symmetric."""
         n = len(self.scatter_)
         return super().n_stored() + n * (n + 1) // 2
+
+
+class StreamingLeastSquares(StreamingClassifier):
+    """The linear readout with the least squared error on all samples so far, whatever their order.
+
+    ``W = (C + e tr(C) / d I)^-1 B``, ``z = W^T (x - m) + p``, with ``m`` and ``C`` mean and covariance of the inputs in
+    d dimensions, ``B`` their covariance with the one-hot labels and ``p`` the classes' shares: the fixed point of the
+    delta rule (Widrow & Hoff 1960). That is the Hebbian readout, ``sum_n t_n d_n``, of decorrelated inputs ``d = (C +
+    ..)^(-1/2) (x - m)``, such as anti-Hebbian lateral inhibition gives (Foldiak 1990, Biol. Cybern. 64:165).
+
+    Parameters
+    ----------
+    ridge : float > 0, default 1e-3
+        e, relative to the mean variance.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+    counts_ : ndarray (n_classes,)
+    mean_ : ndarray (n_features,)
+    """
+
+    def __init__(self, ridge: float = 1e-3) -> None:
+        self.ridge = ridge
+
+    def _start(self, n_classes: int, n_features: int) -> None:
+        if not isinstance(self.ridge, Real) or not 0 < self.ridge < np.inf:
+            raise ValueError(f"ridge must be a finite number > 0, got {self.ridge!r}")
+        self.counts_, self.mean_ = np.zeros(n_classes), np.zeros(n_features)
+        self.scatter_, self.sums_ = np.zeros((n_features, n_features)), np.zeros((n_features, n_classes))
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        T = np.eye(len(self.counts_))[true]
+        n, before = len(X), self.counts_.sum()
+        apart = X.mean(axis=0) - self.mean_
+        D = np.concatenate([X - X.mean(axis=0), apart[None] * np.sqrt(n * before / (n + before))])
+        self.scatter_ += D.T @ D
+        self.sums_ += X.T @ T
+        self.counts_ += T.sum(axis=0)
+        self.mean_ += apart * n / (n + before)
+
+    def _scores(self, X: NDArray) -> NDArray:
+        n = self.counts_.sum()
+        C, B = self.scatter_ / n, (self.sums_ - np.outer(self.mean_, self.counts_)) / n
+        W = _solve_ridge(C, self.ridge * C.trace() / len(C), B)
+        return self._seen((X - self.mean_) @ W + self.counts_ / n)
+
+    def n_stored(self) -> int:
+        """Numbers kept; the covariance is symmetric."""
+        n = len(self.scatter_)
+        return self.sums_.size + self.counts_.size + self.mean_.size + n * (n + 1) // 2
+
+
+def _solve_ridge(S: NDArray, added: float, B: NDArray) -> NDArray:
+    """``(S + added I)^-1 B``, for a covariance S; what never varied leaves nothing to divide by."""
+    S = S.copy()
+    S[np.diag_indices_from(S)] += max(added, np.finfo(float).tiny)
+    return cho_solve(cho_factor(S), B)
 
 
 class Reservoir:

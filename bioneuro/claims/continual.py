@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import analysis, continual
 from ..datasets import Dataset
-from ..experiments.continual import CEILINGS, INPUT, MODELS, OURS, OURS_DECORRELATED, Plan, measure
+from ..experiments.continual import CEILINGS, INPUT, MODELS, OURS, OURS_EXPANDED, Plan, measure
 from .base import (
     NOT_SHOWN,
     SMALL,
@@ -89,7 +89,7 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
             f"{100 * difference.high:+.1f}]"
             for name, difference in against.items()
         ]
-        helped = [name for name in MODELS if name not in (*RIVALS, OURS, OURS_DECORRELATED)]
+        helped = [name for name in MODELS if name not in (*RIVALS, OURS, OURS_EXPANDED)]
         lines += [
             f"Accuracy {100 * values[OURS].mean():.1f} %, forgetting {100 * lost.mean():.1f} points (goal below "
             f"{100 * FORGETTING:g}), {100 * below.mean():+.1f} points below everything at once (goal below "

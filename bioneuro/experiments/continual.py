@@ -21,11 +21,12 @@ from ..baselines import (
     NearestClassMean,
     ReplayMLP,
     StreamingLDA,
+    StreamingLeastSquares,
 )
 from ..classifier import BioClassifier
 from ..continual import Stream
 from ..datasets import Dataset
-from ..layers import Decorrelation, UnitNorm
+from ..layers import Expansion, UnitNorm
 from .compare import environment, stratified
 from .growing import GrowingTable
 
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CEILINGS", "MODELS", "STREAMS", "Model", "Plan", "measure", "run", "streams", "text"]
 
-OURS, OURS_DECORRELATED = "bioneuro", "bioneuro, decorrelated"
+OURS, OURS_EXPANDED = "bioneuro", "bioneuro, expanded"
 #: The network trained on everything at once, by readout: what a stream costs is measured against these.
 CEILINGS = {"votes": "all at once, votes", "delta": "all at once, delta"}
 ALL_AT_ONCE = "all at once"
 #: Samples in an update of backpropagation: a stream is shown once, so they had better be many updates.
 UPDATE = 16
-#: What a model sees of a stream: pixels, features of the map, or those decorrelated by what the map learned from.
-INPUT, MAP, DECORRELATED = "input", "map", "decorrelated"
+#: What a model sees of a stream: pixels, features of the map, or rates of as many cells as there is a budget for, which
+#: combine a few of those at random.
+INPUT, MAP, EXPANDED = "input", "map", "expanded"
 
 
 class Model(NamedTuple):
@@ -59,12 +61,11 @@ def _ours(n_cells: int, n_features: int, seed: int) -> BioClassifier:
 
 MODELS: dict[str, Model] = {
     OURS: Model(_ours),
-    OURS_DECORRELATED: Model(_ours, DECORRELATED),
+    OURS_EXPANDED: Model(lambda n_cells, n_features, seed: StreamingLeastSquares(), EXPANDED),
+    "least squares": Model(lambda n_cells, n_features, seed: StreamingLeastSquares(), rival=True),
     "streaming LDA": Model(lambda n_cells, n_features, seed: StreamingLDA(), rival=True),
     "nearest class mean": Model(lambda n_cells, n_features, seed: NearestClassMean(), rival=True),
-    "nearest class mean, decorrelated": Model(
-        lambda n_cells, n_features, seed: NearestClassMean(), DECORRELATED, rival=True
-    ),
+    "streaming LDA, expanded": Model(lambda n_cells, n_features, seed: StreamingLDA(), EXPANDED, rival=True),
     "1-NN, as many samples": Model(lambda n_cells, n_features, seed: ExemplarNeighbours(n_cells, random_state=seed)),
     "linear backprop": Model(
         lambda n_cells, n_features, seed: BackpropMLP((), batch_size=UPDATE, random_state=seed), rival=True
@@ -111,7 +112,7 @@ class Plan:
     n_train : int or None
         Training images, drawn for each seed with every class's share; None: all.
     n_cells : int
-        Budget of association cells, and of samples that rivals may store.
+        Budget of association cells, of cells of an expansion, and of samples that rivals may store.
     map_from : {"first", "all"}
         Images that retina and map learn from, without labels: those of the first part, or (no honest stream) all.
     """
@@ -123,7 +124,7 @@ class Plan:
 
 
 def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
-    """The stream of a seed as it is, as the map's features, and as those decorrelated."""
+    """The stream of a seed as it is, as the map's features, and as these expanded."""
     n = len(data.y_train)
     rows = np.arange(n) if plan.n_train is None or plan.n_train >= n else stratified(data.y_train, plan.n_train, seed)
     stream = STREAMS[plan.stream](data, rows, seed)
@@ -131,8 +132,8 @@ def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
     encoder = BioClassifier(image_shape=data.image_shape, random_state=seed).fit_features(seen)
     features = stream.mapped(encoder.transform)
     known = features.X if plan.map_from == "all" else features.X[features.part == 0]
-    decorrelation = Decorrelation(features.X.shape[1]).learn(known)
-    return {INPUT: stream, MAP: features, DECORRELATED: features.mapped(decorrelation.encode)}
+    expansion = Expansion(features.X.shape[1], plan.n_cells, random_state=seed).learn(known)
+    return {INPUT: stream, MAP: features, EXPANDED: features.mapped(expansion.encode)}
 
 
 def measure(plan: Plan, data: Dataset, seed: int) -> pd.DataFrame:
@@ -207,13 +208,13 @@ def text(frame: pd.DataFrame, plan: Plan, dataset: str) -> str:
         f"at most {plan.n_cells} cells or stored samples; map learned from the images of {seen}"
     )
     values = summary.pivot(index="seed", columns="model", values="average_accuracy")
-    lines = [line for name in (OURS, OURS_DECORRELATED) for line in _differences(values, name)] if n_seeds > 1 else []
+    lines = [line for name in (OURS, OURS_EXPANDED) for line in _differences(values, name)] if n_seeds > 1 else []
     return "\n".join([head, "", *table, "", *lines])
 
 
 def _differences(values: pd.DataFrame, ours: str) -> Iterator[str]:
     for name, model in MODELS.items():
-        if name in (OURS, OURS_DECORRELATED) or name not in values or ours not in values:
+        if name in (OURS, OURS_EXPANDED) or name not in values or ours not in values:
             continue
         difference = analysis.paired_difference(values[ours].to_numpy(), values[name].to_numpy())
         note = "" if model.rival else "  (stores samples or is told where tasks end)"

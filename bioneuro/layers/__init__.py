@@ -8,7 +8,7 @@ from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
 from bioneuro.layers.circuit import Circuit
 from bioneuro.layers.competitive import CompetitiveLayer
-from bioneuro.layers.decorrelation import Decorrelation
+from bioneuro.layers.expansion import Expansion
 from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.local_map import LocalMap
@@ -31,9 +31,9 @@ __all__ = [
     "Association",
     "Circuit",
     "CompetitiveLayer",
-    "Decorrelation",
     "DeltaReadout",
     "Encoder",
+    "Expansion",
     "FeatureMap",
     "Hypercolumns",
     "LocalMap",

@@ -1,9 +1,8 @@
-"""Adaptation: encoders of plain feature vectors, which have no retina, as ON and OFF rates about what is usual."""
+"""Adaptation: the encoder of plain feature vectors, which have no retina."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -11,49 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from bioneuro.layers.protocols import Space
 
 
-class OnOff(ABC):
-    """``z = [d+, (-d)+]``, ``h = z / |z|``, of adapted inputs ``d``: a subclass says what they are and learns them."""
-
-    dtype: np.dtype[Any]
-    mean: NDArray[np.float64]
-
-    @abstractmethod
-    def learn(self, X: ArrayLike, **_: Any) -> Self:
-        """Adapt to a batch ``X (n, n_inputs)``, beside all that came before it."""
-
-    @abstractmethod
-    def _adapted(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``d (n, n_inputs)``."""
-
-    @abstractmethod
-    def _adapted_grad(self, dd: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gradient with respect to ``X``, given that with respect to ``d``."""
-
-    @property
-    def n_features(self) -> int:
-        return 2 * len(self.mean)
-
-    def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Adapted inputs, their ON and OFF rates, and the norm of these."""
-        d = self._adapted(np.asarray(X, float))
-        z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
-        return d, z, np.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-8)
-
-    def encode(self, X: ArrayLike) -> NDArray:
-        """Features ``h (n, 2 n_inputs)`` of ``X (n, n_inputs)``."""
-        _, z, norm = self._rates(X)
-        return (z / norm).astype(self.dtype)
-
-    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
-        """Gradient of :meth:`encode` with respect to ``X``."""
-        d, z, norm = self._rates(X)
-        dz = (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm
-        half = d.shape[1]
-        return self._adapted_grad(dz[:, :half] * (d > 0) - dz[:, half:] * (d < 0)).astype(self.dtype)
-
-
-class Adaptation(OnOff):
-    """ON and OFF rates of standardised inputs: ``d = (x - m) / s``.
+class Adaptation:
+    """ON and OFF rates of adapted inputs: ``z = [(x - m)+ / s, (m - x)+ / s]``, ``h = z / |z|``.
 
     ``m`` and ``s`` are the running mean and standard deviation of each input (computed by the parallel update of
     Chan, Golub & LeVeque 1979, so that batches of any size give the same result up to rounding).
@@ -64,6 +22,10 @@ class Adaptation(OnOff):
         self.count = 0
         self.mean = np.zeros(n_inputs)
         self._squares = np.zeros(n_inputs)
+
+    @property
+    def n_features(self) -> int:
+        return 2 * len(self.mean)
 
     @property
     def sd(self) -> NDArray[np.float64]:
@@ -81,8 +43,20 @@ class Adaptation(OnOff):
         self.count = total
         return self
 
-    def _adapted(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (X - self.mean) / self.sd
+    def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Adapted inputs, their ON and OFF rates, and the norm of these."""
+        d = (np.asarray(X, float) - self.mean) / self.sd
+        z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
+        return d, z, np.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-8)
 
-    def _adapted_grad(self, dd: NDArray[np.float64]) -> NDArray[np.float64]:
-        return dd / self.sd
+    def encode(self, X: ArrayLike) -> NDArray:
+        """Features ``h (n, 2 n_inputs)`` of ``X (n, n_inputs)``."""
+        _, z, norm = self._rates(X)
+        return (z / norm).astype(self.dtype)
+
+    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
+        """Gradient of :meth:`encode` with respect to ``X``."""
+        d, z, norm = self._rates(X)
+        dz = (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm
+        half = d.shape[1]
+        return ((dz[:, :half] * (d > 0) - dz[:, half:] * (d < 0)) / self.sd).astype(self.dtype)
