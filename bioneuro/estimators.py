@@ -44,9 +44,15 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
     """
     plain = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2
     named = hasattr(model, "feature_names_in_")  # which scikit-learn warns about
-    if plain and not named and X.size and X.shape[1] == model.n_features_in_ and np.isfinite(X.sum()):
+    if plain and not named and X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
         return X
     return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
+
+
+def sum_is_finite(X: NDArray) -> bool:
+    """Quick: if it is, so are all values; a sum may overflow or cancel where they are finite, or are not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))
 
 
 def check_unit_interval(X: NDArray, reason: str, advice: str = "rescale it") -> None:

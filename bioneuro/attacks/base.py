@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import losses
+from ..estimators import sum_is_finite
 from ..progress import track
 from ..protocols import Classifier, Loss, WhiteBox
 from .goals import Criterion, Goal, as_goal
@@ -274,7 +275,7 @@ def loss_gradient(gradient: Callable[..., NDArray], X: NDArray, y: NDArray, loss
 def finite(values: NDArray, name: str, shape: tuple[int, ...]) -> NDArray:
     if values.shape != shape:
         raise ValueError(f"{name} returned shape {values.shape}, expected {shape}")
-    if not np.isfinite(values.sum()) and not np.isfinite(values).all():  # one pass where all is well
+    if not sum_is_finite(values) and not np.isfinite(values).all():
         raise ValueError(f"{name} returned NaN or infinity for sample {np.argwhere(~np.isfinite(values))[0][0]}")
     return values
 
