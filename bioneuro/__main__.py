@@ -270,7 +270,7 @@ def continual(arguments: Sequence[str]) -> int:
         "--out", type=Path, metavar="DIR", help="folder of the results (default results/continual-<dataset>)"
     )
     options = parser.parse_args(arguments)
-    _need_extra("pandas", "matplotlib", "tqdm")
+    _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
     from bioneuro import plot
     from bioneuro.experiments import continual as experiment

@@ -10,7 +10,15 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import validate_data
 
-__all__ = ["LogitClassifier", "check_classes", "check_unit_interval", "class_index", "known_classes", "validated"]
+__all__ = [
+    "LogitClassifier",
+    "check_classes",
+    "check_unit_interval",
+    "class_index",
+    "known_classes",
+    "sum_is_finite",
+    "validated",
+]
 
 
 class LogitClassifier(ClassifierMixin, BaseEstimator):

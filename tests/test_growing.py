@@ -91,3 +91,10 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot keep results in .*taken"):
         table(tmp_path / "taken")
+
+
+def test_configuration_that_cannot_be_read_is_not_overwritten(tmp_path):
+    (tmp_path / "t.json").write_text("{nonsense")
+    with pytest.raises(UserError, match="t.json is not a configuration; choose another --out"):
+        table(tmp_path)
+    assert (tmp_path / "t.json").read_text() == "{nonsense"

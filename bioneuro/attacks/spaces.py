@@ -48,10 +48,11 @@ def space_for(model: WhiteBox, norm: Norm, X: NDArray, epsilon: float, choice: s
     low, high = LINF.box(X, epsilon)
     if not in_response:
         return _Box(_in_input(model), low, high, epsilon)
-    eyes = _in_response(cast(ResponseFront, model))
-    if model.response(X) is X:  # nothing stands in front, so there is no slope to multiply by, nothing to invert
+    front = cast(ResponseFront, model)
+    eyes, centre = _in_response(front), front.response(X)
+    if centre is X:  # nothing stands in front, so there is no slope to multiply by, nothing to invert
         return _Box(eyes, low, high, epsilon)
-    return _ResponseBox.around(cast(ResponseFront, model), eyes, X, low, high)
+    return _ResponseBox.around(front, eyes, np.asarray(centre), low, high)
 
 
 def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: Norm) -> NDArray:
@@ -277,8 +278,10 @@ class _ResponseBox(_Box):
         self.model, self.ends = model, ends
 
     @classmethod
-    def around(cls, model: ResponseFront, eyes: _Eyes, X: NDArray, lowest: NDArray, highest: NDArray) -> _ResponseBox:
-        low, centre, high = (np.asarray(model.response(images)) for images in (lowest, X, highest))
+    def around(
+        cls, model: ResponseFront, eyes: _Eyes, centre: NDArray, lowest: NDArray, highest: NDArray
+    ) -> _ResponseBox:
+        low, high = (np.asarray(model.response(images)) for images in (lowest, highest))
         reach = np.maximum(high - centre, centre - low)
         return cls(model, eyes, (low, high), (lowest, highest), reach)
 

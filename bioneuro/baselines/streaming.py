@@ -21,8 +21,6 @@ __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA", "StreamingL
 class StreamingClassifier(LogitClassifier):
     """``fit`` is ``partial_fit`` from nothing; a subclass writes :meth:`_start`, :meth:`_show`, :meth:`_scores`."""
 
-    counts_: NDArray
-
     @abstractmethod
     def _start(self, n_classes: int, n_features: int) -> None:
         """Parameters are checked, and nothing is known yet."""
@@ -54,11 +52,6 @@ class StreamingClassifier(LogitClassifier):
         self._show(rows, true)
         return self
 
-    def _seen(self, z: NDArray) -> NDArray:
-        """Scores in which classes without a sample are the least."""
-        lowest = z[:, self.counts_ > 0].min(axis=1, keepdims=True) - 1e6
-        return np.where(self.counts_ > 0, z, lowest)
-
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")
         return self._scores(validate_data(self, X, reset=False, dtype=np.float64))
@@ -84,7 +77,8 @@ class NearestClassMean(StreamingClassifier):
             self.means_[c] += (mine - self.means_[c]).sum(axis=0) / self.counts_[c]
 
     def _scores(self, X: NDArray) -> NDArray:
-        return self._seen(2 * X @ self.means_.T - (self.means_**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True))
+        z = 2 * X @ self.means_.T - (self.means_**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
+        return _of_seen(z, self.counts_)
 
     def n_stored(self) -> int:
         """Numbers kept."""
@@ -94,9 +88,9 @@ class NearestClassMean(StreamingClassifier):
 class StreamingLDA(NearestClassMean):
     """Linear discriminant analysis, updated sample by sample: class means and one shared covariance.
 
-    ``S += n / (n + 1) (x - m_y)(x - m_y)^T / N`` (here in whole batches: a class's scatter about its mean, combined as
-    in Chan, Golub & LeVeque 1979), ``L = ((1 - e) S + e tr(S) / d I)^-1`` in d dimensions, ``z_c = m_c^T L x - m_c^T L
-    m_c / 2``.
+    The scatter grows by ``n / (n + 1) (x - m_y)(x - m_y)^T`` (here in whole batches: a class's about its mean, combined
+    as in Chan, Golub & LeVeque 1979); ``S`` is that of N samples over N, ``L = ((1 - e) S + e tr(S) / d I)^-1`` in d
+    dimensions, ``z_c = m_c^T L x - m_c^T L m_c / 2``.
 
     Parameters
     ----------
@@ -131,7 +125,7 @@ class StreamingLDA(NearestClassMean):
     def _scores(self, X: NDArray) -> NDArray:
         S = self.scatter_ / max(self.counts_.sum(), 1)
         W = _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * S.trace() / len(S), self.means_.T).T
-        return self._seen(X @ W.T - (W * self.means_).sum(axis=1) / 2)
+        return _of_seen(X @ W.T - (W * self.means_).sum(axis=1) / 2, self.counts_)
 
     def n_stored(self) -> int:
         """Numbers kept; the covariance is symmetric."""
@@ -182,12 +176,18 @@ class StreamingLeastSquares(StreamingClassifier):
         n = self.counts_.sum()
         C, B = self.scatter_ / n, (self.sums_ - np.outer(self.mean_, self.counts_)) / n
         W = _solve_ridge(C, self.ridge * C.trace() / len(C), B)
-        return self._seen((X - self.mean_) @ W + self.counts_ / n)
+        return _of_seen((X - self.mean_) @ W + self.counts_ / n, self.counts_)
 
     def n_stored(self) -> int:
         """Numbers kept; the covariance is symmetric."""
         n = len(self.scatter_)
         return self.sums_.size + self.counts_.size + self.mean_.size + n * (n + 1) // 2
+
+
+def _of_seen(z: NDArray, counts: NDArray) -> NDArray:
+    """Scores (n, n_classes) in which classes without a sample are the least."""
+    lowest = z[:, counts > 0].min(axis=1, keepdims=True) - 1e6
+    return np.where(counts > 0, z, lowest)
 
 
 def _solve_ridge(S: NDArray, added: float, B: NDArray) -> NDArray:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..experiments.compare import environment
+from ..experiments.configuration import network_defaults
 from ..experiments.ledger import Ledger, Row
 from ..experiments.output import new_figure, save, write_frame
 from .base import NOT_SHOWN, Claim, Settings, Verdict
@@ -90,8 +90,7 @@ def run(
 
 def _configuration(claim: Claim[Any], dataset: str, settings: Settings) -> dict[str, Any]:
     """What rows must share to be read together; the defaults of the network are part of it."""
-    network = {name: repr(value) for name, value in BioClassifier().get_params().items()}
-    return {"claim": claim.number, "dataset": dataset, "settings": asdict(settings), "network": network}
+    return {"claim": claim.number, "dataset": dataset, "settings": asdict(settings), "network": network_defaults()}
 
 
 def _rows(claim: Claim[Any], data: Dataset, seed: int, settings: Settings, progress: Any) -> Iterator[Row]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..classifier import BioClassifier
 from ..files import write_atomically
 from . import UserError
 
-__all__ = ["keep_configuration"]
+__all__ = ["keep_configuration", "network_defaults"]
 
 
 def keep_configuration(
@@ -31,36 +32,46 @@ def keep_configuration(
     Raises
     ------
     UserError
-        The results that are there belong to another configuration, or to one that cannot be read.
+        The results that are there belong to another configuration, or the file that is there cannot be read.
     OSError
     """
     # Through JSON, so that what is compared has the types of what was kept.
     configuration, environment = json.loads(json.dumps([configuration, environment]))
-    environments = [environment]
-    if results is not None:
-        environments = _environments_of(path, configuration, results)
-        if environment not in environments:
-            environments.append(environment)
+    if results is not None and not path.exists():
+        raise UserError(f"{results} has no {path.name} beside it; choose another --out")
+    environments = []
+    if path.exists():
+        found, known = _read(path)
+        if results is not None:
+            _refuse_another(path, found, configuration)
+            environments = known
+    if environment not in environments:
+        environments.append(environment)
     record = {"configuration": configuration, "environments": environments}
     write_atomically(path, json.dumps(record, indent=2) + "\n")
 
 
-def _environments_of(path: Path, configuration: dict[str, Any], results: Path) -> list[Any]:
-    """The environments that results of this configuration come from."""
-    if not path.exists():
-        raise UserError(f"{results} has no {path.name} beside it; choose another --out")
+def network_defaults() -> dict[str, str]:
+    """The defaults of our network, which are part of what results depend on."""
+    return {name: repr(value) for name, value in BioClassifier().get_params().items()}
+
+
+def _read(path: Path) -> tuple[Any, list[Any]]:
+    """Configuration and environments of a file."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        found, environments = kept["configuration"], kept["environments"]
+        return kept["configuration"], kept["environments"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a configuration; choose another --out") from error
-    if changed := list(_differences(found, configuration)):
+
+
+def _refuse_another(path: Path, found: Any, wanted: Any) -> None:
+    if changed := list(_differences(found, wanted)):
         more = f"; {len(changed) - 3} more" if len(changed) > 3 else ""
         raise UserError(
             f"{path.parent} holds results of another configuration ({'; '.join(changed[:3])}{more}): "
             "choose another --out, or delete it"
         )
-    return environments
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterable[str]:

@@ -28,6 +28,7 @@ from ..continual import Stream
 from ..datasets import Dataset
 from ..layers import Expansion, UnitNorm
 from .compare import environment, stratified
+from .configuration import network_defaults
 from .growing import GrowingTable
 
 if TYPE_CHECKING:
@@ -168,10 +169,8 @@ def run(plan: Plan, dataset: str, data: Dataset, n_seeds: int, out: Path) -> pd.
 
     ``out`` is the folder of ``<stream>.csv``, which grows by one model at a time: what is there is not run again.
     """
-    network = {name: repr(value) for name, value in BioClassifier().get_params().items()}
-    table = GrowingTable(
-        out / plan.stream, {"dataset": dataset, "plan": asdict(plan), "network": network}, environment()
-    )
+    configuration = {"dataset": dataset, "plan": asdict(plan), "network": network_defaults()}
+    table = GrowingTable(out / plan.stream, configuration, environment())
     shown = lru_cache(maxsize=1)(lambda seed: streams(plan, data, seed))
     units = [(seed, name) for seed in range(n_seeds) for name in (*MODELS, ALL_AT_ONCE)]
     return table.complete(

@@ -19,6 +19,7 @@ from ..classifier import BioClassifier
 from ..datasets import Dataset
 from . import UserError
 from .compare import environment
+from .configuration import network_defaults
 from .few_shot_models import few_image_models
 from .growing import GrowingTable
 from .output import draw_into, make_folder, write_frame
@@ -57,8 +58,7 @@ class Options:
 
     def depended_on(self, *names: str) -> dict[str, Any]:
         """What results depend on: these options, and the defaults of our network."""
-        network = {name: repr(value) for name, value in BioClassifier().get_params().items()}
-        return {name: getattr(self, name) for name in names} | {"network": network}
+        return {name: getattr(self, name) for name in names} | {"network": network_defaults()}
 
 
 def low_data(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import write_atomically
 from . import UserError
 from .configuration import keep_configuration
+from .output import write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,9 +90,7 @@ class GrowingTable:
         import pandas as pd
 
         frame = rows if self._frame is None else pd.concat([self._frame, rows], ignore_index=True)
-        buffer = io.StringIO()
-        frame.to_csv(buffer, index=False)
-        write_atomically(self.path, buffer.getvalue())
+        write_frame(frame, self.path)
         self._frame = frame
 
     def _read(self) -> pd.DataFrame | None:
