@@ -10,6 +10,8 @@ from .audit import audit
 from .base import Attack, AttackResult, SampleRandom
 from .combine import Ensemble, Transfer
 from .decision import CGBA, RayS
+from .few_pixels import FewPixels
+from .frank_wolfe import FrankWolfe
 from .goals import Goal, Targeted
 from .gradient import BIM, FGSM, PGD, GradientAttack
 from .landscape import loss_by_step, loss_landscape
@@ -32,6 +34,8 @@ __all__ = [
     "Attack",
     "AttackResult",
     "Ensemble",
+    "FewPixels",
+    "FrankWolfe",
     "GaussianNoise",
     "Goal",
     "GradientAttack",

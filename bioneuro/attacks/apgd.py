@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ..protocols import WhiteBox
 from .ascent import Ascent
-from .base import at_least, class_index, logits
+from .base import at_least
 from .goals import Goal
-from .gradient import GradientAttack, Search
+from .gradient import GradientAttack, Search, towards_runners_up
 from .spaces import Space, View
 
 __all__ = ["APGD"]
@@ -73,12 +73,7 @@ class APGD(GradientAttack):
         at_least("n_target_classes", self.n_target_classes, 0)
 
     def goals(self, model: WhiteBox, X: NDArray, goal: Goal) -> list[Goal]:
-        if goal.target is not None or not self.n_target_classes:
-            return [goal]
-        z = logits(model, X)
-        z[np.arange(len(X)), class_index(model, goal.true)] = -np.inf
-        wrong = np.argsort(-z, axis=1, kind="stable")[:, : min(self.n_target_classes, z.shape[1] - 1)]
-        return [goal.towards(np.asarray(model.classes_)[column]) for column in wrong.T]
+        return towards_runners_up(model, X, goal, self.n_target_classes)
 
     def search(self, points: NDArray) -> Search:
         return _Search.at(points, self.loss, checkpoints(self.n_steps))

@@ -62,9 +62,9 @@ def audit(
     Returns
     -------
     DataFrame with columns check, value, status
-        One row a check; status is "pass", "warn", or "value" where there is no right or wrong. White-box is PGD on both
-        losses, and on the margin through each surrogate that the model offers (`Adaptive`); differences are of robust
-        accuracy. The values:
+        One row a check; status is "pass", "warn", or "value" where there is no right or wrong. White-box is PGD (in L2
+        also `FrankWolfe`) on both losses, and on the margin through each surrogate that the model offers (`Adaptive`);
+        differences are of robust accuracy. The values:
 
         ========================================  =========================================================
         clean accuracy                            share; warns at chance or below
@@ -80,9 +80,12 @@ def audit(
         single step minus iterative               difference, >= 0 expected
         n steps minus 4 n steps                   difference; warns also above 0.05: not converged
         1 start minus 4 starts                    the same, of PGD's random starts
-        plain minus adaptive                      value: what PGD leaves standing and surrogates break; only
-                                                  for models that offer some
+        plain minus adaptive                      value: what the model's own gradient leaves standing and
+                                                  surrogates break; only for models that offer some
         black-box minus white-box                 difference, Square, >= 0 expected
+        small steps minus white-box               value, L2 only: what PGD on both losses leaves standing and
+                                                  the rest breaks
+        few pixels minus white-box                difference, `FewPixels`, L2 only, >= 0 expected
         decision-based minus white-box            the same, RayS (Linf) or CGBA (L2), which see labels only
         transfer i minus white-box                the same, for each of `sources`
         white-box images on i                     value: share that each source still gets right, of the

@@ -14,6 +14,8 @@ from ..protocols import Loss, ResponseFront, WhiteBox
 from .base import Attack, AttackResult, SampleRandom, logits, loss_gradient, loss_values, predict
 from .combine import Ensemble, Transfer
 from .decision import CGBA, LEAST_QUERIES, RayS
+from .few_pixels import FewPixels
+from .frank_wolfe import FrankWolfe
 from .gradient import FGSM, LOSSES, PGD, attacked_gradient, offers_response
 from .landscape import end_points
 from .norms import LINF, NORMS
@@ -83,10 +85,19 @@ class Case:
         n_steps = n_steps or self.n_steps
         return PGD(norm=self.norm, loss=loss, n_steps=n_steps, random_state=self.random_state)
 
+    def climbing(self, loss: Loss) -> list[Attack]:
+        """What follows a gradient: in small steps and, in L2, in jumps."""
+        jumps = FrankWolfe(loss=loss, n_steps=self.n_steps, random_state=self.random_state)
+        return [self.pgd(loss), *([jumps] if self.norm == jumps.norm else [])]
+
+    def plain(self) -> list[Attack]:
+        """On both losses, by the model's own gradient."""
+        return [attack for loss in LOSSES for attack in self.climbing(loss)]
+
     def strongest(self) -> Ensemble:
-        """PGD on both losses, and through every surrogate that the model offers."""
-        through = [Adaptive(self.pgd("margin"), name) for name in self.surrogates]
-        return Ensemble([*(self.pgd(loss) for loss in LOSSES), *through])
+        """The same, and on the margin through every surrogate that the model offers."""
+        through = [Adaptive(attack, name) for name in self.surrogates for attack in self.climbing("margin")]
+        return Ensemble([*self.plain(), *through])
 
     @cached_property
     def surrogates(self) -> list[str]:
@@ -261,13 +272,22 @@ def _more_starts(case: Case) -> Iterator[Finding]:
 
 def _adaptive(case: Case) -> Iterator[Finding]:
     if case.surrogates:
-        plain = case.accuracy(Ensemble([case.pgd(loss) for loss in LOSSES]))
+        plain = case.accuracy(Ensemble(case.plain()))
         yield Finding("plain minus adaptive", plain - case.white_box, "value")
 
 
 def _black_box(case: Case) -> Iterator[Finding]:
     square = Square(norm=case.norm, n_queries=case.n_queries, random_state=case.random_state)
     yield case.not_weaker("black-box minus white-box", case.accuracy(square), case.white_box)
+
+
+def _few_pixels(case: Case) -> Iterator[Finding]:
+    """In L2, changing few pixels much may break what small steps, and windows full of small changes, do not."""
+    if case.norm == "l2":
+        small = case.accuracy(Ensemble([case.pgd(loss) for loss in LOSSES]))
+        yield Finding("small steps minus white-box", small - case.white_box, "value")
+        search = FewPixels(n_queries=case.n_queries, random_state=case.random_state)
+        yield case.not_weaker("few pixels minus white-box", case.accuracy(search), case.white_box)
 
 
 def _decision_based(case: Case) -> Iterator[Finding]:
@@ -327,6 +347,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _more_starts,
     _adaptive,
     _black_box,
+    _few_pixels,
     _decision_based,
     _transfer,
     _monotone,

@@ -14,7 +14,7 @@ from ..losses import LOSSES
 from ..protocols import Loss, WhiteBox
 from . import spaces
 from .ascent import ASCENTS, Ascent
-from .base import Attack, SampleRandom, at_least, attack_survivors
+from .base import Attack, SampleRandom, at_least, attack_survivors, class_index, logits
 from .goals import Goal
 from .norms import NORMS
 from .spaces import SPACES, Space, View, offers_response, space_for
@@ -60,22 +60,26 @@ class GradientAttack(Attack):
 
     def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         def attempt(goal: Goal) -> Callable[[NDArray], NDArray]:
-            return lambda rows: self._ascend(
-                space_for(model, self.geometry, X[rows], epsilon, self.space),
-                goal[rows],
-                self.start(X, epsilon, random, rows),
-            )
+            def ascend(rows: NDArray) -> NDArray:
+                space = self.make_space(model, X[rows], epsilon)
+                return self._ascend(space, goal[rows], self.start(space, X[rows], epsilon, random, rows))
+
+            return ascend
 
         return attack_survivors(model, X, goal, map(attempt, self.goals(model, X, goal) * self.n_restarts))
+
+    def make_space(self, model: WhiteBox, X: NDArray, epsilon: float) -> Space:
+        """Where to search around the samples of one attempt."""
+        return space_for(model, self.geometry, X, epsilon, self.space)
 
     def goals(self, model: WhiteBox, X: NDArray, goal: Goal) -> list[Goal]:
         """The goals to try in turn, each with a start of its own."""
         return [goal]
 
-    def start(self, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
-        """Images drawn uniformly from the ball around some rows of X."""
+    def start(self, space: Space, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
+        """Images drawn uniformly from the ball around X, which are the samples `rows` of the batch."""
         noise = epsilon * self.geometry.uniform(random, X.shape[1], rows)
-        return self.geometry.project(X[rows] + noise, X[rows], epsilon)
+        return self.geometry.project(X + noise, X, epsilon)
 
     @abstractmethod
     def search(self, points: NDArray) -> Search:
@@ -164,8 +168,8 @@ class PGD(GradientAttack):
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):
             raise ValueError("n_restarts > 1 needs random_start and early_stop, else every try is the same")
 
-    def start(self, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
-        return super().start(X, epsilon, random, rows) if self.random_start else X[rows]
+    def start(self, space: Space, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
+        return super().start(space, X, epsilon, random, rows) if self.random_start else X
 
     def search(self, points: NDArray) -> Search:
         size = 2.5 / self.n_steps if self.step_size is None else self.step_size
@@ -188,7 +192,7 @@ class _Steps:
     def step(self, space: Space, view: View) -> None:
         direction = view.gradient(self.loss)
         if self.momentum:
-            direction = self.velocity = self.momentum * self.velocity + _unit_mean(direction)
+            direction = self.velocity = self.momentum * self.velocity + unit_mean(direction)
         self.points = space.advance(self.points, direction, self.size)
 
     def result(self, space: Space, goal: Goal) -> NDArray:
@@ -234,7 +238,17 @@ def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm:
     return spaces.attacked_gradient(model, X, y, loss, NORMS[norm])
 
 
-def _unit_mean(gradient: NDArray) -> NDArray:
+def towards_runners_up(model: WhiteBox, X: NDArray, goal: Goal, n_classes: int) -> list[Goal]:
+    """The goal by way of each of the wrong classes with the largest logits at X; as it is for 0, or with a target."""
+    if goal.target is not None or not n_classes:
+        return [goal]
+    z = logits(model, X)
+    z[np.arange(len(X)), class_index(model, goal.true)] = -np.inf
+    wrong = np.argsort(-z, axis=1, kind="stable")[:, : min(n_classes, z.shape[1] - 1)]
+    return [goal.towards(np.asarray(model.classes_)[column]) for column in wrong.T]
+
+
+def unit_mean(gradient: NDArray) -> NDArray:
     """Each row scaled to mean absolute value 1; zero rows stay zero."""
     scale = np.abs(gradient, dtype=np.float64).mean(axis=1, keepdims=True)
     return gradient / np.where(scale > 0, scale, 1)

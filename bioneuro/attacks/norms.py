@@ -69,12 +69,13 @@ class _L2:
         return np.sqrt(np.square(delta).sum(axis=1, dtype=np.float64))
 
     def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
-        # Shrinking into the ball and then clipping stays in the ball: X is in [0, 1], so clipping goes
-        # towards it.
+        # Shrinking into the ball and then clipping stays in the ball: X is in [0, 1], so clipping goes towards it. What
+        # lies in the ball is left as it is: rounding might take back that a pixel crosses a threshold.
         delta = np.subtract(Z, X, dtype=X.dtype)
         length = self.distance(delta)[:, None]
         delta *= (epsilon / np.maximum(length, max(epsilon, np.finfo(float).tiny))).astype(X.dtype)
         delta += X
+        np.copyto(delta, Z, where=length <= epsilon, casting="same_kind")
         return np.clip(delta, 0, 1, out=delta)
 
     def steepest(self, gradient: NDArray) -> NDArray:

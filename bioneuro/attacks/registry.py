@@ -12,6 +12,8 @@ from .apgd import APGD
 from .base import Attack
 from .combine import Transfer
 from .decision import CGBA, RayS
+from .few_pixels import FewPixels
+from .frank_wolfe import FrankWolfe
 from .gradient import BIM, FGSM, PGD
 from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .norms import NORMS
@@ -30,12 +32,16 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "apgd-ce": APGD,
     "apgd-dlr": partial(APGD, loss="dlr"),
     "apgd-t": partial(APGD, loss="dlr", n_target_classes=9),
+    "frank-wolfe": FrankWolfe,
+    "frank-wolfe-margin": partial(FrankWolfe, loss="margin"),
+    "frank-wolfe-t": partial(FrankWolfe, loss="margin", n_target_classes=9),
     "uniform-noise": UniformNoise,
     "gaussian-noise": GaussianNoise,
     "salt-and-pepper": SaltAndPepper,
     "square": Square,
     "rays": RayS,
     "cgba": CGBA,
+    "few-pixels": FewPixels,
     "sparse-rs": SparseRS,
 }
 
@@ -53,13 +59,17 @@ TIERS: dict[str, dict[str, dict[str, Any]]] = {
         "gaussian-noise": {},
         "salt-and-pepper": {},
         "transfer:pgd-ce": FOR_TRANSFER,
+        "frank-wolfe": {"n_steps": 20, "n_restarts": 5},
+        "frank-wolfe-margin": {"n_steps": 20, "n_restarts": 3},
         "pgd-margin": {"n_steps": 30},
         "apgd-ce": {"n_steps": 30},
+        "adaptive:frank-wolfe-margin": {"n_steps": 20, "n_restarts": 2},
         "adaptive:pgd-margin": {"n_steps": 30},
         "apgd-t": {"n_steps": 20, "n_target_classes": 3},
         "square": {"n_queries": 500},
         "rays": {"n_queries": 300},
         "cgba": {"n_queries": 500},
+        "few-pixels": {"n_queries": 500},
         "sparse-rs": {"n_queries": 1000},
     },
     "full": {
@@ -69,16 +79,22 @@ TIERS: dict[str, dict[str, dict[str, Any]]] = {
         "salt-and-pepper": {},
         "transfer:pgd-ce": FOR_TRANSFER,
         "transfer:apgd-dlr": {},
+        "frank-wolfe": {"n_restarts": 10},
+        "frank-wolfe-margin": {"n_restarts": 10},
+        "frank-wolfe-t": {},
         "pgd-margin": {"n_steps": 100, "n_restarts": 5},
         "pgd-ce": {"n_steps": 100, "n_restarts": 2},
         "apgd-ce": {"n_steps": 100},
         "apgd-dlr": {"n_steps": 100},
+        "adaptive:frank-wolfe": {"n_restarts": 3},
+        "adaptive:frank-wolfe-margin": {"n_restarts": 3},
         "adaptive:pgd-margin": {"n_steps": 100},
         "adaptive:apgd-ce": {"n_steps": 100},
         "apgd-t": {"n_steps": 100},
         "square": {"n_queries": 5000},
         "rays": {"n_queries": 2000},
         "cgba": {"n_queries": 5000},
+        "few-pixels": {"n_queries": 5000},
         "sparse-rs": {"n_queries": 10_000},
     },
 }

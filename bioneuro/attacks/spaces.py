@@ -20,7 +20,18 @@ from .base import as_logits, ascent_values, class_index, finite, loss_gradient, 
 from .goals import Goal
 from .norms import LINF, Norm
 
-__all__ = ["SPACES", "Space", "View", "attacked_gradient", "offers_response", "space_for"]
+__all__ = [
+    "SPACES",
+    "Ball",
+    "Eyes",
+    "Space",
+    "View",
+    "attacked_gradient",
+    "eyes_in_input",
+    "eyes_in_response",
+    "offers_response",
+    "space_for",
+]
 
 SPACES = ("auto", "input", "response")
 #: Least slope of the response that L2 attacks follow.
@@ -44,12 +55,12 @@ def space_for(model: WhiteBox, norm: Norm, X: NDArray, epsilon: float, choice: s
     in_response = offered and choice != "input"
     if norm is not LINF:
         floored = in_response and hasattr(model, "response_slope")
-        return _Ball(_floored(cast(ResponseFront, model)) if floored else _in_input(model), norm, X, epsilon)
+        return Ball(_floored(cast(ResponseFront, model)) if floored else eyes_in_input(model), norm, X, epsilon)
     low, high = LINF.box(X, epsilon)
     if not in_response:
-        return _Box(_in_input(model), low, high, epsilon)
+        return _Box(eyes_in_input(model), low, high, epsilon)
     front = cast(ResponseFront, model)
-    eyes, centre = _in_response(front), front.response(X)
+    eyes, centre = eyes_in_response(front), front.response(X)
     if centre is X:  # nothing stands in front, so there is no slope to multiply by, nothing to invert
         return _Box(eyes, low, high, epsilon)
     return _ResponseBox.around(front, eyes, np.asarray(centre), low, high)
@@ -90,7 +101,7 @@ class View(Protocol):
         ...
 
 
-class _Eyes:
+class Eyes:
     """How a model is looked at: by one pass (`vjp`) if it offers that, else by method after method."""
 
     def __init__(
@@ -108,19 +119,19 @@ class _Eyes:
         return _OnePass(self.model, z, pullback, images, goal)
 
 
-def _in_input(model: WhiteBox) -> _Eyes:
+def eyes_in_input(model: WhiteBox) -> Eyes:
     vjp = cast(Differentiable, model).input_vjp if hasattr(model, "input_vjp") else None
-    return _Eyes(model, model.input_gradient, vjp)
+    return Eyes(model, model.input_gradient, vjp)
 
 
-def _in_response(model: ResponseFront) -> _Eyes:
+def eyes_in_response(model: ResponseFront) -> Eyes:
     vjp = cast(DifferentiableFront, model).response_vjp if hasattr(model, "response_vjp") else None
-    return _Eyes(model, model.response_gradient, vjp)
+    return Eyes(model, model.response_gradient, vjp)
 
 
-def _floored(model: ResponseFront) -> _Eyes:
+def _floored(model: ResponseFront) -> Eyes:
     """With respect to x, but the response is nowhere flat: ``dloss / dr * max(r'(x), SLOPE_FLOOR)``."""
-    eyes = _in_response(model)
+    eyes = eyes_in_response(model)
     of_response, response_vjp = eyes.gradient, eyes.vjp
 
     def slopes(images: NDArray) -> NDArray:
@@ -134,13 +145,13 @@ def _floored(model: ResponseFront) -> _Eyes:
         z, pullback = response_vjp(images)
         return z, lambda dz: pullback(dz) * slopes(images)
 
-    return _Eyes(model, gradient, None if response_vjp is None else vjp)
+    return Eyes(model, gradient, None if response_vjp is None else vjp)
 
 
 class _Plain:
     """A model that offers no more than gradients of the two losses: the margin stands in for the DLR."""
 
-    def __init__(self, eyes: _Eyes, images: NDArray, goal: Goal) -> None:
+    def __init__(self, eyes: Eyes, images: NDArray, goal: Goal) -> None:
         self.eyes, self.images, self.goal = eyes, images, goal
 
     def __getitem__(self, rows: Rows) -> View:
@@ -237,7 +248,7 @@ class _Box:
     Steps are relative to `reach`, how far each feature can go from its start: a step of size 1 reaches a corner.
     """
 
-    def __init__(self, eyes: _Eyes, low: NDArray, high: NDArray, reach: float | NDArray) -> None:
+    def __init__(self, eyes: Eyes, low: NDArray, high: NDArray, reach: float | NDArray) -> None:
         self.eyes, self.low, self.high, self.reach = eyes, low, high, reach
 
     def __getitem__(self, rows: Rows) -> _Box:
@@ -269,7 +280,7 @@ class _ResponseBox(_Box):
     def __init__(
         self,
         model: ResponseFront,
-        eyes: _Eyes,
+        eyes: Eyes,
         box: tuple[NDArray, NDArray],
         ends: tuple[NDArray, NDArray],
         reach: NDArray,
@@ -279,7 +290,7 @@ class _ResponseBox(_Box):
 
     @classmethod
     def around(
-        cls, model: ResponseFront, eyes: _Eyes, centre: NDArray, lowest: NDArray, highest: NDArray
+        cls, model: ResponseFront, eyes: Eyes, centre: NDArray, lowest: NDArray, highest: NDArray
     ) -> _ResponseBox:
         low, high = (np.asarray(model.response(images)) for images in (lowest, highest))
         reach = np.maximum(high - centre, centre - low)
@@ -297,14 +308,14 @@ class _ResponseBox(_Box):
         return np.clip(images, *self.ends).astype(self.ends[0].dtype, copy=False)
 
 
-class _Ball:
+class Ball:
     """Images in the ball of a norm."""
 
-    def __init__(self, eyes: _Eyes, norm: Norm, X: NDArray, epsilon: float) -> None:
+    def __init__(self, eyes: Eyes, norm: Norm, X: NDArray, epsilon: float) -> None:
         self.eyes, self.norm, self.X, self.epsilon = eyes, norm, X, epsilon
 
-    def __getitem__(self, rows: Rows) -> _Ball:
-        return _Ball(self.eyes, self.norm, self.X[rows], self.epsilon)
+    def __getitem__(self, rows: Rows) -> Ball:
+        return Ball(self.eyes, self.norm, self.X[rows], self.epsilon)
 
     def enter(self, images: NDArray) -> NDArray:
         return images
