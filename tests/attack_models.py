@@ -120,3 +120,29 @@ class Saturated(Linear):
 
     def surrogates(self):
         return {"softer": Linear(self.W, self.b, self.classes_)}
+
+
+class Threshold(Linear):
+    """A linear model of binarised pixels, whose gradient with respect to x is that with respect to what it sees."""
+
+    def hidden(self, X):
+        return (X >= 0.5).astype(float)
+
+    def changes(self, X, y):
+        """Of two classes: the margin (n,) and, pixel by pixel, what crossing takes from it and costs (n, D)."""
+        w = np.where(y == self.classes_[1], 1, -1)[:, None] * (self.W[1] - self.W[0])
+        bias = np.where(y == self.classes_[1], 1, -1) * np.subtract(*np.broadcast_to(self.b, 2)[::-1])
+        seen = self.hidden(X)
+        return (w * seen).sum(axis=1) + bias, w * (2 * seen - 1), (X - 0.5) ** 2
+
+
+class OfferedThreshold(Threshold):
+    """The same, and it says what it sees."""
+
+    response = Threshold.hidden
+
+    def response_inverse(self, R):
+        return (R >= 0.5).astype(float)
+
+    def response_gradient(self, X, y, loss="ce"):
+        return self.hidden_gradient(X, y, loss)

@@ -101,7 +101,8 @@ def test_reproducible_and_independent_of_batch_and_neighbours(norm):
         np.testing.assert_array_equal(attack(model, X, y, 0.03, batch_size=7).adversarial, whole.adversarial)
         part = attack(model, X[11:17][::-1], y[11:17][::-1], 0.03)
         np.testing.assert_array_equal(part.adversarial[:, ::-1], whole.adversarial[:, 11:17])
-        if getattr(attack, "random_start", True) and not isinstance(attack, Transfer):
+        # Jumps forget where they started: on a linear model all lead to the same image.
+        if getattr(attack, "random_start", True) and not isinstance(attack, Transfer | FrankWolfe):
             assert not np.array_equal(other(model, X, y, 0.03).adversarial, whole.adversarial)
 
 

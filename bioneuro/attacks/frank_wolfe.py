@@ -30,8 +30,8 @@ LEAST_WEIGHT = 0.1
 N_LEVELS = 16
 #: The multiplier is sought between its upper bound and this share of it, by so many halvings of their ratio.
 SMALLEST, HALVINGS = 1e-6, 12
-#: Range of the upper bound, which single precision holds; directions have a mean absolute value of about 1.
-MULTIPLIERS = 1e-12, 1e12
+#: Largest multiplier, and the inverse of the smallest: single precision holds both, directions are of the order of 1.
+LARGEST = 1e12
 
 
 @dataclass(kw_only=True)
@@ -67,6 +67,7 @@ class FrankWolfe(GradientAttack):
     space: str = field(default="auto", init=False)
     n_target_classes: int = 0
 
+    requires: ClassVar[tuple[str, ...]] = ("predict", "classes_", "decision_function", "input_gradient")
     norms: ClassVar[tuple[str, ...]] = ("l2",)
 
     def __post_init__(self) -> None:
@@ -127,12 +128,13 @@ class _Farthest(Ball):
     def farthest(self, direction: NDArray) -> NDArray:
         """The images of the ball in [0, 1] with the largest product with each row."""
         direction = direction.astype(self.X.dtype, copy=False)
-        inside = L2.distance(direction)[:, None] / (2 * self.epsilon)  # with which even [0, 1]'s absence would do
+        # The multiplier of the ball alone; that pixels end at 0 and 1 makes the way shorter.
+        inside = L2.distance(direction)[:, None] / max(2 * self.epsilon, 1 / LARGEST)
         return self._within(lambda m: np.clip(self.X + direction / (2 * m), 0, 1), inside)
 
     def _within(self, image: Callable[[NDArray], NDArray], inside: NDArray) -> NDArray:
         """``image(m)`` at the least multipliers m (n, 1) that keep it in the ball, as those of `inside` do."""
-        inside = np.clip(inside, *MULTIPLIERS).astype(self.X.dtype)
+        inside = np.clip(inside, 1 / LARGEST, LARGEST).astype(self.X.dtype)
         outside, found = SMALLEST * inside, image(inside)
         for _ in range(HALVINGS):
             middle = np.sqrt(inside * outside)
@@ -144,11 +146,9 @@ class _Farthest(Ball):
 
 
 class _FarthestResponse(_Farthest):
-    """The L2 ball of a model behind a response R = r(X), which has `responses` at `levels` of the pixels, (k, features)."""
+    """The L2 ball of a model behind a response r: R = r(X), responses = r(levels), (k, features)."""
 
-    def __init__(
-        self, eyes: Eyes, X: NDArray, epsilon: float, R: NDArray, levels: NDArray, responses: NDArray
-    ) -> None:
+    def __init__(self, eyes: Eyes, X: NDArray, epsilon: float, R: NDArray, levels: NDArray, responses: NDArray) -> None:
         super().__init__(eyes, X, epsilon)
         self.R, self.levels, self.responses = R, levels, responses
 
@@ -170,7 +170,7 @@ class _FarthestResponse(_Farthest):
             return images
 
         # Pixels whose change costs less than their share of the budget may all change; with the bound no others do.
-        share = self.epsilon**2 / self.X.shape[1]
+        share = max(self.epsilon**2 / self.X.shape[1], 1 / LARGEST)
         ratios = (gain / np.maximum(cost, share) for gain, cost in zip(gains, costs, strict=True))
         bound = np.max([ratio.max(axis=1) for ratio in ratios], axis=0)
         return self._within(image, bound[:, None])
