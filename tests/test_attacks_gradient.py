@@ -194,6 +194,19 @@ def test_one_pass_a_step(binary):
         setattr(model, name, lambda *args, name=name, method=method: asked.append(name) or method(*args))
     PGD(n_steps=10, early_stop=False)(model, X, y, 0.02)
     assert asked.count("input_vjp") == 10 and asked.count("predict") == 2 and "input_gradient" not in asked
+    asked.clear()
+    FGSM()(model, X, y, 0.02)
+    assert asked.count("input_vjp") == asked.count("predict") == 1  # what the first says about X need not be asked before
+
+
+@pytest.mark.parametrize("attack", [FGSM(), BIM(n_steps=3), PGD(n_steps=3)])
+@pytest.mark.parametrize("epsilons", [[0.01], [0.0, 0.01]])
+def test_what_is_wrong_from_the_start_stays_where_it_is(contrast, attack, epsilons):
+    model, X, y = contrast
+    wrong = np.arange(len(X)) % 3 == 0
+    result = attack(model, X, np.where(wrong, 1 - y, y), epsilons)
+    assert result.success[:, wrong].all() and (result.distance[:, wrong] == 0).all()
+    np.testing.assert_array_equal(result.success[:, ~wrong], attack(model, X[~wrong], y[~wrong], epsilons).success)
 
 
 def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary):

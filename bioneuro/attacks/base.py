@@ -151,7 +151,9 @@ class Attack(ABC):
 
         adversarial = np.empty((len(budgets), *X.shape), X.dtype)
         success = np.empty((len(budgets), len(X)), bool)
-        current, broken = X.copy(), goal.is_adversarial(predict(model, X))
+        current, broken = X.copy(), np.zeros(len(X), bool)
+        if not (self.begins_at_X and (budgets > 0).all()):
+            broken = goal.is_adversarial(predict(model, X))
         for k in np.argsort(budgets, kind="stable"):
             alive = np.flatnonzero(~broken) if budgets[k] > 0 else np.arange(0)
             batches = [alive[i : i + batch_size] for i in range(0, len(alive), batch_size)]
@@ -177,6 +179,11 @@ class Attack(ABC):
                 f"{type(self).__name__} needs {', '.join(missing)}, which {type(model).__name__} lacks "
                 "(see bioneuro.protocols); without gradients, choose black-box attacks"
             )
+
+    @property
+    def begins_at_X(self) -> bool:
+        """`run` looks at X first and gives back what meets the criterion there: it need not be asked before."""
+        return False
 
     @property
     def geometry(self) -> Norm:

@@ -88,8 +88,8 @@ class GradientAttack(Attack):
     def _ascend(self, space: Space, goal: Goal, start: NDArray) -> NDArray:
         """One run from `start`: each sample's first image that reaches the goal, else the search's result."""
         found, rows, search = start.copy(), np.arange(len(start)), self.search(space.enter(start))
-        for _ in range(self.n_steps):
-            images = space.images(search.points)
+        for step in range(self.n_steps):
+            images = space.images(search.points) if step else start
             view = space.view(images, goal)
             done = view.adversarial if self.early_stop else np.zeros(len(rows), bool)
             if done.any():
@@ -167,6 +167,10 @@ class PGD(GradientAttack):
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):
             raise ValueError("n_restarts > 1 needs random_start and early_stop, else every try is the same")
+
+    @property
+    def begins_at_X(self) -> bool:
+        return self.early_stop and not self.random_start
 
     def start(self, space: Space, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
         return super().start(space, X, epsilon, random, rows) if self.random_start else X
