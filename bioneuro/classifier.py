@@ -16,6 +16,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from bioneuro.checks import check_count
 from bioneuro.connectivity import Init
 from bioneuro.estimators import (
     LogitClassifier,
@@ -447,8 +448,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             value = getattr(self, name)
             if isinstance(value, str) and value == "auto" and name.endswith("epochs"):
                 continue
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+            check_count(name, value)
         for name in ("hebbian_exponent", "hebbian_floor", "eta", "sigma", "kappa", "readout_eta", "theta"):
             if not isinstance(getattr(self, name), Real):
                 raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import distortions
 from .attacks.base import SampleRandom, check_input, predict
+from .checks import check_count
 from .distortions import Distortion, Draws
 from .images import resolve_shape
 from .progress import track
@@ -174,8 +175,7 @@ def evaluate(
 def _apply(
     X: NDArray, corruption: Corruption, severity: int, shape: tuple[int, int, int], random_state: int
 ) -> NDArray:
-    if not isinstance(random_state, int | np.integer) or random_state < 0:
-        raise ValueError(f"random_state must be an integer >= 0, got {random_state!r}")
+    check_count("random_state", random_state, 0)
     images = X.reshape(len(X), *shape).astype(np.float64)
     draws = Draws(SampleRandom(int(random_state), X), images.shape)
     changed = corruption.apply(images, corruption.strengths[severity - 1], draws)

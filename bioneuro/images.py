@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-__all__ = ["resolve_shape"]
+__all__ = ["image_shape_of", "resolve_shape"]
 
 
 def resolve_shape(
@@ -32,4 +33,20 @@ def resolve_shape(
     if len(shape) not in (2, 3) or math.prod(shape) != features:
         raise ValueError(f"image_shape {tuple(shape)} does not fit {features} features")
     height, width, channels = (*shape, 1)[:3]
+    return height, width, channels
+
+
+def image_shape_of(image_shape: Any, n_features: int) -> tuple[int, int, int]:
+    """A parameter ``image_shape`` as (height, width, channels) that make ``n_features``.
+
+    "auto" is a square if that fits, else an image of one row.
+    """
+    if isinstance(image_shape, str) and image_shape == "auto":
+        side = math.isqrt(n_features)
+        return (side, side, 1) if side * side == n_features else (1, n_features, 1)
+    if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
+        raise ValueError(f"image_shape must be 'auto' or (height, width[, channels]), got {image_shape!r}")
+    if math.prod(image_shape) != n_features or min(image_shape) < 1:
+        raise ValueError(f"image_shape must have a product of {n_features} features, got {tuple(image_shape)}")
+    height, width, channels = (*image_shape, 1)[:3]
     return height, width, channels

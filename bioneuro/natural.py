@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 
+from .checks import check_count
+
 __all__ = ["dead_leaves", "gaussian_twin", "spectral_slope"]
 
 #: Points along each side of a pixel whose mean it is: edges are smooth, as behind a lens.
@@ -81,8 +83,7 @@ def dead_leaves(
     .. [2] A. B. Lee, D. Mumford & J. Huang, Int. J. Computer Vision 41:35 (2001).
     """
     height, width = _check_shape(shape)
-    if not isinstance(n, Integral) or n < 1:
-        raise ValueError(f"n must be an integer >= 1, got {n!r}")
+    check_count("n", n)
     low, high = map(float, (1, max(2, height, width)) if radii is None else radii)
     if not 0 < low < high < np.inf:
         raise ValueError(f"radii must be (smallest, largest) with 0 < smallest < largest, got {radii}")

@@ -196,7 +196,7 @@ def test_one_pass_a_step(binary):
     assert asked.count("input_vjp") == 10 and asked.count("predict") == 2 and "input_gradient" not in asked
     asked.clear()
     FGSM()(model, X, y, 0.02)
-    assert asked.count("input_vjp") == asked.count("predict") == 1  # what the first says about X need not be asked before
+    assert asked.count("input_vjp") == asked.count("predict") == 1  # the first says what is so at X, too
 
 
 @pytest.mark.parametrize("attack", [FGSM(), BIM(n_steps=3), PGD(n_steps=3)])

@@ -126,10 +126,10 @@ def test_labels_of_any_type_and_chosen_classes(identified):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_way": 1}, "n_way must be at least 2, got 1"),
-        ({"n_shot": 0}, "n_shot must be at least 1, got 0"),
-        ({"n_query": 0}, "n_query must be at least 1, got 0"),
-        ({"n_episodes": 0}, "n_episodes must be at least 1, got 0"),
+        ({"n_way": 1}, "n_way must be an integer >= 2, got 1"),
+        ({"n_shot": 0}, "n_shot must be an integer >= 1, got 0"),
+        ({"n_query": 0}, "n_query must be an integer >= 1, got 0"),
+        ({"n_episodes": 0}, "n_episodes must be an integer >= 1, got 0"),
         ({"n_way": 9}, "n_way=9 needs as many classes, got 8"),
         ({"n_shot": 6}, r"class 0 has 20 images; n_shot \+ n_query = 6 \+ 15 needs 21"),
         ({"classes": [0, 1, 2, 3, 99]}, "class 99 has 0 images"),

@@ -67,10 +67,10 @@ def test_equal_shots_draw_what_they_always_drew():
     ("change", "message"),
     [
         ({"n_shot": [1, 2]}, r"n_shot must be an integer or one for each of n_way=3, got \[1, 2\]"),
-        ({"n_shot": [1, 0, 2]}, r"n_shot\[1\] must be at least 1, got 0"),
-        ({"n_shot": 1.5}, "n_shot must be an integer, got 1.5"),
+        ({"n_shot": [1, 0, 2]}, r"n_shot\[1\] must be an integer >= 1, got 0"),
+        ({"n_shot": 1.5}, "n_shot must be an integer >= 1, got 1.5"),
         ({"n_shot": [1, 2, 3], "max_shot": 4}, "n_shot must be one integer"),
-        ({"n_shot": 3, "max_shot": 2}, "max_shot must be at least 3, got 2"),
+        ({"n_shot": 3, "max_shot": 2}, "max_shot must be an integer >= 3, got 2"),
         ({"max_shot": 6}, r"class 0 has 20 images; max_shot \+ n_query = 6 \+ 15 needs 21"),
         ({"n_shot": [1, 1, 6]}, r"class 0 has 20 images; n_shot \+ n_query = 6 \+ 15 needs 21"),
     ],

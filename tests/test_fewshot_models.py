@@ -77,9 +77,9 @@ def test_winners_are_the_images_that_match(rates):
     ("head", "message"),
     [
         (AssociationHead("oracle"), "readout must be one of .*votes.*, got 'oracle'"),
-        (AssociationHead(n_cells=0), "n_cells must be at least 1, got 0"),
+        (AssociationHead(n_cells=0), "n_cells must be an integer >= 1, got 0"),
         (FeatureReadout(eta=0), "eta must be a finite number > 0, got 0"),
-        (FeatureReadout(n_updates=0), "n_updates must be at least 1, got 0"),
+        (FeatureReadout(n_updates=0), "n_updates must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_heads(rates, head, message):
@@ -217,7 +217,10 @@ def test_elastic_votes_are_shares_of_a_softmax_over_cells(digits):
         (lambda X, y: ElasticVotes(beta=0).fit(X, y), "beta must be a finite number > 0, got 0"),
         (lambda X, y: ElasticVotes().fit(X[:, :60], y), "matcher must be given for images that are not square"),
         (lambda X, y: ElasticVotes().fit(X, 0 * y), "y must hold at least 2 classes, got 1 class"),
-        (lambda X, y: Jittered(KNeighborsClassifier(), (8, 8), n_copies=-1).fit(X, y), "n_copies must be at least 0"),
+        (
+            lambda X, y: Jittered(KNeighborsClassifier(), (8, 8), n_copies=-1).fit(X, y),
+            "n_copies must be an integer >= 0",
+        ),
         (lambda X, y: Jittered(KNeighborsClassifier(), (8, 9)).fit(X, y), "X must be gray images"),
     ],
 )
@@ -330,7 +333,7 @@ def test_an_image_is_encoded_by_itself(matcher):
     [
         ({"image_shape": (40,)}, r"image_shape must be \(height, width\)"),
         ({"image_shape": (40, 41)}, "X must have 1640 features for image_shape"),
-        ({"n_points": 0}, "n_points must be at least 1, got 0"),
+        ({"n_points": 0}, "n_points must be an integer >= 1, got 0"),
         ({"aspect": 2}, r"aspect must lie in \[0, 1\], got 2"),
         ({"stiffness": 0}, "stiffness must be a finite number > 0, got 0"),
         ({"penalty": -1}, "penalty must be a finite number >= 0, got -1"),

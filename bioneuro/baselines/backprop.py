@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..attacks import PGD, Goal
+from ..checks import check_count, check_number
 from ..connectivity import RandomState, generator
 from ..estimators import class_index, known_classes
 from ..network import batches
 from ..progress import track
 from .base import GradientClassifier
-from .checks import check_count, check_number
 
 __all__ = ["BackpropClassifier"]
 

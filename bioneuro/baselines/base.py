@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..checks import check_dtype
 from ..estimators import LogitClassifier, check_classes, check_unit_interval, class_index, validated
 from ..losses import loss_gradient
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Loss, Pullback
-from .checks import check_dtype
 from .front import Front, make_front
 
 __all__ = ["GradientClassifier"]

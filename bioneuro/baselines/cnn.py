@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_count, check_number
 from ..connectivity import RandomState
+from ..images import image_shape_of
 from ..protocols import Pullback
 from .backprop import BackpropClassifier
-from .checks import check_count, check_number, image_shape_of
 from .front import Front, make_front
 
 if TYPE_CHECKING:

@@ -15,14 +15,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..checks import check_count, check_dtype
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
+from ..images import image_shape_of
 from ..layers.feature_map import FeatureMap
 from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina
 from ..network import INFERENCE_BATCH, slices
 from ..synapses import Synapses
-from .checks import check_count, check_dtype, image_shape_of
 
 __all__ = ["FilterBank", "FilterMap", "OrientationHistogram"]
 

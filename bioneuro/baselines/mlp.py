@@ -13,12 +13,12 @@ from scipy.sparse import csr_array
 from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
+from ..checks import check_count
 from ..connectivity import HalfNormal, MixedSign, RandomState, dense
 from ..losses import loss_gradient
 from ..protocols import Pullback
 from ..synapses import Synapses
 from .backprop import BackpropClassifier
-from .checks import check_count
 
 __all__ = ["BackpropMLP"]
 

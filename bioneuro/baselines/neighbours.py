@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.cluster import KMeans
 
+from ..checks import check_count, check_number
 from ..connectivity import RandomState, generator
 from ..network import slices
 from ..protocols import Pullback
 from .base import GradientClassifier
-from .checks import check_count, check_number
 
 __all__ = ["NearestNeighbour"]
 

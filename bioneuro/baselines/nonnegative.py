@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_number
 from ..connectivity import HalfNormal, RandomState, dense
 from ..synapses import Synapses
-from .checks import check_number
 from .mlp import BackpropMLP
 
 __all__ = ["NonNegativeMLP"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from .checks import check_count, check_number
+from ..checks import check_count, check_number
 from .mlp import BackpropMLP
 from .streaming import Reservoir
 

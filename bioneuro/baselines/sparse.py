@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from ..analysis import site_index
+from ..checks import check_count
 from ..connectivity import HalfNormal, MixedSign, RandomState
 from ..synapses import Synapses
-from .checks import check_count
 from .mlp import BackpropMLP
 
 __all__ = ["SparseMLP", "layer_densities"]

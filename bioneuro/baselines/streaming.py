@@ -12,8 +12,8 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..checks import check_count
 from ..estimators import LogitClassifier, check_classes, class_index, known_classes
-from .checks import check_count
 
 __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA", "StreamingLeastSquares"]
 

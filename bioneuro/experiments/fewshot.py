@@ -22,7 +22,7 @@ from .compare import environment
 from .configuration import network_defaults
 from .few_shot_models import few_image_models
 from .growing import GrowingTable
-from .output import draw_into, make_folder, write_frame
+from .output import draw_into, folder_for_results, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,7 +236,8 @@ def run(protocol: str, data: Dataset | None, name: str, options: Options, out: P
     options : Options
     out : Path
     """
-    make_folder(out)
+    with folder_for_results(out):
+        pass
     text, draw = PROTOCOLS[protocol](data, name, options, out)
     return text, [out / f"{protocol}.csv", draw_into(out / f"{protocol}.png", draw)]
 

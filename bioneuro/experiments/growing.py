@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import UserError
 from .configuration import keep_configuration
-from .output import write_frame
+from .output import folder_for_results, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,13 +39,10 @@ class GrowingTable:
 
     def __init__(self, path: Path, configuration: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         self.path = path.with_name(path.name + ".csv")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with folder_for_results(path.parent):
             self._frame = self._read()
             kept = self.path if self._frame is not None else None
             keep_configuration(path.with_name(path.name + ".json"), configuration, environment, kept)
-        except OSError as error:
-            raise UserError(f"cannot keep results in {path.parent}: {error.strerror or error}") from error
 
     def complete(
         self,

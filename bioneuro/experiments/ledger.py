@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..files import write_atomically
 from . import UserError
 from .configuration import keep_configuration
+from .output import folder_for_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,12 +57,9 @@ class Ledger:
     def __init__(self, folder: Path, configuration: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         self.folder = folder
         self.path, self.configuration_path = folder / "results.csv", folder / "configuration.json"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        with folder_for_results(folder):
             self.rows = self._read_rows()
             keep_configuration(self.configuration_path, configuration, environment, self.path if self.rows else None)
-        except OSError as error:
-            raise UserError(f"cannot keep results in {folder}: {error.strerror or error}") from error
 
     def finished(self, model: str, seed: int) -> bool:
         """Whether this unit's rows are in the ledger."""

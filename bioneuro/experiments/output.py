@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_into", "make_folder", "new_figure", "save", "write_frame"]
+__all__ = ["draw_into", "folder_for_results", "new_figure", "save", "write_frame"]
 
 
-def make_folder(out: Path) -> None:
-    """Make the folder of the results, before any work is done for it."""
+@contextmanager
+def folder_for_results(out: Path) -> Iterator[None]:
+    """Make the folder, before any work is done for it; what fails there and in the block is said of the folder."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise UserError(f"cannot keep results in {out}: {error.strerror or error}") from error
 

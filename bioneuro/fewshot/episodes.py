@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import check_count
 from .classes import labels_sha256
 
 
@@ -181,14 +181,6 @@ class EpisodeSampler:
         other = copy.copy(self)
         other.X = H
         return other
-
-
-def check_count(name: str, value: object, minimum: int) -> None:
-    """An integer of at least ``minimum``, or an error that names the argument."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ValueError(f"{name} must be an integer, got {value!r}")
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
 
 
 def seed_of(random_state: int | np.random.Generator | None) -> int:

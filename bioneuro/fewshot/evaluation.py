@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..analysis.intervals import holm, mean_interval, paired_difference
+from ..checks import check_count
 from ..progress import track
-from .episodes import EpisodeSampler, check_count
+from .episodes import EpisodeSampler
 
 if TYPE_CHECKING:
     import pandas as pd

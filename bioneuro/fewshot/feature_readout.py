@@ -11,11 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..checks import check_count
 from ..estimators import LogitClassifier, check_classes
 from ..layers import DeltaReadout, UnitNorm
 from ..layers.protocols import Encoder
 from ..network import batches
-from .episodes import check_count
 
 
 class _Synapses(NamedTuple):

@@ -17,11 +17,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..checks import check_count
 from ..connectivity import HalfNormal, MixedSign, dense
 from ..estimators import LogitClassifier, check_classes
 from ..layers import READOUTS, Association, UnitNorm
 from ..network import Network
-from .episodes import check_count
 from .feature_readout import FeatureReadout
 
 #: Passes over the support by the association, and updates of its readout at least.

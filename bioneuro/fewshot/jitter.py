@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from .episodes import check_count
+from ..checks import check_count
 
 
 @dataclass(frozen=True)

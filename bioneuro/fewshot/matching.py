@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..checks import check_count
 from ..layers import FeatureMap, Retina
 from .alignment import PointSets, matched
-from .episodes import check_count
 from .normalisation import inked, normalised
 
 #: Images whose fields are in memory at a time.

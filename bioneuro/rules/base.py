@@ -9,6 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from bioneuro.checks import check_count
 from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "on_synapses"]
@@ -120,9 +121,7 @@ class Rule(ABC):
 
     def require_integer(self, name: str, low: int) -> None:
         """A hyper-parameter that must be an integer >= ``low``."""
-        value = getattr(self, name)
-        if not isinstance(value, int | np.integer) or value < low:
-            raise ValueError(f"{name} must be an integer >= {low}, got {value!r}")
+        check_count(name, getattr(self, name), low)
 
     def _check_pathway(self, synapses: Synapses) -> None:
         if not isinstance(synapses, Synapses):
