@@ -29,7 +29,7 @@ from bioneuro.estimators import (
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Retina
 from bioneuro.layers.protocols import Encoder, Space
 from bioneuro.losses import loss_gradient
-from bioneuro.network import Network
+from bioneuro.network import Network, readout_batch
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
 from bioneuro.surrogates import variants
@@ -295,19 +295,16 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             H,
             T,
             n_epochs=n_epochs,
-            batch_size=min(256, max(10, len(H) // 8)),
             n_grow=self.n_grow,
             n_candidates=self.n_candidates,
             rng=self._rng,
             progress=self._bar,
         )
-        batch_size = min(100, max(10, len(H) // 10))
-        auto_epochs = max(10, math.ceil(READOUT_STEPS * batch_size / len(H)))
+        auto_epochs = max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H)))
         self.network_.learn_readouts(
             H,
             T,
             n_epochs=auto_epochs if readout_epochs == "auto" else readout_epochs,
-            batch_size=batch_size,
             eta=self.readout_eta,
             rng=self._rng,
             progress=self._bar,

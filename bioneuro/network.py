@@ -42,7 +42,6 @@ class Network:
         T: NDArray,
         *,
         n_epochs: int,
-        batch_size: int,
         n_grow: int,
         n_candidates: int,
         rng: np.random.Generator,
@@ -51,7 +50,7 @@ class Network:
         """Competitive learning on features ``H`` with one-hot labels ``T``, and structural plasticity as it goes."""
         layer = self.association
         for _ in progress(range(n_epochs), desc="association"):
-            for batch in batches(len(H), batch_size, rng):
+            for batch in batches(len(H), association_batch(len(H)), rng):
                 step = layer.learn(H[batch], T[batch])
                 if layer.step % REWIRE_EVERY == 0:
                     layer.rewire(H[batch], step.rates, n_grow, n_candidates)
@@ -63,7 +62,6 @@ class Network:
         T: NDArray,
         *,
         n_epochs: int,
-        batch_size: int,
         eta: float,
         rng: np.random.Generator,
         progress: Progress,
@@ -72,7 +70,7 @@ class Network:
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        drives = None
+        drives, batch_size = None, readout_batch(len(H))
         if len(H) * self.association.n_cells <= CACHED_DRIVES:
             drives = self.association.drive(H)
         n_steps, step = n_epochs * len(batches(len(H), batch_size, rng)), 0
@@ -119,6 +117,16 @@ class Network:
         for readout in self.readouts.values():
             named |= readout.pathways()
         return named
+
+
+def association_batch(n: int) -> int:
+    """Samples of a learning step of the association, of n in all."""
+    return min(256, max(10, n // 8))
+
+
+def readout_batch(n: int) -> int:
+    """Samples of a learning step of the readouts, of n in all."""
+    return min(100, max(10, n // 10))
 
 
 def slices(n: int, size: int) -> list[slice]:

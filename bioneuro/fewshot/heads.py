@@ -21,7 +21,7 @@ from ..checks import check_count
 from ..connectivity import HalfNormal, MixedSign, dense
 from ..estimators import LogitClassifier, check_classes
 from ..layers import READOUTS, Association, UnitNorm
-from ..network import Network
+from ..network import Network, readout_batch
 from .feature_readout import FeatureReadout
 
 #: Passes over the support by the association, and updates of its readout at least.
@@ -92,13 +92,11 @@ class AssociationHead(LogitClassifier):
         seed = int(rng.integers(2**31))
         readouts = {name: READOUTS[name](association, T.shape[1], seed=seed) for name in names}
         self.network_ = Network(encoder, association, readouts)
-        size = min(256, max(10, len(H) // 8))
         self.network_.learn_association(
-            H, T, n_epochs=ASSOCIATION_EPOCHS, batch_size=size, n_grow=2, n_candidates=16, rng=rng, progress=_silent
+            H, T, n_epochs=ASSOCIATION_EPOCHS, n_grow=2, n_candidates=16, rng=rng, progress=_silent
         )
-        size = min(100, max(10, len(H) // 10))
-        n_epochs = math.ceil(READOUT_UPDATES * size / len(H))
-        self.network_.learn_readouts(H, T, n_epochs=n_epochs, batch_size=size, eta=0.5, rng=rng, progress=_silent)
+        n_epochs = math.ceil(READOUT_UPDATES * readout_batch(len(H)) / len(H))
+        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=0.5, rng=rng, progress=_silent)
 
     def _logits(self, X: ArrayLike) -> NDArray:
         return self.network_.logits(self._encoded(X), self.readout)
