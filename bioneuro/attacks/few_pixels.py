@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier
-from .base import Attack, SampleRandom, ascent_values, at_least
+from .base import SampleRandom, ascent_values
 from .goals import Goal
+from .sparse import PixelSearch
 
 __all__ = ["FewPixels"]
 
@@ -27,7 +28,7 @@ CHEAPEST = 0.01
 
 
 @dataclass(kw_only=True)
-class FewPixels(Attack):
+class FewPixels(PixelSearch):
     """Score-based random search over sets of pixels, each moved just across a grey level.
 
     A proposal gives back some of the changed pixels and spends what is left of the budget on others, drawn with odds
@@ -49,17 +50,7 @@ class FewPixels(Attack):
     """
 
     norm: str = "l2"
-    n_queries: int = 1000
-    exchanged: float = 0.3
-
-    requires = ("predict", "classes_", "decision_function")
     norms: ClassVar[tuple[str, ...]] = ("l2",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least("n_queries", self.n_queries, 1)
-        if not 0 < self.exchanged <= 1:
-            raise ValueError(f"exchanged must be in (0, 1], got {self.exchanged}")
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         best, features = X.copy(), X.shape[1]

@@ -27,7 +27,23 @@ DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
 
 
 @dataclass(kw_only=True)
-class SparseRS(Attack):
+class PixelSearch(Attack):
+    """What searches over sets of pixels share: their parameters, see `SparseRS`. A subclass writes `run`."""
+
+    n_queries: int = 1000
+    exchanged: float = 0.3
+
+    requires = ("predict", "classes_", "decision_function")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("n_queries", self.n_queries, 1)
+        if not 0 < self.exchanged <= 1:
+            raise ValueError(f"exchanged must be in (0, 1], got {self.exchanged}")
+
+
+@dataclass(kw_only=True)
+class SparseRS(PixelSearch):
     """Score-based random search over sets of pixels, each black or white in every channel.
 
     A proposal exchanges some of the epsilon changed pixels for others; it is kept if it does not lower the margin
@@ -46,17 +62,7 @@ class SparseRS(Attack):
     """
 
     norm: str = "l0"
-    n_queries: int = 1000
-    exchanged: float = 0.3
-
-    requires = ("predict", "classes_", "decision_function")
     norms: ClassVar[tuple[str, ...]] = COUNTING
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least("n_queries", self.n_queries, 1)
-        if not 0 < self.exchanged <= 1:
-            raise ValueError(f"exchanged must be in (0, 1], got {self.exchanged}")
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         images = X.reshape(len(X), -1, cast(L0, self.geometry).channels)
