@@ -1,6 +1,7 @@
 """The C core. Structure is trusted here; :mod:`bioneuro.kernels` is the same with every argument checked."""
 
-from typing import Literal, TypeAlias, TypedDict
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, final
 
 from numpy import float32, float64, int32, int64
 from numpy.typing import NDArray
@@ -97,26 +98,37 @@ def compete_grad(
     n_threads: int | None = None,
     out: _Values | None = None,
 ) -> _Values: ...
+
+class _Traits(NamedTuple):
+    signs: tuple[Literal["mixed", "E", "I"], ...]
+    parameters: tuple[str, ...]
+    nonnegative: tuple[str, ...]
+
+FORMS: Mapping[str, _Traits]
+
+@final
+class Plasticity:
+    def __new__(cls, form: str | Plasticity = "log-relaxation", **parameters: float) -> Plasticity: ...
+    @property
+    def form(self) -> str: ...
+    @property
+    def parameters(self) -> dict[str, float]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
 def plasticity_step(
     indptr: _Index,
     indices: _Index,
     data: _Values,
     G: _Values,
     c: _Values,
+    form: str | Plasticity = "log-relaxation",
     *,
-    form: Literal["log-relaxation", "log-power", "exponential", "signed"] = "log-relaxation",
-    eta: float = 1.0,
-    floor: float = 0.001,
-    exponent: float = 1.0,
-    sigma: float = 0.0,
-    w0: float = 0.0,
-    w_min: float = 0.0,
-    w_max: float = ...,
-    normalize: bool = True,
     theta: float = 0.0,
     seed: int = 0,
     step: int = 0,
     n_threads: int | None = None,
+    **parameters: float,
 ) -> int: ...
 def hebbian_step(
     indptr: _Index,
@@ -124,21 +136,14 @@ def hebbian_step(
     data: _Values,
     X: _Values,
     Y: _Values,
+    form: str | Plasticity = "log-relaxation",
     *,
     gain: _Values | None = None,
-    form: Literal["log-relaxation", "log-power", "exponential", "signed"] = "log-relaxation",
-    eta: float = 1.0,
-    floor: float = 0.001,
-    exponent: float = 1.0,
-    sigma: float = 0.0,
-    w0: float = 0.0,
-    w_min: float = 0.0,
-    w_max: float = ...,
-    normalize: bool = True,
     seed: int = 0,
     step: int = 0,
     n_threads: int | None = None,
     layout: CapsuleType | None = None,
+    **parameters: float,
 ) -> int: ...
 def extent(x: _Values, *, n_threads: int | None = None) -> tuple[float, float]: ...
 def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...

@@ -280,27 +280,14 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
     return _core.compete_grad(Y, dY, beta=beta, n_threads=n_threads, out=out)
 
 
-def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1.0, floor=1e-3, exponent=1.0,
-                    sigma=0.0, w0=0.0, w_min=0.0, w_max=np.inf, normalize=True, theta=0.0, seed=0, step=0,
-                    n_threads=None):  # fmt: skip
+def plasticity_step(
+    indptr, indices, data, G, c, form="log-relaxation", *, theta=0.0, seed=0, step=0, n_threads=None, **parameters
+):
     """One local, multiplicative learning step on the stored synapses; changes ``data`` in place.
 
-    With ``alpha_i = 1 - exp(-eta |c_i|)``, ``T_ij = G_ij / c_i`` and
-    ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, ``xi`` standard normal:
-
-    ``"log-relaxation"``
-        ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``; rows with
-        ``c_i < 1e-6`` stay as they are; targets and weights below 0 count as 0.
-    ``"log-power"``
-        ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0``; the same rows stay. Synapses
-        come to be a power of the input they see with their cell: sharper, and spread more widely, as it rises.
-    ``"exponential"``
-        ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
-    ``"signed"``
-        ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
-
-    Then ``|w|`` is clipped to ``[w_min, w_max]`` and, with ``normalize``, each changed row is divided by its Euclidean
-    norm (synaptic scaling).
+    Equations of the forms and of their parameters: :func:`bioneuro.reference.plasticity_step`. Each changes a weight in
+    proportion to its size, or its logarithm by a share of the way to a target; then noise in proportion to the size,
+    bounds, and synaptic scaling of the row.
 
     Parameters
     ----------
@@ -309,29 +296,20 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     G : ndarray, shape (nnz,)
         Hebbian term of every synapse, as :func:`weight_grad` gives it, of the type of ``data``.
     c : ndarray, shape (n_rows,)
-        Activity of every post-synaptic cell, summed (the two log forms) or averaged over the batch like ``G``.
-    form : {"log-relaxation", "log-power", "exponential", "signed"}
-        The learning rule.
-    eta : float
-        Learning rate, >= 0.
-    floor : float
-        ``e`` of ``log(w + e)`` and ``log(T + e)``, > 0.
-    exponent : float
-        Power of the log-power form, > 0.
-    sigma : float
-        Stationary standard deviation of log w that the noise alone gives under the two log forms, >= 0.
-    w0 : float
-        Additive part of the signed form, >= 0.
-    w_min, w_max : float
-        Bounds of ``|w|``, ``0 <= w_min <= w_max``.
-    normalize : bool
-        Whether to scale the changed rows to norm 1.
+        Activity of every post-synaptic cell, summed (forms that relax) or averaged over the batch like ``G``.
+    form : str or Plasticity
+        Name of the form, such as ``"log-relaxation"``: one of ``_core.FORMS``, which says for each the signs of pathway
+        it is defined on, its parameters, and which arrays must be >= 0. Or a ready ``_core.Plasticity(name,
+        **parameters)``, which is checked once and for all.
     theta : float
         Synapses below ``theta`` times their row's maximum count as silent, in [0, 1].
     seed, step : int
         Key of the noise, in [0, 2**64). Noise depends on ``(seed, step, row, column)`` and nothing else.
     n_threads : int, optional
         Threads to use.
+    **parameters : float
+        Of the form where it is given by name: ``eta``, ``sigma``, ``w_min``, ``w_max``, ``normalize`` (bool) and its
+        own.
 
     Returns
     -------
@@ -341,7 +319,7 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     Raises
     ------
     TypeError, ValueError
-        Naming the argument; ``data`` is then untouched.
+        Naming the argument; also for a parameter that the form does not have. ``data`` is then untouched.
 
     Notes
     -----
@@ -350,14 +328,14 @@ def plasticity_step(indptr, indices, data, G, c, *, form="log-relaxation", eta=1
     _core.validate(indptr, indices, data, _ANY)
     _disjoint("data", data, indices=indices, indptr=indptr, G=G, c=c)
     return _core.plasticity_step(
-        indptr, indices, data, G, c, form=form, eta=eta, floor=floor, exponent=exponent, sigma=sigma, w0=w0,
-        w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step, n_threads=n_threads,
-    )  # fmt: skip
+        indptr, indices, data, G, c, form, theta=theta, seed=seed, step=step, n_threads=n_threads, **parameters
+    )
 
 
-def hebbian_step(indptr, indices, data, X, drive, *, beta=1.0, threshold=None, k=None, gain=None,
-                 form="log-relaxation", eta=1.0, floor=1e-3, exponent=1.0, sigma=0.0, w0=0.0, w_min=0.0,
-                 w_max=np.inf, normalize=True, seed=0, step=0, n_threads=None):  # fmt: skip
+def hebbian_step(
+    indptr, indices, data, X, drive, form="log-relaxation", *, beta=1.0, threshold=None, k=None, gain=None, seed=0,
+    step=0, n_threads=None, **parameters,
+):  # fmt: skip
     """Competition, Hebbian term and plasticity in one step, which costs only the cells that win; changes ``data``.
 
     ``Y = compete(drive)``; then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
@@ -368,15 +346,16 @@ def hebbian_step(indptr, indices, data, X, drive, *, beta=1.0, threshold=None, k
     indptr, indices, data : ndarray
         The pathway in CSR form; ``data`` is writeable.
     X : ndarray, shape (batch, n_cols)
-        Pre-synaptic rates, of the type of ``data``; not empty.
+        Pre-synaptic rates, of the type of ``data``; not empty. For ``form="log-covariance"`` standardised ones.
     drive : ndarray, shape (batch, n_rows)
         Drive of the cells, as :func:`forward` gives it.
+    form, seed, step, **parameters
+        As for :func:`plasticity_step`.
     beta, threshold, k
         As for :func:`compete`.
     gain : ndarray, shape (n_rows,), optional
-        Learning rate of each cell relative to the others; 1 where none is given.
-    form, eta, floor, exponent, sigma, w0, w_min, w_max, normalize, seed, step
-        As for :func:`plasticity_step`.
+        Learning rate of each cell relative to the others; 1 where none is given. (The log-covariance form's own
+        parameter is ``slope``.)
     n_threads : int, optional
         Threads to use.
 
@@ -398,11 +377,9 @@ def hebbian_step(indptr, indices, data, X, drive, *, beta=1.0, threshold=None, k
     """
     _core.validate(indptr, indices, data, _width(X))
     _disjoint("data", data, indices=indices, indptr=indptr, X=X, drive=drive, gain=gain)
+    rule = _core.Plasticity(form, **parameters)
     Y = _core.compete(drive, beta=beta, threshold=threshold, k=k, n_threads=n_threads)
-    _core.hebbian_step(
-        indptr, indices, data, X, Y, gain=gain, form=form, eta=eta, floor=floor, exponent=exponent,
-        sigma=sigma, w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step, n_threads=n_threads,
-    )  # fmt: skip
+    _core.hebbian_step(indptr, indices, data, X, Y, rule, gain=gain, seed=seed, step=step, n_threads=n_threads)
     return Y
 
 

@@ -136,44 +136,80 @@ def normal(rows: NDArray, columns: NDArray, seed: int, step: int) -> NDArray[np.
     return np.sqrt(-2 * np.log(u[:, 0])) * np.cos(2 * np.pi * u[:, 1])
 
 
+# A form that relaxes: new weights from those before, targets T_ij = G_ij / c_i, alpha_i of each synapse and noise.
+# Its keyword-only arguments are the parameters of its own, here and below.
+
+
+def _log_relaxation(w, T, alpha, noise, *, floor=1e-3):
+    goal, level = np.log(np.maximum(T, 0.0) + floor), np.log(np.maximum(w, 0.0) + floor)
+    return np.maximum(np.exp((1 - alpha) * level + alpha * goal + noise) - floor, 0.0)
+
+
+def _log_power(w, T, alpha, noise, *, floor=1e-3, exponent=1.0):
+    goal = exponent * np.log(np.maximum(T, 0.0) + floor)
+    return np.exp((1 - alpha) * np.log(np.maximum(w, FAINTEST)) + alpha * goal + noise)
+
+
+def _log_covariance(w, T, alpha, noise, *, slope=1.0):
+    log_w = (1 - alpha) * np.log(np.maximum(w, FAINTEST)) + alpha * slope * T + noise
+    return np.exp(np.minimum(log_w, np.log(np.finfo(float).max)))
+
+
+# The other forms: new weights from those before, the drive eta (G_ij - c_i w_ij) and noise; and the signs they have
+# however small they are.
+
+
+def _exponential(w, drive, noise):
+    return w * np.exp(np.sign(w) * drive + noise), np.sign(w)
+
+
+def _signed(w, drive, noise, *, w0=0.0):
+    w = w + (np.abs(w) + w0) * drive
+    return w * np.exp(noise), np.sign(w)
+
+
+#: Forms of :func:`plasticity_step` that relax, and those that follow a drive. What each needs: ``_core.FORMS``.
+RELAXING = {"log-relaxation": _log_relaxation, "log-power": _log_power, "log-covariance": _log_covariance}
+DRIVEN = {"exponential": _exponential, "signed": _signed}
+
+
 def plasticity_step(
-    indptr,
-    indices,
-    data,
-    G,
-    c,
-    *,
-    form="log-relaxation",
-    eta=1.0,
-    floor=1e-3,
-    exponent=1.0,
-    sigma=0.0,
-    w0=0.0,
-    w_min=0.0,
-    w_max=np.inf,
-    normalize=True,
-    theta=0.0,
-    seed=0,
-    step=0,
-    n_threads=None,
+    indptr, indices, data, G, c, form="log-relaxation", *, theta=0.0, seed=0, step=0, n_threads=None, **parameters
 ) -> int:
     """One local learning step on the stored synapses; changes ``data`` in place.
 
-    Forms (``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i``, ``xi`` from :func:`normal`):
+    ``form`` is the name of a form with its ``parameters``, or a ready ``Plasticity`` (without). Forms, with
+    ``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i`` and ``xi`` from :func:`normal`:
 
     ``"log-relaxation"``  ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
         rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
     ``"log-power"``  ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0`` (one
         below 1e-30 counts as that); rows with ``c_i < 1e-6`` and targets below 0 as above.
+    ``"log-covariance"``  ``log w += alpha_i [slope T_ij - log w_ij] + noise``, ``w > 0``; small weights and ``c_i`` as
+        in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
+        ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
+        standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
     ``"exponential"``     ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
     ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
-    ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, with ``alpha_i`` from ``|c_i|``: ``sigma`` is the stationary
-    standard deviation of log w that noise alone gives under the two log forms. Then ``|w|`` is clipped to
-    ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless its form moves it), and with
-    ``normalize`` each changed row is divided by its Euclidean norm (synaptic scaling; a row of zeros stays).
+    The log forms are for excitatory pathways, the signed one for mixed ones, the exponential one for all.
+
+    Parameters of all forms (and what they are where none is given): ``eta`` (1), the learning rate; ``sigma`` (0):
+    ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``, with ``alpha_i`` from ``|c_i|``, so that ``sigma`` is the
+    stationary standard deviation of log w that noise alone gives under the log forms; ``w_min`` (0) and ``w_max``
+    (inf): then ``|w|`` is clipped to ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless its form
+    moves it); ``normalize`` (True): then each changed row is divided by its Euclidean norm (synaptic scaling; a row of
+    zeros stays). Weights saturate at the largest number there is. Of some: ``floor`` (1e-3) and ``exponent`` (1), > 0;
+    ``slope`` (1) and ``w0`` (0), >= 0.
+
     Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
     """
+    if not isinstance(form, str):
+        form, parameters = form.form, form.parameters
+    own = dict(parameters)
+    eta, sigma = own.pop("eta", 1.0), own.pop("sigma", 0.0)
+    w_min, w_max, normalize = own.pop("w_min", 0.0), own.pop("w_max", np.inf), own.pop("normalize", True)
+
     rows = _rows(indptr)
     n_rows = len(indptr) - 1
     alpha = -np.expm1(-eta * np.abs(c.astype(float)))
@@ -182,54 +218,25 @@ def plasticity_step(
     noise = np.zeros(len(w))
     if sigma > 0:
         noise = sigma * np.sqrt(alpha * (2 - alpha))[rows] * normal(rows, indices, seed, step)
-    if form in ("log-relaxation", "log-power"):
+    if form in RELAXING:
         changed = c >= INACTIVE
-        target = np.maximum(g / np.where(changed, c, 1.0)[rows], 0.0)
-        a, sign = alpha[rows], 1.0
-        if form == "log-relaxation":
-            moved = np.exp((1 - a) * np.log(np.maximum(w, 0.0) + floor) + a * np.log(target + floor) + noise) - floor
-            moved = np.maximum(moved, 0.0)
-        else:
-            moved = np.exp((1 - a) * np.log(np.maximum(w, FAINTEST)) + a * exponent * np.log(target + floor) + noise)
-    elif form == "exponential":
-        moved, sign = w * np.exp(eta * np.sign(w) * (g - ci * w) + noise), np.sign(w)
-    elif form == "signed":
-        moved = (w + eta * (np.abs(w) + w0) * (g - ci * w)) * np.exp(noise)
-        sign = np.sign(moved)
+        moved, sign = RELAXING[form](w, g / np.where(changed, c, 1.0)[rows], alpha[rows], noise, **own), 1.0
     else:
-        raise ValueError(f"form must be 'log-relaxation', 'log-power', 'exponential' or 'signed', got {form!r}")
+        moved, sign = DRIVEN[form](w, eta * (g - ci * w), noise, **own)
     w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
     if normalize:
-        norm = np.sqrt(np.bincount(rows, w * w, n_rows))
-        w = np.where(changed[rows], w / np.where(norm > 0, norm, 1.0)[rows], w)
+        top = _row_max(indptr, w)  # weights that saturated have squares beyond all numbers
+        unit = w / np.where(top > 1e150, top, 1.0)[rows]
+        norm = np.sqrt(np.bincount(rows, unit * unit, n_rows))
+        w = np.where(changed[rows], unit / np.where(norm > 0, norm, 1.0)[rows], w)
     data[:] = w
     return int(np.count_nonzero(np.abs(data) < theta * _row_max(indptr, data)[rows]))
 
 
 def hebbian_step(
-    indptr,
-    indices,
-    data,
-    X,
-    drive,
-    *,
-    beta=1.0,
-    threshold=None,
-    k=None,
-    gain=None,
-    form="log-relaxation",
-    eta=1.0,
-    floor=1e-3,
-    exponent=1.0,
-    sigma=0.0,
-    w0=0.0,
-    w_min=0.0,
-    w_max=np.inf,
-    normalize=True,
-    seed=0,
-    step=0,
-    n_threads=None,
-) -> NDArray:
+    indptr, indices, data, X, drive, form="log-relaxation", *, beta=1.0, threshold=None, k=None, gain=None, seed=0,
+    step=0, n_threads=None, **parameters,
+) -> NDArray:  # fmt: skip
     """``Y = compete(drive)``, then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
     ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``."""
     Y = compete(drive, beta=beta, threshold=threshold, k=k)
@@ -238,10 +245,7 @@ def hebbian_step(
     G = weight_grad(indptr, indices, X, Y).astype(float) * cell_gain[_rows(indptr)]
     c = Y.sum(axis=0, dtype=float) * cell_gain
     changed = data.copy()
-    plasticity_step(
-        indptr, indices, changed, G, c, form=form, eta=eta, floor=floor, exponent=exponent, sigma=sigma, w0=w0,
-        w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step,
-    )  # fmt: skip
+    plasticity_step(indptr, indices, changed, G, c, form, seed=seed, step=step, **parameters)
     data[:] = np.where(active[_rows(indptr)], changed, data)
     return Y
 

@@ -19,12 +19,10 @@ from . import _core
 __all__ = ["Sign", "Synapses"]
 
 Sign = Literal["mixed", "E", "I"]
-#: Forms of the learning rule.
-Form = Literal["log-relaxation", "log-power", "exponential", "signed"]
+#: Name of a form of learning: a key of ``_core.FORMS``.
+Form = str
 
 _SIGNS = ("mixed", "E", "I")
-#: Forms of the learning rule that relax in the log domain: excitatory pathways and rates >= 0 only.
-_LOG_FORMS = ("log-relaxation", "log-power")
 _VALUES = (np.dtype(np.float32), np.dtype(np.float64))
 _INDICES = (np.dtype(np.int32), np.dtype(np.int64))
 
@@ -311,35 +309,32 @@ class Synapses:
         self,
         G: NDArray,
         c: NDArray,
+        form: Form | _core.Plasticity = "log-relaxation",
         *,
-        form: Form = "log-relaxation",
-        eta: float = 1.0,
-        floor: float = 1e-3,
-        exponent: float = 1.0,
-        sigma: float = 0.0,
-        w0: float = 0.0,
-        w_min: float = 0.0,
-        w_max: float = np.inf,
-        normalize: bool = True,
         theta: float = 0.0,
         seed: int = 0,
         step: int = 0,
         n_threads: int | None = None,
+        **parameters: float,
     ) -> int:
         """One local learning step on the stored synapses, in place; signs of "E" and "I" pathways never change.
 
         Parameters
         ----------
         G : ndarray of shape (nnz,), dtype of the weights
-            Hebbian term, ``weight_grad(X, Y)``; >= 0 for the two log forms.
+            Hebbian term, ``weight_grad(X, Y)``.
         c : ndarray of shape (n_post,), dtype of the weights
-            Post-synaptic activity, ``Y.sum(axis=0)`` (a batch mean for the signed form); >= 0 for the two log forms.
-        form, eta, floor, exponent, sigma, w0, w_min, w_max, normalize, theta
-            The rule; equations in :func:`bioneuro.reference.plasticity_step`. ``"log-relaxation"`` and
-            ``"log-power"`` need sign "E", ``"signed"`` needs sign "mixed".
+            Post-synaptic activity, ``Y.sum(axis=0)`` (a batch mean for the signed form).
+        form : str or _core.Plasticity
+            The rule; equations in :func:`bioneuro.reference.plasticity_step`. ``_core.FORMS`` says which signs of
+            pathway a form is defined on, and which of ``G``, ``c``, ``X``, ``Y`` and ``gain`` must be >= 0 for it.
+        theta : float in [0, 1]
+            Share of its row's maximum below which a synapse counts as silent.
         seed, step : int >= 0
             Key of the noise: count the steps, or every step draws the same.
         n_threads : int >= 1, optional
+        **parameters : float
+            Of the form where it is given by name: ``eta``, ``sigma``, ``w_min``, ``w_max``, ``normalize`` and its own.
 
         Returns
         -------
@@ -348,23 +343,22 @@ class Synapses:
 
         Raises
         ------
+        TypeError
+            Also for a parameter that the form does not have.
         ValueError
             Rule and sign do not go together, or ``G`` or ``c`` is non-finite, negative or of the wrong shape, or
             ``eta`` times them overflows. (Weights do not: they saturate.)
         """
-        self._check_form(form)
-        low = 0.0 if form in _LOG_FORMS else -np.inf
+        rule, nonnegative = self._rule(form, parameters)
         largest = []
         for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
             self._check_vector(array, name, size)
-            largest.append(_check_range(array, name, low))
-        if form not in _LOG_FORMS:
-            self._check_drive(*largest, eta)
+            largest.append(_check_range(array, name, _lowest(name, nonnegative)))
+        if not _relaxes(nonnegative):
+            self._check_drive(*largest, rule.parameters["eta"])
         n_silent = _core.plasticity_step(
-            self._indptr, self._indices, self._data, G, c, form=form, eta=eta, floor=floor, exponent=exponent,
-            sigma=sigma, w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, theta=theta, seed=seed, step=step,
-            n_threads=n_threads,
-        )  # fmt: skip
+            self._indptr, self._indices, self._data, G, c, rule, theta=theta, seed=seed, step=step, n_threads=n_threads
+        )
         self._version += 1
         return n_silent
 
@@ -372,20 +366,13 @@ class Synapses:
         self,
         X: NDArray,
         Y: NDArray,
+        form: Form | _core.Plasticity = "log-relaxation",
         *,
         gain: NDArray | None = None,
-        form: Form = "log-relaxation",
-        eta: float = 1.0,
-        floor: float = 1e-3,
-        exponent: float = 1.0,
-        sigma: float = 0.0,
-        w0: float = 0.0,
-        w_min: float = 0.0,
-        w_max: float = np.inf,
-        normalize: bool = True,
         seed: int = 0,
         step: int = 0,
         n_threads: int | None = None,
+        **parameters: float,
     ) -> int:
         """:meth:`plasticity_step` of the active cells, straight from the rates: costs only the cells that are active.
 
@@ -395,12 +382,12 @@ class Synapses:
         Parameters
         ----------
         X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
-            Pre-synaptic rates.
+            Pre-synaptic rates; standardised ones, ``(x_j - m_j) / s_j``, for ``"log-covariance"``.
         Y : ndarray of shape (batch, n_post), dtype of the weights, C-contiguous
             Post-synaptic rates.
         gain : ndarray of shape (n_post,), dtype of the weights, optional
             Learning rate of each cell relative to the others; 1 where none is given.
-        form, eta, floor, exponent, sigma, w0, w_min, w_max, normalize, seed, step, n_threads
+        form, seed, step, n_threads, **parameters
             As for :meth:`plasticity_step`.
 
         Returns
@@ -410,27 +397,27 @@ class Synapses:
 
         Raises
         ------
+        TypeError
+            Also for a parameter that the form does not have.
         ValueError
-            Rule and sign do not go together, rates are not finite (or, for the two log forms, one of ``X``, ``Y`` and
-            ``gain`` is negative), or ``eta`` times their products overflows.
+            Rule and sign do not go together, rates are not finite (or one of ``X``, ``Y`` and ``gain`` that the form
+            needs to be >= 0 is negative), or ``eta`` times their products overflows.
         """
-        self._check_form(form)
+        rule, nonnegative = self._rule(form, parameters)
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(Y, "Y", self.n_post)
-        low = 0.0 if form in _LOG_FORMS else -np.inf
-        largest_rate = _check_range(X, "X", low)
-        _check_range(Y, "Y", low)
+        largest_rate = _check_range(X, "X", _lowest("X", nonnegative))
+        _check_range(Y, "Y", _lowest("Y", nonnegative))
         if gain is not None:
             self._check_vector(gain, "gain", self.n_post)
-            _check_range(gain, "gain", low)
-        if form not in _LOG_FORMS:
+            _check_range(gain, "gain", _lowest("gain", nonnegative))
+        if not _relaxes(nonnegative):
             largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
-            self._check_drive(largest_c * largest_rate, largest_c, eta)
+            self._check_drive(largest_c * largest_rate, largest_c, rule.parameters["eta"])
         layout = self._layout(len(X), False, n_threads, weights=False)
         n_active = _core.hebbian_step(
-            self._indptr, self._indices, self._data, X, Y, gain=gain, form=form, eta=eta, floor=floor,
-            exponent=exponent, sigma=sigma, w0=w0, w_min=w_min, w_max=w_max, normalize=normalize, seed=seed, step=step,
-            n_threads=n_threads, layout=layout,
+            self._indptr, self._indices, self._data, X, Y, rule, gain=gain, seed=seed, step=step, n_threads=n_threads,
+            layout=layout,
         )  # fmt: skip
         self._version += 1
         return n_active
@@ -609,12 +596,16 @@ class Synapses:
                 f"sign {self._sign!r} needs weights {bound}, but data[{k}] = {data[k]} (row {i}, column {j})"
             )
 
-    def _check_form(self, form: str) -> None:
-        needed = {**dict.fromkeys(_LOG_FORMS, ("E",)), "exponential": _SIGNS, "signed": ("mixed",)}
-        if form not in needed:
-            raise ValueError(f"form must be one of {', '.join(map(repr, needed))}, got {form!r}")
-        if self._sign not in needed[form]:
-            raise ValueError(f"form {form!r} needs a pathway of sign {needed[form][0]!r}, this one has {self._sign!r}")
+    def _rule(
+        self, form: Form | _core.Plasticity, parameters: dict[str, float]
+    ) -> tuple[_core.Plasticity, tuple[str, ...]]:
+        """The rule, checked to go with the sign of this pathway, and the names of the arrays it needs to be >= 0."""
+        rule = _core.Plasticity(form, **parameters)
+        traits = _core.FORMS[rule.form]
+        if self._sign not in traits.signs:
+            needed = " or ".join(map(repr, traits.signs))
+            raise ValueError(f"form {rule.form!r} needs a pathway of sign {needed}, this one has {self._sign!r}")
+        return rule, traits.nonnegative
 
     def _check_drive(self, largest_G: float, largest_c: float, eta: float) -> None:
         """Both products in ``eta G - eta c w`` must be finite, or their difference is not a number."""
@@ -626,6 +617,15 @@ class Synapses:
 def _restore(indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Synapses:
     """Unpickle. joblib hands large arrays over as read-only memory maps, so the weights may need a copy."""
     return Synapses(indptr, indices, data if data.flags.writeable else data.copy(), n_pre, sign=sign)
+
+
+def _lowest(name: str, nonnegative: tuple[str, ...]) -> float:
+    return 0.0 if name in nonnegative else -np.inf
+
+
+def _relaxes(nonnegative: tuple[str, ...]) -> bool:
+    """Whether a form goes a share of the way to a target, and so cannot overflow; the others follow a drive."""
+    return "c" in nonnegative
 
 
 def _read_only(array: NDArray) -> NDArray:

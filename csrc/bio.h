@@ -110,34 +110,83 @@ bio_status bio_compete_grad(bio_value value, const void *y, const void *dy, doub
 
 /* ---- plasticity.c: one local learning step ----------------------------------------------------------------- */
 
-typedef enum { BIO_LOG_RELAXATION, BIO_LOG_POWER, BIO_EXPONENTIAL, BIO_SIGNED, BIO_N_FORMS } bio_form;
+typedef enum {
+    BIO_LOG_RELAXATION,
+    BIO_LOG_POWER,
+    BIO_LOG_COVARIANCE,
+    BIO_EXPONENTIAL,
+    BIO_SIGNED,
+    BIO_N_FORMS
+} bio_form;
 
 typedef struct {
     bio_form form;
     double eta;          /* learning rate, >= 0 */
+    double sigma;        /* stationary sd of log w that the noise alone gives, >= 0; 0: no noise is drawn */
     double floor;        /* e of log(w + e) and of log(T + e), > 0 */
     double exponent;     /* p of the log-power form, > 0 */
-    double sigma;        /* stationary sd of log w that the noise alone gives, >= 0 */
+    double slope;        /* of log w over the standardised covariance, in the log-covariance form, >= 0 */
     double w0;           /* additive part of the signed form, >= 0 */
     double w_min, w_max; /* bounds of |w|, 0 <= w_min <= w_max */
     int normalize;       /* divide each changed row by its Euclidean norm */
-    double theta;        /* count synapses below theta x row maximum */
-    uint64_t seed, step; /* key of the noise */
 } bio_plasticity;
 
+/* The fields of bio_plasticity after `form`, in their order. */
+typedef enum {
+    BIO_ETA,
+    BIO_SIGMA,
+    BIO_FLOOR,
+    BIO_EXPONENT,
+    BIO_SLOPE,
+    BIO_W0,
+    BIO_W_MIN,
+    BIO_W_MAX,
+    BIO_NORMALIZE,
+    BIO_N_PARAMETERS
+} bio_parameter;
+
+/* What a parameter may be, for whoever checks it: a number in [low, high], or (expected NULL) an int, 0 or 1. */
+typedef struct {
+    const char *name;
+    size_t offset; /* in bio_plasticity */
+    double usual;  /* where none is given */
+    double low, high;
+    const char *expected; /* the bounds in words */
+} bio_parameter_traits;
+
+/* Signs of a pathway. */
+enum { BIO_MIXED = 1, BIO_EXCITATORY = 2, BIO_INHIBITORY = 4 };
+
+/* Rates that a form needs to be >= 0. BIO_POST (c, y and gain): of the cells that learn, since the form relaxes towards
+ * what they saw by a share 1 - exp(-eta c); where c < 1e-6 the row is left as it is. BIO_PRE (g and x): of their input,
+ * since the form takes its logarithm. The other forms follow the drive eta (g - c w), which must be finite. */
+enum { BIO_PRE = 1, BIO_POST = 2 };
+
+/* What a form of learning is to the rest of the library. */
+typedef struct {
+    const char *name;
+    unsigned signs;       /* of the pathways it is defined on: a set of the above */
+    unsigned parameters;  /* which it has: bits 1 << bio_parameter */
+    unsigned nonnegative; /* BIO_PRE, BIO_POST */
+} bio_form_traits;
+
+extern const bio_parameter_traits bio_parameters[BIO_N_PARAMETERS];
+extern const bio_form_traits bio_forms[BIO_N_FORMS];
+
 /* Changes w->data (nnz) in place from g (nnz) and c (n_rows), both of w->value; equations in bioneuro/reference.py,
- * plasticity_step. *n_silent = number of synapses with |w| < theta x the row's maximum after the step.
+ * plasticity_step. *n_silent = number of synapses with |w| < theta x the row's maximum after the step, 0 <= theta <= 1.
  * Noise is keyed by (seed, step, row, column), never by position or thread. O(nnz); scratch: one counter a worker. */
-bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
-                               size_t *n_silent, int n_threads);
+bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule, double theta,
+                               uint64_t seed, uint64_t step, size_t *n_silent, int n_threads);
 
 /* The same straight from activity: for each cell i that is active in the batch, y_bi != 0 for some b, the step with
  * g_ij = gain_i sum_b y_bi x_bj and c_i = gain_i sum_b y_bi (gain (n_rows), or NULL: 1); silent cells are left as they
- * are. x (batch, n_cols), y (batch, n_rows); rule->theta is not read; *n_changed = number of active cells.
+ * are. x (batch, n_cols), y (batch, n_rows); *n_changed = number of active cells.
  * Where few are active, O(active (sample, cell) pairs x synapses of a cell); else as weight_grad, with that `layout`.
  */
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
-                            const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads);
+                            const bio_plasticity *rule, uint64_t seed, uint64_t step, size_t batch, size_t *n_changed,
+                            int n_threads);
 
 /* ---- extent.c ------------------------------------------------------------------------------------------------ */
 

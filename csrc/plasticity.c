@@ -1,6 +1,8 @@
 /* One local learning step, from given Hebbian terms or from activity. Contracts: bio.h; equations:
  * bioneuro/reference.py, plasticity_step and hebbian_step. */
+#include <float.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,33 @@
 /* Weight that one of 0 counts as where its logarithm is taken. */
 #define BIO_FAINTEST 1e-30
 
+#define FIELD(name) #name, offsetof(bio_plasticity, name)
+const bio_parameter_traits bio_parameters[BIO_N_PARAMETERS] = {
+    [BIO_ETA] = {FIELD(eta), 1, 0, DBL_MAX, "a finite number >= 0"},
+    [BIO_SIGMA] = {FIELD(sigma), 0, 0, DBL_MAX, "a finite number >= 0"},
+    [BIO_FLOOR] = {FIELD(floor), 1e-3, DBL_TRUE_MIN, DBL_MAX, "a finite number > 0"},
+    [BIO_EXPONENT] = {FIELD(exponent), 1, DBL_TRUE_MIN, DBL_MAX, "a finite number > 0"},
+    [BIO_SLOPE] = {FIELD(slope), 1, 0, DBL_MAX, "a finite number >= 0"},
+    [BIO_W0] = {FIELD(w0), 0, 0, DBL_MAX, "a finite number >= 0"},
+    [BIO_W_MIN] = {FIELD(w_min), 0, 0, DBL_MAX, "a finite number >= 0"},
+    [BIO_W_MAX] = {FIELD(w_max), INFINITY, 0, INFINITY, "a number >= w_min"},
+    [BIO_NORMALIZE] = {FIELD(normalize), 1, 0, 1, NULL},
+};
+
+/* The forms of learning, one row each: FORM(which, its step in plasticity.tmpl.c, name, signs, parameters of its own,
+ * rates that must be >= 0). All else, up to the checks of Synapses and the tests, is read from here. */
+#define HAS(parameter) (1u << BIO_##parameter)
+#define FORMS(FORM)                                                                                                   \
+    FORM(BIO_LOG_RELAXATION, log_relaxation, "log-relaxation", BIO_EXCITATORY, HAS(FLOOR), BIO_PRE | BIO_POST)        \
+    FORM(BIO_LOG_POWER, log_power, "log-power", BIO_EXCITATORY, HAS(FLOOR) | HAS(EXPONENT), BIO_PRE | BIO_POST)       \
+    FORM(BIO_LOG_COVARIANCE, log_covariance, "log-covariance", BIO_EXCITATORY, HAS(SLOPE), BIO_POST)                  \
+    FORM(BIO_EXPONENTIAL, exponential, "exponential", BIO_MIXED | BIO_EXCITATORY | BIO_INHIBITORY, 0, 0)              \
+    FORM(BIO_SIGNED, signed, "signed", BIO_MIXED, HAS(W0), 0)
+
+#define COMMON (HAS(ETA) | HAS(SIGMA) | HAS(W_MIN) | HAS(W_MAX) | HAS(NORMALIZE))
+#define TRAITS(which, step, name, signs, own, nonnegative) [which] = {name, signs, COMMON | (own), nonnegative},
+const bio_form_traits bio_forms[BIO_N_FORMS] = {FORMS(TRAITS)};
+
 enum {
     CHUNK = 16384, /* synapses handed out at a time; fewer stay serial */
     BLOCK = 64,    /* synapses whose noise is drawn together */
@@ -25,6 +54,8 @@ typedef struct {
     const bio_csr *w;
     const void *g, *c;
     const bio_plasticity *rule;
+    double theta;
+    bio_random key; /* of this step's noise */
     size_t *silent; /* one count a worker */
 } plasticity_job;
 
@@ -40,6 +71,7 @@ typedef struct {
     const void *x, *gain;
     const void *g; /* Hebbian terms of all synapses where activity is dense; else NULL: gathered from the events */
     const bio_plasticity *rule;
+    bio_random key;
     const size_t *active, *start; /* active cells; events of cell i: start[i] .. start[i + 1] */
     const bio_event *event;
     const double *rate; /* of each cell, summed over the batch */
@@ -56,11 +88,11 @@ static const events_fn events_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = B
 static const bio_task hebbian_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(hebbian);
 static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(plasticity);
 
-bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule,
-                               size_t *n_silent, int n_threads) {
+bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule, double theta,
+                               uint64_t seed, uint64_t step, size_t *n_silent, int n_threads) {
     const size_t per_row = w->n_rows ? w->nnz / w->n_rows + 1 : 1, grain = CHUNK / per_row + 1;
     const size_t workers = bio_workers(w->n_rows, grain, n_threads);
-    plasticity_job job = {w, g, c, rule, calloc(workers, sizeof(size_t))};
+    plasticity_job job = {w, g, c, rule, theta, bio_step_key(seed, step), calloc(workers, sizeof(size_t))};
     if (!job.silent) return BIO_NO_MEMORY;
     bio_parallel(BIO_PICK(table, w->value, w->index), &job, w->n_rows, grain, n_threads);
     *n_silent = 0;
@@ -70,7 +102,8 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
 }
 
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
-                            const bio_plasticity *rule, size_t batch, size_t *n_changed, int n_threads) {
+                            const bio_plasticity *rule, uint64_t seed, uint64_t step, size_t batch, size_t *n_changed,
+                            int n_threads) {
     const size_t size = bio_value_size(w->value);
     const events_fn list_events = BIO_PICK(events_table, w->value, w->index);
     size_t *start = calloc(w->n_rows + 1, sizeof *start), *next = malloc(w->n_rows * sizeof *next);
@@ -78,7 +111,14 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
     double *rate = calloc(w->n_rows, sizeof *rate);
     bio_event *event = NULL;
     void *g = NULL;
-    hebbian_job job = {.w = w, .x = x, .gain = gain, .rule = rule, .active = active, .start = start, .rate = rate};
+    hebbian_job job = {.w = w,
+                       .x = x,
+                       .gain = gain,
+                       .rule = rule,
+                       .key = bio_step_key(seed, step),
+                       .active = active,
+                       .start = start,
+                       .rate = rate};
     bio_status status = BIO_NO_MEMORY;
     *n_changed = 0;
     if (!start || !next || !active || !rate) goto done;

@@ -2,9 +2,9 @@
 
 /* The rule as seen by one row, in T. */
 typedef struct {
-    T alpha, inverse_c; /* the two log forms: step towards T_ij = G_ij / c_i */
+    T alpha, inverse_c; /* forms that relax: step towards T_ij = G_ij / c_i */
     T eta, eta_c;       /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
-    T floor, exponent, w0, w_min, w_max;
+    T floor, exponent, slope_c, w0, w_min, w_max;
     T noise; /* standard deviation of the step's noise */
 } NAME(row);
 
@@ -17,6 +17,7 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
         .eta_c = NAME(fit)(rule->eta * c),
         .floor = rule->floor < T_MIN ? T_MIN : NAME(fit)(rule->floor),
         .exponent = NAME(fit)(rule->exponent),
+        .slope_c = NAME(fit)(rule->slope / c),
         .w0 = NAME(fit)(rule->w0),
         .w_min = NAME(fit)(rule->w_min),
         .w_max = NAME(fit)(rule->w_max),
@@ -24,50 +25,59 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
     };
 }
 
-/* LANES synapses after the step: sign x clip(size x exp(growth)). */
-INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_form form, const int noisy) {
-    vec size, growth = {0}, sign = {0};
-    if (form == BIO_LOG_RELAXATION) {
-        /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
-        const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
-        size = NAME(at_least)(w, (vec){0}) + row->floor;
-        growth = row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
-    } else if (form == BIO_LOG_POWER) {
-        const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
-        const vec level = NAME(log)(NAME(at_least)(w, NAME(splat)((T)BIO_FAINTEST)));
-        size = NAME(splat)(1); /* the weight is made anew out of its logarithm */
-        growth = level + row->alpha * (row->exponent * NAME(log)(NAME(at_most)(target, NAME(splat)(T_MAX))) - level);
-    } else {
-        const vec drive = row->eta * g - row->eta_c * w;
-        if (form == BIO_EXPONENTIAL) {
-            sign = NAME(sign_bit)(w);
-            size = NAME(magnitude)(w);
-            growth = (vec)((NAME(bits))drive ^ (NAME(bits))sign);
-        } else {
-            w += (NAME(magnitude)(w) + row->w0) * drive;
-            sign = NAME(sign_bit)(w);
-            size = NAME(magnitude)(w);
-            if (noisy) size = NAME(at_most)(size, NAME(splat)(T_MAX)); /* no infinity times 0 */
-        }
-    }
+/* ---- the step of each form: LANES synapses w, their Hebbian terms g and noise -> sizes, before they are clipped ----
+ * `noisy` is a constant: without noise, none is added. A form that does not relax says in *from which weights give them
+ * their sign; where that is 0, they stay 0. */
+
+INLINE vec NAME(log_relaxation)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+    /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
+    const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
+    const vec size = NAME(at_least)(w, (vec){0}) + row->floor;
+    vec growth = row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
+    (void)from;
     if (noisy) growth += noise;
-    vec moved = size;
-    if (form != BIO_SIGNED || noisy) moved *= NAME(exp_factor)(growth);
-    if (form == BIO_LOG_RELAXATION) moved -= row->floor;
-    moved = NAME(at_most)(moved, NAME(splat)(row->w_max));
-    if (form == BIO_LOG_RELAXATION || form == BIO_LOG_POWER) return NAME(at_least)(moved, NAME(splat)(row->w_min));
-    if (row->w_min > 0) {
-        const vec raised = NAME(at_least)(moved, NAME(splat)(row->w_min));
-        moved = NAME(select)((NAME(bits))(size == 0), moved, raised); /* 0 has no sign to raise */
-    }
-    return (vec)((NAME(bits))moved | (NAME(bits))sign);
+    return size * NAME(exp_factor)(growth) - row->floor;
+}
+
+/* log w before a step that makes the weight anew out of it */
+INLINE vec NAME(level)(vec w) { return NAME(log)(NAME(at_least)(w, NAME(splat)((T)BIO_FAINTEST))); }
+
+INLINE vec NAME(log_power)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+    const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor, level = NAME(level)(w);
+    vec goal = level + row->alpha * (row->exponent * NAME(log)(NAME(at_most)(target, NAME(splat)(T_MAX))) - level);
+    (void)from;
+    if (noisy) goal += noise;
+    return NAME(exp_factor)(goal);
+}
+
+INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+    /* clamped, since alpha may be 0 and no infinity times 0 may come of it */
+    const vec top = NAME(splat)(T_MAX), z = NAME(at_least)(NAME(at_most)(g * row->slope_c, top), -top);
+    const vec level = NAME(level)(w);
+    vec goal = level + row->alpha * (z - level);
+    (void)from;
+    if (noisy) goal += noise;
+    return NAME(exp_factor)(goal);
+}
+
+INLINE vec NAME(exponential)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+    const vec drive = row->eta * g - row->eta_c * w;
+    vec growth = (vec)((NAME(bits))drive ^ (NAME(bits))NAME(sign_bit)(w));
+    *from = w;
+    if (noisy) growth += noise;
+    return NAME(magnitude)(w) * NAME(exp_factor)(growth);
+}
+
+INLINE vec NAME(signed)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+    *from = w + (NAME(magnitude)(w) + row->w0) * (row->eta * g - row->eta_c * w);
+    const vec size = NAME(magnitude)(*from);
+    if (!noisy) return size;
+    return NAME(at_most)(size, NAME(splat)(T_MAX)) * NAME(exp_factor)(noise); /* no infinity times 0 */
 }
 
 /* Noise of at most BLOCK synapses onto cell i. */
-static void NAME(draw)(size_t i, const I *restrict columns, size_t n, const bio_plasticity *rule, T sd,
-                       T *restrict noise) {
+static void NAME(draw)(size_t i, const I *restrict columns, size_t n, bio_random key, T sd, T *restrict noise) {
     int32_t word[2][BLOCK] = {{0}};
-    const bio_random key = bio_step_key(rule->seed, rule->step);
     for (size_t l = 0; l < n; l++) {
         const bio_random r = bio_threefry((uint32_t)i, (uint32_t)columns[l], key);
         word[0][l] = (int32_t)r.word[0];
@@ -109,51 +119,81 @@ static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
     return count;
 }
 
+/* Divides w by its Euclidean norm. Only a norm beyond the range of double, of weights that saturated, is not finite:
+ * then they are scaled twice. */
+static void NAME(unit_norm)(T *w, size_t n) {
+    double norm = sqrt(NAME(squares)(w, n));
+    if (norm > DBL_MAX) {
+        NAME(scale)(w, n, (T)(1 / (double)T_MAX));
+        norm = sqrt(NAME(squares)(w, n));
+    }
+    if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
+}
+
 /* Synapses w (n) of cell i, from the Hebbian terms g and the activity c of the cell. */
-INLINE void NAME(change_row)(const bio_plasticity *rule, size_t i, const I *indices, size_t n, T *w, const T *g, T c,
-                             const bio_form form, const int noisy) {
-    if ((form == BIO_LOG_RELAXATION || form == BIO_LOG_POWER) && !(c >= (T)BIO_INACTIVE)) return;
+#undef ROW_ARGUMENTS
+#define ROW_ARGUMENTS \
+    const bio_plasticity *rule, bio_random key, size_t i, const I *indices, size_t n, T *w, const T *g, T c
+typedef void (*NAME(row_fn))(ROW_ARGUMENTS);
+
+/* learn, relaxes and noisy are constants. */
+INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, const NAME(row) *, int, vec *),
+                             const int relaxes, const int noisy) {
+    if (relaxes && !(c >= (T)BIO_INACTIVE)) return;
     const NAME(row) row = NAME(row_of)(rule, c);
     T noise[BLOCK] = {0};
     for (size_t k = 0; k < n; k += BLOCK) {
         const size_t here = n - k < BLOCK ? n - k : BLOCK;
-        if (noisy) NAME(draw)(i, indices + k, here, rule, row.noise, noise);
+        if (noisy) NAME(draw)(i, indices + k, here, key, row.noise, noise);
         for (size_t l = 0; l < here; l += LANES) {
             T *at = w + k + l;
             const vec old = NAME(load)(at, here - l, 0), hebb = NAME(load)(g + k + l, here - l, 0);
-            const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
-            NAME(store)(at, here - l, NAME(learn)(old, hebb, xi, &row, form, noisy));
+            vec from = {0};
+            const vec size = learn(old, hebb, noisy ? *(vec *)(noise + l) : (vec){0}, &row, noisy, &from);
+            vec moved = NAME(at_most)(size, NAME(splat)(row.w_max));
+            if (relaxes) {
+                moved = NAME(at_least)(moved, NAME(splat)(row.w_min));
+            } else {
+                if (row.w_min > 0) {
+                    const vec raised = NAME(at_least)(moved, NAME(splat)(row.w_min));
+                    moved = NAME(select)((NAME(bits))(from == 0), moved, raised); /* 0 has no sign to raise */
+                }
+                moved = (vec)((NAME(bits))moved | (NAME(bits))NAME(sign_bit)(from));
+            }
+            NAME(store)(at, here - l, moved);
         }
     }
-    if (rule->normalize) {
-        const double norm = sqrt(NAME(squares)(w, n));
-        if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
-    }
+    if (rule->normalize) NAME(unit_norm)(w, n);
 }
 
-static void NAME(change)(const bio_plasticity *rule, size_t i, const I *indices, size_t n, T *w, const T *g, T c) {
-    switch (2 * rule->form + (rule->sigma > 0 ? 1 : 0)) {
-        case 2 * BIO_LOG_RELAXATION: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_RELAXATION, 0); break;
-        case 2 * BIO_LOG_RELAXATION + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_RELAXATION, 1); break;
-        case 2 * BIO_LOG_POWER: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_POWER, 0); break;
-        case 2 * BIO_LOG_POWER + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_LOG_POWER, 1); break;
-        case 2 * BIO_EXPONENTIAL: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_EXPONENTIAL, 0); break;
-        case 2 * BIO_EXPONENTIAL + 1: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_EXPONENTIAL, 1); break;
-        case 2 * BIO_SIGNED: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_SIGNED, 0); break;
-        default: NAME(change_row)(rule, i, indices, n, w, g, c, BIO_SIGNED, 1); break;
+/* One function for each form, without and with noise, each compiled for itself. */
+#undef ROW_FUNCTIONS
+#define ROW_FUNCTIONS(which, step, name, signs, own, nonnegative)                                      \
+    static void NAME(step##_quiet)(ROW_ARGUMENTS) {                                                    \
+        NAME(change_row)(rule, key, i, indices, n, w, g, c, NAME(step), ((nonnegative)&BIO_POST) != 0, 0); \
+    }                                                                                                  \
+    static void NAME(step##_noisy)(ROW_ARGUMENTS) {                                                    \
+        NAME(change_row)(rule, key, i, indices, n, w, g, c, NAME(step), ((nonnegative)&BIO_POST) != 0, 1); \
     }
+FORMS(ROW_FUNCTIONS)
+
+static NAME(row_fn) NAME(row_function)(const bio_plasticity *rule) {
+#undef ROW_PAIR
+#define ROW_PAIR(which, step, name, signs, own, nonnegative) [which] = {NAME(step##_quiet), NAME(step##_noisy)},
+    static const NAME(row_fn) table[BIO_N_FORMS][2] = {FORMS(ROW_PAIR)};
+    return table[rule->form][rule->sigma > 0];
 }
 
 static void NAME(plasticity)(void *context, size_t begin, size_t end, size_t worker) {
     const plasticity_job *job = context;
-    const bio_plasticity *rule = job->rule;
+    const NAME(row_fn) change = NAME(row_function)(job->rule);
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     size_t silent = 0;
     for (size_t i = begin; i < end; i++) {
         const size_t first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
         T *w = (T *)job->w->data + first;
-        NAME(change)(rule, i, indices + first, n, w, (const T *)job->g + first, ((const T *)job->c)[i]);
-        if (rule->theta > 0) silent += NAME(count_silent)(w, n, (T)rule->theta);
+        change(job->rule, job->key, i, indices + first, n, w, (const T *)job->g + first, ((const T *)job->c)[i]);
+        if (job->theta > 0) silent += NAME(count_silent)(w, n, (T)job->theta);
     }
     job->silent[worker] += silent;
 }
@@ -202,6 +242,7 @@ static void NAME(gather)(const T *x, size_t n_cols, const I *restrict indices, s
 
 static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker) {
     const hebbian_job *job = context;
+    const NAME(row_fn) change = NAME(row_function)(job->rule);
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     T *scratch = (T *)(job->scratch + worker * job->scratch_bytes);
     for (size_t u = begin; u < end; u++) {
@@ -213,6 +254,6 @@ static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker
             NAME(gather)(job->x, job->w->n_cols, indices + first, n, job->event + job->start[i],
                          job->start[i + 1] - job->start[i], gain, scratch);
         const T c = (T)job->rate[i] * gain;
-        NAME(change)(job->rule, i, indices + first, n, (T *)job->w->data + first, scratch, c);
+        change(job->rule, job->key, i, indices + first, n, (T *)job->w->data + first, scratch, c);
     }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "parallel.h"
+#include "py_forms.h"
 #include "simd.h"
 
 static PyObject *config(PyObject *module, PyObject *unused) {
@@ -62,8 +63,20 @@ static int execute(PyObject *module) {
     if (read_environment()) return -1;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         if (PyModule_AddFunctions(module, families[f])) return -1;
+    return py_forms_add(module);
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg) {
+    Py_VISIT(((py_state *)PyModule_GetState(module))->plasticity);
     return 0;
 }
+
+static int clear(PyObject *module) {
+    Py_CLEAR(((py_state *)PyModule_GetState(module))->plasticity);
+    return 0;
+}
+
+static void release(void *module) { clear(module); }
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, execute},
@@ -77,7 +90,14 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_core", "C core of bioneuro; use bioneuro.kernels.", 0, NULL, slots, NULL, NULL, NULL,
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_core",
+    .m_doc = "C core of bioneuro; use bioneuro.kernels.",
+    .m_size = sizeof(py_state),
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = release,
 };
 
 PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&definition); }

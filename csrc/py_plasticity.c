@@ -1,28 +1,9 @@
 /* Bindings of plasticity_step, hebbian_step and extent, which guards them; and _vmath, for the tests of the vector
  * functions it is made of. */
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
-#include "py_arrays.h"
+#include "py_forms.h"
 #include "vmath.h"
-
-/* A real number in [low, high]; NaN never is. `expected` says so in words. An absent argument leaves *number alone. */
-static int real(PyObject *object, const char *name, double low, double high, const char *expected, double *number) {
-    if (object == NULL) return 0;
-    const double x = PyFloat_AsDouble(object);
-    if (x == -1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, "%s must be %s, got %s", name, expected, Py_TYPE(object)->tp_name);
-        return -1;
-    }
-    if (!(x >= low && x <= high)) {
-        PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expected, object);
-        return -1;
-    }
-    *number = x;
-    return 0;
-}
 
 /* An integer in [0, 2**64). */
 static int key(PyObject *object, const char *name, uint64_t *number) {
@@ -53,110 +34,100 @@ static int one_of(PyObject *object, const char *name, const char *const *names, 
     return -1;
 }
 
-/* The rule's arguments, as plasticity_step and hebbian_step take them. */
-typedef struct {
-    PyObject *form, *eta, *floor, *exponent, *sigma, *w0, *w_min, *w_max, *theta, *seed, *step;
-    int normalize;
-} rule_arguments;
-
-static int rule_from(const rule_arguments *a, bio_plasticity *rule) {
-    static const char *const forms[BIO_N_FORMS] = {"log-relaxation", "log-power", "exponential", "signed"};
-    *rule = (bio_plasticity){.form = BIO_LOG_RELAXATION, .eta = 1, .floor = 1e-3, .exponent = 1, .w_max = INFINITY};
-    rule->normalize = a->normalize;
-    if (a->form) {
-        const int i =
-            one_of(a->form, "form", forms, BIO_N_FORMS, "'log-relaxation', 'log-power', 'exponential' or 'signed'");
-        if (i < 0) return -1;
-        rule->form = (bio_form)i;
-    }
-    return real(a->eta, "eta", 0, DBL_MAX, "a finite number >= 0", &rule->eta) ||
-                   real(a->floor, "floor", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule->floor) ||
-                   real(a->exponent, "exponent", DBL_TRUE_MIN, DBL_MAX, "a finite number > 0", &rule->exponent) ||
-                   real(a->sigma, "sigma", 0, DBL_MAX, "a finite number >= 0", &rule->sigma) ||
-                   real(a->w0, "w0", 0, DBL_MAX, "a finite number >= 0", &rule->w0) ||
-                   real(a->w_min, "w_min", 0, DBL_MAX, "a finite number >= 0", &rule->w_min) ||
-                   real(a->w_max, "w_max", rule->w_min, INFINITY, "a number >= w_min", &rule->w_max) ||
-                   real(a->theta, "theta", 0, 1, "a number in [0, 1]", &rule->theta) ||
-                   key(a->seed, "seed", &rule->seed) || key(a->step, "step", &rule->step)
-               ? -1
-               : 0;
-}
+/* Keyword arguments that the step itself does not know are the rule's parameters. */
 
 static PyObject *plasticity_step(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices",  "data",  "G",         "c",     "form",  "eta",
-                            "floor",  "exponent", "sigma", "w0",        "w_min", "w_max", "normalize",
-                            "theta",  "seed",     "step",  "n_threads", NULL};
-    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *threads = NULL;
-    rule_arguments a = {.normalize = 1};
+    static char *names[] = {"indptr", "indices", "data", "G", "c", "form", "theta", "seed", "step", "n_threads", NULL};
+    PyObject *indptr, *indices, *data_object, *g_object, *c_object, *form = NULL, *threads = NULL;
+    PyObject *theta_object = NULL, *seed_object = NULL, *step_object = NULL, *known, *parameters, *result = NULL;
     PyArrayObject *data, *g, *c;
     bio_plasticity rule;
+    double theta = 0;
+    uint64_t seed = 0, step = 0;
     bio_csr w;
     int n_threads;
-    (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOOpOOOO", names, &indptr, &indices, &data_object,
-                                     &g_object, &c_object, &a.form, &a.eta, &a.floor, &a.exponent, &a.sigma, &a.w0,
-                                     &a.w_min, &a.w_max, &a.normalize, &a.theta, &a.seed, &a.step, &threads))
-        return NULL;
-    if (rule_from(&a, &rule) || py_threads(threads, &n_threads)) return NULL;
-    if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
-    if (py_csr(indptr, indices, data_object, PY_SSIZE_T_MAX, &w))
-        return NULL; /* the structure is trusted, its width unused */
+    if (py_split(kwargs, names, &known, &parameters)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, known, "OOOOO|O$OOOO:plasticity_step", names, &indptr, &indices,
+                                     &data_object, &g_object, &c_object, &form, &theta_object, &seed_object,
+                                     &step_object, &threads))
+        goto done;
+    if (py_rule(module, form, parameters, &rule)) goto done;
+    if (py_real(theta_object, "theta", 0, 1, "a number in [0, 1]", &theta)) goto done;
+    if (key(seed_object, "seed", &seed) || key(step_object, "step", &step) || py_threads(threads, &n_threads))
+        goto done;
+    if (data_object == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "data must be a NumPy array, got None");
+        goto done;
+    }
+    /* the structure is trusted, its width unused */
+    if (py_csr(indptr, indices, data_object, PY_SSIZE_T_MAX, &w)) goto done;
     data = (PyArrayObject *)data_object;
-    if (py_writeable(data, "data")) return NULL;
-    if (!(g = py_values_of(g_object, "G", 1, w.value, "data"))) return NULL;
-    if (!(c = py_values_of(c_object, "c", 1, w.value, "data"))) return NULL;
-    if (py_dimension(g, "G", 0, w.nnz, "one for each synapse")) return NULL;
-    if (py_dimension(c, "c", 0, w.n_rows, "one for each row of W")) return NULL;
-    if (py_no_overlap(g, "G", data, "data", 0) || py_no_overlap(c, "c", data, "data", 0)) return NULL;
+    if (py_writeable(data, "data")) goto done;
+    if (!(g = py_values_of(g_object, "G", 1, w.value, "data"))) goto done;
+    if (!(c = py_values_of(c_object, "c", 1, w.value, "data"))) goto done;
+    if (py_dimension(g, "G", 0, w.nnz, "one for each synapse")) goto done;
+    if (py_dimension(c, "c", 0, w.n_rows, "one for each row of W")) goto done;
+    if (py_no_overlap(g, "G", data, "data", 0) || py_no_overlap(c, "c", data, "data", 0)) goto done;
     bio_status status;
     size_t n_silent;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, &n_silent, n_threads);
+    status = bio_plasticity_step(&w, PyArray_DATA(g), PyArray_DATA(c), &rule, theta, seed, step, &n_silent, n_threads);
     Py_END_ALLOW_THREADS
-    return py_status(status) ? NULL : PyLong_FromSize_t(n_silent);
+    if (!py_status(status)) result = PyLong_FromSize_t(n_silent);
+done:
+    Py_DECREF(known);
+    Py_DECREF(parameters);
+    return result;
 }
 
 static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr",    "indices", "data",     "X",         "Y",      "gain",  "form",
-                            "eta",       "floor",   "exponent", "sigma",     "w0",     "w_min", "w_max",
-                            "normalize", "seed",    "step",     "n_threads", "layout", NULL};
-    PyObject *indptr, *indices, *data_object, *x_object, *y_object, *gain_object = NULL, *threads = NULL;
-    PyObject *layout_object = NULL;
-    rule_arguments a = {.normalize = 1};
+    static char *names[] = {"indptr", "indices", "data", "X",         "Y",      "form",
+                            "gain",   "seed",    "step", "n_threads", "layout", NULL};
+    PyObject *indptr, *indices, *data_object, *x_object, *y_object, *form = NULL, *gain_object = NULL, *threads = NULL;
+    PyObject *layout_object = NULL, *seed_object = NULL, *step_object = NULL, *known, *parameters, *result = NULL;
     PyArrayObject *data, *x, *y, *gain;
     bio_plasticity rule;
+    uint64_t seed = 0, step = 0;
     bio_layout *layout;
     bio_csr w;
     int n_threads;
-    (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOOOOOpOOOO:hebbian_step", names, &indptr, &indices,
-                                     &data_object, &x_object, &y_object, &gain_object, &a.form, &a.eta, &a.floor,
-                                     &a.exponent, &a.sigma, &a.w0, &a.w_min, &a.w_max, &a.normalize, &a.seed, &a.step,
-                                     &threads, &layout_object))
-        return NULL;
-    if (rule_from(&a, &rule) || py_threads(threads, &n_threads)) return NULL;
-    if (!(x = py_values(x_object, "X", 2)) || !(y = py_values(y_object, "Y", 2))) return NULL;
-    if (data_object == Py_None) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array, got None");
-    if (py_csr(indptr, indices, data_object, (size_t)PyArray_DIM(x, 1), &w)) return NULL;
+    if (py_split(kwargs, names, &known, &parameters)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, known, "OOOOO|O$OOOOO:hebbian_step", names, &indptr, &indices, &data_object,
+                                     &x_object, &y_object, &form, &gain_object, &seed_object, &step_object, &threads,
+                                     &layout_object))
+        goto done;
+    if (py_rule(module, form, parameters, &rule)) goto done;
+    if (key(seed_object, "seed", &seed) || key(step_object, "step", &step) || py_threads(threads, &n_threads))
+        goto done;
+    if (!(x = py_values(x_object, "X", 2)) || !(y = py_values(y_object, "Y", 2))) goto done;
+    if (data_object == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "data must be a NumPy array, got None");
+        goto done;
+    }
+    if (py_csr(indptr, indices, data_object, (size_t)PyArray_DIM(x, 1), &w)) goto done;
     data = (PyArrayObject *)data_object;
-    if (py_writeable(data, "data")) return NULL;
+    if (py_writeable(data, "data")) goto done;
     if (!py_values_of(x_object, "X", 2, w.value, "data") || !py_values_of(y_object, "Y", 2, w.value, "data"))
-        return NULL;
-    if (py_dimension(y, "Y", 0, (size_t)PyArray_DIM(x, 0), "the batch of X")) return NULL;
-    if (py_dimension(y, "Y", 1, w.n_rows, "one for each row of W")) return NULL;
-    if (py_optional_values_of(gain_object, "gain", 1, w.value, "data", &gain)) return NULL;
-    if (gain && py_dimension(gain, "gain", 0, w.n_rows, "one for each row of W")) return NULL;
+        goto done;
+    if (py_dimension(y, "Y", 0, (size_t)PyArray_DIM(x, 0), "the batch of X")) goto done;
+    if (py_dimension(y, "Y", 1, w.n_rows, "one for each row of W")) goto done;
+    if (py_optional_values_of(gain_object, "gain", 1, w.value, "data", &gain)) goto done;
+    if (gain && py_dimension(gain, "gain", 0, w.n_rows, "one for each row of W")) goto done;
     if (py_no_overlap(x, "X", data, "data", 0) || py_no_overlap(y, "Y", data, "data", 0) ||
         (gain && py_no_overlap(gain, "gain", data, "data", 0)))
-        return NULL;
-    if (py_layout(layout_object, &w, 0, &layout)) return NULL;
+        goto done;
+    if (py_layout(layout_object, &w, 0, &layout)) goto done;
     bio_status status;
     size_t n_changed;
     Py_BEGIN_ALLOW_THREADS
     status = bio_hebbian_step(&w, layout, PyArray_DATA(x), PyArray_DATA(y), gain ? PyArray_DATA(gain) : NULL, &rule,
-                              (size_t)PyArray_DIM(x, 0), &n_changed, n_threads);
+                              seed, step, (size_t)PyArray_DIM(x, 0), &n_changed, n_threads);
     Py_END_ALLOW_THREADS
-    return py_status(status) ? NULL : PyLong_FromSize_t(n_changed);
+    if (!py_status(status)) result = PyLong_FromSize_t(n_changed);
+done:
+    Py_DECREF(known);
+    Py_DECREF(parameters);
+    return result;
 }
 
 static PyObject *extent(PyObject *module, PyObject *args, PyObject *kwargs) {
@@ -192,18 +163,15 @@ static PyObject *vmath(PyObject *module, PyObject *args) {
 
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
-/* 1e999 is how a signature that inspect can read spells infinity */
 PyMethodDef py_plasticity_methods[] = {
     METHOD(plasticity_step,
-           "plasticity_step(indptr, indices, data, G, c, *, form='log-relaxation', eta=1.0, floor=0.001, exponent=1.0, "
-           "sigma=0.0, w0=0.0, "
-           "w_min=0.0, w_max=1e999, normalize=True, theta=0.0, seed=0, step=0, n_threads=None)\n--\n\n"
+           "plasticity_step(indptr, indices, data, G, c, form='log-relaxation', *, theta=0.0, seed=0, step=0, "
+           "n_threads=None, **parameters)\n--\n\n"
            "One local learning step; changes data in place and returns the number of silent synapses."),
     METHOD(hebbian_step,
-           "hebbian_step(indptr, indices, data, X, Y, *, gain=None, form='log-relaxation', eta=1.0, floor=0.001, "
-           "exponent=1.0, sigma=0.0, w0=0.0, w_min=0.0, w_max=1e999, normalize=True, seed=0, step=0, n_threads=None, "
-           "layout=None)"
-           "\n--\n\nThe step of the active cells, straight from activity; returns how many they are."),
+           "hebbian_step(indptr, indices, data, X, Y, form='log-relaxation', *, gain=None, seed=0, step=0, "
+           "n_threads=None, layout=None, **parameters)\n--\n\n"
+           "The step of the active cells, straight from activity; returns how many they are."),
     METHOD(
         extent,
         "extent(x, *, n_threads=None)\n--\n\n(smallest, largest) of x; both NaN where one is; (inf, -inf) of nothing."),

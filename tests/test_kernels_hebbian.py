@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from test_kernels_plasticity import FORMS, RELAXING, of
+
 from bioneuro import Synapses, _core, connectivity, kernels, reference
 
-FORMS = ["log-relaxation", "log-power", "exponential", "signed"]
 VALUES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 
@@ -46,9 +47,11 @@ def test_twin(form, value, index, k, batch, n_post, sigma, normalize, with_gain,
     """Sparse and dense activity, and the border between them."""
     (indptr, indices, data), X, drive = scene(value, index, n_post, batch=batch, seed=seed)
     gain = np.random.default_rng(seed).random(n_post).astype(value) if with_gain else None
-    rule = dict(
-        beta=5.0, k=k, gain=gain, form=form, eta=0.3, sigma=sigma, w0=0.1, normalize=normalize, seed=seed, step=4
+    rule = of(
+        form, beta=5.0, k=k, gain=gain, eta=0.3, sigma=sigma, w0=0.1, normalize=normalize, seed=seed, step=4
     )
+    if "X" not in _core.FORMS[form].nonnegative:
+        X -= value(0.5)
     fast, slow = data.copy(), data.astype(float)
     Y = kernels.hebbian_step(indptr, indices, fast, X, drive, **rule)
     rule["gain"] = gain
@@ -114,6 +117,57 @@ def test_negative_rate():
     Y[1, 2] = -1
     with pytest.raises(ValueError, match=r"Y must be finite and >= 0, but Y\[1, 2\] = -1"):
         W.hebbian_step(X, Y)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_which_arrays_may_be_negative_is_read_from_the_form(form):
+    traits = _core.FORMS[form]
+    for name in ("X", "Y", "gain", "G", "c"):
+        W, X, Y = pathway()
+        W = Synapses(W.indptr, W.indices, W.weights.copy(), 90, sign=traits.signs[0])
+        Y[1] = 1
+        given = dict(X=X, Y=Y, gain=np.ones(60, np.float32), G=np.ones(W.nnz, np.float32), c=np.ones(60, np.float32))
+        given[name].flat[0] = -1
+        names = ("G", "c") if name in "Gc" else ("X", "Y", "gain")
+        given = {key: given[key] for key in names}
+
+        def step(given=given, W=W):
+            (W.plasticity_step if "G" in given else W.hebbian_step)(**given, form=form, eta=0.1)
+
+        if name in traits.nonnegative:
+            with pytest.raises(ValueError, match=rf"{name} must be finite and >= 0, but {name}\[0(, 0)?\] = -1"):
+                step()
+        else:
+            step()
+            assert np.isfinite(W.weights).all()
+
+
+def test_a_ready_rule_in_place_of_a_name():
+    rule = _core.Plasticity("log-covariance", eta=0.2, slope=0.7, sigma=0.1)
+    results = []
+    for form, parameters in (rule, {}), (rule.form, rule.parameters):
+        W, X, Y = pathway()
+        W.hebbian_step(X - np.float32(0.5), Y, form, seed=3, step=1, **parameters)
+        results.append(W.weights)
+    np.testing.assert_array_equal(*results)
+    with pytest.raises(TypeError, match="has its parameters already, but eta is given too"):
+        W.hebbian_step(X, Y, rule, eta=0.1)
+    with pytest.raises(TypeError, match="form 'log-covariance' has no parameter 'floor'"):
+        W.hebbian_step(X, Y, "log-covariance", floor=0.1)
+
+
+def test_standardised_rates_make_weights_exponentials_of_the_standardised_covariance():
+    """The whole of the log-covariance rule: rates x, their means and spreads, and what each cell saw when active."""
+    W, X, Y = pathway()
+    X, Y = X.astype(float), Y.astype(float)
+    W = Synapses(W.indptr, W.indices, W.weights.astype(float), 90, sign="E")
+    mean, spread = X.mean(axis=0), X.std(axis=0)
+    for _ in range(400):
+        W.hebbian_step((X - mean) / spread, Y, form="log-covariance", slope=0.9)
+    for i in np.flatnonzero(Y.any(axis=0) & (np.diff(W.indptr) > 0)):
+        columns, w = W.row(i)
+        z = (Y[:, i] @ X[:, columns] / Y[:, i].sum() - mean[columns]) / spread[columns]
+        np.testing.assert_allclose(w, np.exp(0.9 * z) / np.linalg.norm(np.exp(0.9 * z)), rtol=1e-10)
 
 
 def test_input_that_is_no_number():

@@ -1,6 +1,9 @@
 """plasticity_step against its NumPy twin; the vector functions and the noise that it is made of."""
 
+import copy
+import inspect
 import os
+import pickle
 import subprocess
 import sys
 
@@ -9,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioneuro import _core, reference
+from bioneuro import _core, kernels, reference
 
-FORMS = ["log-relaxation", "log-power", "exponential", "signed"]
+FORMS = list(_core.FORMS)
+#: Forms that relax: the others follow a drive.
+RELAXING = [form for form, traits in _core.FORMS.items() if "c" in traits.nonnegative]
+PARAMETERS = {name for traits in _core.FORMS.values() for name in traits.parameters}
 VALUES = [np.float32, np.float64]
 INDICES = [np.int32, np.int64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
@@ -30,6 +36,11 @@ def pathway(form, value=np.float64, index=np.int32, n_rows=13, n_cols=150, densi
     data[rng.random(len(data)) < 0.05] = 0
     G = rng.normal(0.3, 0.3, len(data))
     return indptr, indices, data.astype(value), G.astype(value), rng.uniform(0, 2, n_rows).astype(value)
+
+
+def of(form, **rule):
+    """``form`` with those of the parameters that it has; what is no parameter stays."""
+    return {"form": form} | {k: v for k, v in rule.items() if k in _core.FORMS[form].parameters or k not in PARAMETERS}
 
 
 def both(arrays, **rule):
@@ -58,8 +69,8 @@ def assert_close(fast, slow, value):
 def test_twin(value, index, form, sigma, normalize):
     arrays = pathway(form, value, index)
     arrays[4][2] = 0  # a cell that was not active
-    rule = dict(
-        form=form, eta=0.7, sigma=sigma, w0=0.02, w_max=5.0, normalize=normalize, seed=2**63 + 5, step=2**40 + 7
+    rule = of(
+        form, eta=0.7, sigma=sigma, w0=0.02, slope=0.8, w_max=5.0, normalize=normalize, seed=2**63 + 5, step=2**40 + 7
     )
     fast, slow, _, _ = both(arrays, **rule)
     assert_close(fast, slow, value)
@@ -72,6 +83,7 @@ def test_twin(value, index, form, sigma, normalize):
     eta=st.floats(0, 3),
     floor=st.floats(1e-6, 1),
     exponent=st.floats(0.1, 5),
+    slope=st.floats(0, 3),
     sigma=st.sampled_from([0.0, 0.3, 1.0]),
     w0=st.floats(0, 0.5),
     bounds=st.tuples(st.floats(0, 0.2), st.floats(0.2, 10)),
@@ -80,11 +92,11 @@ def test_twin(value, index, form, sigma, normalize):
     seed=st.integers(0, 2**64 - 1),
     step=st.integers(0, 2**64 - 1),
 )
-def test_twin_over_the_rule(form, value, eta, floor, exponent, sigma, w0, bounds, normalize, n_cols, seed, step):
+def test_twin_over_the_rule(form, value, eta, floor, exponent, slope, sigma, w0, bounds, normalize, n_cols, seed, step):
     arrays = pathway(form, value, n_rows=5, n_cols=n_cols, seed=seed % 1000)
-    rule = dict(
-        form=form, eta=eta, floor=floor, exponent=exponent, sigma=sigma, w0=w0, w_min=bounds[0], w_max=bounds[1],
-        normalize=normalize,
+    rule = of(
+        form, eta=eta, floor=floor, exponent=exponent, slope=slope, sigma=sigma, w0=w0, w_min=bounds[0],
+        w_max=bounds[1], normalize=normalize,
     )  # fmt: skip
     if form == "signed":  # a weight of about 0 has no sign of its own that rounding would leave alone
         rule["w_min"] = 0.0
@@ -195,6 +207,51 @@ def test_log_power_saturates(value):
     assert w[0] == np.finfo(value).max
 
 
+@pytest.mark.parametrize("value", VALUES)
+def test_log_covariance_goes_to_the_exponential_of_the_covariance(value):
+    """Up to the scale of the row; the covariance may be negative, and is standardised by whoever makes G."""
+    indptr, indices, data, G, c = pathway("log-covariance", value)
+    c += value(0.5)
+    for normalize in (False, True):
+        w = np.abs(data)
+        for _ in range(120):
+            _core.plasticity_step(indptr, indices, w, G, c, form="log-covariance", slope=1.3, normalize=normalize)
+        rows = np.repeat(np.arange(len(c)), np.diff(indptr))
+        expected = np.exp(1.3 * G.astype(float) / c[rows])
+        if normalize:
+            expected /= np.sqrt(np.bincount(rows, expected**2, len(c)))[rows]
+        np.testing.assert_allclose(w, expected, rtol=1e-5 if value is np.float32 else 1e-12)
+        assert (G < 0).any()
+
+
+def test_log_covariance_moves_the_share_alpha_of_the_way_in_the_log_domain():
+    w, one = np.array([0.2, 0.0]), np.ones(1)
+    _core.plasticity_step(
+        np.array([0, 2]), np.arange(2), w, np.array([-0.5, 2.0]), one, form="log-covariance", eta=np.log(2), slope=3.0,
+        normalize=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(w, [np.sqrt(0.2 * np.exp(-1.5)), np.sqrt(1e-30 * np.exp(6.0))], rtol=1e-14)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("value", VALUES)
+def test_log_covariance_saturates(value, normalize):
+    largest = np.finfo(value).max
+    w, one = np.ones(6, value), np.ones(1, value)
+    G = np.array([largest, 1e4, 1e4, -1e4, -largest, 0], value)
+    for eta in (5.0, 0.0, 5.0):
+        _core.plasticity_step(
+            np.array([0, 6]), np.arange(6), w, G, one, form="log-covariance", eta=eta, slope=1e3, normalize=normalize
+        )
+        top = 3**-0.5 if normalize else largest
+        expected = [top, top, top, 0, 0, 0 if normalize else w[5]]
+        np.testing.assert_allclose(w, expected, rtol=2e-5, atol=2e-30)
+    _core.plasticity_step(
+        np.array([0, 6]), np.arange(6), w, np.full(6, largest), value(1e-5) * one, form="log-covariance", slope=0.0
+    )
+    assert np.isfinite(w).all()
+
+
 @pytest.mark.parametrize("form", ["log-relaxation", "exponential"])
 def test_signs_stay(form):
     indptr, indices, data, G, c = pathway(form)
@@ -215,12 +272,13 @@ def test_signed_form_can_flip_a_sign():
     assert w[0] == pytest.approx(0.1 + 0.6 * (-10 - 0.1))
 
 
+@pytest.mark.parametrize("form", RELAXING)
 @pytest.mark.parametrize("value", VALUES)
-def test_inactive_rows_keep_their_weights(value):
-    indptr, indices, data, G, c = pathway("log-relaxation", value)
+def test_inactive_rows_keep_their_weights(value, form):
+    indptr, indices, data, G, c = pathway(form, value)
     c[:] = [0, 9e-7, np.nan, -1, *np.ones(9)]
     before = data.copy()
-    _core.plasticity_step(indptr, indices, data, G, c, sigma=0.5)
+    _core.plasticity_step(indptr, indices, data, G, c, form, sigma=0.5)
     np.testing.assert_array_equal(data[: indptr[4]], before[: indptr[4]])
     assert not np.array_equal(data[indptr[4] :], before[indptr[4] :])
 
@@ -231,6 +289,12 @@ def test_normalised_rows_have_unit_length(value):
     _core.plasticity_step(indptr, indices, data, G, c + value(0.1))
     norms = [np.linalg.norm(data[a:b].astype(float)) for a, b in zip(indptr[:-1], indptr[1:], strict=True) if b > a]
     np.testing.assert_allclose(norms, 1, rtol=3e-7 if value is np.float32 else 1e-15)
+
+
+def test_normalisation_beyond_the_squares_of_float64():
+    w = np.array([1e300, -1e300, 1e200, 0])
+    _core.plasticity_step(np.array([0, 4]), np.arange(4), w, np.zeros(4), np.zeros(1), form="exponential")
+    np.testing.assert_allclose(w, [0.5**0.5, -(0.5**0.5), 0.5**0.5 * 1e-100, 0], rtol=1e-15)
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e25])
@@ -408,10 +472,10 @@ def test_vector_functions_at_the_edges(value):
 COMPARE = """
 import numpy as np
 from bioneuro import _core, reference
-from test_kernels_plasticity import FORMS, VALUES, assert_close, both, pathway
+from test_kernels_plasticity import FORMS, VALUES, assert_close, both, of, pathway
 for value in VALUES:
     for form in FORMS:
-        fast, slow, _, _ = both(pathway(form, value), form=form, sigma=0.3, w0=0.02, w_max=5.0)
+        fast, slow, _, _ = both(pathway(form, value), **of(form, sigma=0.3, w0=0.02, w_max=5.0))
         assert_close(fast, slow, value)
     a = np.random.default_rng(0).normal(size=(20, 77)).astype(value)
     for k in (None, 1, 9):
@@ -434,6 +498,79 @@ def test_other_instruction_sets(simd):
     assert run.stdout.strip() == simd
 
 
+# --- the forms and the type that holds one ---------------------------------------------------------------------
+
+
+def test_every_form_has_a_twin_with_its_parameters():
+    common = {"eta", "sigma", "w_min", "w_max", "normalize"}
+    assert set(reference.RELAXING) == set(RELAXING)
+    assert set(reference.DRIVEN) == set(FORMS) - set(RELAXING)
+    for form, step in {**reference.RELAXING, **reference.DRIVEN}.items():
+        kinds = inspect.signature(step).parameters.values()
+        own = {p.name: p.default for p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        assert set(_core.FORMS[form].parameters) == common | set(own)
+        assert _core.Plasticity(form).parameters | own == _core.Plasticity(form).parameters
+
+
+def test_every_form_and_parameter_is_documented():
+    doc = inspect.getdoc(reference.plasticity_step)
+    for name in (*FORMS, *PARAMETERS):
+        assert f'``"{name}"``' in doc or f"``{name}``" in doc, name
+
+
+def test_the_table_of_forms_cannot_be_changed():
+    with pytest.raises(TypeError):
+        _core.FORMS["mine"] = _core.FORMS["signed"]
+    traits = _core.FORMS["log-covariance"]
+    assert tuple(traits) == (traits.signs, traits.parameters, traits.nonnegative)
+    assert traits.signs == ("E",) and traits.nonnegative == ("c", "Y", "gain")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_ready_rule_is_the_form_with_its_parameters(form):
+    indptr, indices, data, G, c = pathway(form)
+    rule = of(form, eta=0.4, sigma=0.2, w0=0.1, slope=0.5, exponent=2, floor=0.01, w_max=3, normalize=False)
+    ready = _core.Plasticity(**rule)
+    apart, at_once = data.copy(), data.copy()
+    counts = [
+        kernels.plasticity_step(indptr, indices, apart, G, c, seed=3, step=4, theta=0.2, **rule),
+        kernels.plasticity_step(indptr, indices, at_once, G, c, ready, seed=3, step=4, theta=0.2),
+    ]
+    np.testing.assert_array_equal(apart, at_once)
+    twin = data.copy()
+    counts.append(reference.plasticity_step(indptr, indices, twin, G, c, ready, seed=3, step=4, theta=0.2))
+    assert_close(apart, twin, np.float64)
+    assert len(set(counts)) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_rule_says_what_it_is_and_survives_copies(form):
+    rule = _core.Plasticity(form, eta=1, w_max=2.5, normalize=0)
+    assert rule.form == form
+    assert tuple(rule.parameters) == _core.FORMS[form].parameters
+    assert rule.parameters["eta"] == 1.0 and rule.parameters["normalize"] is False
+    assert repr(rule).startswith(f"Plasticity({form!r}, eta=1.0, sigma=0.0, ") and "normalize=False)" in repr(rule)
+    same = [pickle.loads(pickle.dumps(rule, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for other in (*same, copy.copy(rule), copy.deepcopy(rule), _core.Plasticity(rule)):
+        assert other == rule and hash(other) == hash(rule) and not other != rule
+    assert rule != _core.Plasticity(form, eta=1, w_max=2.5) and rule != form
+    assert len({rule, *same, *map(_core.Plasticity, FORMS)}) == len(FORMS) + 1
+    for change in (lambda: setattr(rule, "form", form), lambda: setattr(rule, "eta", 2)):
+        with pytest.raises(AttributeError):
+            change()
+    rule.parameters["eta"] = 7  # a copy
+    assert rule.parameters["eta"] == 1.0
+
+
+def test_rules_of_a_name_that_is_no_string_or_too_many():
+    with pytest.raises(TypeError, match="at most 1 argument"):
+        _core.Plasticity("signed", 1.0)
+    with pytest.raises(TypeError, match="has its parameters already, but w0 is given too"):
+        _core.Plasticity(_core.Plasticity("signed"), w0=1.0)
+    with pytest.raises(TypeError, match="form must be a Plasticity or one of"):
+        _core.Plasticity(None)
+
+
 # --- what is refused -----------------------------------------------------------------------------------------
 
 
@@ -443,20 +580,25 @@ def test_other_instruction_sets(simd):
         (
             dict(form="hebb"),
             ValueError,
-            "form must be 'log-relaxation', 'log-power', 'exponential' or 'signed', got 'hebb'",
+            f"form must be one of {', '.join(map(repr, FORMS))}, got 'hebb'",
         ),
-        (dict(form=1), TypeError, "form must be 'log-relaxation', 'log-power', 'exponential' or 'signed', got 1"),
+        (dict(form=1), TypeError, "form must be a Plasticity or one of 'log-relaxation', .*'signed', got 1"),
+        (dict(rate=1), TypeError, "form 'log-relaxation' has no parameter 'rate': it has eta, sigma, floor, w_min"),
+        (dict(form="signed", floor=1), TypeError, "form 'signed' has no parameter 'floor': it has eta, sigma, w0, w_m"),
+        (dict(form=_core.Plasticity(), eta=1), TypeError, "form is a Plasticity, which has its parameters.*eta is"),
+        (dict(form="log-covariance", slope=-1.0), ValueError, "slope must be a finite number >= 0, got -1.0"),
+        (dict(form="log-covariance", slope=np.nan), ValueError, "slope must be a finite number >= 0, got nan"),
         (dict(eta=-0.1), ValueError, "eta must be a finite number >= 0, got -0.1"),
         (dict(eta=np.nan), ValueError, "eta must be a finite number >= 0, got nan"),
         (dict(eta=np.inf), ValueError, "eta must be a finite number >= 0, got inf"),
         (dict(eta="fast"), TypeError, "eta must be a finite number >= 0, got str"),
         (dict(floor=0.0), ValueError, "floor must be a finite number > 0, got 0.0"),
         (dict(floor=np.nan), ValueError, "floor must be a finite number > 0, got nan"),
-        (dict(exponent=0.0), ValueError, "exponent must be a finite number > 0, got 0.0"),
-        (dict(exponent=np.nan), ValueError, "exponent must be a finite number > 0, got nan"),
+        (dict(form="log-power", exponent=0.0), ValueError, "exponent must be a finite number > 0, got 0.0"),
+        (dict(form="log-power", exponent=np.nan), ValueError, "exponent must be a finite number > 0, got nan"),
         (dict(sigma=-1), ValueError, "sigma must be a finite number >= 0, got -1"),
         (dict(sigma=np.nan), ValueError, "sigma must be a finite number >= 0, got nan"),
-        (dict(w0=-1.0), ValueError, "w0 must be a finite number >= 0, got -1.0"),
+        (dict(form="signed", w0=-1.0), ValueError, "w0 must be a finite number >= 0, got -1.0"),
         (dict(w_min=-1.0), ValueError, "w_min must be a finite number >= 0, got -1.0"),
         (dict(w_min=2.0, w_max=1.0), ValueError, "w_max must be a number >= w_min, got 1.0"),
         (dict(w_max=np.nan), ValueError, "w_max must be a number >= w_min, got nan"),

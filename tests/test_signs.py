@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bioneuro as bn
-from bioneuro import connectivity
+from bioneuro import _core, connectivity
 from bioneuro.layers import READOUTS, Association, CompetitiveLayer, DeltaReadout, FeatureMap, PerturbationReadout
 from bioneuro.rules import RULES
 
@@ -41,7 +41,14 @@ def rates(s, rng, low=0.0):
 
 
 #: Forms that only excitatory pathways learn by.
-LOG_FORMS = ("log-relaxation", "log-power")
+LOG_FORMS = [form for form, traits in _core.FORMS.items() if traits.signs == ("E",)]
+
+
+def rates_for(form, s, rng):
+    """Rates of both signs where the form allows them."""
+    nonnegative = _core.FORMS[form].nonnegative
+    X, Y = rates(s, rng, -1)
+    return np.abs(X) if "X" in nonnegative else X, np.abs(Y) if "Y" in nonnegative else Y
 
 
 def learning(rng):
@@ -62,7 +69,7 @@ def learning(rng):
 
 def plasticity_step(form):
     def operation(s, rng):
-        X, Y = rates(s, rng, 0 if form in LOG_FORMS else -1)
+        X, Y = rates_for(form, s, rng)
         s.plasticity_step(s.weight_grad(X, Y), Y.sum(axis=0), form=form, **learning(rng))
         return s
 
@@ -71,7 +78,7 @@ def plasticity_step(form):
 
 def hebbian_step(form):
     def operation(s, rng):
-        X, Y = rates(s, rng, 0 if form in LOG_FORMS else -1)
+        X, Y = rates_for(form, s, rng)
         gain = rng.random(s.n_post).astype(s.dtype) if rng.integers(2) else None
         s.hebbian_step(X, Y, gain=gain, form=form, **learning(rng))
         return s
@@ -146,12 +153,8 @@ KEEPING = {
 }
 #: Of "E" and "I" pathways: they may also wake synapses, on the side that is theirs.
 WAKING = {
-    "plasticity_step log-relaxation": plasticity_step("log-relaxation"),
-    "hebbian_step log-relaxation": hebbian_step("log-relaxation"),
-    "plasticity_step log-power": plasticity_step("log-power"),
-    "hebbian_step log-power": hebbian_step("log-power"),
-    "plasticity_step signed": plasticity_step("signed"),
-    "hebbian_step signed": hebbian_step("signed"),
+    **{f"plasticity_step {form}": plasticity_step(form) for form in _core.FORMS if form != "exponential"},
+    **{f"hebbian_step {form}": hebbian_step(form) for form in _core.FORMS if form != "exponential"},
     "add": add,
     "grow": grow,
     "replace_rows": replace_rows,

@@ -10,7 +10,13 @@ import bioneuro.kernels
 from bioneuro import _core, kernels, reference
 
 STUB = Path(kernels.__file__).with_name("_core.pyi")
-FUNCTIONS = {node.name: node for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.FunctionDef)}
+NODES = ast.parse(STUB.read_text()).body
+FUNCTIONS = {node.name: node for node in NODES if isinstance(node, ast.FunctionDef)}
+CLASSES = {
+    node.name: {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
+    for node in NODES
+    if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+}
 ANY = object()  # a default written `...`: there is one, and it is not a literal
 
 
@@ -32,12 +38,22 @@ def stub_parameters(node):
         (a.arg, inspect.Parameter.KEYWORD_ONLY, default(d))
         for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)
     ]
+    if args.kwarg:
+        out.append((args.kwarg.arg, inspect.Parameter.VAR_KEYWORD, missing))
     return out
 
 
 def test_same_functions():
     public = {name for name in dir(_core) if not name.startswith("_") and callable(getattr(_core, name))}
-    assert public == set(FUNCTIONS)
+    assert public == set(FUNCTIONS) | set(CLASSES)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_same_classes(name):
+    cls, stub = getattr(_core, name), CLASSES[name]
+    assert {member for member in vars(cls) if not member.startswith("_")} == {m for m in stub if m[0] != "_"}
+    runtime = inspect.signature(cls).parameters.values()
+    assert [(p.name, p.kind, p.default) for p in runtime] == stub_parameters(stub["__new__"])[1:]
 
 
 def test_every_signature_can_be_read():
@@ -47,21 +63,12 @@ def test_every_signature_can_be_read():
             inspect.signature(getattr(_core, name))
         except ValueError:
             unreadable.append(name)
-    if unreadable == ["plasticity_step"]:  # `w_max=inf` in its C docstring is no literal; 1e999 would be
-        pytest.xfail("inspect cannot read the default of w_max in csrc/py_plasticity.c")
     assert not unreadable
-
-
-def signature(name):
-    try:
-        return inspect.signature(getattr(_core, name))
-    except ValueError:
-        pytest.skip("its signature cannot be read: see test_every_signature_can_be_read")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_same_parameters(name):
-    runtime = signature(name).parameters.values()
+    runtime = inspect.signature(getattr(_core, name)).parameters.values()
     stub = stub_parameters(FUNCTIONS[name])
     assert [(p.name, p.kind) for p in runtime] == [(n, kind) for n, kind, _ in stub]
     for parameter, (_, _, default) in zip(runtime, stub, strict=True):

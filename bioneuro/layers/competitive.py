@@ -183,14 +183,15 @@ class CompetitiveLayer:
 
     def _change(self, U: NDArray, y: NDArray, eta: NDArray) -> None:
         """The synapses of the active cells, from the rates before and behind them."""
+        power = {} if self.exponent == 1 else {"exponent": self.exponent}
         self.synapses.hebbian_step(
             U,
             y,
+            "log-power" if power else "log-relaxation",
             gain=eta,  # alpha_i = 1 - exp(-eta_i c_i): a cell's learning rate enters as more or less of its activity
-            form="log-relaxation" if self.exponent == 1 else "log-power",
             floor=self.floor,
-            exponent=self.exponent,
             sigma=self.sigma,
+            **power,
             seed=self.seed,
             step=self.step,
             n_threads=self.n_threads,

@@ -1,0 +1,28 @@
+/* The forms of learning as Python sees them: the type Plasticity and the table FORMS, both made from bio_forms and
+ * bio_parameters alone. */
+#ifndef PY_FORMS_H
+#define PY_FORMS_H
+
+#include "py_arrays.h"
+
+/* State of the module. */
+typedef struct {
+    PyTypeObject *plasticity;
+} py_state;
+
+/* Adds Plasticity and FORMS to the module. Returns 0 or -1. */
+int py_forms_add(PyObject *module);
+
+/* The rule that the arguments of a step name: `form` a Plasticity (and no parameters), or a form's name (NULL: the
+ * first one) with its parameters (a dict, or NULL). Returns 0, or -1 with an exception that names the argument. */
+int py_rule(PyObject *module, PyObject *form, PyObject *parameters, bio_plasticity *rule);
+
+/* Parts keyword arguments (NULL: none) into those among `names`, which a NULL ends, and the rest: two new dicts, both
+ * NULL on failure. Returns 0 or -1. */
+int py_split(PyObject *kwargs, char *const *names, PyObject **known, PyObject **rest);
+
+/* A real number in [low, high]; NaN never is. `expected` says so in words. An absent argument (NULL) leaves *number
+ * alone. Returns 0 or -1. */
+int py_real(PyObject *object, const char *name, double low, double high, const char *expected, double *number);
+
+#endif
