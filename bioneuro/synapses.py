@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import _core
+from .moments import Moments
 
 __all__ = ["Sign", "Synapses"]
 
@@ -23,6 +24,8 @@ Sign = Literal["mixed", "E", "I"]
 Form = str
 
 _SIGNS = ("mixed", "E", "I")
+#: Traces that hold the moments of the pre-synaptic rates.
+_MOMENTS = tuple(f"pre_{name}" for name in Moments._fields)
 _VALUES = (np.dtype(np.float32), np.dtype(np.float64))
 _INDICES = (np.dtype(np.int32), np.dtype(np.int64))
 
@@ -49,6 +52,15 @@ class Synapses:
     ValueError
         Wrong layout or shape, faulty structure, non-finite weight or weight of the wrong sign; names the position.
 
+    Attributes
+    ----------
+    traces : dict of str to number or ndarray
+        What learning has gathered on the pathway beside its weights: ``"steps"``, the steps of rules; ``"pre_count"``,
+        ``"pre_mean"`` and ``"pre_squares"``, the moments of :meth:`observe`; what a rule remembers, as ``"BCM.theta"``.
+        Copies, pickles and files take them along. Arrays in it are replaced, never changed in place. A name that ends
+        in ``_ij`` is of an array with a value for each stored synapse, which is dropped when the stored pattern
+        changes; all others stay.
+
     Notes
     -----
     An operation that fails leaves the pathway as it was. ``version`` counts changes of the weights,
@@ -73,6 +85,7 @@ class Synapses:
         self._check_sign(data)
         self._freeze()
         self._version = self._structure_version = 0
+        self.traces: dict[str, Any] = {}
         self._layouts: dict[bool, tuple[Any, int]] = {}
         self._lock = threading.Lock()
 
@@ -147,13 +160,13 @@ class Synapses:
 
     def copy(self) -> Synapses:
         """An independent pathway (structure is shared until either changes its own: it is never changed in place)."""
-        return Synapses(self._indptr, self._indices, self._data.copy(), self._n_pre, sign=self._sign)
+        return _restore(self._indptr, self._indices, self._data.copy(), self._n_pre, self._sign, self.traces)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Synapses:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._indptr, self._indices, self._data, self._n_pre, self._sign)
+        return _restore, (self._indptr, self._indices, self._data, self._n_pre, self._sign, self.traces)
 
     def __repr__(self) -> str:
         return (
@@ -448,6 +461,39 @@ class Synapses:
         G, c = np.zeros_like(self._data), np.zeros(self.n_post, self.dtype)
         self.plasticity_step(G, c, form="exponential", eta=0.0, normalize=True, n_threads=n_threads)
 
+    # --- traces -------------------------------------------------------------------------------------------
+
+    def observe(self, X: NDArray) -> None:
+        """Let the pre-synaptic rates ``X (batch, n_pre)`` count in :attr:`pre_mean` and :attr:`pre_sd`.
+
+        A rule that ``observes`` does so in every step, and whoever learns by one leaves it to the rule.
+        """
+        self._check_batch(X, "X", self._n_pre)
+        _check_range(X, "X", -np.inf)
+        if not len(X):
+            return
+        seen = (self._moments() or Moments.none(self._n_pre)).add(X)
+        self.traces.update({name: getattr(seen, name.removeprefix("pre_")) for name in _MOMENTS})
+
+    @property
+    def pre_mean(self) -> NDArray | None:
+        """Mean rate of each pre-synaptic cell over all that was observed, shape (n_pre,); None before."""
+        moments = self._moments()
+        return None if moments is None else moments.mean.astype(self.dtype)
+
+    @property
+    def pre_sd(self) -> NDArray | None:
+        """Standard deviation of each pre-synaptic rate, exactly 0 where it never varied; None before."""
+        moments = self._moments()
+        return None if moments is None else moments.sd.astype(self.dtype)
+
+    def forget(self) -> None:
+        """Forget all :attr:`traces`: the next step of any rule is its first here. The weights stay."""
+        self.traces.clear()
+
+    def _moments(self) -> Moments | None:
+        return Moments(*(self.traces[name] for name in _MOMENTS)) if _MOMENTS[0] in self.traces else None
+
     # --- changes of the structure -------------------------------------------------------------------------
 
     def prune(self, theta: float, n_threads: int | None = None) -> int:
@@ -569,6 +615,7 @@ class Synapses:
         self._indptr, self._indices, self._data = indptr, indices, data
         self._freeze()
         self._layouts.clear()
+        self.traces = {name: trace for name, trace in self.traces.items() if not name.endswith("_ij")}
         self._version += 1
         self._structure_version += 1
 
@@ -614,9 +661,13 @@ class Synapses:
             raise ValueError(f"eta = {eta:g} times G or c w overflows {self.dtype}: lower eta")
 
 
-def _restore(indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Synapses:
-    """Unpickle. joblib hands large arrays over as read-only memory maps, so the weights may need a copy."""
-    return Synapses(indptr, indices, data if data.flags.writeable else data.copy(), n_pre, sign=sign)
+def _restore(
+    indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign, traces: dict[str, Any]
+) -> Synapses:
+    """Copy or unpickle. joblib hands large arrays over as read-only memory maps, so the weights may need a copy."""
+    synapses = Synapses(indptr, indices, data if data.flags.writeable else data.copy(), n_pre, sign=sign)
+    synapses.traces.update(traces)
+    return synapses
 
 
 def _lowest(name: str, nonnegative: tuple[str, ...]) -> float:

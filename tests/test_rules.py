@@ -1,6 +1,9 @@
 """bioneuro.rules: each rule does what its theory says, keeps signs, and fails without a trace."""
 
+import copy
+import dataclasses
 import doctest
+import pickle
 import re
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, clone
 
 import bioneuro as bn
 from bioneuro import rules
@@ -16,14 +20,18 @@ from bioneuro.rules import (
     RULES,
     AdditiveRule,
     Exponential,
+    FunctionRule,
+    FusedRule,
     Instar,
     KrotovHopfield,
+    LogCovariance,
     LogPower,
     LogRelaxation,
     Oja,
     Signed,
     Vogels,
     WeightPerturbation,
+    as_rule,
 )
 
 N_POST, N_PRE, BATCH = 5, 9, 7
@@ -42,13 +50,13 @@ def rates(seed=1, batch=BATCH, dtype=np.float64):
     return rng.random((batch, N_PRE)).astype(dtype), rng.random((batch, N_POST)).astype(dtype)
 
 
-def take_step(rule, synapses, X, Y, reward=0.7):
+def take_step(rule, synapses, X, Y, gain=None, reward=0.7):
     """One step of any rule; for a rewarded one the whole trial."""
     if rule.rewarded:
         rule.perturb(synapses)
-        rule.step(synapses, X, Y, reward=reward)
+        rule.step(synapses, X, Y, gain, reward=reward)
     else:
-        rule.step(synapses, X, Y)
+        rule.step(synapses, X, Y, gain)
 
 
 def ready(name):
@@ -85,10 +93,8 @@ def test_oja_learns_the_same_component_from_single_samples():
     """Stochastic: the direction to 1 % with a falling learning rate."""
     X = centred(2000)
     synapses = bn.connectivity.dense(1, N_PRE, bn.connectivity.MixedSign(), random_state=0, dtype=float)
-    rule = Oja()
     for t, x in enumerate(np.tile(X, (3, 1))):
-        rule.eta = 0.5 / (200 + t)
-        rule.step(synapses, x[None], synapses.forward(x[None]))
+        Oja(eta=0.5 / (200 + t)).step(synapses, x[None], synapses.forward(x[None]))
     first = np.linalg.svd(X, full_matrices=False)[2][0]
     assert abs(first @ synapses.weights) > 0.99 * np.linalg.norm(synapses.weights)
 
@@ -162,7 +168,7 @@ def test_bcm_becomes_selective_with_the_rate_of_theory():
     rate = np.maximum(synapses.forward(PATTERNS), 0)
     preferred = rate.argmax(axis=0)
     np.testing.assert_allclose(rate, np.where(np.arange(3)[:, None] == preferred, 1 / p[preferred], 0), atol=1e-6)
-    np.testing.assert_allclose(rule.theta_, 1 / p[preferred], rtol=1e-6)
+    np.testing.assert_allclose(synapses.traces["BCM.theta"], 1 / p[preferred], rtol=1e-6)
     assert len(set(preferred)) == 3  # cells differ in what they prefer
 
 
@@ -173,11 +179,12 @@ def test_bcm_threshold_tracks_the_mean_squared_rate():
     Y = scale * rng.random((2000, 10, N_POST))
     for x, y in zip(X, Y, strict=True):
         rule.step(synapses, x, y)
-    np.testing.assert_allclose(rule.theta_, scale**2 / 3, rtol=0.2)  # E[u^2] = 1/3; 400 samples' worth of memory
+    theta = rule.recall(synapses, "theta")
+    np.testing.assert_allclose(theta, scale**2 / 3, rtol=0.2)  # E[u^2] = 1/3; 400 samples' worth of memory
     expected, rho = (Y[0] ** 2).mean(axis=0), 1 - np.exp(-10 / 200)
     for y in Y[1:]:
         expected += rho * ((y**2).mean(axis=0) - expected)
-    np.testing.assert_allclose(rule.theta_, expected, rtol=1e-9)
+    np.testing.assert_allclose(theta, expected, rtol=1e-9)
 
 
 def test_bcm_step_is_pre_times_post_times_distance_from_the_moved_threshold():
@@ -190,19 +197,10 @@ def test_bcm_step_is_pre_times_post_times_distance_from_the_moved_threshold():
     np.testing.assert_allclose(dense_rows(synapses) - W, 0.1 * (Y * (Y - theta)).T @ X / BATCH, rtol=1e-9)
 
 
-def test_bcm_reset_forgets_the_threshold():
-    rule = BCM()
-    rule.step(pathway(), *rates())
-    assert rule.theta_.shape == (N_POST,) and rule.n_steps_ == 1
-    rule.reset()
-    assert rule.theta_ is None and rule.n_steps_ == 0
-
-
-def test_bcm_state_belongs_to_one_pathway():
-    rule, other = BCM(), pathway(n_post=3)
-    rule.step(pathway(), *rates())
-    with pytest.raises(ValueError, match=r"theta_ belongs to a pathway onto 5 cells, this one has 3: reset\(\)"):
-        rule.step(other, rates()[0], np.ones((BATCH, 3)))
+def test_bcm_threshold_goes_on_under_another_learning_rate():
+    synapses = pathway()
+    BCM().step(synapses, *rates())
+    assert BCM(eta=0.05).recall(synapses, "theta") is synapses.traces["BCM.theta"]
 
 
 # --- Vogels
@@ -278,24 +276,19 @@ def test_krotov_hopfield_step():
 # --- weight perturbation
 
 
-class EveryPerturbation:
-    """In place of the generator: all 2^n patterns of signs, one after the other."""
+class EveryPerturbation(WeightPerturbation):
+    """In place of random ones: all 2^n patterns of signs, one after the other."""
 
-    def __init__(self):
-        self.drawn = 0
-
-    def integers(self, low, high, n):
-        bits = self.drawn >> np.arange(n) & 1
-        self.drawn += 1
-        return bits
+    def draw(self, trial, nnz):
+        return 2 * (trial >> np.arange(nnz) & 1) - 1
 
 
 def mean_step(synapses, reward, noise, eta=1.0):
     """Mean step of the rule over every perturbation, from the same weights."""
-    rule, steps = WeightPerturbation(eta=eta, noise=noise, memory=None), []
-    rule.rng_ = EveryPerturbation()
-    for _ in range(2**synapses.nnz):
+    rule, steps = EveryPerturbation(eta=eta, noise=noise, memory=None), []
+    for trial in range(2**synapses.nnz):
         learner = synapses.copy()
+        rule.remember(learner, trials=trial)
         trial = rule.perturb(learner)
         Y = trial.forward(np.ones((1, synapses.n_pre)))
         rule.step(learner, np.ones((1, synapses.n_pre)), Y, reward=reward(trial))
@@ -372,9 +365,9 @@ def test_first_reward_sets_the_expectation():
     before = synapses.weights.copy()
     take_step(rule, synapses, *rates(), reward=3.0)
     np.testing.assert_array_equal(synapses.weights, before)
-    assert rule.reward_ == 3.0
+    assert rule.recall(synapses, "expected") == 3.0
     take_step(rule, synapses, *rates(), reward=4.0)
-    assert rule.reward_ == pytest.approx(3 + (1 - np.exp(-0.1)))
+    assert rule.recall(synapses, "expected") == pytest.approx(3 + (1 - np.exp(-0.1)))
     assert (synapses.weights != before).all()
 
 
@@ -384,7 +377,7 @@ def test_trials_are_independent_and_within_the_sign():
     rule = WeightPerturbation(noise=10.0)
     trial = rule.perturb(synapses)
     np.testing.assert_array_equal(synapses.weights, before)
-    np.testing.assert_array_equal(trial.weights, np.minimum(before + 10 * rule.xi_, 0))
+    np.testing.assert_array_equal(trial.weights, np.minimum(before + 10 * rule.recall(synapses, "xi_ij"), 0))
 
 
 def test_every_step_needs_a_trial_of_its_own():
@@ -402,6 +395,12 @@ def test_a_trial_ends_with_the_structure():
         rule.step(synapses, *rates(), reward=1.0)
 
 
+def test_every_trial_is_another():
+    synapses, rule = pathway(), WeightPerturbation()
+    first, second = (rule.perturb(synapses).weights for _ in range(2))
+    assert (first != second).any()
+
+
 # --- the project's own forms
 
 
@@ -414,14 +413,87 @@ def test_a_trial_ends_with_the_structure():
         (Signed(eta=0.4, sigma=0.2, w0=0.1, seed=5), "signed", {"sigma": 0.2, "w0": 0.1, "normalize": False}),
     ],
 )
-def test_own_forms_are_the_kernel_on_batch_means(rule, form, options):
+@pytest.mark.parametrize("gain", [None, np.array([1.0, 0.0, 0.3, 2.0, 5.0])])
+def test_own_forms_are_the_kernel_on_batch_means(rule, form, options, gain):
     X, Y = rates()
     ours, theirs = (pathway(rule.signs[0]) for _ in range(2))
     for step in range(3):
-        rule.step(ours, X, Y)
-        c = Y.mean(axis=0)
-        theirs.plasticity_step(theirs.weight_grad(X, Y) / BATCH, c, form=form, eta=0.4, seed=5, step=step, **options)
+        rule.step(ours, X, Y, gain)
+        c, G = Y.mean(axis=0), theirs.weight_grad(X, Y) / BATCH
+        if gain is not None:
+            c, G = gain * c, rules.on_synapses(theirs, gain) * G
+        theirs.plasticity_step(G, c, form=form, eta=0.4, seed=5, step=step, **options)
     np.testing.assert_allclose(ours.weights, theirs.weights, rtol=1e-9)
+
+
+def standardised_covariance(synapses, X, Y):
+    """z_ij of the definition, dense, from all rates at once."""
+    m, s = X.mean(axis=0), X.std(axis=0)
+    return (Y.T @ X / Y.sum(axis=0)[:, None] - m) / np.where(s > 1e-9, s, np.inf)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.3])
+def test_log_covariance_goes_to_the_exponential_of_the_standardised_covariance(gain):
+    X, Y = rates(batch=60)
+    X[:, 3] = 0.1  # a pre-synaptic cell that never varies
+    synapses = pathway("E", density=1)
+    rule = LogCovariance(eta=2.0, gain=gain)
+    for _ in range(100):
+        rule.step(synapses, X, Y)
+    W = np.exp(gain * standardised_covariance(synapses, X, Y))
+    np.testing.assert_allclose(dense_rows(synapses), W / np.linalg.norm(W, axis=1, keepdims=True), rtol=1e-9)
+
+
+def test_log_covariance_step_by_hand():
+    (X, Y), synapses = rates(), pathway("E", density=1)
+    W, eta, gain = dense_rows(synapses), 0.7, np.linspace(0, 2, N_POST)
+    LogCovariance(eta=eta, gain=1.2, normalize=False).step(synapses, X, Y, gain)
+    alpha = 1 - np.exp(-eta * gain * Y.mean(axis=0))[:, None]
+    expected = np.log(W) + alpha * (1.2 * standardised_covariance(synapses, X, Y) - np.log(W))
+    np.testing.assert_allclose(np.log(dense_rows(synapses)), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_log_covariance_weights_are_lognormal_where_many_features_mix():
+    """Pre-synaptic cells that each sum many features, post-synaptic ones selective for a few of these."""
+    rng = np.random.default_rng(0)
+    features = rng.exponential(size=(2000, 40))
+    X = np.maximum(features @ rng.normal(size=(40, 800)) / np.sqrt(40) + 3, 0)
+    Y = np.maximum(features @ rng.exponential(size=(40, 4)) / 40 - 1, 0)
+    synapses = bn.connectivity.dense(4, 800, sign="E", random_state=0, dtype=float)
+    for _ in range(20):
+        LogCovariance(eta=100.0).step(synapses, X, Y)
+    for row in np.log(dense_rows(synapses)):
+        z = (row - row.mean()) / row.std()
+        assert abs((z**3).mean()) < 0.3 and abs((z**4).mean() - 3) < 0.6  # skewness and excess kurtosis of a normal law
+
+
+def test_pre_synaptic_statistics_are_observed_once_a_step_and_first():
+    synapses = pathway("E")
+    X = np.stack([rates(seed)[0] for seed in range(3)])
+    for x in X:
+        LogCovariance().step(synapses, x, rates()[1])
+    assert synapses.traces["pre_count"] == 3 * BATCH
+    np.testing.assert_allclose(synapses.pre_mean, X.mean(axis=(0, 1)), rtol=1e-12)
+    np.testing.assert_allclose(synapses.pre_sd, X.std(axis=(0, 1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if issubclass(RULES[name], FusedRule)])
+@pytest.mark.parametrize("gain", [None, np.linspace(0.5, 2, N_POST)])
+def test_fused_rules_do_not_depend_on_the_batch_size(name, gain):
+    X, Y = rates()
+    once, twice = (pathway(RULES[name].signs[0]) for _ in range(2))
+    RULES[name]().step(once, X, Y, gain)
+    RULES[name]().step(twice, np.tile(X, (2, 1)), np.tile(Y, (2, 1)), gain)
+    np.testing.assert_allclose(once.weights, twice.weights, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if RULES[name].saturating])
+def test_saturating_rules_stop_at_their_target_at_any_gain(name):
+    X, Y = rates()
+    far, farther = pathway("E"), pathway("E")
+    RULES[name]().step(far, X, Y, np.full(N_POST, 1e3))
+    RULES[name]().step(farther, X, Y, np.full(N_POST, 1e9))
+    np.testing.assert_allclose(far.weights, farther.weights, rtol=1e-9)
 
 
 def test_log_relaxation_goes_where_instar_goes_up_to_the_norm():
@@ -451,7 +523,7 @@ def test_signed_rule_crosses_zero_only_with_w0():
 
 def test_registry_holds_every_rule():
     public = {getattr(rules, name) for name in rules.__all__ if isinstance(getattr(rules, name), type)}
-    assert set(RULES.values()) == public - {rules.Rule, AdditiveRule}
+    assert set(RULES.values()) == public - {rules.Rule, AdditiveRule, FusedRule, FunctionRule}
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -467,7 +539,7 @@ def test_every_rule_learns_and_counts_its_steps(name, sign):
     X, Y = rates()
     given_X, given_Y = X.copy(), Y.copy()
     take_step(rule, synapses, X, Y)
-    assert (synapses.weights != before).any() and synapses.version > version and rule.n_steps_ == 1
+    assert (synapses.weights != before).any() and synapses.version > version and synapses.traces["steps"] == 1
     np.testing.assert_array_equal(X, given_X)
     np.testing.assert_array_equal(Y, given_Y)
 
@@ -518,22 +590,204 @@ def test_any_number_of_threads_gives_identical_weights(name, sign):
         rule = RULES[name](n_threads=n_threads)
         synapses = pathway(sign, dtype=np.float32, n_post=200, n_pre=300)
         for reward in (0.1, 0.4):
-            take_step(rule, synapses, X, Y, reward)
+            take_step(rule, synapses, X, Y, reward=reward)
         results.append(synapses.weights.copy())
     for other in results[1:]:
         np.testing.assert_array_equal(results[0], other)
 
 
 @pytest.mark.parametrize(("name", "sign"), PAIRS)
-def test_reset_starts_over(name, sign):
+def test_one_rule_serves_many_pathways(name, sign):
+    """In turns or one after the other: what it gathers is on the pathway."""
     rule = ready(name)
-    first, again = pathway(sign), pathway(sign)
-    for synapses in first, again:
-        for seed in range(3):
-            take_step(rule, synapses, *rates(seed))
-        rule.reset()
-    np.testing.assert_array_equal(first.weights, again.weights)
-    assert vars(rule).keys() == vars(ready(name)).keys() and rule.n_steps_ == 0
+    alone, first, second = (pathway(sign) for _ in range(3))
+    for seed in range(3):
+        take_step(rule, alone, *rates(seed))
+    for seed in range(3):
+        take_step(rule, first, *rates(seed))
+        take_step(rule, second, *rates(seed))
+    np.testing.assert_array_equal(first.weights, alone.weights)
+    np.testing.assert_array_equal(second.weights, alone.weights)
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_what_is_forgotten_has_no_effect(name, sign):
+    rule, synapses = ready(name), pathway(sign)
+    take_step(rule, synapses, *rates(9))
+    synapses.forget()
+    fresh = bn.Synapses.from_scipy(synapses.to_scipy(), sign=sign, copy=True)
+    for seed in range(2):
+        take_step(rule, synapses, *rates(seed))
+        take_step(rule, fresh, *rates(seed))
+    np.testing.assert_array_equal(synapses.weights, fresh.weights)
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_no_gain_is_a_gain_of_one(name, sign):
+    without, ones = pathway(sign), pathway(sign)
+    take_step(ready(name), without, *rates())
+    take_step(ready(name), ones, *rates(), np.ones(N_POST))
+    np.testing.assert_array_equal(without.weights, ones.weights)
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_cells_without_gain_stay_and_the_others_do_not_notice(name, sign):
+    all_cells, some = pathway(sign), pathway(sign)
+    before, gain = dense_rows(some), np.array([1.0, 0.0, 1.0, 1.0, 0.0])
+    take_step(ready(name), all_cells, *rates())
+    take_step(ready(name), some, *rates(), gain)
+    np.testing.assert_array_equal(dense_rows(some), np.where(gain[:, None] > 0, dense_rows(all_cells), before))
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if issubclass(RULES[name], AdditiveRule)])
+def test_gain_multiplies_a_row_of_an_additive_step(name):
+    once, more = (pathway(RULES[name].signs[0]) for _ in range(2))
+    before, gain = dense_rows(once), np.linspace(0.1, 2, N_POST)
+    RULES[name](eta=1e-6).step(once, *rates())
+    RULES[name](eta=1e-6).step(more, *rates(), gain)
+    change = dense_rows(once) - before
+    np.testing.assert_allclose(dense_rows(more) - before, gain[:, None] * change, rtol=1e-6, atol=1e-15)
+
+
+# --- rules are values
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_are_values(name):
+    rule = RULES[name](eta=0.3)
+    assert rule == RULES[name](eta=0.3) != RULES[name](eta=0.2)
+    assert hash(rule) == hash(RULES[name](eta=0.3))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        rule.eta = 1.0
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, clone, lambda rule: pickle.loads(pickle.dumps(rule))])
+def test_copies_of_rules_are_equal_and_learn_the_same(name, again):
+    if again is clone:
+        def again(rule):
+            return clone(Estimator(rule)).rule
+
+    rule, sign = ready(name), RULES[name].signs[0]
+    ours, theirs = pathway(sign), pathway(sign)
+    take_step(rule, ours, *rates())
+    assert again(rule) == rule
+    take_step(again(rule), theirs, *rates())
+    np.testing.assert_array_equal(ours.weights, theirs.weights)
+
+
+class Estimator(BaseEstimator):
+    def __init__(self, rule="log-relaxation"):
+        self.rule = rule
+
+
+def double(synapses, X, Y, gain):
+    """Every weight grows by gain times itself."""
+    return rules.on_synapses(synapses, gain) * synapses.weights
+
+
+@pytest.mark.parametrize("rule", ["bcm", BCM(tau=3.0), double])
+def test_as_rule_goes_with_parameters_of_estimators(rule):
+    model = clone(Estimator().set_params(rule=rule))
+    assert as_rule(model.get_params()["rule"]) == as_rule(rule)
+
+
+def test_as_rule_takes_names_rules_and_functions():
+    rule = Oja(eta=0.2)
+    assert as_rule(rule) is rule
+    assert all(as_rule(name) == RULES[name]() for name in RULES)
+    assert as_rule(double) == FunctionRule(function=double) != FunctionRule(function=lambda synapses, X, Y, gain: 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "error", "match"),
+    [
+        ("hebb", ValueError, "rule must be one of 'oja', .*'signed', a Rule or a function of .*, got 'hebb'"),
+        (3, TypeError, r"rule must be one of .*a function of \(synapses, X, Y, gain\), got 3"),
+        (None, TypeError, "rule must be one of .*, got None"),
+        (Oja, TypeError, r"rule must be one of .*\(a class: make a rule of it, Oja\(...\)\)"),
+        (lambda x: x, TypeError, "rule must be one of .*, got <function"),
+    ],
+)
+def test_as_rule_refuses(rule, error, match):
+    with pytest.raises(error, match=match):
+        as_rule(rule)
+
+
+@pytest.mark.parametrize("sign", ["E", "I", "mixed"])
+def test_functions_learn_within_the_sign(sign):
+    synapses, gain = pathway(sign), np.array([1.0, -0.0, 2.0, 0.5, 1.0])
+    W = dense_rows(synapses)
+    FunctionRule(function=double, eta=0.5).step(synapses, *rates(), gain)
+    np.testing.assert_allclose(dense_rows(synapses), W * (1 + 0.5 * gain[:, None]))
+    as_rule(lambda synapses, X, Y, gain: -3 * synapses.weights).step(synapses, *rates())
+    assert (synapses.weights == 0).all() if sign != "mixed" else (np.sign(synapses.weights) != 0).all()
+
+
+def test_functions_are_given_a_gain_of_one():
+    seen = []
+
+    def watch(synapses, X, Y, gain):
+        seen.append(gain)
+        return np.zeros(synapses.nnz)
+
+    as_rule(watch).step(pathway(), *rates())
+    np.testing.assert_array_equal(seen[0], np.ones(N_POST), strict=True)
+
+
+def test_functions_that_return_something_else():
+    def scalar(synapses, X, Y, gain):
+        return 1.0
+
+    with pytest.raises(ValueError, match=r"scalar must return a change of shape \(nnz,\) = \(\d+,\), got \(\)"):
+        as_rule(scalar).step(pathway(), *rates())
+
+
+def test_functions_that_take_something_else():
+    with pytest.raises(TypeError, match=r"function must be a function of \(synapses, X, Y, gain\), got <built-in"):
+        FunctionRule(function=len)
+
+
+# --- traces
+
+
+def test_rules_of_other_classes_have_traces_of_their_own():
+    class Threshold(AdditiveRule):
+        """Remembers by the name that BCM uses too."""
+
+        def delta(self, synapses, w, X, Y):
+            self.remember(synapses, theta=1.0)
+            return np.zeros_like(w)
+
+    synapses = pathway()
+    BCM().step(synapses, *rates())
+    theta = synapses.traces["BCM.theta"]
+    Threshold().step(synapses, *rates())
+    assert synapses.traces["BCM.theta"] is theta and Threshold().recall(synapses, "theta") == 1.0
+    assert synapses.traces["steps"] == 2
+
+
+@pytest.mark.parametrize(("name", "sign"), PAIRS)
+def test_a_copy_in_the_middle_goes_on_as_the_pathway(name, sign):
+    rule, synapses = ready(name), pathway(sign)
+    take_step(rule, synapses, *rates(0))
+    if rule.rewarded:
+        rule.perturb(synapses)
+    others = synapses.copy(), copy.deepcopy(synapses), pickle.loads(pickle.dumps(synapses))
+    for s in (synapses, *others):
+        rule.step(s, *rates(1), reward=0.1 if rule.rewarded else None)
+        take_step(rule, s, *rates(2))
+    for other in others:
+        np.testing.assert_array_equal(other.weights, synapses.weights)
+
+
+def test_noise_differs_from_step_to_step():
+    (X, Y), synapses, changes = rates(), pathway("E"), []
+    for _ in range(2):
+        before = np.log(synapses.weights)
+        LogRelaxation(eta=1e-3, sigma=0.1, normalize=False).step(synapses, X, Y)
+        changes.append(np.log(synapses.weights) - before)
+    assert abs(np.corrcoef(changes)[0, 1]) < 0.5
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -567,6 +821,8 @@ def test_empty_pathways_and_cells_without_synapses(name):
         (LogRelaxation, "seed", 0.5),
         (Exponential, "sigma", -1),
         (Signed, "w0", np.nan),
+        (LogCovariance, "gain", -1),
+        (LogCovariance, "sigma", np.nan),
     ],
 )
 def test_bad_hyper_parameter(rule, field, value):
@@ -596,10 +852,31 @@ def test_bad_rates(name, change, error, match):
     with pytest.raises(error, match=match):
         take_step(rule, synapses, *change(*rates()))
     np.testing.assert_array_equal(synapses.weights, before)
-    assert rule.n_steps_ == 0
+    assert "steps" not in synapses.traces and synapses.pre_mean is None
 
 
-@pytest.mark.parametrize("name", ["instar", "vogels", "log-relaxation"])
+@pytest.mark.parametrize(
+    ("gain", "error", "match"),
+    [
+        (np.ones(N_POST + 1), ValueError, r"gain must have shape \(5,\), got \(6,\)"),
+        (np.ones((N_POST, 1)), ValueError, r"gain must have 1 dimension, got shape \(5, 1\)"),
+        (np.ones(N_POST, np.float32), TypeError, "gain must be float64, got float32"),
+        ([1.0] * N_POST, TypeError, "gain must be a NumPy array of float64, got list"),
+        (np.array([1, 1, -1.0, 1, 1]), ValueError, r"gain must be finite and >= 0, but gain\[2\] = -1.0"),
+        (np.array([1, np.nan, 1, 1, 1]), ValueError, r"gain must be finite and >= 0, but gain\[1\] = nan"),
+    ],
+)
+@pytest.mark.parametrize("name", RULES)
+def test_bad_gain(name, gain, error, match):
+    synapses = pathway(RULES[name].signs[0])
+    before = synapses.weights.copy()
+    with pytest.raises(error, match=match):
+        take_step(ready(name), synapses, *rates(), gain)
+    np.testing.assert_array_equal(synapses.weights, before)
+    assert "steps" not in synapses.traces
+
+
+@pytest.mark.parametrize("name", ["instar", "vogels", "log-relaxation", "log-covariance"])
 def test_rates_below_zero_are_refused_where_the_rule_needs_rates(name):
     X, Y = rates()
     Y[3, 1] = -0.5
@@ -635,16 +912,22 @@ def test_more_runners_up_than_cells():
         KrotovHopfield(k=6).step(pathway(), *rates())
 
 
-def test_a_step_that_fails_leaves_rule_and_weights_as_they_were():
-    rule, synapses = BCM(), pathway()
+@pytest.mark.parametrize("observes", [False, True])
+def test_a_step_that_fails_leaves_weights_and_traces_as_they_were(observes):
+    class Watching(BCM):
+        pass
+
+    Watching.observes = observes
+    rule, synapses = Watching(), pathway()
     X, Y = rates()
     rule.step(synapses, X, Y)
-    theta, before = rule.theta_.copy(), synapses.weights.copy()
+    traces, before = copy.deepcopy(synapses.traces), synapses.weights.copy()
     with pytest.raises(ValueError, match="weights . delta must be finite"):
         rule.step(synapses, X, 1e200 * Y)
-    np.testing.assert_array_equal(rule.theta_, theta)
+    assert synapses.traces.keys() == traces.keys() and ("pre_mean" in traces) == observes
+    for name, trace in traces.items():
+        np.testing.assert_array_equal(synapses.traces[name], trace)
     np.testing.assert_array_equal(synapses.weights, before)
-    assert rule.n_steps_ == 1
 
 
 # --- rules of others

@@ -106,6 +106,21 @@ def test_clones_are_equal_and_independent(clone):
         t.indices[0] = 0
 
 
+@pytest.mark.parametrize("clone", [Synapses.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_clones_take_the_traces_along_and_have_their_own(clone):
+    s = Synapses.from_scipy(csr(sign="E"), sign="E")
+    s.observe(rates(N_PRE))
+    s.traces["steps"] = 3
+    t = clone(s)
+    assert t.traces.keys() == s.traces.keys() and t.traces["steps"] == 3
+    np.testing.assert_array_equal(t.pre_sd, s.pre_sd)
+    before = s.pre_mean
+    t.observe(2 * rates(N_PRE))
+    t.traces["steps"] = 4
+    np.testing.assert_array_equal(s.pre_mean, before)
+    assert (t.pre_mean != before).any() and s.traces["steps"] == 3
+
+
 def test_unpickles_from_read_only_memory():
     """As joblib does with large arrays: what was given as a read-only map must still learn."""
     rebuild, (indptr, indices, data, *rest) = Synapses.from_scipy(csr()).__reduce__()
@@ -461,3 +476,64 @@ def test_replace_rows_refuses(rows, shape, message):
     with pytest.raises(ValueError, match=message):
         W.replace_rows(np.array(rows), sp.csr_array(np.ones(shape)))
     np.testing.assert_array_equal(W.to_scipy().toarray(), np.ones((4, 5)))
+
+
+# --- traces
+
+
+@pytest.mark.parametrize("sizes", [[1] * 12, [12], [5, 0, 7]])
+@pytest.mark.parametrize("value", [np.float32, np.float64])
+def test_observed_moments_do_not_depend_on_the_batches(sizes, value):
+    s = Synapses.from_scipy(csr(value))
+    X = (1000 + np.random.default_rng(0).random((12, N_PRE))).astype(value)
+    X[:, 2] = 0.1
+    for part in np.split(X, np.cumsum(sizes)[:-1]):
+        s.observe(part)
+    tolerance = 1e-6 if value is np.float32 else 1e-9
+    np.testing.assert_allclose(s.pre_mean, X.mean(axis=0, dtype=float), rtol=tolerance)
+    varies = np.arange(N_PRE) != 2
+    np.testing.assert_allclose(s.pre_sd[varies], X.std(axis=0, dtype=float)[varies], rtol=tolerance)
+    assert s.pre_sd[2] == 0 and s.pre_mean.dtype == s.pre_sd.dtype == value
+
+
+def test_nothing_was_observed_at_first_and_after_forgetting():
+    s = Synapses.from_scipy(csr())
+    s.observe(rates(N_PRE)[:0])
+    assert s.pre_mean is None and s.pre_sd is None and s.traces == {}
+    s.observe(rates(N_PRE))
+    s.forget()
+    assert s.pre_mean is None and s.traces == {}
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "match"),
+    [
+        (rates(N_PRE + 1), ValueError, r"X must have shape \(batch, 13\), got"),
+        (rates(N_PRE, np.float64), TypeError, "X must be float32, got float64"),
+        (np.full((2, N_PRE), np.nan, np.float32), ValueError, r"X must be finite, but X\[0, 0\] = nan"),
+    ],
+)
+def test_observe_refuses(X, error, match):
+    s = Synapses.from_scipy(csr())
+    with pytest.raises(error, match=match):
+        s.observe(X)
+    assert s.traces == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        (lambda s: s.prune(0.9), False),
+        (grow, False),
+        (lambda s: s.replace_rows(np.array([0]), csr(sign="E")[:1]), False),
+        (lambda s: s.prune(0.0), True),
+        (lambda s: s.normalize_rows(), True),
+    ],
+)
+def test_traces_of_synapses_are_dropped_with_the_pattern_and_others_stay(change, kept):
+    s = Synapses.from_scipy(csr(sign="E"), sign="E")
+    s.observe(rates(N_PRE))
+    s.traces |= {"Mine.eligibility_ij": np.zeros(s.nnz), "Mine.rate_i": np.zeros(N_POST), "steps": 2}
+    names = set(s.traces)
+    change(s)
+    assert set(s.traces) == names - (set() if kept else {"Mine.eligibility_ij"})

@@ -11,32 +11,55 @@ A rule does not care how rates come about, and so goes with any response:
 >>> int(abs(synapses.weights).argmax())  # the input of largest variance
 0
 
-A rule of your own is a dataclass with one method, here the covariance rule (Sejnowski 1977):
+Rules are values: frozen parameters, equal where these are. What a rule gathers, it keeps on the pathway it learns on:
+
+>>> rule == bn.rules.Oja(eta=0.05), synapses.traces
+(True, {'steps': 300})
+>>> synapses.forget()  # the next step is the first again
+
+A rule of your own is a frozen dataclass with one method, here the covariance rule (Sejnowski 1977) with running means,
+those of ``Y`` remembered by itself, those of ``X`` observed by the pathway:
 
 >>> from dataclasses import dataclass
->>> @dataclass(kw_only=True)
+>>> @dataclass(frozen=True, kw_only=True)
 ... class Covariance(bn.rules.AdditiveRule):
 ...     '''``dw_ij = eta (mean_b((y_bi - <y_i>) (x_bj - <x_j>)) - decay w_ij)``.'''
 ...
 ...     decay: float = 1.0
 ...
+...     observes = True
+...
 ...     def delta(self, synapses, w, X, Y):
-...         covariance = self.hebb(synapses, X - X.mean(axis=0), Y - Y.mean(axis=0))
-...         return self.eta * (covariance - self.decay * w)
+...         mean = self.recall(synapses, "mean")
+...         mean = Y.mean(axis=0) if mean is None else 0.9 * mean + 0.1 * Y.mean(axis=0)
+...         self.remember(synapses, mean=mean)
+...         return self.eta * (self.hebb(synapses, X - synapses.pre_mean, Y - mean) - self.decay * w)
 >>> excitatory = bn.connectivity.random(5, 8, in_degree=4, sign="E", random_state=0, dtype=float)
 >>> Covariance(eta=0.5).step(excitatory, X, excitatory.forward(X))  # checked, sparse, and no weight below 0
 
 ``bn.rules.RULES["covariance"] = Covariance`` puts it beside the others. A rule that is no sum of strengths derives
-from :class:`Rule` and writes ``change``.
+from :class:`Rule` and writes ``change``. Where parameters and memory are not needed, a plain function will do, which
+gives the change of the stored weights:
+
+>>> def hebb(synapses, X, Y, gain):
+...     return bn.rules.on_synapses(synapses, gain) * synapses.weight_grad(X, Y) / len(X)
+>>> bn.rules.as_rule(hebb).step(excitatory, X, excitatory.forward(X))
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from numpy.typing import NDArray
+
 from bioneuro.rules.base import AdditiveRule, Rule, add_within_sign, batch_mean, on_synapses
 from bioneuro.rules.bcm import BCM
 from bioneuro.rules.exponential import Exponential
+from bioneuro.rules.function import ARGUMENTS, FunctionRule, is_rule_function
+from bioneuro.rules.fused import FusedRule
 from bioneuro.rules.instar import Instar
 from bioneuro.rules.krotov_hopfield import KrotovHopfield
+from bioneuro.rules.log_covariance import LogCovariance
 from bioneuro.rules.log_power import LogPower
 from bioneuro.rules.log_relaxation import LogRelaxation
 from bioneuro.rules.oja import Oja
@@ -49,8 +72,11 @@ __all__ = [
     "RULES",
     "AdditiveRule",
     "Exponential",
+    "FunctionRule",
+    "FusedRule",
     "Instar",
     "KrotovHopfield",
+    "LogCovariance",
     "LogPower",
     "LogRelaxation",
     "Oja",
@@ -59,6 +85,7 @@ __all__ = [
     "Vogels",
     "WeightPerturbation",
     "add_within_sign",
+    "as_rule",
     "batch_mean",
     "on_synapses",
 ]
@@ -71,8 +98,38 @@ RULES: dict[str, type[Rule]] = {
     "vogels": Vogels,
     "krotov-hopfield": KrotovHopfield,
     "perturbation": WeightPerturbation,
+    "log-covariance": LogCovariance,
     "log-power": LogPower,
     "log-relaxation": LogRelaxation,
     "exponential": Exponential,
     "signed": Signed,
 }
+
+
+def as_rule(rule: str | Rule | Callable[..., NDArray]) -> Rule:
+    """The rule that a parameter stands for.
+
+    Parameters
+    ----------
+    rule : str, Rule or function
+        A name in :data:`RULES`, for that rule with its defaults; a rule, which is returned; or a function of
+        ``(synapses, X, Y, gain)``, for a :class:`FunctionRule`.
+
+    Raises
+    ------
+    ValueError
+        No rule has that name.
+    TypeError
+        None of the three.
+    """
+    if isinstance(rule, Rule):
+        return rule
+    if is_rule_function(rule):
+        return FunctionRule(function=rule)
+    wanted = f"rule must be one of {', '.join(map(repr, RULES))}, a Rule or a function of ({', '.join(ARGUMENTS)})"
+    if not isinstance(rule, str):
+        hint = f" (a class: make a rule of it, {rule.__name__}(...))" if isinstance(rule, type) else ""
+        raise TypeError(f"{wanted}, got {rule!r}{hint}")
+    if rule not in RULES:
+        raise ValueError(f"{wanted}, got {rule!r}")
+    return RULES[rule]()

@@ -1,10 +1,10 @@
-"""What every plasticity rule shares: checks, signs, and failure without a trace. A new rule writes one method."""
+"""What every plasticity rule shares: checks, signs, memory, and failure without a trace. A new rule writes one method."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,15 @@ from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "on_synapses"]
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule(ABC):
     """A plasticity rule: from pre- and post-synaptic rates to a change of the stored weights.
 
-    Hyper-parameters are the fields of a dataclass, checked when it is made. State that a rule gathers while it learns
-    is kept in attributes with a trailing underscore; :meth:`reset` forgets it. A subclass writes :meth:`change`, or
-    :class:`AdditiveRule`'s ``delta`` where the rule is a sum. Where an equation has a mean over the batch, ``eta``
-    does not depend on the batch size.
+    A rule is its parameters, the fields of a frozen dataclass, checked when it is made; two rules of the same class and
+    parameters are equal. What it gathers while it learns it keeps on the pathway (:meth:`remember`), so that one rule
+    serves any number of pathways and :meth:`bioneuro.Synapses.forget` starts over. A subclass writes :meth:`change`, or
+    :class:`AdditiveRule`'s ``delta`` where the rule is a sum. Where an equation has a mean over the batch, ``eta`` does
+    not depend on the batch size.
 
     Parameters
     ----------
@@ -30,11 +31,6 @@ class Rule(ABC):
         Learning rate.
     n_threads : int >= 1, optional
         Threads of the kernels; any number gives identical results.
-
-    Attributes
-    ----------
-    n_steps_ : int
-        Steps since the rule was made or :meth:`reset`.
     """
 
     eta: float = 0.1
@@ -46,27 +42,31 @@ class Rule(ABC):
     nonnegative: ClassVar[bool] = False
     #: Whether a step takes a reward.
     rewarded: ClassVar[bool] = False
+    #: Whether a step first lets the pathway observe its pre-synaptic rates (:meth:`bioneuro.Synapses.observe`).
+    observes: ClassVar[bool] = False
+    #: Whether a step stops at its target however large ``gain`` is; where not, too large a gain overshoots.
+    saturating: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.require_positive("eta")
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all state: the next step is the first."""
-        self.n_steps_ = 0
 
     @final
-    def step(self, synapses: Synapses, X: NDArray, Y: NDArray, *, reward: float | None = None) -> None:
+    def step(
+        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None = None, *, reward: float | None = None
+    ) -> None:
         """Change the stored weights in place; what is silent stays silent. A step that fails changes nothing.
 
         Parameters
         ----------
         synapses : Synapses
-            "E" pathways stay >= 0 and "I" pathways <= 0.
+            "E" pathways stay >= 0 and "I" pathways <= 0. Its ``traces["steps"]`` counts the steps of all rules.
         X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
-            Pre-synaptic rates; not changed. ``batch >= 1``.
+            Pre-synaptic rates; not changed. ``batch >= 1``. A rule that ``observes`` counts them into ``pre_mean`` and
+            ``pre_sd`` of the pathway before it learns: nobody else should.
         Y : ndarray of shape (batch, n_post), dtype of the weights, C-contiguous
             Post-synaptic rates, whatever response model they come from; not changed.
+        gain : ndarray of shape (n_post,), dtype of the weights, >= 0, optional
+            Plasticity of each post-synaptic cell relative to the others; 1 where none is given.
         reward : float, optional
             Given to the rules that are ``rewarded``, and to no other.
 
@@ -76,7 +76,8 @@ class Rule(ABC):
             Not a :class:`bioneuro.Synapses`, or rates of another dtype.
         ValueError
             A sign the rule is not defined on; rates of the wrong shape or layout, not finite, or below 0 where the rule
-            needs rates >= 0; a reward that is missing, superfluous or not finite; weights that would overflow.
+            needs rates >= 0; a gain of the wrong shape or below 0; a reward that is missing, superfluous or not finite;
+            weights that would overflow.
         """
         self._check_pathway(synapses)
         low = 0.0 if self.nonnegative else -np.inf
@@ -87,23 +88,50 @@ class Rule(ABC):
             _check_range(rates, name, low)
         if len(X) != len(Y):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
+        if gain is not None:
+            synapses._check_vector(gain, "gain", synapses.n_post)
+            _check_range(gain, "gain", 0.0)
         self._check_reward(reward)
-        before = self.__dict__.copy()
+        before = dict(synapses.traces)
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
-                self.change(synapses, X, Y, reward)
+                if self.observes:
+                    synapses.observe(X)
+                self.change(synapses, X, Y, gain, reward)
         except Exception:
-            self.__dict__.update(before)
+            synapses.traces = before
             raise
-        self.n_steps_ += 1
+        synapses.traces["steps"] = before.get("steps", 0) + 1
 
     @abstractmethod
-    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, reward: float | None) -> None:
-        """The rule itself, on checked arguments. State is replaced, never changed in place, and so can be put back."""
+    def change(
+        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
+    ) -> None:
+        """The rule itself, on checked arguments. Whatever can fail comes before the weights change."""
 
     def hebb(self, synapses: Synapses, X: NDArray, Y: NDArray) -> NDArray:
         """Hebbian term ``mean_b Y_bi X_bj`` on the stored synapses, shape ``(nnz,)``."""
         return synapses.weight_grad(X, Y, n_threads=self.n_threads) / len(X)
+
+    # --- memory -------------------------------------------------------------------------------------------
+
+    def recall(self, synapses: Synapses, name: str) -> Any:
+        """What rules of this class last remembered on the pathway by that name; None before."""
+        return synapses.traces.get(self._trace(name))
+
+    def remember(self, synapses: Synapses, **values: Any) -> None:
+        """Keep numbers or arrays on the pathway, in ``synapses.traces``; arrays are not to be changed afterwards.
+
+        Rules of one class share what they remember, whatever their parameters, so that a learning rate may fall from
+        step to step; rules of other classes have names of their own. A name that ends in ``_ij`` is of a value for each
+        synapse, which is forgotten when the stored pattern changes.
+        """
+        synapses.traces.update({self._trace(name): value for name, value in values.items()})
+
+    def _trace(self, name: str) -> str:
+        cls = type(self)
+        own = cls.__module__.startswith("bioneuro.")
+        return f"{cls.__qualname__}.{name}" if own else f"{cls.__module__}.{cls.__qualname__}.{name}"
 
     # --- checks -------------------------------------------------------------------------------------------
 
@@ -138,9 +166,9 @@ class Rule(ABC):
             raise ValueError(f"{type(self).__name__} needs a finite reward, got {reward}")
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AdditiveRule(Rule):
-    """A rule of the form ``w += delta``. A subclass writes :meth:`delta`.
+    """A rule of the form ``w += delta``. A subclass writes :meth:`delta`; ``gain`` multiplies a cell's row of it.
 
     Signs: the equation is one of strengths. In "E" and "mixed" pathways the strength is the weight; in an "I" pathway
     it is ``-w``, so what makes an excitatory synapse stronger makes an inhibitory one stronger too. In "E" and "I"
@@ -152,25 +180,31 @@ class AdditiveRule(Rule):
         """Change of the strengths ``w (nnz,)``, given their pathway (structure, kernels) and the rates."""
 
     @final
-    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, reward: float | None) -> None:
+    def change(
+        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
+    ) -> None:
         inhibitory = synapses.sign == "I"
         delta = self.delta(synapses, -synapses.weights if inhibitory else synapses.weights, X, Y)
-        add_within_sign(synapses, -delta if inhibitory else delta)
+        add_within_sign(synapses, -delta if inhibitory else delta, gain)
 
 
-def add_within_sign(synapses: Synapses, delta: NDArray) -> None:
-    """``W += delta`` on the stored synapses; weights of "E" and "I" pathways stop at 0.
+def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = None) -> None:
+    """``W += gain delta`` on the stored synapses; weights of "E" and "I" pathways stop at 0.
 
     Parameters
     ----------
     synapses : Synapses
     delta : ndarray of shape (nnz,)
+    gain : ndarray of shape (n_post,), optional
+        Of each post-synaptic cell.
 
     Raises
     ------
     ValueError
         The sum is not finite.
     """
+    if gain is not None:
+        delta = on_synapses(synapses, gain) * delta
     w = synapses.weights
     # w + (-w) is exactly 0 and rounding is monotonic: nothing added so carries a weight past 0
     if synapses.sign == "E":

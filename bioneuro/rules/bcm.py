@@ -11,7 +11,7 @@ from bioneuro.rules.base import AdditiveRule, batch_mean
 from bioneuro.synapses import Synapses
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BCM(AdditiveRule):
     """``dw_ij = eta mean_b(y_bi (y_bi - theta_i) x_bj)``, ``theta_i`` a running mean of ``y_i^2``.
 
@@ -26,10 +26,10 @@ class BCM(AdditiveRule):
     tau : float > 0, default 100
         Time constant of the threshold, in samples.
 
-    Attributes
-    ----------
-    theta_ : None or ndarray of shape (n_post,)
-        Sliding threshold of each cell; None before the first step.
+    Traces
+    ------
+    theta : ndarray of shape (n_post,)
+        Sliding threshold of each cell.
 
     References
     ----------
@@ -43,17 +43,8 @@ class BCM(AdditiveRule):
         super().__post_init__()
         self.require_positive("tau")
 
-    def reset(self) -> None:
-        super().reset()
-        self.theta_: NDArray | None = None
-
     def delta(self, synapses: Synapses, w: NDArray, X: NDArray, Y: NDArray) -> NDArray:
-        power = batch_mean(Y * Y)
-        if self.theta_ is None:
-            self.theta_ = power
-        elif self.theta_.shape != power.shape:
-            n = len(self.theta_)
-            raise ValueError(f"theta_ belongs to a pathway onto {n} cells, this one has {len(power)}: reset() the rule")
-        else:
-            self.theta_ = self.theta_ - math.expm1(-len(Y) / self.tau) * (power - self.theta_)
-        return self.eta * self.hebb(synapses, X, Y * (Y - self.theta_))
+        theta, power = self.recall(synapses, "theta"), batch_mean(Y * Y)
+        theta = power if theta is None else theta - math.expm1(-len(Y) / self.tau) * (power - theta)
+        self.remember(synapses, theta=theta)
+        return self.eta * self.hebb(synapses, X, Y * (Y - theta))

@@ -12,7 +12,7 @@ from bioneuro.rules.base import AdditiveRule, batch_mean, on_synapses
 from bioneuro.synapses import Synapses
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Instar(AdditiveRule):
     """``dw_ij = eta y_i (x_j - w_ij)``, integrated over the batch.
 

@@ -11,7 +11,7 @@ from bioneuro.rules.base import AdditiveRule, batch_mean, on_synapses
 from bioneuro.synapses import Synapses
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class KrotovHopfield(AdditiveRule):
     """``dw_ij = eta mean_b(g_bi (x_bj - y_bi w_ij))`` with ``g = 1`` for the cell of largest ``y``, ``-anti`` for the
     k-th largest, 0 for all others.

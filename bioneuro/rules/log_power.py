@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bioneuro.rules.log_relaxation import LogRelaxation
 from bioneuro.synapses import Form
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LogPower(LogRelaxation):
     """``log w_ij += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, then rows of unit norm.
 
@@ -35,6 +35,3 @@ class LogPower(LogRelaxation):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive("exponent")
-
-    def parameters(self) -> dict[str, Any]:
-        return {**super().parameters(), "exponent": self.exponent}

@@ -10,7 +10,7 @@ from bioneuro.rules.base import AdditiveRule, batch_mean, on_synapses
 from bioneuro.synapses import Synapses
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Oja(AdditiveRule):
     """``dw_ij = eta mean_b(y_bi x_bj - y_bi^2 w_ij)``.
 

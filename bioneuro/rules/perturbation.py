@@ -13,7 +13,7 @@ from bioneuro.rules.base import Rule, add_within_sign
 from bioneuro.synapses import Synapses
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightPerturbation(Rule):
     """``dw_ij = eta (R - R0) xi_ij / s``, ``R`` the reward of a trial with weights ``w + s xi``, ``xi_ij = +-1``.
 
@@ -44,12 +44,14 @@ class WeightPerturbation(Rule):
     seed : int >= 0, default 0
         Key of the perturbations.
 
-    Attributes
-    ----------
-    reward_ : None or float
-        Expected reward; None before the first step, and without ``memory``.
-    xi_ : None or ndarray of shape (nnz,)
-        The perturbation whose reward is awaited.
+    Traces
+    ------
+    trials : int
+        Perturbations so far.
+    xi_ij : ndarray of shape (nnz,)
+        The perturbation whose reward is awaited; None where none is.
+    expected : float
+        Expected reward; only with ``memory``.
 
     References
     ----------
@@ -68,16 +70,9 @@ class WeightPerturbation(Rule):
     rewarded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self.require_integer("seed", 0)  # before reset uses it
         super().__post_init__()
         self.require_positive("noise", *(() if self.memory is None else ("memory",)))
-
-    def reset(self) -> None:
-        super().reset()
-        self.rng_ = np.random.default_rng(self.seed)
-        self.reward_: float | None = None
-        self.xi_: NDArray | None = None
-        self._perturbed: tuple[object, ...] | None = None
+        self.require_integer("seed", 0)
 
     def perturb(self, synapses: Synapses) -> Synapses:
         """The pathway of one trial: an independent copy with weights ``w + s xi``, within the sign.
@@ -88,24 +83,28 @@ class WeightPerturbation(Rule):
             Not a :class:`bioneuro.Synapses`.
         """
         self._check_pathway(synapses)
-        self.xi_ = (2 * self.rng_.integers(0, 2, synapses.nnz) - 1).astype(synapses.dtype)
-        self._perturbed = _identity(synapses)
+        n = self.recall(synapses, "trials") or 0
+        xi = self.draw(n, synapses.nnz).astype(synapses.dtype)
         trial = synapses.copy()
-        add_within_sign(trial, self.noise * self.xi_)
+        add_within_sign(trial, self.noise * xi)
+        self.remember(synapses, trials=n + 1, xi_ij=xi)
         return trial
 
-    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, reward: float | None) -> None:
-        if self.xi_ is None or self._perturbed != _identity(synapses):
+    def draw(self, trial: int, nnz: int) -> NDArray:
+        """Signs of the perturbation in a trial, of each synapse one."""
+        return 2 * np.random.default_rng((self.seed, trial)).integers(0, 2, nnz) - 1
+
+    def change(
+        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
+    ) -> None:
+        xi = self.recall(synapses, "xi_ij")
+        if xi is None:
             raise ValueError("reward has no trial: call perturb(synapses) on this pathway, as it is, before each step")
         assert reward is not None  # step has seen to it
         expected = 0.0
         if self.memory is not None:
-            expected = reward if self.reward_ is None else self.reward_
-            self.reward_ = expected - math.expm1(-1 / self.memory) * (reward - expected)
-        add_within_sign(synapses, self.eta * (reward - expected) / self.noise * self.xi_)
-        self.xi_ = None
-
-
-def _identity(synapses: Synapses) -> tuple[object, ...]:
-    """Changes with the stored pattern."""
-    return synapses.shape, synapses.nnz, synapses.dtype, synapses.structure_version
+            before = self.recall(synapses, "expected")
+            expected = reward if before is None else before
+            self.remember(synapses, expected=expected - math.expm1(-1 / self.memory) * (reward - expected))
+        self.remember(synapses, xi_ij=None)
+        add_within_sign(synapses, self.eta * (reward - expected) / self.noise * xi, gain)

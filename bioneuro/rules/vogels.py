@@ -11,7 +11,7 @@ from bioneuro.rules.base import AdditiveRule
 from bioneuro.synapses import Sign, Synapses
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Vogels(AdditiveRule):
     """``d|w_ij| = eta mean_b(x_bj (y_bi - target))`` on an inhibitory pathway.
 

@@ -1,0 +1,43 @@
+"""Running mean and variance of what comes in batches of any size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Moments"]
+
+
+class Moments(NamedTuple):
+    """Number, mean and sum of squared deviations of the rows seen so far; never changed, only replaced.
+
+    The parallel update of Chan, Golub & LeVeque 1979: however the rows are cut into batches, the result is the same up
+    to rounding.
+    """
+
+    count: int
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, n: int) -> Moments:
+        """Of ``n`` columns, before the first row."""
+        return cls(0, np.zeros(n), np.zeros(n))
+
+    def add(self, X: ArrayLike) -> Moments:
+        """With the rows of ``X (n_rows >= 1, n)`` beside those seen before."""
+        X = np.asarray(X)
+        n = len(X)
+        total = self.count + n
+        mean = X.mean(axis=0, dtype=float)
+        away, shift = X - mean, mean - self.mean
+        squares = self.squares + np.einsum("bj,bj->j", away, away) + shift**2 * (self.count * n / total)
+        return Moments(total, self.mean + shift * (n / total), squares)
+
+    @property
+    def sd(self) -> NDArray[np.float64]:
+        """Standard deviation of each column; exactly 0 where it never varied beyond rounding."""
+        sd = np.sqrt(self.squares / max(self.count, 1))
+        return np.where(sd > 1e-12 * (1 + np.abs(self.mean)), sd, 0.0)

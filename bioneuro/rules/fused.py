@@ -1,0 +1,69 @@
+"""Rules that are forms of one fused kernel: what the network itself runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioneuro import _core
+from bioneuro.rules.base import Rule
+from bioneuro.synapses import Form, Synapses
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedRule(Rule):
+    """A form of :meth:`bioneuro.Synapses.hebbian_step`, with means over the batch in place of its sums.
+
+    A subclass names its ``form`` and has a field for each parameter of it. ``gain`` multiplies the Hebbian term and the
+    activity of a cell. Only cells that are active in the batch change, and cost anything.
+
+    Parameters
+    ----------
+    eta : float > 0, default 0.1
+    sigma : float >= 0, default 0
+        Size-proportional noise: the stationary standard deviation of log w that it alone gives.
+    normalize : bool, default True
+        Synaptic scaling of the rows that changed to unit norm.
+    seed : int >= 0, default 0
+        Key of the noise.
+    """
+
+    sigma: float = 0.0
+    normalize: bool = True
+    seed: int = 0
+
+    form: ClassVar[Form]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        traits = _core.FORMS[cls.form]
+        cls.signs, cls.nonnegative = traits.signs, bool(traits.nonnegative)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_nonnegative("sigma")
+        self.require_integer("seed", 0)
+
+    def change(
+        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
+    ) -> None:
+        share = np.full(synapses.n_post, 1 / len(X), synapses.dtype)  # the kernel sums over the batch
+        synapses.hebbian_step(
+            X,
+            Y,
+            self.plasticity(),
+            gain=share if gain is None else share * gain,
+            seed=self.seed,
+            step=synapses.traces.get("steps", 0),
+            n_threads=self.n_threads,
+        )
+
+    @lru_cache(maxsize=256)  # of equal rules one: rules are values
+    def plasticity(self) -> _core.Plasticity:
+        """The form with its parameters, as the kernel takes it: the fields of the rule that the form knows."""
+        known = (name for name in _core.FORMS[self.form].parameters if hasattr(self, name))
+        return _core.Plasticity(self.form, **{name: getattr(self, name) for name in known})
