@@ -3,7 +3,9 @@
 A file is an .npz archive: arrays ``a0, a1, ...``, and ``header``, the UTF-8 bytes of a JSON text that names the format,
 its version, and how objects are made of plain values and those arrays. Nothing is ever pickled, and loading makes
 instances of the classes in :data:`CLASSES` only, so that no code of the file runs. A new layer or readout can be saved
-once it has a line there.
+once it has a line there. A learning rule of the user's own, class or function, is saved by its module and name, and
+found again among the modules that are imported by then; a file has nothing imported and nothing called
+(:mod:`bioneuro.named`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, cast
@@ -23,15 +26,16 @@ from numpy.typing import NDArray
 from bioneuro import connectivity, layers
 from bioneuro.classifier import BioClassifier
 from bioneuro.files import replacing
+from bioneuro.named import find, name_of
 from bioneuro.network import Network
-from bioneuro.rules import RULES
+from bioneuro.rules import RULES, FunctionRule, Rule, is_rule_function
 from bioneuro.synapses import Synapses
 
 __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 2
+VERSION = 3
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
@@ -57,6 +61,7 @@ CLASSES: dict[str, type] = {
         connectivity.LogNormal,
         connectivity.MixedSign,
         connectivity.Uniform,
+        FunctionRule,
         *RULES.values(),
     )
 }
@@ -89,7 +94,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        The model holds something that cannot be saved, such as a function for ``init``; names where.
+        The model holds something that cannot be saved, such as a function for ``init`` or a rule without a name of its
+        own; names where.
     OSError
         The file cannot be written.
     """
@@ -119,7 +125,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         There is no such file.
     ValueError
         Not a file of :func:`save`, one of another version, a damaged or a truncated one, or one that holds pickles or
-        classes not in :data:`CLASSES`.
+        classes not in :data:`CLASSES`; a rule of the user's own whose module is not imported, or not as it was.
     """
     with open(path, "rb") as file:
         if not zipfile.is_zipfile(file):
@@ -197,7 +203,8 @@ class _Writer:
         if type(value) is Synapses:
             names = ("indptr", "indices", "weights")
             arrays = {name: self.array(getattr(value, name), where) for name in names}
-            return {"kind": "synapses", **arrays, "n_pre": value.n_pre, "sign": value.sign}
+            traces = self.named(value.traces, f"{where}.traces")
+            return {"kind": "synapses", **arrays, "n_pre": value.n_pre, "sign": value.sign, "traces": traces}
         if type(value) in (np.random.Generator, np.random.RandomState):
             generator = type(value) is np.random.Generator
             state = value.bit_generator.state if generator else value.get_state(legacy=False)
@@ -206,6 +213,11 @@ class _Writer:
         name = type(value).__name__
         if CLASSES.get(name) is type(value):
             return {"kind": "object", "class": name, "state": self.named(vars(value), where, ".{}")}
+        if isinstance(value, Rule):
+            parameters = {field.name: getattr(value, field.name) for field in fields(value)}
+            return {"kind": "rule", **name_of(type(value), where), "state": self.named(parameters, where, ".{}")}
+        if is_rule_function(value):
+            return {"kind": "function", **name_of(value, where)}
         raise TypeError(
             f"{where} cannot be saved: a {type(value).__module__}.{type(value).__qualname__} is neither plain data nor "
             "an instance of a class in bioneuro.io.CLASSES"
@@ -253,15 +265,23 @@ class _Reader:
             return self.seen[value["as"]]
         place = len(self.seen)
         self.seen.append(None)
-        if kind == "object":
+        if kind in ("object", "rule"):
             return self.decode_object(value, place)
         self.seen[place] = made = self.decode_value(kind, value)
         return made
 
     def decode_object(self, value: dict[str, Any], place: int) -> Any:
-        if value["class"] not in CLASSES:
+        if value["kind"] == "rule":
+            cls = find(value["module"], value["name"])
+            if not (isinstance(cls, type) and issubclass(cls, Rule)):
+                raise ValueError(f"{value['name']} of module {value['module']!r} is not a class of rules")
+        elif value["class"] in CLASSES:
+            cls = CLASSES[value["class"]]
+        else:
             raise ValueError(f"class {value['class']!r} is not in bioneuro.io.CLASSES")
-        made: Any = object.__new__(CLASSES[value["class"]])
+        if issubclass(cls, Rule):
+            check_parameters(cls, value["state"])
+        made: Any = object.__new__(cls)
         self.seen[place] = made
         vars(made).update(self.named(value["state"]))
         return made
@@ -275,7 +295,14 @@ class _Reader:
             return array.reshape(value["shape"])
         if kind == "synapses":
             indptr, indices, weights = (self.arrays[value[name]] for name in ("indptr", "indices", "weights"))
-            return Synapses(indptr, indices, weights, value["n_pre"], sign=value["sign"])
+            synapses = Synapses(indptr, indices, weights, value["n_pre"], sign=value["sign"])
+            synapses.traces.update(self.named(value["traces"]))
+            return synapses
+        if kind == "function":
+            function = find(value["module"], value["name"])
+            if not is_rule_function(function):
+                raise ValueError(f"{value['name']} of module {value['module']!r} is not a function of four arguments")
+            return function
         if kind in ("generator", "random_state"):
             state = self.decode(value["state"])
             source = _BIT_GENERATORS[state["bit_generator"]]()
@@ -289,3 +316,11 @@ class _Reader:
 
     def named(self, items: dict[str, Any]) -> dict[str, Any]:
         return {name: self.decode(value) for name, value in items.items()}
+
+
+def check_parameters(rule: type[Rule], state: Mapping[str, Any]) -> None:
+    """Parameters in a file must be those of the class: it may have changed since."""
+    ours, theirs = {field.name for field in fields(rule)}, set(state)
+    if ours != theirs:
+        differing = ", ".join(sorted(ours ^ theirs))
+        raise ValueError(f"{rule.__qualname__} has other parameters now than in the file: {differing}")

@@ -1,8 +1,11 @@
 """bioneuro.io: what is loaded goes on as what was saved, bit for bit; files of other kinds are refused, never run."""
 
+import dataclasses
 import json
 import os
 import pickle
+import sys
+import types
 from functools import cache
 
 import numpy as np
@@ -133,7 +136,7 @@ def test_layer_goes_on_learning(path):
 
 
 @pytest.mark.parametrize("name", rules.RULES)
-def test_rule_goes_on_from_its_state(path, name):
+def test_rule_and_pathway_go_on_from_their_state(path, name):
     rule, rng = rules.RULES[name](), np.random.default_rng(0)
     synapses = connectivity.dense(4, 5, sign=rule.signs[0], random_state=0, dtype=float)
     X, Y = rng.random((3, 6, 5)), rng.random((3, 6, 4))
@@ -144,22 +147,32 @@ def test_rule_goes_on_from_its_state(path, name):
         rule.step(synapses, X[t], Y[t], reward=float(t) if rule.rewarded else None)
 
     learn(rule, synapses, 0)
-    loaded, other = through(rule, path), synapses.copy()
+    loaded, other = through(rule, path), through(synapses, path)
+    assert loaded == rule and other.traces.keys() == synapses.traces.keys()
     for t in (1, 2):
         learn(rule, synapses, t)
         learn(loaded, other, t)
-    assert loaded.n_steps_ == rule.n_steps_ == 3
+    assert other.traces["steps"] == synapses.traces["steps"] == 3
     np.testing.assert_array_equal(other.weights, synapses.weights)
+
+
+def test_a_trial_that_awaits_its_reward_goes_on(path):
+    rule, synapses = rules.WeightPerturbation(memory=None), connectivity.dense(4, 5, random_state=0, dtype=float)
+    synapses.prune(0.5)
+    rule.perturb(synapses)
+    loaded = through(synapses, path)
+    for s in synapses, loaded:
+        rule.step(s, np.ones((1, 5)), np.ones((1, 4)), reward=1.0)
+    np.testing.assert_array_equal(loaded.weights, synapses.weights)
 
 
 @pytest.mark.parametrize("source", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
 def test_random_generators_go_on(path, source):
-    rule = rules.WeightPerturbation()
-    rule.rng_ = np.random.Generator(source(5))
-    rule.rng_.integers(0, 2, 3, dtype=np.int32)
-    loaded = through(rule, path)
-    np.testing.assert_array_equal(loaded.rng_.random(5), rule.rng_.random(5))
-    assert loaded.rng_.integers(0, 99, dtype=np.int32) == rule.rng_.integers(0, 99, dtype=np.int32)
+    rng = np.random.Generator(source(5))
+    rng.integers(0, 2, 3, dtype=np.int32)
+    loaded = through(connectivity.Constant(rng), path).value
+    np.testing.assert_array_equal(loaded.random(5), rng.random(5))
+    assert loaded.integers(0, 99, dtype=np.int32) == rng.integers(0, 99, dtype=np.int32)
 
 
 def test_random_state_goes_on(path):
@@ -184,6 +197,162 @@ def test_random_state_goes_on(path):
 def test_plain_values_come_back_with_their_types(tmp_path_factory, value):
     loaded = through(connectivity.Constant(value), tmp_path_factory.mktemp("io") / "c").value
     assert repr(loaded) == repr(value)
+
+
+# --- rules of the user's own
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decay(rules.AdditiveRule):
+    """A rule of a user's module."""
+
+    rates: tuple = (0.5, 0.1)
+
+    def delta(self, synapses, w, X, Y):
+        return -self.eta * self.rates[0] * w
+
+
+def halve(synapses, X, Y, gain):
+    """A function of a user's module."""
+    return -0.5 * synapses.weights
+
+
+class Room:
+    """A class with a rule in it."""
+
+    class Inner(Decay):
+        """Found by its whole path."""
+
+
+OWN = [Decay(eta=0.3, rates=(0.2, 4.0)), Room.Inner(eta=0.7), halve, rules.as_rule(halve)]
+
+
+@pytest.mark.parametrize("rule", OWN)
+def test_rules_of_the_users_own_come_back(path, rule):
+    loaded = through(connectivity.Constant(rule), path).value
+    assert loaded == rule and type(loaded) is type(rule)
+    synapses = connectivity.dense(4, 5, random_state=0)
+    before = synapses.weights.copy()
+    rules.as_rule(loaded).step(synapses, np.ones((1, 5), np.float32), np.ones((1, 4), np.float32))
+    assert (synapses.weights != before).all()
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A user's module ``theirs`` with a rule and a function, where both say they are from."""
+    module = types.ModuleType("theirs")
+    exec(
+        """
+from dataclasses import dataclass
+from bioneuro.rules import AdditiveRule
+
+@dataclass(frozen=True, kw_only=True)
+class Still(AdditiveRule):
+    size: float = 2.0
+
+    def delta(self, synapses, w, X, Y):
+        return 0 * w
+
+def still(synapses, X, Y, gain):
+    return 0 * synapses.weights
+
+def short(synapses):
+    pass
+""",
+        vars(module),
+    )
+    monkeypatch.setitem(sys.modules, "theirs", module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["Still", "still"])
+def test_modules_that_are_not_imported_are_named_and_left_alone(path, module, monkeypatch, name):
+    bn.save(as_saved(module, name), path)
+    monkeypatch.delitem(sys.modules, "theirs")
+    (path.parent / "theirs.py").write_text("raise SystemExit('was imported')")
+    monkeypatch.syspath_prepend(path.parent)
+    with pytest.raises(ValueError, match=f"it needs {name} of module 'theirs': import theirs before bioneuro.load"):
+        bn.load(path)
+    assert "theirs" not in sys.modules
+
+
+def as_saved(module, name):
+    thing = getattr(module, name)
+    return thing() if isinstance(thing, type) else rules.as_rule(thing)
+
+
+@pytest.mark.parametrize("name", ["Still", "still"])
+def test_modules_that_lost_the_rule(path, module, name):
+    bn.save(as_saved(module, name), path)
+    module.__getattr__ = lambda name: pytest.fail("the module's code was run")
+    delattr(module, name)
+    with pytest.raises(ValueError, match=f"it needs {name} of module 'theirs', which has nothing of that name"):
+        bn.load(path)
+
+
+def test_rules_of_a_script_that_are_missing_elsewhere(path, monkeypatch):
+    monkeypatch.setattr(halve, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "halve", halve, raising=False)
+    bn.save(rules.as_rule(halve), path)
+    assert bn.load(path) == rules.as_rule(halve)
+    monkeypatch.delattr(sys.modules["__main__"], "halve")
+    with pytest.raises(ValueError, match="needs halve, of the script or notebook that saved it: define halve before"):
+        bn.load(path)
+
+
+def test_rules_whose_parameters_changed(path, module):
+    bn.save(module.Still(), path)
+    module.Still = dataclasses.make_dataclass(
+        "Still", [("length", float, 1.0)], bases=(rules.AdditiveRule,), frozen=True, kw_only=True
+    )
+    with pytest.raises(ValueError, match="Still has other parameters now than in the file: length, size"):
+        bn.load(path)
+
+
+def local_rule():
+    class Local(Decay):
+        pass
+
+    return Local()
+
+
+def former_rule():
+    former = types.FunctionType(halve.__code__, globals(), "halve")
+    former.__qualname__, former.__module__ = "halve", __name__
+    return former
+
+
+@pytest.mark.parametrize(
+    ("rule", "match"),
+    [
+        (lambda synapses, X, Y, gain: 0, r"model\.value cannot be saved: a lambda has no name to be found by"),
+        (local_rule(), r"model\.value cannot be saved: local_rule.*Local is defined inside a function"),
+        (former_rule(), r"model\.value cannot be saved: halve of module '.*test_io' is another object by now"),
+    ],
+)
+def test_rules_that_could_not_be_found_again_are_not_saved(path, rule, match):
+    with pytest.raises(TypeError, match=match):
+        bn.save(connectivity.Constant(rule), path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        ({"kind": "rule", "module": "subprocess", "name": "Popen", "state": {}}, "Popen of .* is not a class of rules"),
+        ({"kind": "rule", "module": "bioneuro", "name": "Synapses", "state": {}}, "is not a class of rules"),
+        ({"kind": "rule", "module": "subprocess", "name": "", "state": {}}, "has nothing of that name"),
+        ({"kind": "function", "module": "subprocess", "name": "getoutput"}, "is not a function of four arguments"),
+        ({"kind": "function", "module": "subprocess", "name": "run"}, "is not a function of four arguments"),
+        ({"kind": "function", "module": "os", "name": "system"}, "is not a function of four arguments"),
+        ({"kind": "function", "module": "os", "name": "path.join"}, "is not a function of four arguments"),
+        ({"kind": "object", "class": "Oja", "state": {"step": 1}}, "Oja has other parameters now than in the file"),
+    ],
+)
+def test_only_rules_are_found_by_name(path, model, match):
+    rewritten(path, lambda header: header.update(model=model))
+    with pytest.raises(ValueError, match=match):
+        bn.load(path)
 
 
 # --- writing
@@ -267,8 +436,8 @@ def test_other_archives(path):
 
 
 def test_other_versions(path):
-    rewritten(path, lambda header: header.update(version=3, bioneuro="9.1"))
-    with pytest.raises(ValueError, match=r"has version 3 of the format, written by bioneuro 9.1; this is .* version 2"):
+    rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
+    with pytest.raises(ValueError, match=r"has version 2 of the format, written by bioneuro 9.1; this is .* version 3"):
         bn.load(path)
 
 
