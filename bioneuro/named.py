@@ -41,7 +41,7 @@ def find(module: str, name: str) -> Any:
         raise ValueError(f"it needs {name} of module {module!r}: import {module} before bioneuro.load")
     found = _look_up(module, name)
     if found is None and module == "__main__":
-        raise ValueError(f"it needs {name}, of the script or notebook that saved it: define {name} before bioneuro.load")
+        raise ValueError(f"it needs {name}, of the script or notebook that saved it: define it before bioneuro.load")
     if found is None:
         raise ValueError(f"it needs {name} of module {module!r}, which has nothing of that name")
     return found

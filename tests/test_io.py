@@ -296,7 +296,7 @@ def test_rules_of_a_script_that_are_missing_elsewhere(path, monkeypatch):
     bn.save(rules.as_rule(halve), path)
     assert bn.load(path) == rules.as_rule(halve)
     monkeypatch.delattr(sys.modules["__main__"], "halve")
-    with pytest.raises(ValueError, match="needs halve, of the script or notebook that saved it: define halve before"):
+    with pytest.raises(ValueError, match="needs halve, of the script or notebook that saved it: define it before"):
         bn.load(path)
 
 

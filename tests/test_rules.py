@@ -662,12 +662,16 @@ def test_rules_are_values(name):
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, clone, lambda rule: pickle.loads(pickle.dumps(rule))])
+@pytest.mark.parametrize(
+    "again",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda rule: pickle.loads(pickle.dumps(rule)),
+        lambda rule: clone(Estimator(rule)).rule,
+    ],
+)
 def test_copies_of_rules_are_equal_and_learn_the_same(name, again):
-    if again is clone:
-        def again(rule):
-            return clone(Estimator(rule)).rule
-
     rule, sign = ready(name), RULES[name].signs[0]
     ours, theirs = pathway(sign), pathway(sign)
     take_step(rule, ours, *rates())

@@ -1,4 +1,4 @@
-"""What every plasticity rule shares: checks, signs, memory, and failure without a trace. A new rule writes one method."""
+"""What every plasticity rule shares: checks, signs, memory, clean failure. A new rule writes one method."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ class Rule(ABC):
         synapses.traces["steps"] = before.get("steps", 0) + 1
 
     @abstractmethod
-    def change(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
-    ) -> None:
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         """The rule itself, on checked arguments. Whatever can fail comes before the weights change."""
 
     def hebb(self, synapses: Synapses, X: NDArray, Y: NDArray) -> NDArray:
@@ -180,9 +178,7 @@ class AdditiveRule(Rule):
         """Change of the strengths ``w (nnz,)``, given their pathway (structure, kernels) and the rates."""
 
     @final
-    def change(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
-    ) -> None:
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         inhibitory = synapses.sign == "I"
         delta = self.delta(synapses, -synapses.weights if inhibitory else synapses.weights, X, Y)
         add_within_sign(synapses, -delta if inhibitory else delta, gain)

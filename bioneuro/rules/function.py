@@ -37,9 +37,7 @@ class FunctionRule(Rule):
         if not is_rule_function(self.function):
             raise TypeError(f"function must be a function of ({', '.join(ARGUMENTS)}), got {self.function!r}")
 
-    def change(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
-    ) -> None:
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         given = np.ones(synapses.n_post, synapses.dtype) if gain is None else gain
         delta = np.asarray(self.function(synapses, X, Y, given))
         if delta.shape != (synapses.nnz,):

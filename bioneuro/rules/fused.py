@@ -48,9 +48,7 @@ class FusedRule(Rule):
         self.require_nonnegative("sigma")
         self.require_integer("seed", 0)
 
-    def change(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
-    ) -> None:
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         share = np.full(synapses.n_post, 1 / len(X), synapses.dtype)  # the kernel sums over the batch
         synapses.hebbian_step(
             X,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ class LogCovariance(FusedRule):
 
     ``z_ij = (E[x_j | i active] - m_j) / s_j``: how far, in standard deviations, the rate of the pre-synaptic cell moves
     when the post-synaptic one is active. ``E[x_j | i active] = G_ij / c_i`` with ``G_ij = mean_b(y_bi x_bj)`` and
-    ``c_i = mean_b(y_bi)``; ``alpha_i = 1 - exp(-eta c_i)``; ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``. ``m_j``
-    and ``s_j`` are the mean and standard deviation of all rates so far, this batch among them (``pre_mean`` and
+    ``c_i = mean_b(y_bi)``; ``alpha_i = 1 - exp(-eta c_i)``; ``noise = sigma sqrt(alpha_i (2 - alpha_i)) xi_ij``.
+    ``m_j`` and ``s_j`` are the mean and standard deviation of all rates so far, this batch among them (``pre_mean`` and
     ``pre_sd`` of the pathway, which the step lets observe ``X``); a pre-synaptic cell that never varied has z = 0.
 
     Fixed point: ``log w_ij = gain z_ij``, up to the scale of the row. ``c_i s_j z_ij`` is the covariance of the two
@@ -60,9 +60,7 @@ class LogCovariance(FusedRule):
         """``gain`` by the kernel's name for it, where a gain is that of a cell."""
         return self.gain
 
-    def change(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
-    ) -> None:
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         super().change(synapses, standardised(synapses, X), Y, gain, reward)
 
 

@@ -94,9 +94,7 @@ class WeightPerturbation(Rule):
         """Signs of the perturbation in a trial, of each synapse one."""
         return 2 * np.random.default_rng((self.seed, trial)).integers(0, 2, nnz) - 1
 
-    def change(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None
-    ) -> None:
+    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         xi = self.recall(synapses, "xi_ij")
         if xi is None:
             raise ValueError("reward has no trial: call perturb(synapses) on this pathway, as it is, before each step")
