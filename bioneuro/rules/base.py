@@ -122,9 +122,13 @@ class Rule(ABC):
 
         Rules of one class share what they remember, whatever their parameters, so that a learning rate may fall from
         step to step; rules of other classes have names of their own. A name that ends in ``_ij`` is of a value for each
-        synapse, which is forgotten when the stored pattern changes.
+        synapse, which is forgotten when the stored pattern changes. None forgets.
         """
-        synapses.traces.update({self._trace(name): value for name, value in values.items()})
+        for name, value in values.items():
+            if value is None:
+                synapses.traces.pop(self._trace(name), None)
+            else:
+                synapses.traces[self._trace(name)] = value
 
     def _trace(self, name: str) -> str:
         cls = type(self)

@@ -26,10 +26,9 @@ class BCM(AdditiveRule):
     tau : float > 0, default 100
         Time constant of the threshold, in samples.
 
-    Traces
-    ------
-    theta : ndarray of shape (n_post,)
-        Sliding threshold of each cell.
+    Notes
+    -----
+    Remembers ``theta (n_post,)``, the sliding threshold of each cell.
 
     References
     ----------

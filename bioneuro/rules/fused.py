@@ -18,8 +18,9 @@ from bioneuro.synapses import Form, Synapses
 class FusedRule(Rule):
     """A form of :meth:`bioneuro.Synapses.hebbian_step`, with means over the batch in place of its sums.
 
-    A subclass names its ``form`` and has a field for each parameter of it. ``gain`` multiplies the Hebbian term and the
-    activity of a cell. Only cells that are active in the batch change, and cost anything.
+    A subclass names its ``form``, from which signs and demands on rates follow, and has fields by the names of the
+    form's parameters. ``gain`` multiplies the Hebbian term and the activity of a cell. Only cells that are active in
+    the batch change, and cost anything.
 
     Parameters
     ----------
@@ -53,15 +54,16 @@ class FusedRule(Rule):
         synapses.hebbian_step(
             X,
             Y,
-            self.plasticity(),
+            plasticity(self),
             gain=share if gain is None else share * gain,
             seed=self.seed,
             step=synapses.traces.get("steps", 0),
             n_threads=self.n_threads,
         )
 
-    @lru_cache(maxsize=256)  # of equal rules one: rules are values
-    def plasticity(self) -> _core.Plasticity:
-        """The form with its parameters, as the kernel takes it: the fields of the rule that the form knows."""
-        known = (name for name in _core.FORMS[self.form].parameters if hasattr(self, name))
-        return _core.Plasticity(self.form, **{name: getattr(self, name) for name in known})
+
+@lru_cache(maxsize=256)
+def plasticity(rule: FusedRule) -> _core.Plasticity:
+    """What the kernel is told: the form with the fields of the rule that it knows. Equal rules share one."""
+    known = (name for name in _core.FORMS[rule.form].parameters if hasattr(rule, name))
+    return _core.Plasticity(rule.form, **{name: getattr(rule, name) for name in known})

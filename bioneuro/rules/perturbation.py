@@ -44,14 +44,10 @@ class WeightPerturbation(Rule):
     seed : int >= 0, default 0
         Key of the perturbations.
 
-    Traces
-    ------
-    trials : int
-        Perturbations so far.
-    xi_ij : ndarray of shape (nnz,)
-        The perturbation whose reward is awaited; None where none is.
-    expected : float
-        Expected reward; only with ``memory``.
+    Notes
+    -----
+    Remembers ``trials``, the number of perturbations so far; ``xi_ij (nnz,)``, the perturbation whose reward is
+    awaited; and, with ``memory``, ``expected``, the expected reward.
 
     References
     ----------
