@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from numbers import Real
 from typing import Any, Literal
 
@@ -26,27 +27,35 @@ from bioneuro.estimators import (
     known_classes,
     validated,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Retina
-from bioneuro.layers.protocols import Encoder, Space
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
+from bioneuro.layers.competitive import RuleLike
+from bioneuro.layers.protocols import Encoder, Progress, Space
 from bioneuro.losses import loss_gradient
-from bioneuro.network import Network, readout_batch
+from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
+from bioneuro.rules import Contrastive, Turnover, as_rule
 from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
-#: What "auto" epochs mean: samples shown per association cell, and least steps of the readout.
+#: What "auto" epochs mean: samples shown per association cell, and least steps of teaching and of the readout.
 SAMPLES_PER_CELL = 6.5
+TEACHING_STEPS = 1000
 READOUT_STEPS = 1000
+
+#: ``on_epoch(model, stage, done, n)``.
+OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
 
 class BioClassifier(TransformerMixin, LogitClassifier):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
-    Retina -> feature map -> pooling -> association -> readout. The map learns without labels; association cells are
-    recruited by samples and relax towards the mean features of what they win; weak synapses are pruned, new ones grow;
-    the readout learns by a multiplicative delta rule. No error is propagated backwards.
+    Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
+    cells are recruited by samples; the log of their weights relaxes to the standardised covariance of the two cells;
+    weak synapses die, others are born; labels teach the cells contrastively. The readout learns by a multiplicative
+    delta rule. All of it is local and no error is propagated backwards; weights end up sparse and lognormal, and every
+    cell is excitatory or inhibitory (Dale's law).
 
     Parameters
     ----------
@@ -77,32 +86,32 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     g0, gate_exponent : float, default 0.5 and 1
         Contrast below which the retina hardly sees a patch, and how steep that gate is
         (:class:`bioneuro.layers.Retina`).
-    map_beta, beta : float, default 40 and 120
-        Gain of the competition among columns and among association cells.
+    map_beta, beta : float, default 40 and 5
+        Gain of the competition among columns, and among association cells in units of one over the spread of their
+        drive.
     kappa : float, default 0.2
-        Top-down gain of the label in learning: 0 leaves cells feature-specific.
-    vigilance : float or None, default 0.9
-        In ``partial_fit``, a sample that no cell of its label matches so well (cosine), or that a cell of another label
-        matches better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
+        Top-down gain of the label in learning, in units of that spread: 0 leaves cells feature-specific.
+    mixing : int, default 4000
+        Cells of the mixing layer between features and association (:class:`bioneuro.layers.Mixing`); 0: none.
+    rule : str, Rule or function, default "log-covariance"
+        What the synapses of the association learn by: a name in :data:`bioneuro.rules.RULES`, a
+        :class:`bioneuro.rules.Rule`, or a plain function of ``(synapses, X, Y, gain)``.
+    birth, death, gamma : float, default 0.005, 0.02 and 1.5
+        Turnover of the association's synapses (:class:`bioneuro.rules.Turnover`); with birth and death 0 every synapse
+        stays.
+    teaching : float, default 0.1
+        Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: cells are not taught.
+    vigilance : float or None, default 0.5
+        In ``partial_fit``, a sample that no cell of its label matches so well, or that a cell of another label matches
+        better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
         lately learn what comes, and forget what they knew.
-    theta : float, default 0.05
-        Synapses below ``theta`` times their cell's strongest turn silent and leave the CSR.
-    n_grow, n_candidates : int, default 2 and 16
-        New synapses per cell in a round of structural plasticity, and the random silent sites they are chosen from.
-    hebbian_exponent, hebbian_floor : float, default 1 and 1e-3
-        An association cell's weights go to the mean features T of what it wins, to ``(T + floor)^exponent``. With
-        exponent 4, floor 0.04, beta 60 and kappa 0.4, which were sought for it on MNIST, they become lognormal there
-        with the noise off; on other data they need not (claim C2), and votes lose accuracy.
-    eta : float, default 0.1
-        Learning rate of a grown-up association cell.
-    sigma : float, default 0
-        Size-proportional spine noise: the stationary standard deviation of log w that it alone would give.
-    n_epochs, readout_epochs : int or "auto"
-        Passes over the training samples of association and readout. ``"auto"``: as many as show 6.5 samples per
-        association cell, and at least 10 passes and 1,000 steps of the readout.
+    n_epochs, teaching_epochs, readout_epochs : int or "auto"
+        Passes over the training samples of association, its teaching and the readout. ``"auto"``: as many as show 6.5
+        samples per association cell, at least 3 passes and 1,000 steps of teaching, at least 10 passes and 1,000 steps
+        of the readout.
     init : str or callable, default "uniform"
         Law of the first weights of map and association: a name in ``bioneuro.connectivity.INITIALISERS`` or
-        ``init(rng, n)``, all > 0. An association cell forgets them when it is recruited.
+        ``init(rng, n)``, all > 0. An association cell starts from them when it is recruited.
     readout_eta : float, default 0.5
         Learning rate of the readout; it falls linearly to 0.
     random_state : int, RandomState or None
@@ -125,10 +134,6 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     reconstruction).
     """
 
-    #: What ``fit`` builds the association from in place of what ``competition`` names: a variant of a subclass's own
-    #: that takes the same arguments.
-    association_type: type[Association] | None = None
-
     def __init__(
         self,
         readout: str = "delta",
@@ -146,17 +151,17 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         g0: float = 0.5,
         gate_exponent: float = 1.0,
         map_beta: float = 40.0,
-        beta: float = 120.0,
+        beta: float = 5.0,
         kappa: float = 0.2,
-        vigilance: float | None = 0.9,
-        theta: float = 0.05,
-        n_grow: int = 2,
-        n_candidates: int = 16,
-        hebbian_exponent: float = 1.0,
-        hebbian_floor: float = 1e-3,
-        eta: float = 0.1,
-        sigma: float = 0.0,
+        mixing: int = 4000,
+        rule: RuleLike = "log-covariance",
+        birth: float = 0.005,
+        death: float = 0.02,
+        gamma: float = 1.5,
+        teaching: float = 0.1,
+        vigilance: float | None = 0.5,
         n_epochs: int | Literal["auto"] = "auto",
+        teaching_epochs: int | Literal["auto"] = "auto",
         readout_epochs: int | Literal["auto"] = "auto",
         readout_eta: float = 0.5,
         init: Init = "uniform",
@@ -181,15 +186,15 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         self.map_beta = map_beta
         self.beta = beta
         self.kappa = kappa
+        self.mixing = mixing
+        self.rule = rule
+        self.birth = birth
+        self.death = death
+        self.gamma = gamma
+        self.teaching = teaching
         self.vigilance = vigilance
-        self.theta = theta
-        self.n_grow = n_grow
-        self.n_candidates = n_candidates
-        self.hebbian_exponent = hebbian_exponent
-        self.hebbian_floor = hebbian_floor
-        self.eta = eta
-        self.sigma = sigma
         self.n_epochs = n_epochs
+        self.teaching_epochs = teaching_epochs
         self.readout_epochs = readout_epochs
         self.readout_eta = readout_eta
         self.init = init
@@ -200,43 +205,78 @@ class BioClassifier(TransformerMixin, LogitClassifier):
 
     # --- learning ---
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> BioClassifier:
-        """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
+    def fit(self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
+        """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch.
+
+        ``on_epoch(model, stage, done, n)`` is called before the first and after every pass of a stage: "feature map",
+        "association", "teaching", "readout". What it sees of the model is as it is at that moment.
+        """
         X, y = self._validate_labelled(X, y, reset=True)
         rng = self._generator()
-        self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
-        self._start(np.unique(y), min(self.n_cells, len(X)), rng)
-        n_epochs = math.ceil(SAMPLES_PER_CELL * min(self.n_cells, len(X)) / len(X))
-        return self._learn(X, y, n_epochs if self.n_epochs == "auto" else self.n_epochs, self.readout_epochs)
+        passes = partial(self._passes, on_epoch)
+        self._learn_encoder(X, rng, passes)
+        n_cells = min(self.n_cells, len(X))
+        H = self._start(X, np.unique(y), n_cells, rng)
+        T = self._one_hot(y)
+        shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
+        network = self.network_
+        network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
+        steps = {"teaching": (TEACHING_STEPS, 3), "readout": (READOUT_STEPS, 10)}
+        auto = {stage: max(least, math.ceil(n * readout_batch(len(H)) / len(H))) for stage, (n, least) in steps.items()}
+        if network.association.teacher is not None:
+            n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
+            network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+        self._learn_readouts(H, T, _epochs(self.readout_epochs, auto["readout"]), passes)
+        return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
-        """Go on learning from one batch, shown once: retina and map learn at the first call and stay as they are,
-        ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
+        """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
+        are, ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
         first = not hasattr(self, "network_")
         X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
         known = known_classes(self, classes, first)
         class_index(y, known)  # before anything is learned
+        passes = partial(self._passes, None)
         if first:
             rng = self._generator()
             if not hasattr(self, "encoder_"):
-                self.encoder_ = self._learned_encoder(X, rng) if self.encoder is None else self.encoder
-            self._start(known, self.n_cells, rng)
+                self._learn_encoder(X, rng, passes)
+            H = self._start(X, known, self.n_cells, rng)
+        else:
+            H = self.encoder_.encode(X)
         self.network_.association.vigilance = self.vigilance
-        return self._learn(X, y, 1, 1)
-
-    def fit_features(self, X: ArrayLike, y: Any = None) -> BioClassifier:
-        """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
-        that is given ``encoder=self.encoder_``."""
-        X = self._validate(X, reset=True)
-        self.encoder_ = self._learned_encoder(X, self._generator())
-        if hasattr(self, "network_"):
-            del self.network_  # it was learned on other features
+        T = self._one_hot(y)
+        self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
+        self._learn_readouts(H, T, 1, passes)
         return self
 
-    def _learned_encoder(self, X: NDArray, rng: np.random.Generator) -> Encoder:
+    def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
+        """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
+        that is given ``encoder=self.encoder_``. ``on_epoch`` as in :meth:`fit`."""
+        X = self._validate(X, reset=True)
+        if hasattr(self, "network_"):
+            del self.network_  # it was learned on other features
+        self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
+        return self
+
+    def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
+        """The passes of a stage, shown and told of."""
+        passes = list(iterable)
+        if on_epoch is not None:
+            on_epoch(self, desc, 0, len(passes))
+        for done, item in enumerate(track(passes, self.progress, desc), 1):
+            yield item
+            if on_epoch is not None:
+                on_epoch(self, desc, done, len(passes))
+
+    def _learn_encoder(self, X: NDArray, rng: np.random.Generator, passes: Progress) -> None:
         shape = self.image_shape_
+        if self.encoder is not None:
+            self.encoder_ = self.encoder
+            return
         if shape is None:
-            return Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+            self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+            return
         patch = self.patch_size
         if patch == "auto":
             side = min(shape[:2])
@@ -250,7 +290,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             gate_exponent=self.gate_exponent,
             n_threads=self.n_threads,
         )
-        encoder = FEATURE_MAPS[self.feature_map](
+        self.encoder_ = FEATURE_MAPS[self.feature_map](
             shape,
             n_columns=self.n_columns,
             retina=retina,
@@ -260,23 +300,29 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             dtype=self.dtype,
             n_threads=self.n_threads,
         )
-        return encoder.learn(X, random_state=rng, progress=self._bar)
+        self.encoder_.learn(X, random_state=rng, progress=passes)
 
-    def _start(self, classes: NDArray, n_cells: int, rng: np.random.Generator) -> None:
-        """An association and readouts that know nothing yet."""
+    def _start(self, X: NDArray, classes: NDArray, n_cells: int, rng: np.random.Generator) -> NDArray:
+        """A mixing layer that knows the features of ``X``, which are returned, association and readouts that know
+        nothing yet."""
         check_classes(classes)
-        association_type = self.association_type or COMPETITIONS[self.competition]
-        association = association_type(
+        H = self.encoder_.encode(X)
+        mixing = None
+        if self.mixing:
+            mixing = Mixing(
+                H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads
+            )  # fmt: skip
+            for rows in slices(len(H), INFERENCE_BATCH):
+                mixing.learn(H[rows])
+        association = COMPETITIONS[self.competition](
             n_cells,
-            self.encoder_.n_features,
+            H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
             beta=self.beta,
             kappa=self.kappa,
-            theta=self.theta,
-            exponent=self.hebbian_exponent,
-            floor=self.hebbian_floor,
-            eta=self.eta,
-            sigma=self.sigma,
+            rule=self.rule,
+            turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
+            teacher=Contrastive(eta=self.teaching) if self.teaching else None,
             init=self.init,
             seed=int(rng.integers(2**31)),
             dtype=self.dtype,
@@ -286,30 +332,14 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         seed = int(rng.integers(2**31))
         readouts = {name: READOUTS[name](association, len(classes), seed=seed) for name in names}
         self.classes_, self._rng = classes, rng
-        self.network_ = Network(self.encoder_, association, readouts)
+        self.network_ = Network(self.encoder_, association, readouts, mixing)
+        return H
 
-    def _learn(self, X: NDArray, y: NDArray, n_epochs: int, readout_epochs: int | Literal["auto"]) -> BioClassifier:
-        H = self.encoder_.encode(X)
-        T = np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
-        self.network_.learn_association(
-            H,
-            T,
-            n_epochs=n_epochs,
-            n_grow=self.n_grow,
-            n_candidates=self.n_candidates,
-            rng=self._rng,
-            progress=self._bar,
-        )
-        auto_epochs = max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H)))
-        self.network_.learn_readouts(
-            H,
-            T,
-            n_epochs=auto_epochs if readout_epochs == "auto" else readout_epochs,
-            eta=self.readout_eta,
-            rng=self._rng,
-            progress=self._bar,
-        )
-        return self
+    def _one_hot(self, y: NDArray) -> NDArray:
+        return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
+
+    def _learn_readouts(self, H: NDArray, T: NDArray, n_epochs: int, passes: Progress) -> None:
+        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
 
     # --- inference ---
 
@@ -441,24 +471,20 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             raise ValueError(f"competition must be one of {sorted(COMPETITIONS)}, got {self.competition!r}")
         if self.dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for name in ("n_cells", "n_columns", "n_epochs", "readout_epochs"):
+        for name in ("n_cells", "n_columns", "n_epochs", "teaching_epochs", "readout_epochs"):
             value = getattr(self, name)
             if isinstance(value, str) and value == "auto" and name.endswith("epochs"):
                 continue
             check_count(name, value)
-        for name in ("hebbian_exponent", "hebbian_floor", "eta", "sigma", "kappa", "readout_eta", "theta"):
+        check_count("mixing", self.mixing, 0)
+        as_rule(self.rule)
+        for name in ("birth", "death", "gamma", "teaching", "kappa", "readout_eta"):
             if not isinstance(getattr(self, name), Real):
                 raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")
-        for name in ("hebbian_exponent", "hebbian_floor"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be a finite number > 0, got {getattr(self, name)!r}")
-        for name in ("n_grow", "n_candidates", "eta", "sigma", "kappa", "readout_eta"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be finite and >= 0, got {getattr(self, name)!r}")
         if self.vigilance is not None and not 0 < self.vigilance <= 1:
             raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
-        if not 0 <= self.theta < 1:
-            raise ValueError(f"theta must lie in [0, 1), got {self.theta!r}")
 
     def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
         if self.image_shape is None:
@@ -475,5 +501,6 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             )
         return shape
 
-    def _bar(self, iterable: Iterable[int], desc: str) -> Iterable[int]:
-        return track(iterable, self.progress, desc)
+
+def _epochs(given: int | Literal["auto"], auto: int) -> int:
+    return auto if isinstance(given, str) else given

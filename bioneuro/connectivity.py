@@ -98,7 +98,7 @@ class MixedSign:
     base: Init = "uniform"
 
     def __call__(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-        sizes = _initialiser(self.base)(rng, n)
+        sizes = initialiser(self.base)(rng, n)
         return np.where(rng.integers(0, 2, n, dtype=np.int8), sizes, -sizes)
 
 
@@ -111,7 +111,7 @@ INITIALISERS: dict[str, Callable[[], Callable[[np.random.Generator, int], NDArra
 }
 
 
-def _initialiser(init: Init) -> Callable[[np.random.Generator, int], NDArray[np.float64]]:
+def initialiser(init: Init) -> Callable[[np.random.Generator, int], NDArray[np.float64]]:
     if callable(init):
         return init
     if init not in INITIALISERS:
@@ -328,7 +328,7 @@ def _pathway(
     index = np.int32 if max(len(columns), n_pre) <= np.iinfo(np.int32).max else np.int64
     indptr = np.zeros(len(row_sizes) + 1, index)
     np.cumsum(row_sizes, out=indptr[1:])
-    weights = np.ascontiguousarray(_initialiser(init)(rng, len(columns)), dtype=dtype)
+    weights = np.ascontiguousarray(initialiser(init)(rng, len(columns)), dtype=dtype)
     return Synapses(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign=sign)
 
 

@@ -28,7 +28,7 @@ from bioneuro.classifier import BioClassifier
 from bioneuro.files import replacing
 from bioneuro.named import find, name_of
 from bioneuro.network import Network
-from bioneuro.rules import RULES, FunctionRule, Rule, is_rule_function
+from bioneuro.rules import RULES, FunctionRule, Rule, Turnover, is_rule_function
 from bioneuro.synapses import Synapses
 
 __all__ = ["CLASSES", "load", "save"]
@@ -48,10 +48,10 @@ CLASSES: dict[str, type] = {
         layers.Circuit,
         layers.CompetitiveLayer,
         layers.DeltaReadout,
-        layers.Expansion,
         layers.FeatureMap,
         layers.Hypercolumns,
         layers.LocalMap,
+        layers.Mixing,
         layers.PerturbationReadout,
         layers.Retina,
         layers.UnitNorm,
@@ -62,6 +62,7 @@ CLASSES: dict[str, type] = {
         connectivity.MixedSign,
         connectivity.Uniform,
         FunctionRule,
+        Turnover,
         *RULES.values(),
     )
 }

@@ -1,4 +1,4 @@
-"""The network: encoder -> association -> readout, learned locally, layer after layer."""
+"""The network: encoder -> mixing -> association -> readout, learned locally, layer after layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro.layers.association import Association
+from bioneuro.layers.mixing import Mixing
 from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
 from bioneuro.protocols import Pullback
 from bioneuro.synapses import Synapses
@@ -29,32 +30,54 @@ class Network:
     association : Association
     readouts : dict name -> readout
         All of them learn from the same activity; ``logits`` asks for one by name.
+    mixing : object with ``encode(H)`` and ``encode_grad(H, dX)``, or None
+        Between encoder and association; None: the association sees the features themselves.
     """
 
-    def __init__(self, encoder: Encoder, association: Association, readouts: dict[str, Readout]) -> None:
-        self.encoder, self.association, self.readouts = encoder, association, readouts
+    def __init__(
+        self,
+        encoder: Encoder,
+        association: Association,
+        readouts: dict[str, Readout],
+        mixing: Encoder | None = None,
+    ) -> None:
+        self.encoder, self.association, self.readouts, self.mixing = encoder, association, readouts, mixing
+
+    def mixed(self, H: NDArray) -> NDArray:
+        """What the association sees of features ``H``."""
+        return H if self.mixing is None else self.mixing.encode(H)
+
+    def drive(self, H: NDArray) -> NDArray:
+        """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
+        return np.concatenate(
+            [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
+            or [np.zeros((0, self.association.n_cells), H.dtype)]
+        )
 
     # --- learning (on features: the encoder has learned before) ---
 
     def learn_association(
-        self,
-        H: NDArray,
-        T: NDArray,
-        *,
-        n_epochs: int,
-        n_grow: int,
-        n_candidates: int,
-        rng: np.random.Generator,
-        progress: Progress,
+        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
-        """Competitive learning on features ``H`` with one-hot labels ``T``, and structural plasticity as it goes."""
+        """Competitive learning on features ``H`` with one-hot labels ``T``, and turnover of synapses as it goes."""
         layer = self.association
         for _ in progress(range(n_epochs), desc="association"):
             for batch in batches(len(H), association_batch(len(H)), rng):
-                step = layer.learn(H[batch], T[batch])
+                layer.learn(self.mixed(H[batch]), T[batch])
                 if layer.step % REWIRE_EVERY == 0:
-                    layer.rewire(H[batch], step.rates, n_grow, n_candidates)
-        layer.rewire(None, None)
+                    layer.rewire()
+        layer.rewire()
+
+    def teach_association(
+        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+    ) -> None:
+        """The third factor: cells are taught by the labels, ever more slowly."""
+        n_batches = len(batches(len(H), readout_batch(len(H)), rng))
+        step = 0
+        for _ in progress(range(n_epochs), desc="teaching"):
+            for batch in batches(len(H), readout_batch(len(H)), rng):
+                self.association.teach(self.mixed(H[batch]), T[batch], 1 - step / (n_epochs * n_batches))
+                step += 1
 
     def learn_readouts(
         self,
@@ -72,11 +95,11 @@ class Network:
             return
         drives, batch_size = None, readout_batch(len(H))
         if len(H) * self.association.n_cells <= CACHED_DRIVES:
-            drives = self.association.drive(H)
+            drives = self.drive(H)
         n_steps, step = n_epochs * len(batches(len(H), batch_size, rng)), 0
         for _ in progress(range(n_epochs), desc="readout"):
             for batch in batches(len(H), batch_size, rng):
-                drive = self.association.drive(H[batch]) if drives is None else drives[batch]
+                drive = self.drive(H[batch]) if drives is None else drives[batch]
                 for readout in learned:
                     readout.learn(drive, T[batch], eta * (1 - step / n_steps))
                 step += 1
@@ -85,7 +108,7 @@ class Network:
 
     def logits(self, H: NDArray, readout: str) -> NDArray:
         """Logits ``(n, n_classes)`` of features ``H`` by the named readout."""
-        out = [self.readouts[readout].logits(self.association.drive(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
+        out = [self.readouts[readout].logits(self.drive(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
         return np.concatenate(out)
 
     def input_grad(
@@ -100,18 +123,24 @@ class Network:
 
     def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
         """Logits at ``X``, and the map from a gradient with respect to them to that with respect to ``X``."""
-        drive = self.association.drive(self.encoder.encode(X))
+        H = self.encoder.encode(X)
+        drive = self.drive(H)
         output = self.readouts[readout]
 
         def pullback(dlogits: NDArray) -> NDArray:
             da = np.ascontiguousarray(output.drive_grad(drive, dlogits), drive.dtype)
-            return self.encoder.encode_grad(X, self.association.drive_grad(drive, da), space=space)
+            dH = self.association.drive_grad(drive, da)
+            if self.mixing is not None:
+                dH = self.mixing.encode_grad(H, dH)
+            return self.encoder.encode_grad(X, dH, space=space)
 
         return output.logits(drive), pullback
 
     def pathways(self) -> dict[str, Synapses]:
-        """Every learned pathway by name: a dict of :class:`bioneuro.Synapses`."""
+        """Every pathway by name: a dict of :class:`bioneuro.Synapses`."""
         named = self.association.pathways()
+        if isinstance(self.mixing, Mixing):
+            named = {**self.mixing.pathways(), **named}
         if hasattr(self.encoder, "columns"):
             named = {"map": self.encoder.columns.synapses, **named}
         for readout in self.readouts.values():

@@ -48,16 +48,16 @@ class NearestCells:
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
-        scores = self.gain * self.association.beta * drive
+        scores = self.gain * self.association.gain * drive
         return np.stack([logsumexp(scores + log_votes, axis=1) for log_votes in self._log_votes()], axis=1)
 
     def drive_grad(self, drive: NDArray, dlogits: NDArray) -> NDArray:
         """Gradient with respect to the drive, given that with respect to the logits."""
-        scores = self.gain * self.association.beta * drive
+        scores = self.gain * self.association.gain * drive
         grad = np.zeros_like(scores)
         for c, log_votes in enumerate(self._log_votes()):
             grad += dlogits[:, c, None] * softmax(scores + log_votes, axis=1)
-        return self.gain * self.association.beta * grad
+        return self.gain * self.association.gain * grad
 
     def _log_votes(self) -> NDArray:
         return np.log(np.maximum(self.association.votes, NO_VOTE)).T
@@ -83,12 +83,12 @@ class StraightThrough(Network):
     """
 
     def __init__(self, network: Network, backward: Network) -> None:
-        super().__init__(network.encoder, network.association, network.readouts)
+        super().__init__(network.encoder, network.association, network.readouts, network.mixing)
         self.backward = backward
 
     def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
         """Logits of the one network at ``X``, pullback of the other."""
-        logits = self.readouts[readout].logits(self.association.drive(self.encoder.encode(X)))
+        logits = self.logits(self.encoder.encode(X), readout)
         return logits, self.backward.vjp(X, readout, space=space)[1]
 
 
@@ -139,7 +139,7 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
 def _nearest(network: Network) -> Network:
     """The same cells with `NearestCells` under the name of every readout."""
     nearest = NearestCells(network.association, NEAREST_GAIN)
-    return Network(network.encoder, network.association, dict.fromkeys(network.readouts, nearest))
+    return Network(network.encoder, network.association, dict.fromkeys(network.readouts, nearest), network.mixing)
 
 
 def _soften(
@@ -167,4 +167,4 @@ def _soften(
     readouts = {name: copy.copy(readout) for name, readout in network.readouts.items()}
     for readout in readouts.values():
         vars(readout)["association"] = association
-    return Network(encoder, association, readouts)
+    return Network(encoder, association, readouts, network.mixing)

@@ -8,10 +8,10 @@ from bioneuro.layers.adaptation import Adaptation
 from bioneuro.layers.association import Association
 from bioneuro.layers.circuit import Circuit
 from bioneuro.layers.competitive import CompetitiveLayer
-from bioneuro.layers.expansion import Expansion
 from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.local_map import LocalMap
+from bioneuro.layers.mixing import Mixing
 from bioneuro.layers.protocols import Encoder, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
@@ -33,10 +33,10 @@ __all__ = [
     "CompetitiveLayer",
     "DeltaReadout",
     "Encoder",
-    "Expansion",
     "FeatureMap",
     "Hypercolumns",
     "LocalMap",
+    "Mixing",
     "PerturbationReadout",
     "Readout",
     "Retina",

@@ -121,7 +121,7 @@ class Circuit(Association):
     def _settled(self, a: NDArray) -> NDArray:
         """Rates at rest ``(batch, n_cells)`` from the afferent drive ``a``."""
         settled = settle(
-            self.beta * a,
+            a.dtype.type(self.gain) * a,
             self.to_inhibitory,
             self.from_inhibitory,
             self.threshold,
@@ -149,7 +149,7 @@ class Circuit(Association):
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
         """Gradient of :meth:`drive` with respect to the input: implicit, at the rest."""
         dy = settle_grad(drive, da, self.to_inhibitory, self.from_inhibitory)
-        return self.synapses.input_grad(self.beta * dy, n_threads=self.n_threads)
+        return self.synapses.input_grad(dy.dtype.type(self.gain) * dy, n_threads=self.n_threads)
 
     def respond(self, U: NDArray) -> NDArray:
         """Rates at rest, shape ``(batch, n_cells)``."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bioneuro import _core
+from bioneuro.connectivity import Constant
+from bioneuro.rules import Rule, Turnover, as_rule
 from bioneuro.synapses import Synapses
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
@@ -20,6 +24,9 @@ YOUNG_ETA = 3.0
 #: Plasticity of a cell in the moment of its recruitment: it all but takes the sample over.
 RECRUIT_ETA = 6.0
 
+#: What a parameter ``rule`` may be: a name in :data:`bioneuro.rules.RULES`, a rule, or a plain function.
+RuleLike = str | Rule | Callable[..., NDArray]
+
 
 class Step(NamedTuple):
     """What a learning step did: the ``rates (batch, n_cells)`` that learned, how far each cell moved ``(n_cells,)``."""
@@ -29,17 +36,18 @@ class Step(NamedTuple):
 
 
 class CompetitiveLayer:
-    """Excitatory cells with divisive inhibition, local multiplicative plasticity and homeostasis.
+    """Excitatory cells with divisive inhibition, local plasticity and homeostasis.
 
-    Drive ``a = W u`` (``w >= 0``, rows of unit norm); response ``y = softmax(beta a)``. In learning the competition is
-    sharper, ``softmax(sharpening beta a - th)``, and the weights relax in the log domain towards the mean input of
-    the moments at which their cell was active, or a power of it (:func:`bioneuro.kernels.plasticity_step`,
-    ``"log-relaxation"`` and ``"log-power"``), the faster the less the cell has been active in its life:
-    ``eta_i = clip(1 / activity so far, eta, 3)``.
+    Drive ``a = W (u - m)`` (``w >= 0``, rows of unit norm), with the mean input so far for m where thresholds are
+    intrinsic, else 0; response ``y = softmax(beta a)``. In learning the competition is sharper,
+    ``softmax(sharpening beta a - th)``, and the weights follow the ``rule``, then are scaled to unit norm. A cell
+    learns the faster the less it has been active in its life: ``eta_i = clip(1 / activity so far, eta, 3)``.
 
-    Two homeostatic mechanisms keep every cell in use. Threshold: each cell follows its own rate ``r_i`` and raises
-    ``th_i = homeostasis log(N r_i)``. Recruitment: a silent cell (``r_i < 0.1 / N``) becomes so excitable that the
-    input of the batch which the others match worst drives it alone, and it takes that input over.
+    Homeostasis keeps every cell in use. Intrinsic threshold: a cell fires to what differs from its mean drive.
+    Rate threshold: each cell follows its own rate ``r_i`` and raises ``th_i = homeostasis log(N r_i)``. Recruitment: a
+    silent cell (``r_i < 0.1 / N``) becomes so excitable that the input of the batch which the others match worst drives
+    it alone, and it takes that input over: the rule makes one large step on all synapses the cell could have, and
+    turnover decides which of them stay.
 
     Parameters
     ----------
@@ -51,23 +59,25 @@ class CompetitiveLayer:
         Gain in learning relative to ``beta``, > 0.
     k : int or None
         With ``k`` only the k most excited cells are active.
-    exponent, floor : float, default 1 and 1e-3
-        The weights go to that mean input T, and with another exponent than 1 to ``(T + floor)^exponent``; both > 0.
-        Above 1 potentiation is superlinear.
-    eta : float, default 0.1
-        Learning rate of a grown-up cell, per unit of summed activity, >= 0.
-    sigma : float, default 0
-        Stationary standard deviation of log w that size-proportional spine noise alone would give.
+    rule : str, Rule or function, default "log-relaxation"
+        What the synapses do with the rates before and behind them: a name in :data:`bioneuro.rules.RULES`, a
+        :class:`bioneuro.rules.Rule`, or a plain function (:func:`bioneuro.rules.as_rule`). Its ``eta`` is the learning
+        rate of a grown-up cell, per unit of summed activity.
+    turnover : Turnover or None
+        Deaths and births of synapses in :meth:`rewire`, and what is left of the synapses of a recruited cell; None:
+        synapses stay as they are.
+    intrinsic : bool, default False
+        Whether a cell's threshold follows its mean drive.
+    init : function of (rng, n), default all 1
+        Weights from which a recruited cell's step starts, > 0.
     homeostasis : float, default 1
         Gain of the homeostatic threshold; 0 switches it off.
     rate_memory : float, default 1
         Time constant of the rate estimate, in units of ``n_cells`` samples, > 0.
     recruitment : float, default 0
         Largest share of a batch that recruits silent cells, in [0, 1].
-    theta : float, default 0
-        Weights below ``theta`` times their cell's strongest turn silent in :meth:`rewire` and in recruitment.
     seed : int
-        Key of the noise and of the sites of new synapses.
+        Key of the noise and of turnover.
     n_threads : int or None
         Threads of the kernels.
     """
@@ -79,34 +89,27 @@ class CompetitiveLayer:
         beta: float,
         sharpening: float = 2.0,
         k: int | None = None,
-        exponent: float = 1.0,
-        floor: float = 1e-3,
-        eta: float = 0.1,
-        sigma: float = 0.0,
+        rule: RuleLike = "log-relaxation",
+        turnover: Turnover | None = None,
+        intrinsic: bool = False,
+        init: Callable[[np.random.Generator, int], NDArray] = Constant(1.0),
         homeostasis: float = 1.0,
         rate_memory: float = 1.0,
         recruitment: float = 0.0,
-        theta: float = 0.0,
         seed: int = 0,
         n_threads: int | None = None,
     ) -> None:
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
-        for name, value in (
-            ("beta", beta),
-            ("sharpening", sharpening),
-            ("exponent", exponent),
-            ("floor", floor),
-            ("rate_memory", rate_memory),
-        ):
+        for name, value in (("beta", beta), ("sharpening", sharpening), ("rate_memory", rate_memory)):
             if not value > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
         if not 0 <= recruitment <= 1:
             raise ValueError(f"recruitment must lie in [0, 1], got {recruitment}")
         self.synapses = synapses
         self.beta, self.sharpening, self.k = float(beta), float(sharpening), k
-        self.exponent, self.floor = float(exponent), float(floor)
-        self.eta, self.sigma, self.theta = float(eta), float(sigma), float(theta)
+        self.rule = own_rule(rule, seed, n_threads)
+        self.turnover, self.intrinsic, self.init = turnover or Turnover(birth=0, death=0), bool(intrinsic), init
         self.homeostasis, self.rate_memory = float(homeostasis), float(rate_memory)
         self.recruitment = float(recruitment)
         self.seed, self.n_threads = int(seed), n_threads
@@ -114,6 +117,7 @@ class CompetitiveLayer:
         # Where cells can be recruited they start silent; elsewhere as if each had had its share.
         self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_rivals)
         self.age = np.zeros(self.n_cells)
+        self.unsettled = np.zeros(self.n_cells)  # how far each cell has moved since its synapses last turned over
 
     @property
     def n_cells(self) -> int:
@@ -126,13 +130,23 @@ class CompetitiveLayer:
         return self.n_cells
 
     @property
+    def gain(self) -> float:
+        """Gain of the competition in units of the drive: here ``beta``."""
+        return self.beta
+
+    @property
     def threshold(self) -> NDArray:
         """Homeostatic threshold of every cell in learning, shape ``(n_cells,)``."""
         return (self.homeostasis * np.log(np.maximum(self.n_rivals * self.rate, 0.01))).astype(self.synapses.dtype)
 
     def excite(self, U: NDArray) -> NDArray:
-        """Afferent drive ``a = W u``, shape ``(batch, n_cells)``."""
-        return self.synapses.forward(U, n_threads=self.n_threads)
+        """Afferent drive ``a = W (u - m)``, shape ``(batch, n_cells)``."""
+        return self.synapses.forward(U, self._bias(), n_threads=self.n_threads)
+
+    def _bias(self) -> NDArray | None:
+        """Minus the intrinsic thresholds, shape ``(n_cells,)``: the mean drive of every cell."""
+        mean = self.synapses.pre_mean if self.intrinsic else None
+        return None if mean is None else -self.synapses.forward(mean[None], n_threads=self.n_threads)[0]
 
     def drive(self, U: NDArray) -> NDArray:
         """What the rates follow from, shape ``(batch, n_cells)``: here the afferent drive."""
@@ -143,22 +157,28 @@ class CompetitiveLayer:
         return self.synapses.input_grad(da, n_threads=self.n_threads)
 
     def respond(self, U: NDArray) -> NDArray:
-        """Rates ``softmax(beta W u)``, shape ``(batch, n_cells)``."""
+        """Rates ``softmax(beta a)``, shape ``(batch, n_cells)``."""
         Y = np.empty((len(U), self.n_cells), self.synapses.dtype)
-        n = max(64, TILE // self.n_cells)
+        n, bias = max(64, TILE // self.n_cells), self._bias()
         for start in range(0, len(U), n):  # competition finds the drive in the cache, and takes its place
-            y = self.synapses.forward(U[start : start + n], n_threads=self.n_threads, out=Y[start : start + n])
-            _core.compete(y, beta=self.beta, k=self.k, n_threads=self.n_threads, out=y)
+            y = self.synapses.forward(U[start : start + n], bias, self.n_threads, out=Y[start : start + n])
+            _core.compete(y, beta=self.gain, k=self.k, n_threads=self.n_threads, out=y)
         return Y
 
     def respond_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
-        da = _core.compete_grad(Y, dY, beta=self.beta, n_threads=self.n_threads)
+        da = _core.compete_grad(Y, dY, beta=self.gain, n_threads=self.n_threads)
         return self.synapses.input_grad(da, n_threads=self.n_threads)
 
     def learn(self, U: NDArray, top_down: NDArray | None = None) -> Step:
         """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
+        self._observe(U)
+        return self._learn(U, top_down)
+
+    def _learn(self, U: NDArray, top_down: NDArray | None) -> Step:
+        """:meth:`learn` on a batch that has been observed."""
         a = self.excite(U)
+        self._adapt(a)
         match = a.max(axis=1) if self.recruitment else None
         if top_down is not None:
             a += top_down
@@ -166,41 +186,47 @@ class CompetitiveLayer:
         recruits: NDArray | list[int] = [] if match is None else self._recruit(U, match, y)
         return self._relax(U, y, len(U), recruits)
 
+    def _observe(self, U: NDArray) -> None:
+        """Mean and spread of the input, before anything is compared with them."""
+        if self.intrinsic or self.rule.observes:
+            self.synapses.observe(U)
+
+    def _adapt(self, a: NDArray) -> None:
+        """The gain of the competition follows the drive: here it stays."""
+
     def _relax(self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray | list[int]) -> Step:
         """Weights, ages and rates follow the rates ``y``; ``n_seen`` samples were there for a cell to respond to."""
         c = y.sum(axis=0, dtype=float)
         self.age += c
-        eta = np.clip(1 / np.maximum(self.age, 1e-9), self.eta, max(self.eta, YOUNG_ETA))
+        eta = np.clip(1 / np.maximum(self.age, 1e-9), self.rule.eta, max(self.rule.eta, YOUNG_ETA))
         self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
-
-        eta = eta.astype(y.dtype)
-        self._change(U, y, eta)
+        alpha = -np.expm1(-eta * c)
+        self._change(self.synapses, U, y, eta, c)
         self.step += 1
+        self.unsettled += alpha
         speed = np.minimum(1.0, n_seen / (self.rate_memory * self.n_rivals))
         self.rate += speed * (c / np.maximum(n_seen, 1) - self.rate)
         self.rate[recruits] = 1 / self.n_rivals
-        return Step(y, -np.expm1(-eta * c).astype(y.dtype))
+        return Step(y, alpha.astype(y.dtype))
 
-    def _change(self, U: NDArray, y: NDArray, eta: NDArray) -> None:
-        """The synapses of the active cells, from the rates before and behind them."""
-        power = {} if self.exponent == 1 else {"exponent": self.exponent}
-        self.synapses.hebbian_step(
-            U,
-            y,
-            "log-power" if power else "log-relaxation",
-            gain=eta,  # alpha_i = 1 - exp(-eta_i c_i): a cell's learning rate enters as more or less of its activity
-            floor=self.floor,
-            sigma=self.sigma,
-            **power,
-            seed=self.seed,
-            step=self.step,
-            n_threads=self.n_threads,
-        )
+    def _change(self, synapses: Synapses, U: NDArray, y: NDArray, eta: NDArray, c: NDArray) -> None:
+        """Synapses follow the rates before and behind them, cell i as fast as ``eta_i``, and are scaled.
+
+        A rule's step is in means over the batch, the layer's rates ``eta`` are for sums ``c``; rules that do not stop
+        at their target are told to go no further than ``1 - exp(-eta_i c_i)`` of the way.
+        """
+        rule = self.rule
+        speed = eta * len(U) / rule.eta
+        if not rule.saturating:
+            speed = speed * np.divide(-np.expm1(-eta * c), eta * c, out=np.ones_like(c), where=eta * c > 1e-9)
+        rule.step(synapses, U, y, speed.astype(y.dtype), observe=False)
+        if not getattr(rule, "normalize", False):
+            synapses.normalize_rows(n_threads=self.n_threads)
 
     def _compete(self, a: NDArray) -> NDArray:
         """Rates that learn from the drive ``a``, which they may replace; they sum to 1 over the cells."""
         return _core.compete(
-            a, beta=self.sharpening * self.beta, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
+            a, beta=self.sharpening * self.gain, threshold=self.threshold, k=self.k, n_threads=self.n_threads, out=a
         )
 
     def _recruit(self, U: NDArray, match: NDArray, y: NDArray) -> NDArray[np.intp]:
@@ -217,27 +243,35 @@ class CompetitiveLayer:
         return cells
 
     def _take_over(self, cells: NDArray[np.intp], U: NDArray) -> None:
-        """The synapses of ``cells`` become what an input each, ``U (n, n_pre)``, would make of them alone."""
-        H = U if self.exponent == 1 else (U + self.floor) ** self.exponent
-        rows = sp.csr_array(np.where(H >= self.theta * H.max(axis=1, keepdims=True), H, 0))
-        self.synapses.replace_rows(cells, rows)
+        """The synapses of ``cells`` become what an input each, ``U (n, n_pre)``, makes of them alone, all possible ones
+        at first; turnover leaves some."""
+        n, n_pre = U.shape
+        rng = np.random.default_rng([self.seed, self.step, 1])
+        start = np.asarray(self.init(rng, n * n_pre), self.synapses.dtype)
+        index = self.synapses.indices.dtype
+        candidates = Synapses(
+            np.arange(0, n * n_pre + 1, n_pre, dtype=index), np.tile(np.arange(n_pre, dtype=index), n), start, n_pre,
+            sign="E",
+        )  # fmt: skip
+        candidates.normalize_rows(n_threads=self.n_threads)
+        candidates.traces.update(self.synapses.traces)
+        once = np.eye(n, dtype=U.dtype)
+        self._change(candidates, np.ascontiguousarray(U), once, np.full(n, RECRUIT_ETA), np.ones(n))
+        rows = self.turnover.settle(candidates.weights.reshape(n, n_pre), rng)
+        self.synapses.replace_rows(cells, sp.csr_array(rows))
 
-    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
-        """Structural plasticity: synapses below ``theta`` times their cell's strongest turn silent and leave; then up
-        to ``n_grow`` of ``n_candidates`` random silent sites per cell, those of the largest Hebbian term
-        ``sum_b y u``, grow at twice that threshold; none where it is 0. Returns (pruned, born)."""
-        pruned = self.synapses.prune(self.theta)
-        born = 0
-        if n_grow and self.theta:
-            born = self.synapses.grow(
-                cast(NDArray, U),  # None, without which nothing grows, is refused there by name
-                cast(NDArray, Y),
-                n_grow=n_grow,
-                n_candidates=n_candidates,
-                weight=min(1.0, 2 * self.theta),
-                seed=self.seed,
-                step=self.step,
-            )
-        if pruned or born:
-            self.synapses.normalize_rows()
-        return pruned, born
+    def rewire(self) -> tuple[int, int]:
+        """Turnover of the synapses, as much as each cell has moved since the last call. Returns (died, born)."""
+        moved, self.unsettled = self.unsettled, np.zeros(self.n_cells)
+        return self.turnover.step(
+            self.synapses, moved.astype(self.synapses.dtype), seed=self.seed, step=self.step, n_threads=self.n_threads
+        )
+
+
+def own_rule(rule: RuleLike, seed: int, n_threads: int | None) -> Rule:
+    """The rule with the threads and, for its noise, the key of a layer, beside its own."""
+    made = as_rule(rule)
+    own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
+    if hasattr(made, "seed"):
+        own["seed"] = made.seed + seed
+    return replace(made, **own) if own else made

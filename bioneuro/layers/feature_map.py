@@ -7,10 +7,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
 from bioneuro.connectivity import Init
-from bioneuro.layers.competitive import CompetitiveLayer
+from bioneuro.layers.competitive import CompetitiveLayer, RuleLike
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
+from bioneuro.rules import LogRelaxation
 
 
 class FeatureMap(ImageMap):
@@ -25,7 +26,9 @@ class FeatureMap(ImageMap):
     n_columns : int, default 64
         Columns P, cells at each position.
     retina : Retina
-    beta, sharpening, eta, homeostasis : float
+    rule : str, Rule or function
+        What the columns learn by; default: log relaxation with eta .05.
+    beta, sharpening, homeostasis : float
         Of the :class:`CompetitiveLayer` of the columns.
     grid : int, default 4
         Pooling windows along each side (:func:`pooling_matrix`).
@@ -44,7 +47,7 @@ class FeatureMap(ImageMap):
         retina: Retina | None = None,
         beta: float = 40.0,
         sharpening: float = 2.0,
-        eta: float = 0.05,
+        rule: RuleLike = LogRelaxation(eta=0.05),
         homeostasis: float = 1.0,
         grid: int = 4,
         init: Init = "uniform",
@@ -62,7 +65,7 @@ class FeatureMap(ImageMap):
             synapses,
             beta=beta,
             sharpening=sharpening,
-            eta=eta,
+            rule=rule,
             homeostasis=homeostasis,
             seed=int(rng.integers(2**31)),
             n_threads=n_threads,

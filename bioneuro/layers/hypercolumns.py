@@ -25,8 +25,7 @@ class Hypercolumns(CompetitiveLayer):
     n_rivals : int
         Cells C of a group; divides the number of cells.
     **competition
-        ``beta``, ``sharpening``, ``k``, ``eta``, ``sigma``, ``homeostasis``, ``rate_memory``, ``theta``, ``seed``,
-        ``n_threads`` of :class:`CompetitiveLayer`. There is no recruitment.
+        ``beta``, ``sharpening``, ``k``, ``rule``, ``homeostasis``, ``rate_memory``, ``seed``, ``n_threads`` of :class:`CompetitiveLayer`. There is no recruitment.
     """
 
     def __init__(self, synapses: Synapses, n_rivals: int, **competition: Any) -> None:
@@ -65,6 +64,7 @@ class Hypercolumns(CompetitiveLayer):
 
         ``top_down (batch, n_cells)`` adds to the drive; where ``seen (batch, G)`` is False, the group is blind.
         """
+        self._observe(U)
         beta = self.sharpening * self.beta
         a = self.drive(U)
         if top_down is not None:

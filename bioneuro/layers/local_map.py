@@ -10,11 +10,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
 from bioneuro.connectivity import Init
+from bioneuro.layers.competitive import RuleLike
 from bioneuro.layers.feature_map import FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
+from bioneuro.rules import LogRelaxation
 
 STARTS = ("tied", "random")
 
@@ -38,7 +40,9 @@ class LocalMap(ImageMap):
     n_columns : int, default 64
         Cells P at each position.
     retina : Retina
-    beta, sharpening, eta, homeostasis : float
+    rule : str, Rule or function
+        What the columns learn by; default: log relaxation with eta .05.
+    beta, sharpening, homeostasis : float
         Of the :class:`Hypercolumns`.
     stride : int, default 1
         Pixels from one position to the next; the grid is centred on the image.
@@ -72,7 +76,7 @@ class LocalMap(ImageMap):
         retina: Retina | None = None,
         beta: float = 40.0,
         sharpening: float = 2.0,
-        eta: float = 0.05,
+        rule: RuleLike = LogRelaxation(eta=0.05),
         homeostasis: float = 1.0,
         stride: int = 1,
         grid: int | None = 4,
@@ -103,7 +107,7 @@ class LocalMap(ImageMap):
         competition: dict[str, Any] = {
             "beta": beta,
             "sharpening": sharpening,
-            "eta": eta,
+            "rule": rule,
             "homeostasis": homeostasis,
             "n_threads": n_threads,
         }

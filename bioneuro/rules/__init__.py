@@ -54,6 +54,7 @@ from numpy.typing import NDArray
 
 from bioneuro.rules.base import AdditiveRule, Rule, add_within_sign, batch_mean, on_synapses
 from bioneuro.rules.bcm import BCM
+from bioneuro.rules.contrastive import Contrastive
 from bioneuro.rules.exponential import Exponential
 from bioneuro.rules.function import ARGUMENTS, FunctionRule, is_rule_function
 from bioneuro.rules.fused import FusedRule
@@ -65,12 +66,14 @@ from bioneuro.rules.log_relaxation import LogRelaxation
 from bioneuro.rules.oja import Oja
 from bioneuro.rules.perturbation import WeightPerturbation
 from bioneuro.rules.signed import Signed
+from bioneuro.rules.turnover import Turnover
 from bioneuro.rules.vogels import Vogels
 
 __all__ = [
     "BCM",
     "RULES",
     "AdditiveRule",
+    "Contrastive",
     "Exponential",
     "FunctionRule",
     "FusedRule",
@@ -82,6 +85,7 @@ __all__ = [
     "Oja",
     "Rule",
     "Signed",
+    "Turnover",
     "Vogels",
     "WeightPerturbation",
     "add_within_sign",
@@ -97,6 +101,7 @@ RULES: dict[str, type[Rule]] = {
     "bcm": BCM,
     "vogels": Vogels,
     "krotov-hopfield": KrotovHopfield,
+    "contrastive": Contrastive,
     "perturbation": WeightPerturbation,
     "log-covariance": LogCovariance,
     "log-power": LogPower,

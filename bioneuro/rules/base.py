@@ -42,7 +42,7 @@ class Rule(ABC):
     nonnegative: ClassVar[bool] = False
     #: Whether a step takes a reward.
     rewarded: ClassVar[bool] = False
-    #: Whether a step first lets the pathway observe its pre-synaptic rates (:meth:`bioneuro.Synapses.observe`).
+    #: Whether the rule needs the mean and spread of the pre-synaptic rates (:meth:`bioneuro.Synapses.observe`).
     observes: ClassVar[bool] = False
     #: Whether a step stops at its target however large ``gain`` is; where not, too large a gain overshoots.
     saturating: ClassVar[bool] = False
@@ -52,7 +52,14 @@ class Rule(ABC):
 
     @final
     def step(
-        self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None = None, *, reward: float | None = None
+        self,
+        synapses: Synapses,
+        X: NDArray,
+        Y: NDArray,
+        gain: NDArray | None = None,
+        *,
+        reward: float | None = None,
+        observe: bool = True,
     ) -> None:
         """Change the stored weights in place; what is silent stays silent. A step that fails changes nothing.
 
@@ -61,14 +68,16 @@ class Rule(ABC):
         synapses : Synapses
             "E" pathways stay >= 0 and "I" pathways <= 0. Its ``traces["steps"]`` counts the steps of all rules.
         X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
-            Pre-synaptic rates; not changed. ``batch >= 1``. A rule that ``observes`` counts them into ``pre_mean`` and
-            ``pre_sd`` of the pathway before it learns: nobody else should.
+            Pre-synaptic rates; not changed. ``batch >= 1``.
         Y : ndarray of shape (batch, n_post), dtype of the weights, C-contiguous
             Post-synaptic rates, whatever response model they come from; not changed.
         gain : ndarray of shape (n_post,), dtype of the weights, >= 0, optional
             Plasticity of each post-synaptic cell relative to the others; 1 where none is given.
         reward : float, optional
             Given to the rules that are ``rewarded``, and to no other.
+        observe : bool, default True
+            Whether a rule that ``observes`` counts ``X`` into ``pre_mean`` and ``pre_sd`` of the pathway before it
+            learns. False where the caller has done so (:meth:`bioneuro.Synapses.observe`), or ``X`` was seen before.
 
         Raises
         ------
@@ -95,7 +104,7 @@ class Rule(ABC):
         before = dict(synapses.traces)
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
-                if self.observes:
+                if self.observes and observe:
                     synapses.observe(X)
                 self.change(synapses, X, Y, gain, reward)
         except Exception:

@@ -1,0 +1,156 @@
+"""Mixing layer: many cells that each combine a few inputs at random, excitatory and inhibitory ones."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from bioneuro import connectivity
+from bioneuro.checks import check_count
+from bioneuro.layers.protocols import Space
+from bioneuro.moments import Moments
+from bioneuro.synapses import Sign, Synapses
+
+#: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
+INPUTS_PER_INHIBITORY = 4
+#: Squared norm below which an input is as good as silent.
+NORM_FLOOR = 1e-8
+
+
+class _Rates(NamedTuple):
+    """Rates before normalisation, and their norm."""
+
+    x: NDArray
+    norm: NDArray
+
+
+class Mixing:
+    """Rates of randomly wired cells: ``P = W_E h + W_I q``, ``x = ((P - mean P) / sd P + baseline)+``, unit norm.
+
+    The inputs ``h`` are rates of excitatory cells. Each reaches ``n_synapses`` of them, or as many as there are, and as
+    many of the inhibitory cells ``q = U h``, which are driven by four inputs each: every cell has one sign (Dale's
+    law). All synapses of a pathway are of one size and none learns. Homeostasis does: a cell's threshold is its mean
+    input so far and its gain one over the standard deviation, so that all cells are active alike, about
+    ``Phi(baseline)`` of the time.
+
+    Why mix: a mixing cell sums over several inputs, so that what a cell of the next layer has in common with it, over
+    all of them, is close to normally distributed (central limit), however skewed the inputs are; what grows
+    exponentially with it is then lognormal (:class:`bioneuro.rules.LogCovariance`). Granule cells of the cerebellum and
+    Kenyon cells of the mushroom body expand their input by a handful of synapses each (Marr 1969, J. Physiol. 202:437;
+    Dasgupta, Stevens & Navlakha 2017, Science 358:793).
+
+    Parameters
+    ----------
+    n_inputs : int >= 1
+    n_cells : int >= 1, default 4000
+    n_synapses : int >= 1, default 4
+        Of each sign, onto each cell; never more than there are cells to make them.
+    baseline : float, default 0.25
+        Distance of the mean input from threshold, in standard deviations.
+    random_state : int, RandomState, Generator or None
+        Of the wiring.
+    dtype : float32 or float64
+    n_threads : int or None
+
+    Attributes
+    ----------
+    excitatory : Synapses (n_cells, n_inputs)
+    to_inhibitory : Synapses (n_inhibitory, n_inputs)
+    inhibitory : Synapses (n_cells, n_inhibitory)
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_cells: int = 4000,
+        n_synapses: int = 4,
+        *,
+        baseline: float = 0.25,
+        random_state: connectivity.RandomState = 0,
+        dtype: DTypeLike = np.float32,
+        n_threads: int | None = None,
+    ) -> None:
+        for name, value in (("n_inputs", n_inputs), ("n_cells", n_cells), ("n_synapses", n_synapses)):
+            check_count(name, value)
+        if not np.isfinite(baseline):
+            raise ValueError(f"baseline must be finite, got {baseline}")
+        rng = connectivity.generator(random_state)
+        self.dtype, self.n_threads, self.baseline = np.dtype(dtype), n_threads, float(baseline)
+        self.n_features = int(n_cells)
+        self.to_inhibitory = _partition(n_inputs, rng, self.dtype)
+        n_inhibitory = self.to_inhibitory.n_post
+
+        def wiring(n_pre: int, sign: Sign) -> Synapses:
+            return connectivity.random(
+                n_cells, n_pre, in_degree=min(n_synapses, n_pre), init=connectivity.Constant(1.0), sign=sign,
+                random_state=rng, dtype=self.dtype,
+            )  # fmt: skip
+
+        self.excitatory, self.inhibitory = wiring(n_inputs, "E"), wiring(n_inhibitory, "I")
+        self._seen = tuple(Moments.none(n_cells))
+
+    def learn(self, H: ArrayLike, **_: Any) -> Mixing:
+        """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
+        self._seen = tuple(self.moments.add(self._input(H)))
+        return self
+
+    @property
+    def moments(self) -> Moments:
+        """Of the summed input of every cell so far."""
+        return Moments(*self._seen)
+
+    def _input(self, H: ArrayLike) -> NDArray:
+        """Summed input ``P (n, n_cells)``."""
+        H = np.ascontiguousarray(H, self.dtype)
+        P = self.excitatory.forward(H, n_threads=self.n_threads)
+        q = self.to_inhibitory.forward(H, n_threads=self.n_threads)
+        P += self.inhibitory.forward(q, n_threads=self.n_threads)
+        return P
+
+    def _gain(self) -> NDArray:
+        """One over the standard deviation of the summed input; 0 of cells whose input never varied."""
+        sd = self.moments.sd
+        return np.divide(1, sd, out=np.zeros_like(sd), where=sd > 0).astype(self.dtype)
+
+    def _rates(self, H: ArrayLike) -> _Rates:
+        gain = self._gain()
+        x = self._input(H)
+        x *= gain
+        x += (self.baseline - self.moments.mean * gain).astype(self.dtype)
+        np.maximum(x, 0, out=x)
+        return _Rates(x, np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + self.dtype.type(NORM_FLOOR)))
+
+    def encode(self, H: ArrayLike) -> NDArray:
+        """Rates ``x (n, n_cells)`` at inputs ``H (n, n_inputs)``: >= 0, rows of unit norm."""
+        x, norm = self._rates(H)
+        x /= norm
+        return x
+
+    def encode_grad(self, H: ArrayLike, dX: NDArray, *, space: Space = "image") -> NDArray:
+        """Gradient of :meth:`encode` with respect to ``H``."""
+        x, norm = self._rates(H)
+        dx = (dX - x * (np.einsum("ij,ij->i", dX, x)[:, None] / norm**2)) / norm
+        dP = np.ascontiguousarray(dx * (x > 0) * self._gain(), self.dtype)
+        n = self.n_threads
+        through = self.to_inhibitory.input_grad(self.inhibitory.input_grad(dP, n_threads=n), n_threads=n)
+        return self.excitatory.input_grad(dP, n_threads=n) + through
+
+    def pathways(self) -> dict[str, Synapses]:
+        """Its pathways by name, none of which learns."""
+        return {
+            "mixing_excitatory": self.excitatory,
+            "mixing_e_to_i": self.to_inhibitory,
+            "mixing_inhibitory": self.inhibitory,
+        }
+
+
+def _partition(n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> Synapses:
+    """Synapses from every input to one inhibitory cell; a cell averages its inputs."""
+    n = -(-n_inputs // INPUTS_PER_INHIBITORY)
+    groups = np.array_split(rng.permutation(n_inputs), n)
+    sizes = np.array([len(group) for group in groups])
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    indices = np.concatenate([np.sort(group) for group in groups]).astype(np.int32)
+    return Synapses(indptr, indices, np.repeat(1 / sizes, sizes).astype(dtype), n_inputs, sign="E")

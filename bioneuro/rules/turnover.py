@@ -1,0 +1,87 @@
+"""Structural turnover: synapses die the sooner the smaller they are, and new ones are born anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from bioneuro.synapses import Synapses
+
+#: Iterations after which norm and survival agree; each brings them closer by a factor of ten and more.
+N_SETTLE = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turnover:
+    """Hazard of death ``death (|w| / w0)^-gamma``, births at rate ``birth`` among the silent pairs, at weight w0.
+
+    ``w0 = 1 / sqrt(n_pre)``: the weight that each of ``n_pre`` equal synapses has under synaptic scaling to unit norm.
+    A synapse of weight w is then alive for a share ``birth / (birth + death (w / w0)^-gamma)`` of the time: logistic in
+    log w, of slope ``gamma``, one half where ``log(w / w0) = log(death / birth) / gamma``. No density is given
+    anywhere. It follows from how the weights are spread, and scaling holds it: where many die, the rest grow.
+
+    Rates are per unit of a cell's own change of synapses, so cells that learn nothing keep their wiring. (Spines that
+    are small are lost sooner: Holtmaat et al. 2005, Neuron 45:279; Yasumatsu et al. 2008, J. Neurosci. 28:13592.)
+
+    Parameters
+    ----------
+    birth : float >= 0, default 0.005
+    death : float >= 0, default 0.02
+        Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with.
+    gamma : float >= 0, default 1.5
+        How much longer large synapses live.
+    """
+
+    birth: float = 0.005
+    death: float = 0.02
+    gamma: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name in ("birth", "death", "gamma"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+
+    def __bool__(self) -> bool:
+        return self.birth > 0 or self.death > 0
+
+    def survival(self, size: NDArray) -> NDArray:
+        """Share of the time that a synapse of ``size = |w| / w0`` is alive, in [0, 1]."""
+        if not self.death:
+            return np.ones_like(size)
+        with np.errstate(divide="ignore"):
+            return self.birth / (self.birth + self.death * size**-self.gamma)
+
+    def step(
+        self, synapses: Synapses, time: NDArray, *, seed: int, step: int, n_threads: int | None = None
+    ) -> tuple[int, int]:
+        """Deaths and births of ``time (n_post,)``, then rows of unit norm. Returns (died, born)."""
+        if not self:
+            return 0, 0
+        size = 1 / np.sqrt(synapses.n_pre)
+        died, born = synapses.turnover(
+            birth=self.birth, death=self.death, gamma=self.gamma, size=size, time=time, seed=seed, step=step,
+            n_threads=n_threads,
+        )  # fmt: skip
+        if died or born:
+            synapses.normalize_rows(n_threads=n_threads)
+        return died, born
+
+    def settle(self, W: NDArray, rng: np.random.Generator) -> sp.csr_array:
+        """Cells whose synapses would have the weights ``W (n, n_pre)`` > 0, were all alive, after long turnover.
+
+        Each synapse is there with the probability of its equilibrium, at which norm and survival agree; rows have unit
+        norm.
+        """
+        alive = np.ones_like(W)
+        if self and self.death:
+            for _ in range(N_SETTLE):
+                norm = np.sqrt(np.einsum("ij,ij,ij->i", alive, W, W, dtype=float))[:, None]
+                alive = self.survival((W * (np.sqrt(W.shape[1]) / np.maximum(norm, np.finfo(float).tiny))))
+            alive = rng.random(W.shape, dtype=np.float32) < alive
+        rows = sp.csr_array(np.where(alive, W, 0).astype(W.dtype))
+        norm = np.sqrt(np.add.reduceat(np.append(rows.data.astype(float) ** 2, 0), rows.indptr[:-1]))
+        rows.data /= np.repeat(np.maximum(norm, np.finfo(W.dtype).tiny), np.diff(rows.indptr)).astype(W.dtype)
+        return rows
