@@ -75,6 +75,17 @@ INLINE vec NAME(signed)(vec w, vec g, vec noise, const NAME(row) *row, const int
     return NAME(at_most)(size, NAME(splat)(T_MAX)) * NAME(exp_factor)(noise); /* no infinity times 0 */
 }
 
+/* The step of a form that is a constant: what is left of the switch is one call, which is inlined. */
+INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_form form, const int noisy, vec *from) {
+#undef CASE
+#define CASE(which, step, name, signs, own, nonnegative) \
+    case which: return NAME(step)(w, g, noise, row, noisy, from);
+    switch (form) {
+        FORMS(CASE)
+        default: return w;
+    }
+}
+
 /* Noise of at most BLOCK synapses onto cell i. */
 static void NAME(draw)(size_t i, const I *restrict columns, size_t n, bio_random key, T sd, T *restrict noise) {
     int32_t word[2][BLOCK] = {{0}};
@@ -136,9 +147,8 @@ static void NAME(unit_norm)(T *w, size_t n) {
     const bio_plasticity *rule, bio_random key, size_t i, const I *indices, size_t n, T *w, const T *g, T c
 typedef void (*NAME(row_fn))(ROW_ARGUMENTS);
 
-/* learn, relaxes and noisy are constants. */
-INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, const NAME(row) *, int, vec *),
-                             const int relaxes, const int noisy) {
+/* form, relaxes and noisy are constants. */
+INLINE void NAME(change_row)(ROW_ARGUMENTS, const bio_form form, const int relaxes, const int noisy) {
     if (relaxes && !(c >= (T)BIO_INACTIVE)) return;
     const NAME(row) row = NAME(row_of)(rule, c);
     T noise[BLOCK] = {0};
@@ -149,7 +159,8 @@ INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, co
             T *at = w + k + l;
             const vec old = NAME(load)(at, here - l, 0), hebb = NAME(load)(g + k + l, here - l, 0);
             vec from = {0};
-            const vec size = learn(old, hebb, noisy ? *(vec *)(noise + l) : (vec){0}, &row, noisy, &from);
+            const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
+            const vec size = NAME(learn)(old, hebb, xi, &row, form, noisy, &from);
             vec moved = NAME(at_most)(size, NAME(splat)(row.w_max));
             if (relaxes) {
                 moved = NAME(at_least)(moved, NAME(splat)(row.w_min));
@@ -168,12 +179,12 @@ INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, co
 
 /* One function for each form, without and with noise, each compiled for itself. */
 #undef ROW_FUNCTIONS
-#define ROW_FUNCTIONS(which, step, name, signs, own, nonnegative)                                            \
-    static void NAME(step##_quiet)(ROW_ARGUMENTS) {                                                          \
-        NAME(change_row)(rule, key, i, indices, n, w, g, c, NAME(step), ((nonnegative) & BIO_POST) != 0, 0); \
-    }                                                                                                        \
-    static void NAME(step##_noisy)(ROW_ARGUMENTS) {                                                          \
-        NAME(change_row)(rule, key, i, indices, n, w, g, c, NAME(step), ((nonnegative) & BIO_POST) != 0, 1); \
+#define ROW_FUNCTIONS(which, step, name, signs, own, nonnegative)                                       \
+    static void NAME(step##_quiet)(ROW_ARGUMENTS) {                                                     \
+        NAME(change_row)(rule, key, i, indices, n, w, g, c, which, ((nonnegative) & BIO_POST) != 0, 0); \
+    }                                                                                                   \
+    static void NAME(step##_noisy)(ROW_ARGUMENTS) {                                                     \
+        NAME(change_row)(rule, key, i, indices, n, w, g, c, which, ((nonnegative) & BIO_POST) != 0, 1); \
     }
 FORMS(ROW_FUNCTIONS)
 

@@ -120,6 +120,10 @@ int py_split(PyObject *kwargs, char *const *names, PyObject **known, PyObject **
     *rest = PyDict_New();
     if (!*known || !*rest) goto fail;
     for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);) {
+        if (!PyUnicode_Check(name)) { /* f(**{1: 2}) comes as far as here */
+            PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+            goto fail;
+        }
         char *const *here = names;
         while (*here && PyUnicode_CompareWithASCIIString(name, *here) != 0) here++;
         if (PyDict_SetItem(*here ? *known : *rest, name, value)) goto fail;

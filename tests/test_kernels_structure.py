@@ -1,4 +1,4 @@
-"""validate, transpose_index, prune, candidates, grow and turnover: their twins exactly, for any shape, type and threads."""
+"""validate, transpose_index, prune, candidates, grow, turnover: exactly their twins, at any shape, type and threads."""
 
 import re
 
