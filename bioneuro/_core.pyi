@@ -173,6 +173,21 @@ def grow(
     *,
     n_threads: int | None = None,
 ) -> tuple[_Index, _Index, _Values]: ...
+def turnover(
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    n_cols: int,
+    *,
+    birth: float,
+    death: float,
+    gamma: float,
+    time: _Values | None = None,
+    sign: Literal["E", "I"] = "E",
+    seed: int,
+    step: int,
+    n_threads: int | None = None,
+) -> tuple[_Index, _Index, _Values, int]: ...
 def patches(
     R: _Values,
     *,

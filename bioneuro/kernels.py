@@ -36,7 +36,8 @@ from . import _core
 
 __all__ = [
     "backward", "candidates", "compete", "compete_grad", "feature_map", "forward", "grow", "hebbian_step",
-    "input_grad", "patches", "patches_grad", "plasticity_step", "prune", "transpose_index", "validate", "weight_grad",
+    "input_grad", "patches", "patches_grad", "plasticity_step", "prune", "transpose_index", "turnover",
+    "validate", "weight_grad",
 ]  # fmt: skip
 
 #: Number of columns where none is known: any column that the index type can name.
@@ -556,6 +557,61 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
     except ValueError:
         raise ValueError("cand_indices must name silent synapses, but one that was to grow is stored already") from None
     return grown
+
+
+def turnover(
+    indptr, indices, data, n_cols, *, birth, death, gamma, time=None, sign="E", seed=0, step=0, n_threads=None
+):
+    """New pathway after random births and deaths of synapses: the weak are short-lived, the silent may wake.
+
+    With ``m_i`` the mean ``|w|`` of row ``i`` (1 where that is 0, or the row empty), a stored synapse dies with
+    probability ``1 - exp(-death time_i (|w_ij| / m_i)^-gamma)``, a silent pair is born at weight ``m_i`` with
+    probability ``1 - exp(-birth time_i)``. Where births and deaths balance, a pair whose weight would be ``w`` is alive
+    with probability ``1 / (1 + (death / birth) (w / m_i)^-gamma)``, logistic in log w: no density is given anywhere.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway in CSR form.
+    n_cols : int
+        Number of pre-synaptic cells, in [1, 2**32).
+    birth, death : float
+        Rates, >= 0; of deaths: at the mean weight.
+    gamma : float
+        How much longer strong synapses live, >= 0; 0: all alike.
+    time : ndarray, shape (n_rows,), optional
+        How much time passes for each cell, such as its amount of change; finite, >= 0, of the type of ``data``.
+        ``None``: 1 for all.
+    sign : {"E", "I"}
+        Whether newborns are positive or negative.
+    seed, step : int
+        Key of the draws, in [0, 2**64). A death depends on ``(seed, step, row, column)``, the births of a row on
+        ``(seed, step, row)``, and on rates and weights.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    indptr, indices, data : ndarray
+        New arrays of the types given. A synapse that died is not born again in the same call. Rows are not scaled.
+    n_died : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position; also when the result is too large for int32
+        indices.
+
+    Notes
+    -----
+    O(nnz + births): silent pairs are not visited. All arithmetic is in double precision: float32 weights live and die
+    as the same numbers in float64 do, up to the rounding of newborns.
+    """
+    _core.validate(indptr, indices, data, n_cols)
+    return _core.turnover(
+        indptr, indices, data, n_cols, birth=birth, death=death, gamma=gamma, time=time, sign=sign, seed=seed,
+        step=step, n_threads=n_threads,
+    )  # fmt: skip
 
 
 # --- retina ------------------------------------------------------------------------------------------------

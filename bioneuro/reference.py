@@ -33,6 +33,7 @@ __all__ = [
     "plasticity_step",
     "prune",
     "transpose_index",
+    "turnover",
     "validate",
     "weight_grad",
 ]
@@ -352,6 +353,66 @@ def grow(
     if not new_indices:
         return new_indptr, indices[:0].copy(), data[:0].copy()
     return new_indptr, np.concatenate(new_indices).astype(indices.dtype), np.concatenate(new_data)
+
+
+#: Streams of random numbers of their own: :func:`stream_key`.
+DEATHS, BIRTHS = 0, 1
+
+
+def stream_key(seed: int, step: int, stream: int) -> NDArray[np.uint32]:
+    """Key ``(2,)`` of another stream of one step: counter ``(2^32 - 1, stream)`` under :func:`step_key`."""
+    return threefry(np.array([[0xFFFFFFFF, stream]], np.uint32), step_key(seed, step))[0]
+
+
+def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Exponential numbers of mean 1, ``-log u``: the two words of counter ``(row, number)`` are one integer, whose
+    upper 52 bits, and a half, are the numerator of ``u`` over 2^52."""
+    words = threefry(np.stack(np.broadcast_arrays(rows, numbers), axis=1).astype(np.uint32), key).astype(np.uint64)
+    bits = (words[:, 0] << np.uint64(32) | words[:, 1]) >> np.uint64(12)
+    return -np.log((bits + 0.5) * 2.0**-52)
+
+
+def turnover(
+    indptr, indices, data, n_cols, *, birth, death, gamma, time=None, sign="E", seed=0, step=0, n_threads=None
+) -> tuple[NDArray, NDArray, NDArray, int]:
+    """New CSR after random births and deaths of synapses, and how many died.
+
+    With ``m_i`` the mean ``|w|`` of row i before (1 where that is 0, or the row empty): a stored synapse dies with
+    probability ``1 - exp(-death time_i (|w_ij| / m_i)^-gamma)``, if its :func:`lifetime`, numbered by its column, is
+    below that exponent; a silent pair is born with probability ``1 - exp(-birth time_i)`` at weight ``m_i``
+    (``-m_i`` for ``sign="I"``). Births: row i walks its columns from the left; the t-th draw skips
+    ``floor(lifetime / (birth time_i))`` of them and hits the next, which lets that column be born unless it was stored,
+    even if it dies in this very call. All in double precision; rows are not scaled.
+    """
+    rows, n_rows = _rows(indptr), len(indptr) - 1
+    pace = np.ones(n_rows) if time is None else time.astype(float)
+    size, sizes = np.abs(data).astype(float), np.diff(indptr)
+    with np.errstate(over="ignore", divide="ignore"):
+        mean = np.bincount(rows, size, n_rows) / np.maximum(sizes, 1)
+        mean = np.where(mean > 0, np.minimum(mean, np.finfo(float).max), 1.0)
+        hazard = (size / mean[rows]) ** -gamma
+        doomed = death * pace
+        exponent = np.where(doomed[rows] > 0, doomed[rows] * np.where(doomed[rows] > 0, hazard, 0.0), 0.0)
+    dies = lifetime(rows, indices, stream_key(seed, step, DEATHS)) < exponent
+
+    new_indptr, new_indices, new_data = np.zeros_like(indptr), [], []
+    key, draws = stream_key(seed, step, BIRTHS), np.arange(n_cols)
+    for i in range(n_rows):
+        stored = slice(indptr[i], indptr[i + 1])
+        born = draws[:0]
+        if birth * pace[i] > 0:
+            with np.errstate(over="ignore"):
+                skipped = np.floor(lifetime(i, draws, key) / (birth * pace[i]))
+            hit = np.cumsum(np.minimum(skipped, n_cols).astype(np.int64) + 1) - 1
+            born = np.setdiff1d(hit[hit < n_cols], indices[stored])
+        columns = np.concatenate([indices[stored][~dies[stored]], born])
+        newborn = -mean[i] if sign == "I" else mean[i]
+        weights = np.concatenate([data[stored][~dies[stored]], np.full(len(born), newborn, data.dtype)])
+        order = np.argsort(columns)
+        new_indices.append(columns[order].astype(indices.dtype))
+        new_data.append(weights[order].astype(data.dtype))
+        new_indptr[i + 1] = new_indptr[i] + len(order)
+    return new_indptr, np.concatenate(new_indices), np.concatenate(new_data), int(dies.sum())
 
 
 # --- retina ------------------------------------------------------------------------------------------------

@@ -569,6 +569,60 @@ class Synapses:
         self._replace(indptr, indices, np.negative(data, out=data) if inhibitory else data)
         return self.nnz - before
 
+    def turnover(
+        self,
+        *,
+        birth: float,
+        death: float,
+        gamma: float,
+        time: NDArray | None = None,
+        seed: int,
+        step: int,
+        n_threads: int | None = None,
+    ) -> tuple[int, int]:
+        """Random births and deaths: weak synapses are short-lived, silent pairs may wake. Rows are not scaled.
+
+        With ``m_i`` the mean ``|w|`` of row i (1 where that is 0, or the row empty), a stored synapse dies with
+        probability ``1 - exp(-death time_i (|w_ij| / m_i)^-gamma)``, a silent pair is born at strength ``m_i`` with
+        probability ``1 - exp(-birth time_i)``. Density is what remains: :func:`bioneuro.kernels.turnover`.
+
+        Parameters
+        ----------
+        birth, death : float >= 0
+            Rates; of deaths: at the mean weight.
+        gamma : float >= 0
+            How much longer strong synapses live.
+        time : ndarray of shape (n_post,), dtype of the weights, optional
+            How much time passes for each cell, >= 0, such as its amount of change; 1 for all where none is given.
+        seed, step : int >= 0
+            Key of the draws: count the steps, or every call draws the same.
+        n_threads : int >= 1, optional
+
+        Returns
+        -------
+        (int, int)
+            Numbers of synapses that died and that were born; none does both in one call.
+
+        Raises
+        ------
+        ValueError
+            A "mixed" pathway, whose newborns would have no sign; a rate or a time that is negative or not finite.
+        """
+        if self._sign == "mixed":
+            raise ValueError("turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'")
+        if time is not None:
+            self._check_vector(time, "time", self.n_post)
+            _check_range(time, "time", 0.0)
+        before = self.nnz
+        *arrays, died = _core.turnover(
+            self._indptr, self._indices, self._data, self._n_pre, birth=birth, death=death, gamma=gamma, time=time,
+            sign=self._sign, seed=seed, step=step, n_threads=n_threads,
+        )  # fmt: skip
+        born = len(arrays[1]) - (before - died)
+        if died or born:
+            self._take(*arrays)
+        return died, born
+
     def replace_rows(self, rows: NDArray, A: sp.csr_array) -> None:
         """Give the cells ``rows`` new synapses: row k of ``A`` becomes row ``rows[k]``.
 

@@ -24,6 +24,7 @@ typedef enum {
     BIO_INDEX_RANGE,    /* indices[where] is outside [0, n_cols) */
     BIO_INDEX_ORDER,    /* indices[where] <= indices[where - 1] in the same row */
     BIO_DATA_NONFINITE, /* data[where] is NaN or infinite */
+    BIO_INDEX_OVERFLOW, /* bio_turnover: more synapses than the index type can count */
 } bio_status;
 
 typedef enum { BIO_FLOAT32, BIO_FLOAT64, BIO_N_VALUES } bio_value;
@@ -218,6 +219,24 @@ bio_status bio_candidates(const bio_csr *w, size_t n_candidates, uint64_t seed, 
  * cand->data (of w->value) holds the scores. */
 bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                     void *new_indices, void *new_data, int n_threads);
+
+typedef struct {
+    double birth, death; /* rates, >= 0 */
+    double gamma;        /* how much longer strong synapses live, >= 0 */
+    const void *time;    /* (n_rows) of w->value, >= 0: how much time passes for each cell; NULL: 1 for all */
+    int inhibitory;      /* newborns are negative */
+    uint64_t seed, step; /* key of the draws */
+} bio_turnover_rule;
+
+/* Two calls, as bio_prune: w after births and deaths. With m_i the mean |w| of row i (1 where that is 0, or the row
+ * empty), a stored synapse dies with probability 1 - exp(-death time_i (|w_ij| / m_i)^-gamma); a pair that is not
+ * stored is born, at weight m_i, with probability 1 - exp(-birth time_i). Each draw is keyed by (seed, step, row,
+ * column) or, for births, (seed, step, row, number of the draw): bioneuro/reference.py, turnover. What is computed is
+ * double precision for either value type. n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the
+ * second; *n_died is set by the first. BIO_INDEX_OVERFLOW: new_indptr cannot hold the result. O(nnz + n_rows + births);
+ * no scratch. */
+bio_status bio_turnover(const bio_csr *w, const bio_turnover_rule *rule, uint8_t *dies, void *new_indptr,
+                        void *new_indices, void *new_data, size_t *n_died, int n_threads);
 
 /* ---- patches.c: the retina --------------------------------------------------------------------------------- */
 

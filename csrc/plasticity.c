@@ -33,11 +33,11 @@ const bio_parameter_traits bio_parameters[BIO_N_PARAMETERS] = {
 /* The forms of learning, one row each: FORM(which, its step in plasticity.tmpl.c, name, signs, parameters of its own,
  * rates that must be >= 0). All else, up to the checks of Synapses and the tests, is read from here. */
 #define HAS(parameter) (1u << BIO_##parameter)
-#define FORMS(FORM)                                                                                                   \
-    FORM(BIO_LOG_RELAXATION, log_relaxation, "log-relaxation", BIO_EXCITATORY, HAS(FLOOR), BIO_PRE | BIO_POST)        \
-    FORM(BIO_LOG_POWER, log_power, "log-power", BIO_EXCITATORY, HAS(FLOOR) | HAS(EXPONENT), BIO_PRE | BIO_POST)       \
-    FORM(BIO_LOG_COVARIANCE, log_covariance, "log-covariance", BIO_EXCITATORY, HAS(SLOPE), BIO_POST)                  \
-    FORM(BIO_EXPONENTIAL, exponential, "exponential", BIO_MIXED | BIO_EXCITATORY | BIO_INHIBITORY, 0, 0)              \
+#define FORMS(FORM)                                                                                             \
+    FORM(BIO_LOG_RELAXATION, log_relaxation, "log-relaxation", BIO_EXCITATORY, HAS(FLOOR), BIO_PRE | BIO_POST)  \
+    FORM(BIO_LOG_POWER, log_power, "log-power", BIO_EXCITATORY, HAS(FLOOR) | HAS(EXPONENT), BIO_PRE | BIO_POST) \
+    FORM(BIO_LOG_COVARIANCE, log_covariance, "log-covariance", BIO_EXCITATORY, HAS(SLOPE), BIO_POST)            \
+    FORM(BIO_EXPONENTIAL, exponential, "exponential", BIO_MIXED | BIO_EXCITATORY | BIO_INHIBITORY, 0, 0)        \
     FORM(BIO_SIGNED, signed, "signed", BIO_MIXED, HAS(W0), 0)
 
 #define COMMON (HAS(ETA) | HAS(SIGMA) | HAS(W_MIN) | HAS(W_MAX) | HAS(NORMALIZE))

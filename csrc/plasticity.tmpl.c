@@ -29,7 +29,7 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
  * `noisy` is a constant: without noise, none is added. A form that does not relax says in *from which weights give them
  * their sign; where that is 0, they stay 0. */
 
-INLINE vec NAME(log_relaxation)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+INLINE vec NAME(log_relaxation)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
     const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
     const vec size = NAME(at_least)(w, (vec){0}) + row->floor;
@@ -42,7 +42,7 @@ INLINE vec NAME(log_relaxation)(vec w, vec g, vec noise, const NAME(row) * row, 
 /* log w before a step that makes the weight anew out of it */
 INLINE vec NAME(level)(vec w) { return NAME(log)(NAME(at_least)(w, NAME(splat)((T)BIO_FAINTEST))); }
 
-INLINE vec NAME(log_power)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+INLINE vec NAME(log_power)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor, level = NAME(level)(w);
     vec goal = level + row->alpha * (row->exponent * NAME(log)(NAME(at_most)(target, NAME(splat)(T_MAX))) - level);
     (void)from;
@@ -50,7 +50,7 @@ INLINE vec NAME(log_power)(vec w, vec g, vec noise, const NAME(row) * row, const
     return NAME(exp_factor)(goal);
 }
 
-INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     /* clamped, since alpha may be 0 and no infinity times 0 may come of it */
     const vec top = NAME(splat)(T_MAX), z = NAME(at_least)(NAME(at_most)(g * row->slope_c, top), -top);
     const vec level = NAME(level)(w);
@@ -60,7 +60,7 @@ INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) * row, 
     return NAME(exp_factor)(goal);
 }
 
-INLINE vec NAME(exponential)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+INLINE vec NAME(exponential)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     const vec drive = row->eta * g - row->eta_c * w;
     vec growth = (vec)((NAME(bits))drive ^ (NAME(bits))NAME(sign_bit)(w));
     *from = w;
@@ -68,11 +68,22 @@ INLINE vec NAME(exponential)(vec w, vec g, vec noise, const NAME(row) * row, con
     return NAME(magnitude)(w) * NAME(exp_factor)(growth);
 }
 
-INLINE vec NAME(signed)(vec w, vec g, vec noise, const NAME(row) * row, const int noisy, vec *from) {
+INLINE vec NAME(signed)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     *from = w + (NAME(magnitude)(w) + row->w0) * (row->eta * g - row->eta_c * w);
     const vec size = NAME(magnitude)(*from);
     if (!noisy) return size;
     return NAME(at_most)(size, NAME(splat)(T_MAX)) * NAME(exp_factor)(noise); /* no infinity times 0 */
+}
+
+/* The step of a form that is a constant: what is left of the switch is one call, which is inlined. */
+INLINE vec NAME(learn)(vec w, vec g, vec noise, const NAME(row) *row, const bio_form form, const int noisy, vec *from) {
+#undef CASE
+#define CASE(which, step, name, signs, own, nonnegative) \
+    case which: return NAME(step)(w, g, noise, row, noisy, from);
+    switch (form) {
+        FORMS(CASE)
+        default: return w;
+    }
 }
 
 /* Noise of at most BLOCK synapses onto cell i. */
@@ -136,9 +147,8 @@ static void NAME(unit_norm)(T *w, size_t n) {
     const bio_plasticity *rule, bio_random key, size_t i, const I *indices, size_t n, T *w, const T *g, T c
 typedef void (*NAME(row_fn))(ROW_ARGUMENTS);
 
-/* learn, relaxes and noisy are constants. */
-INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, const NAME(row) *, int, vec *),
-                             const int relaxes, const int noisy) {
+/* form, relaxes and noisy are constants. */
+INLINE void NAME(change_row)(ROW_ARGUMENTS, const bio_form form, const int relaxes, const int noisy) {
     if (relaxes && !(c >= (T)BIO_INACTIVE)) return;
     const NAME(row) row = NAME(row_of)(rule, c);
     T noise[BLOCK] = {0};
@@ -149,7 +159,8 @@ INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, co
             T *at = w + k + l;
             const vec old = NAME(load)(at, here - l, 0), hebb = NAME(load)(g + k + l, here - l, 0);
             vec from = {0};
-            const vec size = learn(old, hebb, noisy ? *(vec *)(noise + l) : (vec){0}, &row, noisy, &from);
+            const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
+            const vec size = NAME(learn)(old, hebb, xi, &row, form, noisy, &from);
             vec moved = NAME(at_most)(size, NAME(splat)(row.w_max));
             if (relaxes) {
                 moved = NAME(at_least)(moved, NAME(splat)(row.w_min));
@@ -168,12 +179,12 @@ INLINE void NAME(change_row)(ROW_ARGUMENTS, vec (*const learn)(vec, vec, vec, co
 
 /* One function for each form, without and with noise, each compiled for itself. */
 #undef ROW_FUNCTIONS
-#define ROW_FUNCTIONS(which, step, name, signs, own, nonnegative)                                      \
-    static void NAME(step##_quiet)(ROW_ARGUMENTS) {                                                    \
-        NAME(change_row)(rule, key, i, indices, n, w, g, c, NAME(step), ((nonnegative)&BIO_POST) != 0, 0); \
-    }                                                                                                  \
-    static void NAME(step##_noisy)(ROW_ARGUMENTS) {                                                    \
-        NAME(change_row)(rule, key, i, indices, n, w, g, c, NAME(step), ((nonnegative)&BIO_POST) != 0, 1); \
+#define ROW_FUNCTIONS(which, step, name, signs, own, nonnegative)                                       \
+    static void NAME(step##_quiet)(ROW_ARGUMENTS) {                                                     \
+        NAME(change_row)(rule, key, i, indices, n, w, g, c, which, ((nonnegative) & BIO_POST) != 0, 0); \
+    }                                                                                                   \
+    static void NAME(step##_noisy)(ROW_ARGUMENTS) {                                                     \
+        NAME(change_row)(rule, key, i, indices, n, w, g, c, which, ((nonnegative) & BIO_POST) != 0, 1); \
     }
 FORMS(ROW_FUNCTIONS)
 

@@ -190,6 +190,22 @@ int py_status(bio_status status) {
     return -1;
 }
 
+int py_real(PyObject *object, const char *name, double low, double high, const char *expected, double *number) {
+    if (object == NULL) return 0;
+    const double x = PyFloat_AsDouble(object);
+    if (x == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError, "%s must be %s, got %s", name, expected, Py_TYPE(object)->tp_name);
+        return -1;
+    }
+    if (!(x >= low && x <= high)) {
+        PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expected, object);
+        return -1;
+    }
+    *number = x;
+    return 0;
+}
+
 int py_beta(double beta) {
     if (isfinite(beta)) return 0;
     PyObject *value = PyFloat_FromDouble(beta);

@@ -51,6 +51,10 @@ PyArrayObject *py_output(PyObject *out, const char *name, int ndim, const npy_in
 /* n_threads argument: None means the default; otherwise an integer >= 1. Returns 0 or -1. */
 int py_threads(PyObject *object, int *n_threads);
 
+/* A real number in [low, high]; NaN never is. `expected` says so in words. An absent argument (NULL) leaves *number
+ * alone. Returns 0 or -1. */
+int py_real(PyObject *object, const char *name, double low, double high, const char *expected, double *number);
+
 /* Sharpness of a competition: finite. Returns 0 or -1. */
 int py_beta(double beta);
 

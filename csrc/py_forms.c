@@ -4,7 +4,7 @@
 #include <string.h>
 
 typedef struct {
-    PyObject_HEAD
+    PyObject ob_base;
     bio_plasticity rule;
 } plasticity_object;
 
@@ -18,22 +18,6 @@ static int has(bio_form form, int p) { return bio_forms[form].parameters >> p & 
 static PyObject *parameter_value(const bio_plasticity *rule, int p) {
     bio_plasticity *mine = (bio_plasticity *)rule; /* only read */
     return is_truth(p) ? PyBool_FromLong(*truth_of(mine, p)) : PyFloat_FromDouble(*number_of(mine, p));
-}
-
-int py_real(PyObject *object, const char *name, double low, double high, const char *expected, double *number) {
-    if (object == NULL) return 0;
-    const double x = PyFloat_AsDouble(object);
-    if (x == -1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, "%s must be %s, got %s", name, expected, Py_TYPE(object)->tp_name);
-        return -1;
-    }
-    if (!(x >= low && x <= high)) {
-        PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expected, object);
-        return -1;
-    }
-    *number = x;
-    return 0;
 }
 
 static int parse_parameter(bio_plasticity *rule, int p, PyObject *object) {
@@ -136,6 +120,10 @@ int py_split(PyObject *kwargs, char *const *names, PyObject **known, PyObject **
     *rest = PyDict_New();
     if (!*known || !*rest) goto fail;
     for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);) {
+        if (!PyUnicode_Check(name)) { /* f(**{1: 2}) comes as far as here */
+            PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+            goto fail;
+        }
         char *const *here = names;
         while (*here && PyUnicode_CompareWithASCIIString(name, *here) != 0) here++;
         if (PyDict_SetItem(*here ? *known : *rest, name, value)) goto fail;
@@ -262,9 +250,10 @@ static PyMethodDef plasticity_methods[] = {
 };
 
 static PyType_Slot plasticity_slots[] = {
-    {Py_tp_doc, "Plasticity(form='log-relaxation', **parameters)\n--\n\n"
-                "A form of learning with its parameters, checked once; immutable.\n\n"
-                "FORMS names the forms and the parameters of each; equations: bioneuro.reference.plasticity_step."},
+    {Py_tp_doc,
+     "Plasticity(form='log-relaxation', **parameters)\n--\n\n"
+     "A form of learning with its parameters, checked once; immutable.\n\n"
+     "FORMS names the forms and the parameters of each; equations: bioneuro.reference.plasticity_step."},
     {Py_tp_new, plasticity_new},
     {Py_tp_dealloc, plasticity_dealloc},
     {Py_tp_repr, plasticity_repr},

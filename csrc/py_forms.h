@@ -21,8 +21,4 @@ int py_rule(PyObject *module, PyObject *form, PyObject *parameters, bio_plastici
  * NULL on failure. Returns 0 or -1. */
 int py_split(PyObject *kwargs, char *const *names, PyObject **known, PyObject **rest);
 
-/* A real number in [low, high]; NaN never is. `expected` says so in words. An absent argument (NULL) leaves *number
- * alone. Returns 0 or -1. */
-int py_real(PyObject *object, const char *name, double low, double high, const char *expected, double *number);
-
 #endif

@@ -107,8 +107,7 @@ static PyObject *hebbian_step(PyObject *module, PyObject *args, PyObject *kwargs
     if (py_csr(indptr, indices, data_object, (size_t)PyArray_DIM(x, 1), &w)) goto done;
     data = (PyArrayObject *)data_object;
     if (py_writeable(data, "data")) goto done;
-    if (!py_values_of(x_object, "X", 2, w.value, "data") || !py_values_of(y_object, "Y", 2, w.value, "data"))
-        goto done;
+    if (!py_values_of(x_object, "X", 2, w.value, "data") || !py_values_of(y_object, "Y", 2, w.value, "data")) goto done;
     if (py_dimension(y, "Y", 0, (size_t)PyArray_DIM(x, 0), "the batch of X")) goto done;
     if (py_dimension(y, "Y", 1, w.n_rows, "one for each row of W")) goto done;
     if (py_optional_values_of(gain_object, "gain", 1, w.value, "data", &gain)) goto done;

@@ -1,7 +1,9 @@
-/* Bindings of validate, transpose_index, prune, candidates and grow. */
+/* Bindings of validate, transpose_index, prune, candidates, grow and turnover. */
 #include "py_arrays.h"
 
+#include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* Entry k of an index array. */
 static long long entry(const void *array, bio_index index, size_t k) {
@@ -264,6 +266,98 @@ static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 
+static int is_absent(PyObject *object, const char *name) {
+    if (object) return 0;
+    PyErr_Format(PyExc_TypeError, "turnover() missing required keyword-only argument: '%s'", name);
+    return 1;
+}
+
+static int inhibitory(PyObject *sign, int *answer) {
+    const char *text = sign == NULL ? "E" : PyUnicode_Check(sign) ? PyUnicode_AsUTF8(sign) : NULL;
+    if (text && (!strcmp(text, "E") || !strcmp(text, "I"))) {
+        *answer = *text == 'I';
+        return 0;
+    }
+    if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "sign must be 'E' or 'I', got %R", sign);
+    return -1;
+}
+
+/* How much time passes for each cell: finite and >= 0, so that every rate is one. */
+static int check_time(const bio_csr *w, PyArrayObject *time, int n_threads) {
+    double low, high;
+    if (py_dimension(time, "time", 0, w->n_rows, "one for each row of W")) return -1;
+    bio_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_extent(w->value, PyArray_DATA(time), w->n_rows, &low, &high, n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) return -1;
+    if (low >= 0 && high <= DBL_MAX) return 0;
+    PyErr_SetString(PyExc_ValueError, "time must be finite and >= 0");
+    return -1;
+}
+
+static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"indptr", "indices", "data", "n_cols", "birth",     "death", "gamma",
+                            "time",   "sign",    "seed", "step",   "n_threads", NULL};
+    PyObject *indptr, *indices, *data, *n_cols_object, *birth = NULL, *death = NULL, *gamma = NULL;
+    PyObject *time_object = NULL, *sign = NULL, *seed = NULL, *step = NULL, *threads = NULL;
+    const char *rate = "a finite number >= 0";
+    bio_turnover_rule rule = {.time = NULL};
+    PyArrayObject *time;
+    uint8_t *dies = NULL;
+    new_csr made = {NULL, NULL, NULL};
+    size_t n_cols, n_died;
+    bio_csr w;
+    int n_threads;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOO:turnover", names, &indptr, &indices, &data,
+                                     &n_cols_object, &birth, &death, &gamma, &time_object, &sign, &seed, &step,
+                                     &threads))
+        return NULL;
+    if (is_absent(birth, "birth") || is_absent(death, "death") || is_absent(gamma, "gamma") ||
+        is_absent(seed, "seed") || is_absent(step, "step"))
+        return NULL;
+    if (py_real(birth, "birth", 0, DBL_MAX, rate, &rule.birth) ||
+        py_real(death, "death", 0, DBL_MAX, rate, &rule.death) ||
+        py_real(gamma, "gamma", 0, DBL_MAX, rate, &rule.gamma) || inhibitory(sign, &rule.inhibitory) ||
+        key(seed, "seed", &rule.seed) || key(step, "step", &rule.step))
+        return NULL;
+    /* a draw is counted in 32 bits */
+    if (integer(n_cols_object, "n_cols", 1, (Py_ssize_t)UINT32_MAX, &n_cols)) return NULL;
+    if (py_csr(indptr, indices, data, n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
+    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
+    if (fits(&w, "n_cols", (double)n_cols)) return NULL;
+    if (py_optional_values_of(time_object, "time", 1, w.value, "data", &time)) return NULL;
+    if (time && check_time(&w, time, n_threads)) return NULL;
+    rule.time = time ? PyArray_DATA(time) : NULL;
+
+    if (!(dies = PyMem_RawMalloc(w.nnz ? w.nnz : 1))) {
+        PyErr_NoMemory();
+        goto fail;
+    }
+    if (new_begin(&w, &made)) goto fail;
+    bio_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_turnover(&w, &rule, dies, PyArray_DATA(made.indptr), NULL, NULL, &n_died, n_threads);
+    Py_END_ALLOW_THREADS
+    if (status == BIO_INDEX_OVERFLOW) {
+        PyErr_SetString(PyExc_ValueError,
+                        "more synapses live than int32 indices can count (2**31 - 1): use int64 indptr and indices");
+        goto fail;
+    }
+    if (py_status(status) || new_arrays(&w, &made, 1)) goto fail;
+    Py_BEGIN_ALLOW_THREADS
+    status = bio_turnover(&w, &rule, dies, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
+                          PyArray_DATA(made.data), &n_died, n_threads);
+    Py_END_ALLOW_THREADS
+    if (py_status(status)) goto fail;
+    PyMem_RawFree(dies);
+    return Py_BuildValue("(NNNn)", made.indptr, made.indices, made.data, (Py_ssize_t)n_died);
+fail:
+    PyMem_RawFree(dies);
+    return new_abandon(&made);
+}
+
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_structure_methods[] = {
@@ -280,5 +374,8 @@ PyMethodDef py_structure_methods[] = {
     METHOD(grow,
            "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None)\n--\n\n"
            "CSR in which each row has gained its n_grow best candidates."),
+    METHOD(turnover,
+           "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, time=None, sign='E', seed, step, "
+           "n_threads=None)\n--\n\nCSR after random births and deaths, and how many died."),
     {NULL, NULL, 0, NULL},
 };

@@ -35,4 +35,15 @@ static inline bio_random bio_step_key(uint64_t seed, uint64_t step) {
     return bio_threefry((uint32_t)step, (uint32_t)(step >> 32), key);
 }
 
+/* The key of another stream of the same step, apart from what is counted by (row, column) under the step's own key: no
+ * row has this number. */
+static inline bio_random bio_stream_key(uint64_t seed, uint64_t step, uint32_t stream) {
+    return bio_threefry(UINT32_MAX, stream, bio_step_key(seed, step));
+}
+
+/* Uniform in (0, 1): the middle of one of 2^52 equal parts, exactly. */
+static inline double bio_uniform(bio_random random) {
+    return ((double)(((uint64_t)random.word[0] << 32 | random.word[1]) >> 12) + 0.5) * 0x1p-52;
+}
+
 #endif

@@ -271,3 +271,121 @@ static bio_status NAME(grow)(const bio_csr *w, const bio_csr *cand, size_t n_gro
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     return BIO_OK;
 }
+
+/* ---- turnover ---- */
+
+typedef struct {
+    const bio_csr *w;
+    const bio_turnover_rule *rule;
+    bio_random deaths, births; /* keys */
+    const double *bound;       /* fill_bounds; not read by the second call */
+    uint8_t *dies;
+    I *new_indptr, *new_indices; /* new_indices NULL: only count */
+    T *new_data;
+} NAME(turnover_job);
+
+/* Mean |w|; summed in order, as the twin does. */
+static double NAME(mean_size)(const T *data, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += fabs((double)data[k]);
+    if (!(sum > 0)) return 1;
+    return sum <= DBL_MAX ? sum / (double)n : DBL_MAX;
+}
+
+/* Who of the n synapses of cell i dies, at hazard rate (|w| / mean)^-gamma; returns how many. */
+static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I *restrict columns,
+                                const T *restrict data, size_t n, double mean, double rate, uint8_t *restrict dies) {
+    const double gamma = job->rule->gamma, reach = reach_of(mean, rate, gamma);
+    size_t n_died = 0;
+    for (size_t k = 0; k < n; k += BLOCK) {
+        const size_t here = n - k < BLOCK ? n - k : BLOCK;
+        uint32_t word[2][BLOCK];
+        for (size_t l = 0; l < here; l++) {
+            const bio_random random = bio_threefry((uint32_t)i, (uint32_t)columns[k + l], job->deaths);
+            word[0][l] = random.word[0];
+            word[1][l] = random.word[1];
+        }
+        for (size_t l = 0; l < here; l++) {
+            const double size = fabs((double)data[k + l]);
+            dies[k + l] = 0;
+            if (size >= reach * job->bound[word[0][l] / (UINT32_C(1) << 24)]) continue;
+            const bio_random random = {{word[0][l], word[1][l]}};
+            dies[k + l] = lifetime(random) < rate * pow(size / mean, -gamma);
+            n_died += dies[k + l];
+        }
+    }
+    return n_died;
+}
+
+static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t worker) {
+    const NAME(turnover_job) *job = context;
+    const bio_turnover_rule *rule = job->rule;
+    const I *indptr = job->w->indptr;
+    const size_t n_cols = job->w->n_cols;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
+        const I *indices = (const I *)job->w->indices + first;
+        const T *data = (const T *)job->w->data + first;
+        uint8_t *dies = job->dies + first;
+        const double time = rule->time ? (double)((const T *)rule->time)[i] : 1;
+        const double mean = NAME(mean_size)(data, n), rate = rule->birth * time;
+        const T newborn = (T)(rule->inhibitory ? -mean : mean);
+        const int fill = job->new_indices != NULL;
+        size_t to = fill ? (size_t)job->new_indptr[i] : 0, k = 0;
+        if (!fill) {
+            size_t n_died = 0;
+            if (rule->death * time > 0)
+                n_died = NAME(draw_deaths)(job, i, indices, data, n, mean, rule->death * time, dies);
+            else memset(dies, 0, n);
+            to = n - n_died;
+        }
+        uint32_t draw = 0;
+        for (size_t j = 0; rate > 0 && j < n_cols; j++) {
+            j = next_birth(bio_threefry((uint32_t)i, draw++, job->births), rate, j, n_cols);
+            for (; k < n && (size_t)indices[k] < j; k++) {
+                if (!fill || dies[k]) continue;
+                job->new_indices[to] = indices[k];
+                job->new_data[to++] = data[k];
+            }
+            /* a stored synapse is not born, and one that dies now is not born again at once */
+            if (j == n_cols || (k < n && (size_t)indices[k] == j)) continue;
+            if (fill) {
+                job->new_indices[to] = (I)j;
+                job->new_data[to] = newborn;
+            }
+            to++;
+        }
+        for (; fill && k < n; k++) {
+            if (dies[k]) continue;
+            job->new_indices[to] = indices[k];
+            job->new_data[to++] = data[k];
+        }
+        if (!fill) job->new_indptr[i + 1] = (I)to;
+    }
+}
+
+static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule, uint8_t *dies, void *new_indptr,
+                                 void *new_indices, void *new_data, size_t *n_died, int n_threads) {
+    double bound[BINS];
+    NAME(turnover_job) job = {w,
+                              rule,
+                              bio_stream_key(rule->seed, rule->step, DEATHS),
+                              bio_stream_key(rule->seed, rule->step, BIRTHS),
+                              bound,
+                              dies,
+                              new_indptr,
+                              new_indices,
+                              new_data};
+    if (!new_indices) fill_bounds(rule->gamma, bound);
+    bio_parallel(NAME(turnover_task), &job, w->n_rows, row_grain(w->n_rows, 4 * w->nnz), n_threads);
+    if (new_indices) return BIO_OK;
+    const I *lengths = (const I *)new_indptr + 1;
+    uint64_t total = 0;
+    for (size_t i = 0; i < w->n_rows; i++) total += (uint64_t)lengths[i];
+    if (w->index == BIO_INT32 && total > INT32_MAX) return BIO_INDEX_OVERFLOW;
+    NAME(lengths_to_indptr)(new_indptr, w->n_rows);
+    *n_died = 0;
+    for (size_t k = 0; k < w->nnz; k++) *n_died += dies[k];
+    return BIO_OK;
+}

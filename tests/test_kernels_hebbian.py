@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from test_kernels_plasticity import FORMS, RELAXING, of
+from test_kernels_plasticity import FORMS, of
 
 from bioneuro import Synapses, _core, connectivity, kernels, reference
 
@@ -47,9 +46,7 @@ def test_twin(form, value, index, k, batch, n_post, sigma, normalize, with_gain,
     """Sparse and dense activity, and the border between them."""
     (indptr, indices, data), X, drive = scene(value, index, n_post, batch=batch, seed=seed)
     gain = np.random.default_rng(seed).random(n_post).astype(value) if with_gain else None
-    rule = of(
-        form, beta=5.0, k=k, gain=gain, eta=0.3, sigma=sigma, w0=0.1, normalize=normalize, seed=seed, step=4
-    )
+    rule = of(form, beta=5.0, k=k, gain=gain, eta=0.3, sigma=sigma, w0=0.1, normalize=normalize, seed=seed, step=4)
     if "X" not in _core.FORMS[form].nonnegative:
         X -= value(0.5)
     fast, slow = data.copy(), data.astype(float)

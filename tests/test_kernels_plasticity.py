@@ -562,7 +562,11 @@ def test_a_rule_says_what_it_is_and_survives_copies(form):
     assert rule.parameters["eta"] == 1.0
 
 
-def test_rules_of_a_name_that_is_no_string_or_too_many():
+def test_rules_that_are_no_rules():
+    with pytest.raises(TypeError, match="keywords must be strings"):
+        _core.Plasticity(**{1: 2})
+    with pytest.raises(TypeError, match="keywords must be strings"):
+        _core.plasticity_step(*pathway("signed"), **{1: 2})
     with pytest.raises(TypeError, match="at most 1 argument"):
         _core.Plasticity("signed", 1.0)
     with pytest.raises(TypeError, match="has its parameters already, but w0 is given too"):

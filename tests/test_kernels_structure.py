@@ -1,4 +1,4 @@
-"""validate, transpose_index, prune, candidates and grow: exactly their twins, at any shape, type and thread count."""
+"""validate, transpose_index, prune, candidates, grow, turnover: exactly their twins, at any shape, type and threads."""
 
 import re
 
@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioneuro import _core, kernels, reference
+from bioneuro import Synapses, _core, kernels, reference
 
 VALUES = [np.float32, np.float64]
 INDICES = [np.int32, np.int64]
@@ -230,12 +230,201 @@ def test_inputs_are_left_as_they_were():
     assert not any(np.shares_memory(a, b) for a in results for b in inputs)
 
 
+# --- turnover ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    birth=st.sampled_from([0.0, 1e-12, 0.01, 0.3, 5.0, 1e300]),
+    death=st.sampled_from([0.0, 1e-12, 0.01, 0.3, 5.0, 1e300]),
+    gamma=st.sampled_from([0.0, 1e-4, 0.01, 0.5, 1.0, 2.0, 3.3, 40.0]),
+    pace=st.sampled_from([None, 0.0, 1.0, 20.0]),
+    zeros=st.booleans(),
+    sign=st.sampled_from("EI"),
+    key=st.integers(0, 2**64 - 1),
+    step=st.integers(0, 2**64 - 1),
+    **shapes,
+)
+def test_turnover(n_rows, n_cols, density, value, index, seed, birth, death, gamma, pace, zeros, sign, key, step):
+    indptr, indices, data = pathway(n_rows, n_cols, density, value, index, seed)
+    rng = np.random.default_rng(seed)
+    data = np.exp(data) * value(-1 if sign == "I" else 1)
+    if zeros:
+        data[rng.random(len(data)) < 0.2] = 0
+        data[indptr[0] : indptr[1]] = 0
+    time = None if pace is None else (pace * rng.random(n_rows)).astype(value)
+    rule = dict(birth=birth, death=death, gamma=gamma, time=time, sign=sign, seed=key, step=step)
+    *expected, n_died = reference.turnover(indptr, indices, data, n_cols, **rule)
+    for n in N_THREADS:
+        *actual, died = kernels.turnover(indptr, indices, data, n_cols, **rule, n_threads=n)
+        same(actual, expected)
+        assert died == n_died
+    kernels.validate(*expected, n_cols)
+    assert (expected[2] * (-1 if sign == "I" else 1) >= 0).all()
+
+
+def cells(n, columns, weights, n_cols, value=np.float64):
+    """``n`` cells with the same synapses."""
+    indptr = np.arange(n + 1) * len(columns)
+    return indptr, np.tile(columns, n), np.tile(np.array(weights, value), n), n_cols
+
+
+def likely(count, n, p):
+    """Within 4.5 standard deviations of what is expected of ``n`` draws: a fixed seed, so once and for all."""
+    return abs(count - n * p) <= 4.5 * np.sqrt(n * p * (1 - p)) + 1e-9
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+def test_deaths_are_as_likely_as_said_whatever_the_size(gamma):
+    n, weights, pace = 20_000, np.array([0.1, 0.5, 1.0, 2.4]), 0.5  # of mean 1
+    arrays = cells(n, np.arange(4), weights, 4)
+    _, indices, _, died = kernels.turnover(*arrays, birth=0, death=0.3, gamma=gamma, time=np.full(n, pace), seed=5)
+    left = np.bincount(indices, minlength=4)
+    assert died == 4 * n - left.sum()
+    for alive, w in zip(left, weights, strict=True):
+        assert likely(alive, n, np.exp(-0.3 * pace * w**-gamma)), (w, alive / n)
+
+
+def test_births_are_as_likely_as_said_at_every_silent_pair_alike():
+    n, n_cols, stored = 3000, 40, np.array([0, 7, 8, 39])
+    arrays = cells(n, stored, [1.0, 2.0, 3.0, 6.0], n_cols)
+    indptr, indices, data, died = kernels.turnover(*arrays, birth=0.2, death=0, gamma=2, seed=9)
+    p = -np.expm1(-0.2)
+    count = np.bincount(indices, minlength=n_cols)
+    assert died == 0 and (count[stored] == n).all()
+    silent = np.setdiff1d(np.arange(n_cols), stored)
+    assert all(likely(c, n, p) for c in count[silent])
+    assert likely(count[silent].sum(), n * len(silent), p)
+    alive = sp.csr_array((data, indices, indptr), shape=(n, n_cols))
+    assert (alive[:, silent].data == 3.0).all()  # the mean
+    # neighbours, and cells, do not know of each other
+    born = alive[:, silent].toarray() > 0
+    assert np.abs(np.corrcoef(born.T) - np.eye(len(silent))).max() < 0.09
+    assert likely(np.count_nonzero(born[1:] & born[:-1]), born[1:].size, p * p)
+
+
+def test_draws_are_keyed_and_apart_from_noise_and_candidates():
+    arrays = cells(50, np.arange(0, 400, 2), np.ones(200), 400)
+    rule = dict(birth=0.3, death=0.3, gamma=1)
+    first = kernels.turnover(*arrays, **rule, seed=1, step=2)
+    same(first[:3], kernels.turnover(*arrays, **rule, seed=1, step=2)[:3])
+    for other in (dict(seed=2, step=2), dict(seed=1, step=3), dict(seed=1, step=2 + 2**32)):
+        assert not np.array_equal(first[1], kernels.turnover(*arrays, **rule, **other)[1])
+    keys = [reference.step_key(1, 2), *(reference.stream_key(1, 2, stream) for stream in range(2))]
+    assert len({key.tobytes() for key in keys}) == 3
+    deaths, births = (reference.lifetime(np.arange(20_000), 0, key) for key in keys[1:])
+    assert abs(np.corrcoef(deaths, births)[0, 1]) < 0.03
+    assert abs(deaths.mean() - 1) < 0.03 and deaths.min() > 0
+
+
+def test_a_row_does_not_depend_on_its_neighbours():
+    """What is dropped from other rows, or above, changes nothing; deaths do not even depend on the rest of the row."""
+    arrays = cells(30, np.arange(0, 60, 3), np.linspace(0.1, 2, 20), 60)
+    rule = dict(birth=0.1, death=0.2, gamma=2, seed=4)
+    indptr, indices, data, _ = kernels.turnover(*arrays, **rule)
+    short = arrays[0].copy()
+    short[1:] -= 20  # the first row is empty now
+    moved = kernels.turnover(short, arrays[1][20:], arrays[2][20:], 60, **rule)
+    same(moved[1:3], (moved[1], moved[2]))
+    np.testing.assert_array_equal(np.diff(moved[0])[1:], np.diff(indptr)[1:])
+    np.testing.assert_array_equal(moved[1][moved[0][1] :], indices[indptr[1] :])
+    np.testing.assert_array_equal(moved[2][moved[0][1] :], data[indptr[1] :])
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("index", INDICES)
+def test_rates_beyond_all_bounds(value, index):
+    n_cols = 70
+    indptr, indices, data = pathway(20, n_cols, 0.3, value, index)
+    data = np.abs(data)
+    still = kernels.turnover(indptr, indices, data, n_cols, birth=0, death=0, gamma=2)
+    same(still[:3], (indptr, indices, data))
+    none = kernels.turnover(indptr, indices, data, n_cols, birth=0, death=1e308, gamma=0)
+    assert none[3] == len(data) and len(none[1]) == 0 and none[1].dtype == index and none[2].dtype == value
+    full = kernels.turnover(indptr, indices, data, n_cols, birth=1e308, death=0, gamma=2, time=np.full(20, 2, value))
+    np.testing.assert_array_equal(full[1], np.tile(np.arange(n_cols), 20))
+    swapped = kernels.turnover(indptr, indices, data, n_cols, birth=1e308, death=1e308, gamma=0)
+    assert len(swapped[1]) == 20 * n_cols - len(data)  # who dies is not born again at once
+    again = kernels.turnover(*full[:3], n_cols, birth=1, death=0, gamma=2)
+    same(again[:3], full[:3])
+    empty = np.zeros(4, index), np.zeros(0, index), np.zeros(0, value)
+    born = kernels.turnover(*empty, n_cols, birth=0.5, death=1, gamma=2, sign="I")
+    assert len(born[1]) > 0 and (born[2] == -1).all()
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_saturated_weights_have_a_mean(value):
+    largest = np.finfo(value).max
+    arrays = cells(3, np.arange(4), np.full(4, largest), 9, value)
+    _, _, data, died = kernels.turnover(*arrays, birth=1e9, death=1e-3, gamma=2)
+    assert len(data) == 27 - died and np.isfinite(data).all() and data.min() >= largest / 5
+
+
+def test_float32_lives_and_dies_as_float64():
+    indptr, indices, data = pathway(200, 300, 0.3)
+    data = np.exp(data)
+    rule = dict(birth=0.05, death=0.1, gamma=2, seed=3)
+    single = kernels.turnover(indptr, indices, data, 300, **rule)
+    double = kernels.turnover(indptr, indices, data.astype(float), 300, **rule)
+    same(single[:2], double[:2])
+    np.testing.assert_allclose(single[2], double[2], rtol=1e-7)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.5])
+def test_at_equilibrium_survival_is_logistic_in_log_w(gamma):
+    """Pairs with a would-be weight each, which a newborn takes on at once; all rows share weights and so the mean."""
+    n, n_cols, birth, death = 200, 300, 0.02, 0.03
+    would_be = np.exp(np.random.default_rng(0).normal(0, 0.6, n_cols))
+    W = Synapses(*cells(n, np.arange(n_cols), would_be, n_cols)[:3], n_cols, sign="E")
+    alive, means = [], []
+    for step in range(600):
+        W.turnover(birth=birth, death=death, gamma=gamma, seed=1, step=step)
+        W = Synapses(W.indptr, W.indices, would_be[W.indices], n_cols, sign="E")
+        if step >= 250:
+            alive.append(np.bincount(W.indices, minlength=n_cols) / n)
+            means.append(W.weights.mean())
+    survival, log_ratio = np.mean(alive, axis=0), np.log(would_be / np.mean(means))
+    exponent = death * np.exp(-gamma * log_ratio)
+    # in steps of births and deaths these balance, and the newborn cannot die at once
+    exact = np.expm1(-birth) / (np.expm1(-birth) + np.expm1(-exponent))
+    np.testing.assert_allclose(survival, exact, atol=0.05)
+    rare = exponent < 0.1
+    slope, height = np.polyfit(log_ratio[rare], np.log(survival / (1 - survival))[rare], 1)
+    assert slope == pytest.approx(gamma, rel=0.06)
+    assert height == pytest.approx(np.log(birth / death), abs=0.06)
+    assert survival.min() < 0.3 and survival.max() > 0.7
+
+
+def test_synapses_after_turnover():
+    W = Synapses(*cells(40, np.arange(0, 90, 3), -np.linspace(0.1, 2, 30), 90)[:3], 90, sign="I")
+    X = np.ones((4, 90))
+    W.forward(X)
+    before, weights = W.nnz, W.weights.copy()
+    assert W.turnover(birth=0, death=0, gamma=2, seed=0, step=0) == (0, 0)
+    assert (W.version, W.structure_version) == (0, 0)
+    died, born = W.turnover(birth=0.1, death=0.2, gamma=2, time=np.linspace(0, 2, 40), seed=0, step=1)
+    assert died > 0 and born > 0 and W.nnz == before - died + born
+    assert (W.version, W.structure_version) == (1, 1)
+    assert (W.weights < 0).all()
+    np.testing.assert_array_equal(W.row(0)[1], weights[:30])  # no time passed for it
+    np.testing.assert_allclose(W.forward(X)[0], W.to_scipy() @ X[0])
+    # as many births as deaths are a change too
+    one = Synapses(*cells(1, np.array([0]), [1.0], 2)[:3], 2, sign="E")
+    assert one.turnover(birth=1e9, death=1e9, gamma=0, seed=0, step=0) == (1, 1)
+    assert one.structure_version == 1 and one.indices.tolist() == [1]
+
+
 # --- refusals ----------------------------------------------------------------------------------------------
 
 ARRAYS = (np.array([0, 2, 3], np.int32), np.array([0, 2, 1], np.int32), np.array([1, 2, 3], np.float32))
 SITES = (np.array([0, 1, 2], np.int32), np.array([1, 3], np.int32))
 SCORE = np.ones(2, np.float32)
 PATTERN, LONG = ARRAYS[:2], tuple(a.astype(np.int64) for a in ARRAYS[:2])
+
+
+def turn(**wrong):
+    return kernels.turnover(*ARRAYS, 4, **{**dict(birth=0.1, death=0.1, gamma=2), **wrong})
+
 
 REFUSED = {
     "theta negative": (lambda: kernels.prune(*ARRAYS, -0.1), ValueError, "theta must lie in [0, 1], got -0.1"),
@@ -314,6 +503,45 @@ REFUSED = {
         ValueError,
         "candidates: indices must lie",
     ),
+    "birth negative": (lambda: turn(birth=-0.1), ValueError, "birth must be a finite number >= 0, got -0.1"),
+    "death nan": (lambda: turn(death=np.nan), ValueError, "death must be a finite number >= 0, got nan"),
+    "gamma infinite": (lambda: turn(gamma=np.inf), ValueError, "gamma must be a finite number >= 0, got inf"),
+    "gamma text": (lambda: turn(gamma="2"), TypeError, "gamma must be a finite number >= 0, got str"),
+    "time length": (lambda: turn(time=SCORE[:1]), ValueError, "time.shape[0] must be 2, one for each row of W, got 1"),
+    "time dtype": (lambda: turn(time=np.ones(2)), TypeError, "time must be float32 like data"),
+    "time negative": (lambda: turn(time=-SCORE), ValueError, "time must be finite and >= 0"),
+    "time nan": (lambda: turn(time=SCORE * np.float32(np.nan)), ValueError, "time must be finite and >= 0"),
+    "time infinite": (lambda: turn(time=SCORE * np.float32(np.inf)), ValueError, "time must be finite and >= 0"),
+    "sign mixed": (lambda: turn(sign="mixed"), ValueError, "sign must be 'E' or 'I', got 'mixed'"),
+    "sign number": (lambda: turn(sign=1), ValueError, "sign must be 'E' or 'I', got 1"),
+    "turnover seed": (lambda: turn(seed=-1), ValueError, "seed must be an integer in [0, 2**64), got -1"),
+    "turnover without data": (
+        lambda: kernels.turnover(*PATTERN, None, 4, birth=0, death=0, gamma=0),
+        TypeError,
+        "data must be a NumPy array",
+    ),
+    "turnover n_cols": (
+        lambda: kernels.turnover(*LONG, ARRAYS[2], 2**32, birth=0, death=0, gamma=0),
+        ValueError,
+        "n_cols must lie in [1, 4294967295]",
+    ),
+    "core without birth": (
+        lambda: _core.turnover(*ARRAYS, 4, death=0, gamma=0, seed=0, step=0),
+        TypeError,
+        "turnover() missing required keyword-only argument: 'birth'",
+    ),
+    "mixed pathway": (
+        lambda: Synapses(*(a.copy() for a in ARRAYS), 4).turnover(birth=0, death=0, gamma=0, seed=0, step=0),
+        ValueError,
+        "turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'",
+    ),
+    "time of a cell": (
+        lambda: Synapses(*(a.copy() for a in ARRAYS), 4, sign="E").turnover(
+            birth=0, death=0, gamma=0, time=np.array([1, -1], np.float32), seed=0, step=0
+        ),
+        ValueError,
+        "time must be finite and >= 0, but time[1] = -1",
+    ),
     "candidate stored": (
         lambda: kernels.grow(*ARRAYS, SITES[0], np.array([2, 3], np.int32), SCORE, 1, 0.1),
         ValueError,
@@ -337,6 +565,7 @@ def test_a_broken_structure_reaches_no_kernel(broken):
         lambda: kernels.transpose_index(broken, ARRAYS[1], 4),
         lambda: kernels.prune(broken, *ARRAYS[1:], 0.1),
         lambda: kernels.candidates(broken, ARRAYS[1], 4, 2),
+        lambda: kernels.turnover(broken, *ARRAYS[1:], 4, birth=0, death=0, gamma=0),
         lambda: kernels.grow(broken, *ARRAYS[1:], *SITES, SCORE, 1, 0.1),
     ):
         with pytest.raises(ValueError, match="indptr"):

@@ -88,14 +88,15 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
             check("compete", X, beta=3.0, k=5, threshold=X[0].copy())
             check("compete_grad", reference.compete(X), X)
             G, c = reference.weight_grad(*w[:2], X, dY), dY.sum(axis=0)
-            for form in ("log-relaxation", "exponential", "signed"):
-                check("plasticity_step", *w, G / batch, c / batch, form=form, eta=0.1, sigma=0.1, seed=3)
+            for form in _core.FORMS:
+                check("plasticity_step", *w, G / batch, c / batch, form=form, eta=0.1, sigma=0.1, seed=3, w_max=10.0)
             for k in (1, None):
                 check("hebbian_step", w[0], w[1], np.abs(w[2]), np.abs(X), dY, k=k, sigma=0.1, seed=3)
             check("transpose_index", *w[:2], n_cols)
             check("prune", *w, 0.25)
             check("candidates", *w[:2], n_cols, 9, seed=5)
             check("grow", *w, *sites, score, 4, 0.1)
+            check("turnover", *w, n_cols, birth=0.1, death=0.2, gamma=2.0, seed=7)
             U, gate = reference.patches(R, patch_size=4)
             check("patches", R, patch_size=4)
             check("patches_grad", R, U, gate, patch_size=4)
@@ -240,7 +241,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
     code = (
         PATHWAY
         + """
-    import gc, sys
+    import gc, pickle, sys
     w = indptr, indices, W.data
     X, dY = rng.random((batch, n_cols)), rng.random((batch, n_rows))
     R = rng.random((2, 8, 8, 1))
@@ -254,6 +255,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
     nan = np.full_like(W.data, np.nan)
     filters, pool, dX = np.ones((5, 98)), np.ones((2, 8)), np.empty((batch, n_cols))
     layout = _core.layout(*w, n_cols, True)
+    rule = _core.Plasticity("log-covariance", slope=0.5)
     good = [
         lambda: kernels.forward(*w, X), lambda: kernels.forward(*w, X, c, out=out),
         lambda: kernels.input_grad(*w, dY, n_cols),
@@ -262,6 +264,9 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.transpose_index(*w[:2], n_cols),
         lambda: kernels.prune(*w, 0.3), lambda: kernels.candidates(*w[:2], n_cols, 9),
         lambda: kernels.grow(*w, *sites, score, 3, 0.1),
+        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, time=np.abs(c)),
+        lambda: kernels.plasticity_step(*w[:2], W.data.copy(), G, c, _core.Plasticity("signed", w0=0.1), theta=0.1),
+        lambda: (repr(rule), hash(rule), rule == pickle.loads(pickle.dumps(rule)), rule.parameters, rule.form),
         lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
         lambda: kernels.backward(*w, X, dY), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY, k=2),
         lambda: kernels.feature_map(R, filters, pool, pool), lambda: _core.extent(X),
@@ -278,6 +283,11 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.compete(X, k=0), lambda: kernels.compete_grad(X, dY),
         lambda: kernels.plasticity_step(*w, G[1:], c), lambda: kernels.plasticity_step(*w, G, c, form="none"),
         lambda: kernels.transpose_index(*w[:2], 3), lambda: kernels.prune(*w, 2.0),
+        lambda: kernels.plasticity_step(*w, G, c, form="signed", floor=0.1),
+        lambda: kernels.plasticity_step(*w, G, c, rule, eta=1.0), lambda: _core.Plasticity(3),
+        lambda: _core.Plasticity(eta=-1.0), lambda: _core.Plasticity(w_min=2.0, w_max=1.0), lambda: rule < rule,
+        lambda: kernels.turnover(*w, n_cols, birth=-0.1, death=0.1, gamma=2),
+        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, time=-np.abs(c) - 1),
         lambda: kernels.candidates(*w[:2], n_cols, 9, seed=-1), lambda: kernels.candidates(*w[:2], n_cols, 2**70),
         lambda: kernels.grow(*w, *w[:2], W.data, 3, 0.1), lambda: kernels.grow(*w, *sites, score[1:], 3, 0.1),
         lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0),

@@ -121,6 +121,14 @@ def grow(s, rng):
     return s
 
 
+def turnover(s, rng):
+    s.turnover(
+        birth=10 ** rng.uniform(-3, 2), death=10 ** rng.uniform(-3, 2), gamma=rng.uniform(0, 4), seed=0,
+        step=int(rng.integers(100)),
+    )  # fmt: skip
+    return s
+
+
 def replace_rows(s, rng):
     other = pattern(s.sign, rng).to_scipy()[:1].astype(s.dtype)
     other.indices, other.indptr = other.indices.astype(s.indices.dtype), other.indptr.astype(s.indptr.dtype)
@@ -157,6 +165,7 @@ WAKING = {
     **{f"hebbian_step {form}": hebbian_step(form) for form in _core.FORMS if form != "exponential"},
     "add": add,
     "grow": grow,
+    "turnover": turnover,
     "replace_rows": replace_rows,
 } | {f"rule {name}": rule_step(name) for name in RULES if name != "exponential"}
 #: What a pathway refuses and why; nothing else may fail.
