@@ -267,8 +267,8 @@ def test_other_archives(path):
 
 
 def test_other_versions(path):
-    rewritten(path, lambda header: header.update(version=3, bioneuro="9.1"))
-    with pytest.raises(ValueError, match=r"has version 3 of the format, written by bioneuro 9.1; this is .* version 2"):
+    rewritten(path, lambda header: header.update(version=4, bioneuro="9.1"))
+    with pytest.raises(ValueError, match=r"has version 4 of the format, written by bioneuro 9.1; this is .* version 3"):
         bn.load(path)
 
 
