@@ -110,13 +110,23 @@ class Network:
         return output.logits(drive), pullback
 
     def pathways(self) -> dict[str, Synapses]:
-        """Every learned pathway by name: a dict of :class:`bioneuro.Synapses`."""
+        """Every pathway by name: a dict of :class:`bioneuro.Synapses`."""
         named = self.association.pathways()
         if hasattr(self.encoder, "columns"):
             named = {"map": self.encoder.columns.synapses, **named}
         for readout in self.readouts.values():
             named |= readout.pathways()
         return named
+
+    def outgoing(self) -> dict[str, dict[str, Synapses]]:
+        """What each population of cells makes: its pathways by name, whose columns are its cells."""
+        maker = {"map": "retina"}
+        for part in (self.association, *self.readouts.values()):
+            maker |= getattr(part, "presynaptic", {})
+        made: dict[str, dict[str, Synapses]] = {}
+        for name, synapses in self.pathways().items():
+            made.setdefault(maker.get(name, "association"), {})[name] = synapses
+        return made
 
 
 def association_batch(n: int) -> int:
