@@ -400,9 +400,17 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         return found
 
     def weights(self) -> dict[str, sp.csr_array]:
-        """Every learned pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""
+        """Every pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
+
+    def outgoing(self) -> dict[str, dict[str, sp.csr_array]]:
+        """What each population of cells makes: those of :meth:`weights` whose columns are its cells, by name."""
+        check_is_fitted(self, "network_")
+        return {
+            cells: {name: synapses.to_scipy() for name, synapses in made.items()}
+            for cells, made in self.network_.outgoing().items()
+        }
 
     def _retina(self) -> Retina | None:
         return getattr(self.encoder_, "retina", None)  # encoders of plain rates have none, whatever the image_shape

@@ -19,8 +19,8 @@ from sklearn.utils import check_random_state
 from .synapses import Sign, Synapses
 
 __all__ = [
-    "INITIALISERS", "Constant", "HalfNormal", "Init", "LogNormal", "MixedSign", "RandomState", "Uniform", "dense",
-    "distance_dependent", "generator", "local_receptive_fields", "random",
+    "INITIALISERS", "Constant", "HalfNormal", "Init", "LogNormal", "MixedSign", "RandomState", "Uniform", "dealt",
+    "dense", "distance_dependent", "generator", "local_receptive_fields", "random",
 ]  # fmt: skip
 
 Init: TypeAlias = str | Callable[[np.random.Generator, int], NDArray[np.float64]]
@@ -204,6 +204,41 @@ def random(
         drawn = [rng.choice(n_pre, in_degree, replace=False, shuffle=False) for _ in range(n_post)]
         columns = np.sort(np.stack(drawn), axis=1).ravel()
     return _pathway(rows, columns, n_pre, init, sign, rng, dtype)
+
+
+def dealt(
+    n_post: int,
+    n_pre: int,
+    init: Init = "uniform",
+    *,
+    sign: Sign = "mixed",
+    random_state: RandomState = None,
+    dtype: DTypeLike = np.float32,
+) -> Synapses:
+    """Every pre-synaptic cell onto one post-synaptic cell, dealt at random: no cell of either side goes without.
+
+    Parameters
+    ----------
+    n_post : int in [1, n_pre]
+        Each of these cells gets ``n_pre / n_post`` synapses, rounded down or up.
+    n_pre : int >= 1
+    init, sign, random_state, dtype
+        As in :func:`dense`.
+
+    Returns
+    -------
+    Synapses
+
+    Raises
+    ------
+    ValueError
+        More post- than pre-synaptic cells, or as in :func:`dense`.
+    """
+    _check_sizes(n_post, n_pre)
+    _require(n_post <= n_pre, f"n_post must be <= n_pre = {n_pre}, got {n_post}")
+    rng = generator(random_state)
+    post, columns = np.arange(n_pre) * n_post // n_pre, rng.permutation(n_pre)
+    return _pathway(np.bincount(post), columns[np.lexsort((columns, post))], n_pre, init, sign, rng, dtype)
 
 
 def local_receptive_fields(

@@ -147,6 +147,16 @@ class Network:
             named |= readout.pathways()
         return named
 
+    def outgoing(self) -> dict[str, dict[str, Synapses]]:
+        """What each population of cells makes: its pathways by name, whose columns are its cells."""
+        maker = {"map": "retina"}
+        for part in (self.association, self.mixing, *self.readouts.values()):
+            maker |= getattr(part, "presynaptic", {})
+        made: dict[str, dict[str, Synapses]] = {}
+        for name, synapses in self.pathways().items():
+            made.setdefault(maker.get(name, "association"), {})[name] = synapses
+        return made
+
 
 def association_batch(n: int) -> int:
     """Samples of a learning step of the association, of n in all."""

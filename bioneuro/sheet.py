@@ -58,18 +58,22 @@ def pathway_report(model: BioClassifier) -> pd.DataFrame:
     -------
     DataFrame
         `layer`, the columns of :func:`bioneuro.analysis.weight_report` (left-truncated fits where weights were
-        pruned), and `dale_index`, the smallest over the pre-synaptic cells.
+        pruned), and `dale_index`, the smallest over the pre-synaptic cells, each with all of the synapses that it
+        makes, those of other pathways too.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
     """
+    outgoing = model.outgoing()
+    indices = analysis.dale_indices(outgoing)
+    smallest = {name: np.nanmin(indices[cells]) for cells, made in outgoing.items() for name in made}
     rows = []
     for name, W in model.weights().items():
         sign = "I" if W.nnz and W.data.max() <= 0 else "E"
         row = analysis.weight_report(W, sign=sign, threshold=_threshold(model, name, W))
         row.insert(0, "layer", name)
-        row["dale_index"] = np.nanmin(analysis.dale_index(W))
+        row["dale_index"] = smallest[name]
         rows.append(row)
     return pandas().concat(rows, ignore_index=True)
 

@@ -85,6 +85,15 @@ def test_dale_index_by_hand():
     assert analysis.dale_index(W, V) == pytest.approx([0.0, 0.5, 1.0, 0.5])
 
 
+def test_dale_indices_take_all_that_a_cell_makes():
+    """Each pathway has one sign; the first population's cells make both."""
+    E, I = np.array([[1.0, 2.0, 0.0]]), np.array([[-1.0, 0.0, -4.0]])
+    found = analysis.dale_indices({"mixed": {"a": E, "b": I}, "pure": {"c": I}})
+    assert list(found) == ["mixed", "pure"]
+    assert found["mixed"] == pytest.approx([0, 1, 1])
+    assert found["pure"] == pytest.approx([1, np.nan, 1], nan_ok=True)
+
+
 def test_dale_index_needs_the_same_cells():
     with pytest.raises(ValueError, match=r"same pre-synaptic cells \(columns\), got \[2, 3\]"):
         analysis.dale_index(np.ones((2, 2)), np.ones((2, 3)))

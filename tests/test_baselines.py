@@ -141,6 +141,15 @@ def test_weights():
         weights["output"].data[0] = 1
 
 
+def test_each_population_makes_the_weights_onto_the_next():
+    model = BackpropMLP((7, 5), n_epochs=1).fit(np.random.default_rng(0).random((20, 4)), np.arange(20) % 3)
+    outgoing, weights = model.outgoing(), model.weights()
+    assert {cells: [*made] for cells, made in outgoing.items()} == {
+        "inputs": ["hidden_1"], "hidden_1": ["hidden_2"], "hidden_2": ["output"],
+    }  # fmt: skip
+    assert all((made[name] != weights[name]).nnz == 0 for made in outgoing.values() for name in made)
+
+
 # --- learning
 
 

@@ -192,7 +192,7 @@ def test_each_network_learns_and_knows_its_gradient(full, digits, name):
 def test_without_competition_the_readout_is_linear_in_the_features(full, digits):
     network = off(full, digits, "no competition")
     readout = network.network_.readouts["delta"]
-    W = (readout.excitatory.to_scipy() + readout.inhibitory.to_scipy()).toarray()
+    W = (readout.excitatory.to_scipy() + readout.inhibitory.to_scipy() @ readout.to_inhibitory.to_scipy()).toarray()
     H = network.transform(digits.X_test[:7])
     assert network.decision_function(digits.X_test[:7]) == pytest.approx(H @ W.T + readout.bias, rel=1e-4)
     assert network.surrogates() == {}

@@ -164,10 +164,25 @@ def test_silent_synapses_leave_the_csr(digits):
 
 def test_weights_are_read_only_and_obey_dale(small):
     weights = small.weights()
-    assert set(weights) == {"map", "association", "readout_excitatory", "readout_inhibitory"}
+    readout = {"readout_excitatory", "readout_e_to_i", "readout_inhibitory"}
+    assert set(weights) == {"map", "association"} | readout
     assert (weights["readout_excitatory"].data > 0).all() and (weights["readout_inhibitory"].data < 0).all()
     with pytest.raises(ValueError, match="read-only"):
         weights["association"].data[0] = 1
+
+
+@pytest.mark.parametrize("options", [{}, {"readout": "perturbation"}, {"readout": "votes"}, {"competition": "circuit"}])
+def test_every_cell_of_every_population_makes_synapses_of_one_sign(digits, options):
+    model = BioClassifier(**{**SMALL, **options}).fit(digits.X_train[:300], digits.y_train[:300])
+    outgoing, weights = model.outgoing(), model.weights()
+    assert sorted(name for made in outgoing.values() for name in made) == sorted(weights)
+    indices = bn.analysis.dale_indices(outgoing)
+    for cells, made in outgoing.items():
+        assert {W.shape[1] for W in made.values()} == {len(indices[cells])}
+        assert np.nanmin(indices[cells]) == 1, cells
+    if "readout_e_to_i" in weights:
+        assert {"readout_excitatory", "readout_e_to_i"} <= set(outgoing["association"])
+        assert set(outgoing["readout_i"]) == {"readout_inhibitory"}
 
 
 def test_string_labels(digits):

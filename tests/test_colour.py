@@ -163,7 +163,7 @@ def test_representations_in_colour_are_described_without_fields(generated):
 
 
 def test_compare_runs_on_cifar10(generated, monkeypatch, tmp_path, capsys):
-    model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association", compare.DELTA_PATHWAYS)
+    model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
     monkeypatch.setattr(compare, "MODELS", {"small": model})
     monkeypatch.setattr(compare, "MEASUREMENTS", {"training": compare.MEASUREMENTS["training"]})
     out = tmp_path / "results"

@@ -33,9 +33,9 @@ def fits(monkeypatch):
 
     shared, other = maker("shared"), maker("other")
     models = {
-        "one": compare.Model(shared, "softmax", "hidden_1", ("output",), ours=True),
+        "one": compare.Model(shared, "softmax", "hidden_1", ours=True),
         "one again": compare.Model(shared, "softmax", "hidden_1", ours=True),
-        "other": compare.Model(other, "softmax", "hidden_1", ("output",)),
+        "other": compare.Model(other, "softmax", "hidden_1"),
     }
     monkeypatch.setattr(compare, "MODELS", models)
     monkeypatch.setattr(compare, "configuration", lambda plan: {"n_train": plan.n_train})
@@ -104,6 +104,9 @@ def test_values_have_the_sense_they_claim(real):
     assert frame["MLP", "density", "hidden_1"] == 1 > frame["bioneuro", "density", "association"]
     assert frame["bioneuro", "dale_index", "afferent"] == pytest.approx(1)
     assert frame["MLP", "dale_index", "afferent"] < 0.5
+    for setting in ("outgoing", "smallest"):
+        assert frame["bioneuro", "dale_index", setting] == frame["bioneuro votes", "dale_index", setting] == 1
+        assert frame["MLP", "dale_index", setting] < 0.5
     assert frame["bioneuro", "train_seconds", "100"] == frame["bioneuro votes", "train_seconds", "100"]
 
 

@@ -16,6 +16,7 @@ BUILDERS = {
     "dense": lambda **options: con.dense(20, 30, **options),
     "density": lambda **options: con.random(20, 30, density=0.3, **options),
     "in_degree": lambda **options: con.random(20, 30, in_degree=7, **options),
+    "dealt": lambda **options: con.dealt(20, 30, **options),
     "local": lambda **options: con.local_receptive_fields((9, 8, 2), 3, 2, 4, **options),
     "distance": lambda **options: con.distance_dependent(GRID, GRID[:50], 3.0, 0.5, **options),
 }
@@ -75,6 +76,20 @@ def test_random_in_degree_is_exact_and_uniform():
     out_degree = np.bincount(s.indices, minlength=50)
     assert stats.chisquare(out_degree).pvalue > 1e-4
     assert con.random(4, 6, in_degree=6).density == 1
+
+
+@pytest.mark.parametrize(("n_post", "n_pre"), [(1, 1), (1, 5), (5, 5), (7, 30), (400, 2000)])
+def test_dealt_wires_every_cell_once(n_post, n_pre):
+    s = con.dealt(n_post, n_pre, random_state=SEED)
+    assert s.shape == (n_post, n_pre)
+    np.testing.assert_array_equal(np.sort(s.indices), np.arange(n_pre))
+    assert {n_pre // n_post, -(-n_pre // n_post)} == set(np.diff(s.indptr).tolist())
+
+
+def test_dealt_is_random():
+    """Which cells meet does not depend on their numbers."""
+    post = con.dealt(400, 2000, random_state=SEED).to_scipy().tocsc().indices
+    assert abs(stats.spearmanr(post, np.arange(2000)).statistic) < 0.1
 
 
 def test_local_receptive_fields():
@@ -170,6 +185,7 @@ def test_any_function_is_an_initialiser():
         (lambda: con.random(2, 3, density=0), ValueError, r"density must lie in \(0, 1\], got 0"),
         (lambda: con.random(2, 3, density=np.nan), ValueError, r"density must lie in \(0, 1\], got nan"),
         (lambda: con.random(2, 3, in_degree=4), ValueError, r"in_degree must lie in \[1, n_pre = 3\], got 4"),
+        (lambda: con.dealt(4, 3), ValueError, "n_post must be <= n_pre = 3, got 4"),
         (lambda: con.local_receptive_fields((5,), 3), ValueError, "image_shape must be"),
         (lambda: con.local_receptive_fields((5, 4), 5), ValueError, r"field must lie in \[1, 4\], got 5"),
         (lambda: con.local_receptive_fields((5, 5), 3, 0), ValueError, "stride must be >= 1, got 0"),

@@ -14,9 +14,11 @@ from bioneuro.layers import (
     DeltaReadout,
     Expansion,
     FeatureMap,
+    PerturbationReadout,
     Retina,
     UnitNorm,
 )
+from bioneuro.layers.readout import WEAKEST
 
 
 def slope(f, X, D, e=1e-6):
@@ -355,17 +357,96 @@ def test_delta_readout_of_too_few_cells_stays_finite():
 
 
 def test_delta_step_is_the_exponentiated_gradient(samples):
-    """log |W| moves by exactly +-eta q (t - p)."""
+    """log |W| moves by exactly +-eta (t - p) times the pathway's own pre-synaptic rates."""
     H, T = samples
     association = learned_association(H, T, 8)
-    readout = DeltaReadout(association, 3)
+    readout = DeltaReadout(association, 3, w_start=2.0)
     drive = association.drive(H[:5])
     Q = association.activity(drive)
+    R = Q @ readout.to_inhibitory.to_scipy().toarray().T
+    np.testing.assert_allclose(readout.inhibitory_rates(Q), R, rtol=1e-10)
     error = T[:5] - softmax(readout.logits(drive), axis=1)
     readout.learn(drive, T[:5], 0.3)
-    expected = np.exp(0.3 * error.T @ Q)
-    np.testing.assert_allclose(readout.excitatory.to_scipy().toarray(), expected, rtol=1e-10)
-    np.testing.assert_allclose(readout.inhibitory.to_scipy().toarray(), -1 / expected, rtol=1e-10)
+    W_E, W_I = (W.to_scipy().toarray() for W in (readout.excitatory, readout.inhibitory))
+    np.testing.assert_allclose(W_E, 2 * np.exp(0.3 * error.T @ Q), rtol=1e-10)
+    np.testing.assert_allclose(W_I, -2 * np.exp(-0.3 * error.T @ R), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("n_cells", "n_inhibitory"), [(1, 1), (3, 1), (30, 7), (40, 10)])
+def test_four_excitatory_cells_drive_an_inhibitory_one(samples, n_cells, n_inhibitory):
+    """Every cell is wired, and at the start excitation and inhibition cancel."""
+    H = samples[0]
+    association = Association(n_cells, H.shape[1], 3, dtype=np.float64)
+    readout = DeltaReadout(association, 3, seed=1)
+    U = readout.to_inhibitory.to_scipy().toarray()
+    assert U.shape == (n_inhibitory, n_cells) and readout.inhibitory.shape == (3, n_inhibitory)
+    assert (U.sum(axis=0) == 1).all() and (U.sum(axis=1) >= min(4, n_cells)).all()
+    np.testing.assert_allclose(readout.logits(association.drive(H)), 0, atol=1e-12)
+    again, other = (DeltaReadout(association, 3, seed=seed).to_inhibitory.indices for seed in (1, 2))
+    np.testing.assert_array_equal(again, readout.to_inhibitory.indices)
+    assert n_inhibitory == 1 or not np.array_equal(other, again)
+
+
+@pytest.mark.parametrize("kind", [DeltaReadout, PerturbationReadout])
+def test_weak_synapses_of_a_readout_turn_silent_and_unheard_ones_stay(samples, rng, kind):
+    association = Association(40, 4, 3, dtype=np.float64)
+    readout = kind(association, 3, w_start=0.05, prune_every=20)
+    unheard = np.flatnonzero(readout.to_inhibitory.to_scipy().toarray()[0])
+    T = np.eye(3)[rng.integers(3, size=50)]
+    drive = rng.normal(size=(50, 40)) * 0.02 + 0.05 * (T @ rng.random((3, 40)))
+    drive[:, unheard] = -100.0
+    wired = readout.to_inhibitory.weights.copy()
+    for _ in range(19):
+        readout.learn(drive, T, 3.0)
+    assert readout.excitatory.density == readout.inhibitory.density == 1
+    readout.learn(drive, T, 3.0)
+    for pathway in (readout.excitatory, readout.inhibitory):
+        assert 0 < pathway.density < 1
+        size = abs(pathway.to_scipy().toarray())
+        cut = WEAKEST[pathway.sign] * size.max(axis=1, keepdims=True)
+        assert ((size == 0) | (size >= cut) | (size == 0.05)).all()
+    assert (readout.excitatory.to_scipy().toarray()[:, unheard] == 0.05).all()
+    assert (readout.inhibitory.to_scipy().toarray()[:, 0] == -0.05).all()
+    np.testing.assert_array_equal(readout.to_inhibitory.weights, wired)
+    readout.learn(drive, T, 3.0)
+    a, dz, D = drive[:6, :] + 0.0, rng.normal(size=(6, 3)), rng.normal(size=(6, 40))
+    expected = slope(lambda Z: (readout.logits(Z) * dz).sum(), a, D)
+    assert (readout.drive_grad(a, dz) * D).sum() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("w_start", [0.0, -1.0, np.nan, np.inf])
+def test_readout_refuses_a_start_without_excitation(w_start):
+    with pytest.raises(ValueError, match="w_start must lie in"):
+        DeltaReadout(Association(5, 10, 2), 2, w_start=w_start)
+
+
+def test_readout_refuses_to_prune_at_no_step():
+    with pytest.raises(ValueError, match="prune_every must be"):
+        DeltaReadout(Association(5, 10, 2), 2, prune_every=0)
+
+
+def test_readout_that_is_not_pruned_keeps_every_synapse(samples):
+    H, T = samples
+    association = learned_association(H, T, 30, beta=40.0)
+    readout = DeltaReadout(association, 3, w_start=0.01, prune_every=None)
+    for _ in range(100):
+        readout.learn(association.drive(H), T, 1.0)
+    assert readout.excitatory.density == readout.inhibitory.density == 1
+
+
+@pytest.mark.parametrize("kind", [DeltaReadout, PerturbationReadout])
+def test_readouts_do_not_depend_on_the_number_of_threads(samples, kind):
+    H, T = (part.astype(np.float32) for part in samples)
+    found = []
+    for n_threads in (1, 2, 3):
+        readout = kind(Association(60, H.shape[1], 3, n_threads=n_threads), 3, prune_every=20)
+        drive = readout.association.drive(H)
+        for _ in range(45):
+            readout.learn(drive, T, 3.0)
+        found.append((readout.logits(drive), readout.drive_grad(drive, T)))
+    for logits, gradient in found[1:]:
+        np.testing.assert_array_equal(logits, found[0][0])
+        np.testing.assert_array_equal(gradient, found[0][1])
 
 
 @pytest.mark.parametrize(("argument", "value"), [("kappa", -0.1), ("activity_gain", 0.0), ("recruitment", 2.0)])

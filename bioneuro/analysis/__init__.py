@@ -41,6 +41,7 @@ from .laws import DISTRIBUTIONS, Candidate
 from .measures import (
     SONG_2005,
     dale_index,
+    dale_indices,
     density,
     gini,
     row_index,
@@ -68,6 +69,7 @@ __all__ = [
     "Vuong",
     "class_selectivity",
     "dale_index",
+    "dale_indices",
     "density",
     "fit_gabor",
     "fit_gabors",

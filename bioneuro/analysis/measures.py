@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -164,6 +165,22 @@ def dale_index(W: Any, *others: Any) -> Floats:
     net = np.sum([V.sum(axis=0) for V in pathways], axis=0)
     total = np.sum([abs(V).sum(axis=0) for V in pathways], axis=0)
     return np.divide(np.abs(net), total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def dale_indices(outgoing: Mapping[str, Mapping[str, Any]]) -> dict[str, Floats]:
+    """Dale index of every cell of a network over all of the synapses it makes, by population.
+
+    Parameters
+    ----------
+    outgoing : mapping of mappings
+        The pathways that each population makes, by name, as a network's `outgoing()` gives them.
+
+    Returns
+    -------
+    dict of ndarray
+        `dale_index` of the cells of each population.
+    """
+    return {cells: dale_index(*made.values()) for cells, made in outgoing.items()}
 
 
 def density(W: Any) -> float:

@@ -182,6 +182,11 @@ class BackpropMLP(BackpropClassifier):
         names = [f"hidden_{k}" for k in range(1, len(self.pathways_))] + ["output"]
         return {name: W.to_scipy() for name, W in zip(names, self.pathways_, strict=True)}
 
+    def outgoing(self) -> dict[str, dict[str, csr_array]]:
+        """What each population of cells makes: ``{"inputs": {"hidden_1": W}, "hidden_1": ...}``."""
+        weights = self.weights()
+        return {cells: {name: weights[name]} for cells, name in zip(["inputs", *weights], weights, strict=False)}
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         for size in self.hidden:

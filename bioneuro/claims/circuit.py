@@ -109,12 +109,9 @@ class CircuitCompetition(Claim[CircuitSettings]):
             yield Found(CELLS, f"sd of log rate, {name} cells", float(np.log(mean).std()))
             yield Found(CELLS, f"skewness of log rate, {name} cells", analysis.log_moments(mean).skewness)
             yield Found(CELLS, f"KS of the lognormal, {name} cells", float(lognormal.ks), note=fits.distribution[0])
-        W = circuit.pathways()
-        outgoing = analysis.dale_index(W["association_e_to_i"].to_scipy())
-        yield Found(CELLS, "Dale index, E cells", float(np.nanmin(outgoing)))
-        yield Found(
-            CELLS, "Dale index, I cells", float(np.nanmin(analysis.dale_index(W["association_i_to_e"].to_scipy())))
-        )
+        indices = analysis.dale_indices(network.outgoing())
+        for name, cells in (("E", "association"), ("I", "association_i")):
+            yield Found(CELLS, f"Dale index, {name} cells", float(np.nanmin(indices[cells])))
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
         found = {

@@ -18,6 +18,7 @@ from ..classifier import BioClassifier
 from ..connectivity import Init, MixedSign, dense
 from ..layers import Association, FeatureMap
 from ..layers.competitive import Step
+from ..layers.readout import WIRED
 from ..synapses import Synapses
 from .base import Images
 
@@ -74,6 +75,8 @@ class WatchedClassifier(BioClassifier):
     def _note(self, done: float) -> None:
         for readout in self.network_.readouts.values():
             for name, synapses in readout.pathways().items():
+                if name == WIRED:
+                    continue
                 self.passes_.append((done, name, layer_density(synapses.to_scipy(), self.theta)))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from .. import analysis
 from ..classifier import BioClassifier
@@ -63,13 +62,8 @@ GOALS = (
 
 
 def smallest_dale_index(network: BioClassifier) -> float:
-    """Of all cells of all layers, each over its outgoing synapses.
-
-    The readout's inhibitory synapses are made by interneurons of their own, one for each association cell, so they
-    are no synapses of the excitatory cell that drives them.
-    """
-    indices = [analysis.dale_index(sparse.csr_array(W)) for W in network.weights().values()]
-    return float(np.nanmin(np.concatenate(indices)))
+    """Of all cells of all populations, each over all of the synapses that it makes."""
+    return float(np.nanmin(np.concatenate([*analysis.dale_indices(network.outgoing()).values()])))
 
 
 class OneNetwork(Claim[Settings]):

@@ -16,6 +16,7 @@ from ..baselines import BackpropMLP, make
 from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..layers.protocols import Encoder
+from ..layers.readout import WIRED
 from .base import (
     NOT_SHOWN,
     SMALL,
@@ -135,7 +136,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             network = WatchedClassifier(**settings.network(seed, theta=theta, n_grow=grow, encoder=encoder))
             network.fit(*train)
             yield Found(condition, "density", network.network_.association.synapses.density, theta)
-            pathways = network.network_.pathways().values()
+            pathways = [W for name, W in network.network_.pathways().items() if name != WIRED]
             synapses, possible = sum(W.nnz for W in pathways), sum(W.n_post * W.n_pre for W in pathways)
             yield Found(condition, "density of all layers", synapses / possible, theta)
             yield Found(condition, "synapses", synapses, theta)

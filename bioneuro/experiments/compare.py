@@ -46,9 +46,7 @@ class Model:
     readout : str
         What `predict` returns.
     cells : str
-        Pathway onto the cells whose afferent weights are described.
-    outgoing : tuple of str
-        All pathways that these cells make, for their Dale index.
+        Pathway onto the cells whose afferent weights are described; these cells have its name as a population.
     read : callable
         The fitted network as this entry reads it.
     ours : bool
@@ -58,7 +56,6 @@ class Model:
     make: Callable[[int], Any]
     readout: str
     cells: str
-    outgoing: tuple[str, ...] = ()
     read: Callable[[Any], Any] = lambda network: network
     ours: bool = False
 
@@ -81,12 +78,11 @@ def _mlp_behind_contrast(seed: int) -> BackpropMLP:
     return BackpropMLP(contrast=(retina.exponent, retina.semi_saturation), random_state=seed)
 
 
-DELTA_PATHWAYS = ("readout_excitatory", "readout_inhibitory")
 MODELS: dict[str, Model] = {
-    "bioneuro": Model(_bioneuro, "delta", "association", DELTA_PATHWAYS, ours=True),
+    "bioneuro": Model(_bioneuro, "delta", "association", ours=True),
     "bioneuro votes": Model(_bioneuro, "votes", "association", read=_by_votes, ours=True),
-    "MLP": Model(_mlp, "softmax", "hidden_1", ("output",)),
-    "MLP + contrast response": Model(_mlp_behind_contrast, "softmax", "hidden_1", ("output",)),
+    "MLP": Model(_mlp, "softmax", "hidden_1"),
+    "MLP + contrast response": Model(_mlp_behind_contrast, "softmax", "hidden_1"),
 }
 
 
@@ -267,10 +263,12 @@ def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
         yield Measure("lognormal_sigma", setting, row.fitted_sigma)
         yield Measure("log_weight_sd", setting, row.sigma)
         yield Measure("aic_behind_best", setting, row.aic_to_lognormal, row.best)
-    yield Measure("dale_index", "afferent", np.nanmean(analysis.dale_index(pathways[model.cells])))
-    if model.outgoing:
-        outgoing = analysis.dale_index(*(pathways[name] for name in model.outgoing))
-        yield Measure("dale_index", "outgoing", np.nanmean(outgoing))
+    outgoing = trial.network(model).outgoing()
+    indices = analysis.dale_indices(outgoing)
+    afferent = next(cells for cells, made in outgoing.items() if model.cells in made)
+    yield Measure("dale_index", "afferent", np.nanmean(indices[afferent]))
+    yield Measure("dale_index", "outgoing", np.nanmean(indices[model.cells]))
+    yield Measure("dale_index", "smallest", np.nanmin(np.concatenate([*indices.values()])))
 
 
 def described_cells(model: Model, trial: Trial[Plan]) -> tuple[sparse.csr_array, NDArray | None]:

@@ -26,7 +26,7 @@ from ..baselines import (
 from ..classifier import BioClassifier
 from ..continual import Stream
 from ..datasets import Dataset
-from ..layers import Expansion, UnitNorm
+from ..layers import Mixing, UnitNorm
 from .compare import environment, stratified
 from .configuration import network_defaults
 from .growing import GrowingTable
@@ -133,7 +133,7 @@ def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
     encoder = BioClassifier(image_shape=data.image_shape, random_state=seed).fit_features(seen)
     features = stream.mapped(encoder.transform)
     known = features.X if plan.map_from == "all" else features.X[features.part == 0]
-    expansion = Expansion(features.X.shape[1], plan.n_cells, random_state=seed).learn(known)
+    expansion = Mixing(features.X.shape[1], plan.n_cells, random_state=seed).learn(known)
     return {INPUT: stream, MAP: features, EXPANDED: features.mapped(expansion.encode)}
 
 

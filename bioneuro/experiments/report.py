@@ -256,9 +256,9 @@ def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
         f"compared by AIC on {plan.n_described} random cells, left-truncated where weak synapses were pruned."
     )
     dale = (
-        "Dale index: 1 if a pre-synaptic cell has synapses of one sign only; afferent: cells that project onto these "
-        "cells, outgoing: these cells onto the outputs. bioneuro builds each pathway with one sign, so its afferent "
-        "index is 1 by construction; the outgoing one takes its E and I pathways together."
+        "Dale index: of a cell over all of the synapses it makes, 1 if they have one sign; afferent: mean of the cells "
+        "that project onto these cells, outgoing: mean of these cells, smallest: of all cells of the network. bioneuro "
+        "has separate excitatory and inhibitory cells, so its indices are 1 by construction."
     )
     audit = (
         f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images); where it warns they "

@@ -41,9 +41,9 @@ class _PassedOn:
 class FeatureReadout(LogitClassifier):
     """E/I delta readout on the pooled features, without an association between.
 
-    ``out = (W_E + W_I) h + b``, taught by the multiplicative delta rule of :class:`bioneuro.layers.DeltaReadout`; no
-    error is propagated backwards. Of few images a class it makes more than association cells do, each of which then
-    stands for one image.
+    ``out = W_E h + W_I U h + b``, taught by the multiplicative delta rule of :class:`bioneuro.layers.DeltaReadout` with
+    the features in place of association cells; no error is propagated backwards. Of few images a class it makes more
+    than association cells do, each of which then stands for one image.
 
     Parameters
     ----------
@@ -109,8 +109,9 @@ class FeatureReadout(LogitClassifier):
         return learner.fit_features(X).encoder_
 
     def _learn(self, H: NDArray, T: NDArray, rng: np.random.Generator) -> None:
-        # a readout asks no more of an association than its activity
-        self.readout_ = DeltaReadout(_PassedOn(H.shape[1]), T.shape[1])  # type: ignore[arg-type]
+        # a readout asks no more of an association than its activity; of few images none of its synapses is one too many
+        passed_on, seed = _PassedOn(H.shape[1]), int(rng.integers(2**31))
+        self.readout_ = DeltaReadout(passed_on, T.shape[1], prune_every=None, seed=seed)  # type: ignore[arg-type]
         step = 0
         while step < self.n_updates:
             for rows in batches(len(H), self.batch_size, rng):

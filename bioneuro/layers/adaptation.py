@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bioneuro.layers.protocols import Space
+from bioneuro.moments import Moments
 
 
 class Adaptation:
@@ -30,17 +31,12 @@ class Adaptation:
     @property
     def sd(self) -> NDArray[np.float64]:
         """Standard deviation of each input; 1 where it never varied."""
-        sd = np.sqrt(self._squares / max(self.count, 1))
-        return np.where(sd > 1e-12 * (1 + np.abs(self.mean)), sd, 1.0)
+        sd = Moments(self.count, self.mean, self._squares).sd
+        return np.where(sd > 0, sd, 1.0)
 
     def learn(self, X: ArrayLike, **_: Any) -> Adaptation:
         """Adapt to a batch ``X (n, n_inputs)``."""
-        X = np.asarray(X, float)
-        n, mean = len(X), X.mean(axis=0)
-        total = self.count + n
-        self._squares += ((X - mean) ** 2).sum(axis=0) + (mean - self.mean) ** 2 * (self.count * n / total)
-        self.mean += (mean - self.mean) * (n / total)
-        self.count = total
+        self.count, self.mean, self._squares = Moments(self.count, self.mean, self._squares).add(np.asarray(X, float))
         return self
 
     def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

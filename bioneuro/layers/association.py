@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -208,6 +207,9 @@ class Association(CompetitiveLayer):
     def rates_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
         """Gradient of :meth:`rates` with respect to the drive."""
         return _core.compete_grad(Y, dY, beta=self.gain, n_threads=self.n_threads)
+
+    #: Population that makes each of the pathways.
+    presynaptic: ClassVar[dict[str, str]] = {"association": "features"}
 
     def pathways(self) -> dict[str, Synapses]:
         """Its learned pathways by name."""

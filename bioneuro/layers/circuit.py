@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,12 @@ class Circuit(Association):
         Q = self.activity(drive)
         ds = dQ - Q * (Q * dQ).sum(axis=1, keepdims=True)
         return np.divide(ds, 2 * root * norm, out=np.zeros_like(ds), where=norm > 0)
+
+    presynaptic: ClassVar[dict[str, str]] = {
+        **Association.presynaptic,
+        "association_e_to_i": "association",
+        "association_i_to_e": "association_i",
+    }
 
     def pathways(self) -> dict[str, Synapses]:
         """Its learned pathways by name."""

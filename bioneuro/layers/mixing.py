@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -79,8 +79,11 @@ class Mixing:
         rng = connectivity.generator(random_state)
         self.dtype, self.n_threads, self.baseline = np.dtype(dtype), n_threads, float(baseline)
         self.n_features = int(n_cells)
-        self.to_inhibitory = _partition(n_inputs, rng, self.dtype)
-        n_inhibitory = self.to_inhibitory.n_post
+        n_inhibitory = -(-n_inputs // INPUTS_PER_INHIBITORY)
+        share = connectivity.Constant(1 / INPUTS_PER_INHIBITORY)
+        self.to_inhibitory = connectivity.dealt(
+            n_inhibitory, n_inputs, share, sign="E", random_state=rng, dtype=self.dtype
+        )
 
         def wiring(n_pre: int, sign: Sign) -> Synapses:
             return connectivity.random(
@@ -137,6 +140,14 @@ class Mixing:
         through = self.to_inhibitory.input_grad(self.inhibitory.input_grad(dP, n_threads=n), n_threads=n)
         return self.excitatory.input_grad(dP, n_threads=n) + through
 
+    #: Population that makes each of the pathways; from here on the association's.
+    presynaptic: ClassVar[dict[str, str]] = {
+        "mixing_excitatory": "features",
+        "mixing_e_to_i": "features",
+        "mixing_inhibitory": "mixing_i",
+        "association": "mixing",
+    }
+
     def pathways(self) -> dict[str, Synapses]:
         """Its pathways by name, none of which learns."""
         return {
@@ -144,13 +155,3 @@ class Mixing:
             "mixing_e_to_i": self.to_inhibitory,
             "mixing_inhibitory": self.inhibitory,
         }
-
-
-def _partition(n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> Synapses:
-    """Synapses from every input to one inhibitory cell; a cell averages its inputs."""
-    n = -(-n_inputs // INPUTS_PER_INHIBITORY)
-    groups = np.array_split(rng.permutation(n_inputs), n)
-    sizes = np.array([len(group) for group in groups])
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    indices = np.concatenate([np.sort(group) for group in groups]).astype(np.int32)
-    return Synapses(indptr, indices, np.repeat(1 / sizes, sizes).astype(dtype), n_inputs, sign="E")

@@ -51,7 +51,11 @@ class Readout(Protocol):
         ...
 
     def pathways(self) -> dict[str, Synapses]:
-        """Its learned pathways by name; a readout without any is never asked to learn."""
+        """Its pathways by name; a readout without any is never asked to learn.
+
+        ``presynaptic``, a dict from their names to the population that makes each, says so where these are not the
+        association's cells.
+        """
         ...
 
 
