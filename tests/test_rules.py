@@ -29,6 +29,7 @@ from bioneuro.rules import (
     LogRelaxation,
     Oja,
     Signed,
+    TransmitterCompetition,
     Vogels,
     WeightPerturbation,
     as_rule,
@@ -518,12 +519,95 @@ def test_signed_rule_crosses_zero_only_with_w0():
     np.testing.assert_array_equal(np.sign(staying.weights), np.sign(pathway().weights))
 
 
+# --- competition of transmitters
+
+
+def transmitters(dtype=np.float64):
+    """Two pathways on the same pairs, of different sizes."""
+    excitatory = pathway("E", dtype=dtype)
+    sizes = np.random.default_rng(5).uniform(0.01, 0.5, excitatory.nnz).astype(dtype)
+    inhibitory = sp.csr_array((-sizes, excitatory.indices.copy(), excitatory.indptr.copy()), excitatory.shape)
+    return excitatory, bn.Synapses.from_scipy(inhibitory, sign="I")
+
+
+@pytest.mark.parametrize("shared_by", ["axon", "dendrite", "synapse"])
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 2e-6)])
+def test_transmitters_compete_by_their_equation(shared_by, dtype, rtol):
+    excitatory, inhibitory = transmitters(dtype)
+    e, i = dense_rows(excitatory).astype(float), -dense_rows(inhibitory).astype(float)
+    stored = e > 0
+    X, Y = rates(dtype=dtype)
+    Y -= dtype(0.5)  # errors have both signs
+    axis = {"axon": 0, "dendrite": 1, "synapse": ()}[shared_by]
+    net, total = (np.sum(part, axis=axis, keepdims=True) for part in (e - i, e + i))
+    drive = Y.T.astype(float) @ X / BATCH + 0.4 * np.where(total > 0, net / np.where(total > 0, total, 1), 0)
+    TransmitterCompetition(eta=0.3, chi=0.4, decay=0.2, shared_by=shared_by).step(excitatory, inhibitory, X, Y)
+    for found, w, sign in (excitatory, e, 1), (inhibitory, i, -1):
+        expected = sign * w * np.exp(0.3 * (sign * drive - 0.2 * w))
+        np.testing.assert_allclose(dense_rows(found)[stored], expected[stored], rtol=rtol)
+        assert (dense_rows(found)[~stored] == 0).all()
+
+
+def test_an_axon_keeps_the_transmitter_that_it_has_more_of():
+    """Nothing to learn: the winner rests at chi / decay, the loser vanishes. Equal transmitters stay equal."""
+    excitatory, inhibitory = transmitters()
+    rule = TransmitterCompetition(eta=0.5, chi=0.4, decay=0.2)
+    first = rule.balance(excitatory, inhibitory)
+    silent = np.zeros((1, N_PRE)), np.zeros((1, N_POST))
+    for _ in range(600):
+        rule.step(excitatory, inhibitory, *silent)
+    np.testing.assert_allclose(excitatory.weights, np.where(first > 0, 2, 0), atol=1e-12)
+    np.testing.assert_allclose(inhibitory.weights, np.where(first < 0, -2, 0), atol=1e-12)
+    equal = bn.Synapses.from_scipy(-excitatory.to_scipy() + inhibitory.to_scipy(), sign="I")
+    twin = bn.Synapses.from_scipy(-equal.to_scipy(), sign="E")
+    rule.step(twin, equal, *silent)
+    np.testing.assert_array_equal(twin.weights, -equal.weights)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"eta": 0.0}, "eta must be a finite number > 0"),
+        ({"chi": -1.0}, "chi must be a finite number >= 0"),
+        ({"decay": np.inf}, "decay must be a finite number >= 0"),
+        ({"shared_by": "soma"}, "shared_by must be one of axon, dendrite, synapse"),
+    ],
+)
+def test_competition_refuses_a_bad_parameter(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        TransmitterCompetition(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"excitatory": pathway("mixed")}, ValueError, "pathways must have signs 'E' and 'I', got 'mixed' and 'I'"),
+        ({"inhibitory": pathway("I", density=0.9)}, ValueError, "must store the same pairs"),
+        ({"inhibitory": transmitters(np.float32)[1]}, TypeError, "must have one dtype"),
+        ({"X": np.ones((BATCH, N_PRE), np.float32)}, TypeError, "X must"),
+        ({"Y": np.full((BATCH, N_POST), np.nan)}, ValueError, "Y must be finite"),
+        ({"Y": np.ones((BATCH, 2))}, ValueError, "Y must have shape"),
+        ({"X": np.ones((0, N_PRE)), "Y": np.ones((0, N_POST))}, ValueError, "X must not be empty"),
+    ],
+)
+def test_competition_that_fails_changes_nothing(changed, error, message):
+    excitatory, inhibitory = transmitters()
+    X, Y = rates()
+    given = {"excitatory": excitatory, "inhibitory": inhibitory, "X": X, "Y": Y} | changed
+    before = given["excitatory"].weights.copy(), given["inhibitory"].weights.copy()
+    with pytest.raises(error, match=message):
+        TransmitterCompetition().step(**given)
+    np.testing.assert_array_equal(given["excitatory"].weights, before[0])
+    np.testing.assert_array_equal(given["inhibitory"].weights, before[1])
+
+
 # --- every rule
 
 
 def test_registry_holds_every_rule():
     public = {getattr(rules, name) for name in rules.__all__ if isinstance(getattr(rules, name), type)}
-    assert set(RULES.values()) == public - {rules.Rule, AdditiveRule, FusedRule, FunctionRule}
+    others = {rules.Turnover, TransmitterCompetition}  # steps of other things than one pathway's weights
+    assert set(RULES.values()) == public - {rules.Rule, AdditiveRule, FusedRule, FunctionRule} - others
 
 
 @pytest.mark.parametrize("name", RULES)

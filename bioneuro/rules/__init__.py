@@ -66,6 +66,7 @@ from bioneuro.rules.log_relaxation import LogRelaxation
 from bioneuro.rules.oja import Oja
 from bioneuro.rules.perturbation import WeightPerturbation
 from bioneuro.rules.signed import Signed
+from bioneuro.rules.transmitters import TransmitterCompetition
 from bioneuro.rules.turnover import Turnover
 from bioneuro.rules.vogels import Vogels
 
@@ -85,6 +86,7 @@ __all__ = [
     "Oja",
     "Rule",
     "Signed",
+    "TransmitterCompetition",
     "Turnover",
     "Vogels",
     "WeightPerturbation",
