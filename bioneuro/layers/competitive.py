@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bioneuro import _core
 from bioneuro.connectivity import Constant
-from bioneuro.rules import Rule, Turnover, as_rule
+from bioneuro.rules import Rule, Turnover, as_rule, check_rates
 from bioneuro.synapses import Synapses
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
@@ -172,8 +172,15 @@ class CompetitiveLayer:
 
     def learn(self, U: NDArray, top_down: NDArray | None = None) -> Step:
         """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
+        self._check_input(U, "U", top_down)
         self._observe(U)
         return self._learn(U, top_down)
+
+    def _check_input(self, U: NDArray, name: str, top_down: NDArray | None = None) -> None:
+        """What is refused is refused before anything has changed."""
+        check_rates(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
+        if top_down is not None and np.shape(top_down) != (len(U), self.n_cells):
+            raise ValueError(f"top_down must have shape {(len(U), self.n_cells)}, got {np.shape(top_down)}")
 
     def _learn(self, U: NDArray, top_down: NDArray | None) -> Step:
         """:meth:`learn` on a batch that has been observed."""
@@ -272,6 +279,6 @@ def own_rule(rule: RuleLike, seed: int, n_threads: int | None) -> Rule:
     """The rule with the threads and, for its noise, the key of a layer, beside its own."""
     made = as_rule(rule)
     own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
-    if hasattr(made, "seed"):
+    if "seed" in {field.name for field in fields(made) if field.init}:
         own["seed"] = made.seed + seed
     return replace(made, **own) if own else made

@@ -79,7 +79,7 @@ class Turnover:
         if self and self.death:
             for _ in range(N_SETTLE):
                 norm = np.sqrt(np.einsum("ij,ij,ij->i", alive, W, W, dtype=float))[:, None]
-                alive = self.survival((W * (np.sqrt(W.shape[1]) / np.maximum(norm, np.finfo(float).tiny))))
+                alive = self.survival(W * (np.sqrt(W.shape[1]) / np.maximum(norm, np.finfo(float).tiny)))
             alive = rng.random(W.shape, dtype=np.float32) < alive
         rows = sp.csr_array(np.where(alive, W, 0).astype(W.dtype))
         norm = np.sqrt(np.add.reduceat(np.append(rows.data.astype(float) ** 2, 0), rows.indptr[:-1]))
