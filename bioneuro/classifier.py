@@ -29,13 +29,13 @@ from bioneuro.estimators import (
     validated,
 )
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
-from bioneuro.layers.competitive import RuleLike
+from bioneuro.layers.competitive import RuleLike, excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
-from bioneuro.rules import Contrastive, Turnover, as_rule
+from bioneuro.rules import Contrastive, Turnover
 from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -513,7 +513,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
                 continue
             check_count(name, value)
         check_count("mixing", self.mixing, 0)
-        as_rule(self.rule)
+        excitatory_rule(self.rule)
         for name in ("birth", "death", "gamma", "teaching", "kappa", "readout_eta"):
             if not isinstance(getattr(self, name), Real):
                 raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")

@@ -523,7 +523,7 @@ def test_signed_rule_crosses_zero_only_with_w0():
 
 def test_registry_holds_every_rule():
     public = {getattr(rules, name) for name in rules.__all__ if isinstance(getattr(rules, name), type)}
-    assert set(RULES.values()) == public - {rules.Rule, AdditiveRule, FusedRule, FunctionRule}
+    assert set(RULES.values()) == public - {rules.Rule, rules.Turnover, AdditiveRule, FusedRule, FunctionRule}
 
 
 @pytest.mark.parametrize("name", RULES)

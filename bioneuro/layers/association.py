@@ -94,7 +94,7 @@ class Association(CompetitiveLayer):
             recruitment=recruitment, turnover=turnover, intrinsic=intrinsic, seed=seed, n_threads=n_threads,
             **competition,
         )  # fmt: skip
-        self.teacher = None if teacher is None else own_rule(teacher, seed, n_threads)
+        self.teacher = None if teacher is None else own_rule(teacher, seed, n_threads, "teacher")
         self.kappa, self.activity_gain = float(kappa), float(activity_gain)
         self.vigilance = vigilance
         self.votes = np.full((n_cells, n_classes), 1 / n_classes, dtype)

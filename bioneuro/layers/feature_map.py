@@ -13,6 +13,9 @@ from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
 from bioneuro.rules import LogRelaxation
 
+#: What the columns of a map learn by.
+COLUMN_RULE = LogRelaxation(eta=0.05)
+
 
 class FeatureMap(ImageMap):
     """Retina -> P columns at every position -> average pooling -> square root -> unit norm.
@@ -47,7 +50,7 @@ class FeatureMap(ImageMap):
         retina: Retina | None = None,
         beta: float = 40.0,
         sharpening: float = 2.0,
-        rule: RuleLike = LogRelaxation(eta=0.05),
+        rule: RuleLike = COLUMN_RULE,
         homeostasis: float = 1.0,
         grid: int = 4,
         init: Init = "uniform",

@@ -36,7 +36,8 @@ class Contrastive(Rule):
     References
     ----------
     Movellan 1991, Contrastive Hebbian learning in the continuous Hopfield model, Connectionist Models, 10-17.
-    Kivinen & Warmuth 1997, Exponentiated gradient versus gradient descent for linear predictors, Inf. Comput. 132, 1-63.
+    Kivinen & Warmuth 1997, Exponentiated gradient versus gradient descent for linear predictors, Inf. Comput. 132,
+    1-63.
     """
 
     observes: ClassVar[bool] = True
