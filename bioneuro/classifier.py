@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from numbers import Real
 from typing import Any, Literal
@@ -28,13 +29,13 @@ from bioneuro.estimators import (
     validated,
 )
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
-from bioneuro.layers.competitive import RuleLike
+from bioneuro.layers.competitive import RuleLike, excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
-from bioneuro.rules import Contrastive, Turnover, as_rule
+from bioneuro.rules import Contrastive, Turnover
 from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -100,7 +101,8 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         Turnover of the association's synapses (:class:`bioneuro.rules.Turnover`); with birth and death 0 every synapse
         stays.
     teaching : float, default 0.1
-        Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: cells are not taught.
+        Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: cells are not taught, nor
+        are those of a circuit.
     vigilance : float or None, default 0.5
         In ``partial_fit``, a sample that no cell of its label matches so well, or that a cell of another label matches
         better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
@@ -210,10 +212,16 @@ class BioClassifier(TransformerMixin, LogitClassifier):
 
         ``on_epoch(model, stage, done, n)`` is called before the first and after every pass of a stage: "feature map",
         "association", "teaching", "readout". What it sees of the model is as it is at that moment.
+
+        A call that fails leaves model and random state as they were; so do those of the other two.
         """
+        with self._all_or_nothing():
+            self._fit(X, y, partial(self._passes, on_epoch))
+        return self
+
+    def _fit(self, X: ArrayLike, y: ArrayLike, passes: Progress) -> None:
         X, y = self._validate_labelled(X, y, reset=True)
         rng = self._generator()
-        passes = partial(self._passes, on_epoch)
         self._learn_encoder(X, rng, passes)
         n_cells = min(self.n_cells, len(X))
         H = self._start(X, np.unique(y), n_cells, rng)
@@ -227,11 +235,15 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
             network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(H, T, _epochs(self.readout_epochs, auto["readout"]), passes)
-        return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
         """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
         are, ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
+        with self._all_or_nothing("network_", "_rng"):
+            self._partial_fit(X, y, classes)
+        return self
+
+    def _partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None) -> None:
         first = not hasattr(self, "network_")
         X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
         known = known_classes(self, classes, first)
@@ -248,16 +260,33 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         T = self._one_hot(y)
         self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
         self._learn_readouts(H, T, 1, passes)
-        return self
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
         """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
         that is given ``encoder=self.encoder_``. ``on_epoch`` as in :meth:`fit`."""
-        X = self._validate(X, reset=True)
-        if hasattr(self, "network_"):
-            del self.network_  # it was learned on other features
-        self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
+        with self._all_or_nothing():
+            X = self._validate(X, reset=True)
+            if hasattr(self, "network_"):
+                del self.network_  # it was learned on other features
+            self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
         return self
+
+    @contextmanager
+    def _all_or_nothing(self, *changed: str) -> Iterator[None]:
+        """What fails inside leaves the model, with the attributes that are ``changed`` in place, and the random state
+        as they were."""
+        before, source = dict(vars(self)), check_random_state(self.random_state)
+        state = source.get_state()
+        network = before.get("network_")
+        shared = {id(part): part for part in (network and network.encoder, network and network.mixing)}  # these stay
+        kept = copy.deepcopy({name: before[name] for name in changed if name in before}, shared)
+        try:
+            yield
+        except Exception:
+            source.set_state(state)
+            vars(self).clear()
+            vars(self).update(before | kept)
+            raise
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""
@@ -309,12 +338,11 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         H = self.encoder_.encode(X)
         mixing = None
         if self.mixing:
-            mixing = Mixing(
-                H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads
-            )  # fmt: skip
+            mixing = Mixing(H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
-        association = COMPETITIONS[self.competition](
+        kind = COMPETITIONS[self.competition]
+        association = kind(
             n_cells,
             H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
@@ -322,7 +350,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             kappa=self.kappa,
             rule=self.rule,
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
-            teacher=Contrastive(eta=self.teaching) if self.teaching else None,
+            teacher=Contrastive(eta=self.teaching) if self.teaching and kind.taught else None,
             init=self.init,
             seed=int(rng.integers(2**31)),
             dtype=self.dtype,
@@ -485,7 +513,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
                 continue
             check_count(name, value)
         check_count("mixing", self.mixing, 0)
-        as_rule(self.rule)
+        excitatory_rule(self.rule)
         for name in ("birth", "death", "gamma", "teaching", "kappa", "readout_eta"):
             if not isinstance(getattr(self, name), Real):
                 raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from numpy.typing import ArrayLike
 
 from . import analysis, plot
 from .analysis.fits import pandas
@@ -42,11 +41,6 @@ PRINTED_RATES = (
 )
 
 
-def _threshold(model: BioClassifier, name: str, W: sparse.csr_array) -> NDArray | None:
-    """Where the weights of a pathway were cut: only the association is pruned."""
-    return analysis.row_thresholds(W, model.theta) if name == "association" and model.theta else None
-
-
 def pathway_report(model: BioClassifier) -> pd.DataFrame:
     """Describe every pathway of a fitted network.
 
@@ -57,9 +51,8 @@ def pathway_report(model: BioClassifier) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `layer`, the columns of :func:`bioneuro.analysis.weight_report` (left-truncated fits where weights were
-        pruned), and `dale_index`, the smallest over the pre-synaptic cells, each with all of the synapses that it
-        makes, those of other pathways too.
+        `layer`, the columns of :func:`bioneuro.analysis.weight_report`, and `dale_index`, the smallest over the
+        pre-synaptic cells, each with all of the synapses that it makes, those of other pathways too.
 
     Raises
     ------
@@ -71,7 +64,7 @@ def pathway_report(model: BioClassifier) -> pd.DataFrame:
     rows = []
     for name, W in model.weights().items():
         sign = "I" if W.nnz and W.data.max() <= 0 else "E"
-        row = analysis.weight_report(W, sign=sign, threshold=_threshold(model, name, W))
+        row = analysis.weight_report(W, sign=sign)
         row.insert(0, "layer", name)
         row["dale_index"] = smallest[name]
         rows.append(row)
@@ -109,8 +102,7 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
     _fields(model, weights, axes[0, 0])
     for name, ax in (("association", axes[0, 1]), ("map", axes[1, 0])):
         if name in weights:
-            W = weights[name]
-            plot.weight_distribution(W, ax, threshold=_threshold(model, name, W))
+            plot.weight_distribution(weights[name], ax)
             ax.set_title(f"Weights: {name}", loc="left", fontsize=10)
         else:
             _say(ax, f"no {name}: plain vectors")
@@ -120,7 +112,8 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
         _say(axes[2, 0], "no samples given: report(model, X, y) shows rates")
         axes[2, 1].set_axis_off()
         return figure
-    rates = model.network_.association.respond(model.transform(X))
+    network = model.network_
+    rates = network.association.respond(network.mixed(model.transform(X)))
     plot.rate_distribution(rates.mean(axis=0), axes[2, 0])
     described = analysis.representation_report(rates, y).iloc[0]
     rows = [[name.replace("_", " "), described[name]] for name in PRINTED_RATES if name in described]

@@ -404,7 +404,7 @@ def test_inner_map_never_sees_the_padding():
     images = np.ones((3, 100), np.float32)  # contrast only where the padding begins
     images[0, 44:46] = 0
     inner = InnerMap((10, 10), n_columns=3, retina=Retina(3), random_state=0)
-    U = inner._sample_patches(images, 10_000, 0.2, rng(0))
+    U = inner.sample_patches(images, 10_000, 0.2, rng(0))
     assert len(U) == 12, "two dark pixels lie in twelve patches of 3 x 3, all inside"
 
 

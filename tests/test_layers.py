@@ -1,5 +1,7 @@
 """Layers: gradients by finite differences, invariants of learning, homeostasis, structure."""
 
+import copy
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -12,13 +14,14 @@ from bioneuro.layers import (
     Association,
     CompetitiveLayer,
     DeltaReadout,
-    Expansion,
     FeatureMap,
+    Hypercolumns,
     PerturbationReadout,
     Retina,
     UnitNorm,
 )
 from bioneuro.layers.readout import WEAKEST
+from bioneuro.rules import LogPower, LogRelaxation, Turnover
 
 
 def slope(f, X, D, e=1e-6):
@@ -122,39 +125,6 @@ def test_adaptation_is_standardisation_split_in_two_and_the_same_in_batches(rng)
     assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
 
 
-def test_expansion_is_random_wiring_about_the_mean_and_the_same_in_batches(rng):
-    X = rng.uniform(size=(300, 12))
-    whole = Expansion(12, 40, 4, 3, np.float64).learn(X)
-    parts = Expansion(12, 40, 4, 3, np.float64).learn(X[:90]).learn(X[90:])
-    np.testing.assert_allclose(whole.encode(X), parts.encode(X), atol=1e-9)
-    W_E, W_I = (W.to_scipy().toarray() for W in (whole.excitatory, whole.inhibitory))
-    assert ((W_E > 0).sum(axis=1) == 2).all() and ((W_I < 0).sum(axis=1) == 2).all()  # Dale's law: of one sign each
-    assert W_E.min() == 0 and W_I.max() == 0
-    z = np.maximum((X - X.mean(axis=0)) @ (W_E + W_I).T, 0)
-    np.testing.assert_allclose(whole.encode(X), unit(z), atol=1e-6)
-    fires = (whole.encode(X) > 0).mean(axis=0)
-    assert 0.3 < fires[fires > 0].min() and fires.max() < 0.7  # a cell whose synapses cancel is silent
-    dH, D = rng.normal(size=(300, 40)), rng.normal(size=X.shape)
-    expected = slope(lambda Z: (whole.encode(Z) * dH).sum(), X, D)
-    assert (whole.encode_grad(X, dH) * D).sum() == pytest.approx(expected, rel=1e-5)
-
-
-def test_expansion_is_another_one_with_another_seed():
-    a, again, other = (Expansion(9, 20, random_state=seed).excitatory.indices for seed in (0, 0, 1))
-    assert np.array_equal(a, again) and not np.array_equal(a, other)
-
-
-@pytest.mark.parametrize("n_synapses", [0, 3])
-def test_expansion_has_as_many_synapses_of_each_sign(n_synapses):
-    with pytest.raises(ValueError, match=f"n_synapses must be even and >= 2, half of each sign, got {n_synapses}"):
-        Expansion(9, n_synapses=n_synapses)
-
-
-def test_expansion_has_no_more_synapses_than_inputs():
-    with pytest.raises(ValueError, match=r"in_degree must lie in \[1, n_pre = 3\], got 4"):
-        Expansion(3, n_synapses=8)
-
-
 def test_unit_norm_has_one_feature_an_input_and_its_gradient(rng):
     X = rng.uniform(0.1, 1, (5, 6))
     encoder = UnitNorm(6, np.float64).learn(X)
@@ -203,16 +173,16 @@ def test_a_silent_cell_takes_over_the_worst_matched_input(rng):
     step = cells.learn(U)
     assert (cells.rate[:2] == 1 / 5).all()
     np.testing.assert_array_equal(step.rates[worst, :2], np.eye(2))
-    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], U[worst], rtol=1e-6)
+    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], U[worst], rtol=2e-3)
 
 
 def test_superlinear_cells_take_over_and_go_to_a_power_of_their_input(rng):
     U = unit(rng.gamma(0.5, size=(8, 20)))
-    cells = layer(5, recruitment=0.25, beta=100.0, exponent=4.0, floor=0.03)
+    cells = layer(5, recruitment=0.25, beta=100.0, rule=LogPower(exponent=4.0, floor=0.03))
     worst = cells.drive(U).max(axis=1).argsort()[:2]
     cells.learn(U)
-    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], unit((U[worst] + 0.03) ** 4), rtol=1e-5)
-    alone = layer(1, exponent=4.0, floor=0.03)
+    np.testing.assert_allclose(cells.synapses.to_scipy().toarray()[:2], unit((U[worst] + 0.03) ** 4), rtol=2e-3)
+    alone = layer(1, rule=LogPower(exponent=4.0, floor=0.03))
     for _ in range(50):
         alone.learn(U)
     learned = alone.synapses.to_scipy().toarray()
@@ -228,32 +198,36 @@ def test_a_cell_that_alone_is_active_relaxes_to_the_mean_input(rng):
     np.testing.assert_allclose(W, U.mean(axis=0) / np.linalg.norm(U.mean(axis=0)), rtol=2e-2)
 
 
-def test_rewire_prunes_and_grows(rng):
-    cells = layer(10, 50, theta=0.3)
+def test_turnover_removes_and_bears_synapses_of_cells_that_learn_and_keeps_unit_norm(rng):
+    cells = layer(10, 50, turnover=Turnover(birth=0.1, death=0.3))
+    cells.synapses.prune(0.3)
     U = unit(rng.gamma(0.2, size=(300, 50)))
-    for _ in range(20):
-        rates = cells.learn(U).rates
+    cells.learn(U)
     nnz = cells.synapses.nnz
-    pruned, born = cells.rewire(U, rates, n_grow=2, n_candidates=8)
-    assert pruned > 0 and born > 0
-    assert cells.synapses.nnz == nnz - pruned + born
+    died, born = cells.rewire()
+    assert died > 0 and born > 0 and cells.synapses.nnz == nnz - died + born
     W = cells.synapses.to_scipy()
     np.testing.assert_allclose((W * W).sum(axis=1), 1)
+    assert cells.rewire() == (0, 0)  # nobody has moved since
 
 
-def test_without_a_threshold_nothing_is_pruned_and_nothing_grows(rng):
-    cells = CompetitiveLayer(connectivity.random(10, 50, density=0.5, sign="E", random_state=0), beta=5.0, theta=0)
-    U = unit(rng.gamma(0.2, size=(30, 50))).astype(np.float32)
-    assert cells.rewire(U, cells.learn(U).rates, n_grow=2, n_candidates=8) == (0, 0)
+def test_without_turnover_the_wiring_stays(rng):
+    cells = CompetitiveLayer(connectivity.random(10, 50, density=0.5, sign="E", random_state=0), beta=5.0)
+    cells.learn(unit(rng.gamma(0.2, size=(30, 50))).astype(np.float32))
+    assert cells.rewire() == (0, 0)
 
 
 def test_learning_is_identical_for_any_thread_count(rng):
     U = unit(rng.gamma(1, size=(256, 100)))
     weights = []
     for n_threads in (1, 2, 3):
-        cells = layer(333, 100, sigma=0.3, recruitment=0.2, n_threads=n_threads)
+        cells = layer(
+            333, 100, rule=LogRelaxation(sigma=0.3), turnover=Turnover(), intrinsic=True, recruitment=0.2,
+            n_threads=n_threads,
+        )  # fmt: skip
         for _ in range(3):
             cells.learn(U)
+            cells.rewire()
         weights.append(cells.synapses.weights.copy())
     np.testing.assert_array_equal(weights[0], weights[1])
     np.testing.assert_array_equal(weights[0], weights[2])
@@ -263,6 +237,58 @@ def test_learning_is_identical_for_any_thread_count(rng):
 def test_competitive_layer_refuses(argument, value):
     with pytest.raises(ValueError, match=f"{argument} must be > 0"):
         layer(**{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "hebb"}, "rule must be one of 'oja'"),
+        ({"rule": "vogels"}, "rule must learn on pathways of sign 'E' and without a reward, got Vogels"),
+        ({"rule": "perturbation"}, "rule must learn on pathways of sign 'E' and without a reward, got WeightPert"),
+    ],
+)
+def test_competitive_layer_refuses_a_rule(options, message):
+    with pytest.raises(ValueError, match=message):
+        layer(**options)
+
+
+BAD_INPUT = [
+    (np.ones((3, 19)), r"U must have shape \(batch >= 1, 20\), got \(3, 19\)"),
+    (np.ones((0, 20)), r"U must have shape \(batch >= 1, 20\), got \(0, 20\)"),
+    (np.full((3, 20), np.inf), "U must be finite"),
+    (np.full((3, 20), -1.0), "U must be finite and >= 0"),
+]
+
+
+@pytest.mark.parametrize(("U", "message"), BAD_INPUT)
+@pytest.mark.parametrize("kind", [CompetitiveLayer, Hypercolumns])
+def test_an_input_that_is_refused_leaves_no_trace(rng, kind, U, message):
+    synapses = connectivity.dense(12, 20, sign="E", random_state=0, dtype=np.float64)
+    options = {"beta": 20.0, "intrinsic": True} | ({"n_rivals": 4} if kind is Hypercolumns else {})
+    cells = kind(synapses, **options)
+    cells.learn(unit(rng.gamma(1, size=(5, 20))))
+    before = copy.deepcopy(cells)
+    with pytest.raises(ValueError, match=message):
+        cells.learn(U)
+    assert_same_layer(cells, before)
+
+
+@pytest.mark.parametrize(("argument", "width"), [("top_down", 12), ("seen", 3)])
+def test_a_top_down_drive_or_a_gate_of_another_shape_leaves_no_trace(rng, argument, width):
+    cells = Hypercolumns(connectivity.dense(12, 20, sign="E", random_state=0, dtype=np.float64), 4, beta=20.0)
+    before = copy.deepcopy(cells)
+    with pytest.raises(ValueError, match=rf"{argument} must have shape \(5, {width}\), got \(4, {width}\)"):
+        cells.learn(unit(rng.gamma(1, size=(5, 20))), **{argument: np.ones((4, width))})
+    assert_same_layer(cells, before)
+
+
+def assert_same_layer(a, b):
+    np.testing.assert_equal(a.synapses.traces, b.synapses.traces)
+    np.testing.assert_array_equal(a.synapses.weights, b.synapses.weights)
+    skipped = {"synapses"}
+    np.testing.assert_equal(
+        {k: v for k, v in vars(a).items() if k not in skipped}, {k: v for k, v in vars(b).items() if k not in skipped}
+    )
 
 
 def test_competitive_layer_refuses_inhibitory_synapses():
@@ -287,32 +313,14 @@ def test_retina_refuses_patch_size():
         Retina(patch_size=0)
 
 
-# --- association and readouts ---
+# --- readouts ---
 
 
 def learned_association(H, T, n_cells=15, **options):
-    association = Association(n_cells, H.shape[1], T.shape[1], **{"beta": 20.0, "dtype": np.float64, **options})
+    association = Association(n_cells, H.shape[1], T.shape[1], **{"dtype": np.float64, **options})
     for _ in range(5):
         association.learn(H, T)
     return association
-
-
-def test_votes_relax_to_the_label_distribution_of_what_a_cell_wins(samples):
-    H, T = samples
-    association = learned_association(H, T, 1, recruitment=0.0, eta=1.0)
-    np.testing.assert_allclose(association.votes[0], T.mean(axis=0), atol=1e-6)
-    assert learned_association(H, T).votes.sum(axis=1) == pytest.approx(1)
-
-
-def test_kappa_ties_cells_to_labels(rng):
-    """Same features, random labels: only the top-down drive can make cells task-specific."""
-    H = unit(rng.gamma(1, size=(200, 30)))
-    T = np.eye(2)[rng.integers(0, 2, 200)]
-
-    def certainty(kappa):
-        return learned_association(H, T, 20, kappa=kappa, homeostasis=0.0).votes.max(axis=1).mean()
-
-    assert certainty(1.0) > certainty(0.0) + 0.2
 
 
 @pytest.mark.parametrize("name", sorted(READOUTS))
@@ -331,7 +339,7 @@ def test_readout_gradient(samples, rng, name):
 @pytest.mark.parametrize("name", ["delta", "perturbation"])
 def test_readout_learns_and_keeps_every_sign(samples, name):
     H, T = samples
-    association = learned_association(H, T, 30, beta=40.0)
+    association = learned_association(H, T, 30)
     readout = READOUTS[name](association, 3, seed=0)
     drive = association.drive(H)
 
@@ -349,7 +357,7 @@ def test_readout_learns_and_keeps_every_sign(samples, name):
 def test_delta_readout_of_too_few_cells_stays_finite():
     """Ten cells cannot tell ten classes apart, so that the rule asks for ever larger weights."""
     data = bn.datasets.load("digits")
-    model = bn.BioClassifier(n_cells=10, readout_epochs=100, readout_eta=2.0, random_state=0)
+    model = bn.BioClassifier(n_cells=10, mixing=300, teaching=0, readout_epochs=100, readout_eta=2.0, random_state=0)
     model.fit(data.X_train, data.y_train)
     sizes = np.abs(model.weights()["readout_excitatory"].data)
     assert np.isfinite(sizes).all() and sizes.max() <= 1e3
@@ -389,7 +397,7 @@ def test_four_excitatory_cells_drive_an_inhibitory_one(samples, n_cells, n_inhib
 
 @pytest.mark.parametrize("kind", [DeltaReadout, PerturbationReadout])
 def test_weak_synapses_of_a_readout_turn_silent_and_unheard_ones_stay(samples, rng, kind):
-    association = Association(40, 4, 3, dtype=np.float64)
+    association = Association(40, 4, 3, beta=120.0, dtype=np.float64)
     readout = kind(association, 3, w_start=0.05, prune_every=20)
     unheard = np.flatnonzero(readout.to_inhibitory.to_scipy().toarray()[0])
     T = np.eye(3)[rng.integers(3, size=50)]
@@ -427,7 +435,7 @@ def test_readout_refuses_to_prune_at_no_step():
 
 def test_readout_that_is_not_pruned_keeps_every_synapse(samples):
     H, T = samples
-    association = learned_association(H, T, 30, beta=40.0)
+    association = learned_association(H, T, 30)
     readout = DeltaReadout(association, 3, w_start=0.01, prune_every=None)
     for _ in range(100):
         readout.learn(association.drive(H), T, 1.0)
@@ -447,12 +455,6 @@ def test_readouts_do_not_depend_on_the_number_of_threads(samples, kind):
     for logits, gradient in found[1:]:
         np.testing.assert_array_equal(logits, found[0][0])
         np.testing.assert_array_equal(gradient, found[0][1])
-
-
-@pytest.mark.parametrize(("argument", "value"), [("kappa", -0.1), ("activity_gain", 0.0), ("recruitment", 2.0)])
-def test_association_refuses(argument, value):
-    with pytest.raises(ValueError, match=argument):
-        Association(5, 10, 2, **{argument: value})
 
 
 @pytest.mark.parametrize("exponent", [4.0, 16.0, 32.0])

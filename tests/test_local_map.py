@@ -7,6 +7,7 @@ from scipy.special import log_softmax
 import bioneuro as bn
 from bioneuro import BioClassifier, connectivity
 from bioneuro.layers import CompetitiveLayer, FeatureMap, Hypercolumns, LocalMap, Retina
+from bioneuro.rules import LogRelaxation
 
 SMALL = {"n_cells": 100, "n_epochs": 2, "readout_epochs": 5, "n_columns": 12, "random_state": 0}
 
@@ -87,13 +88,13 @@ def test_copies_of_tied_columns_are_the_feature_map(digits):
 
 
 def test_groups_learn_as_layers_apart(rng):
-    groups = hypercolumns(homeostasis=0.7, eta=0.02)
+    groups = hypercolumns(homeostasis=0.7, rule=LogRelaxation(eta=0.02))
     W = groups.synapses.to_scipy().toarray()
     layers = []
     for g in range(3):
         synapses = connectivity.dense(4, 6, sign="E", dtype=np.float64)
         synapses.add(W[4 * g : 4 * g + 4, 6 * g : 6 * g + 6].ravel() - synapses.weights)
-        layers.append(CompetitiveLayer(synapses, beta=20.0, homeostasis=0.7, eta=0.02))
+        layers.append(CompetitiveLayer(synapses, beta=20.0, homeostasis=0.7, rule=LogRelaxation(eta=0.02)))
     for _ in range(10):
         U = rng.gamma(0.5, size=(30, 18))
         groups.learn(U)

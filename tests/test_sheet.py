@@ -23,7 +23,8 @@ def data():
 
 @pytest.fixture(scope="module")
 def model(data):
-    return bn.BioClassifier(n_cells=100, random_state=0, readout_epochs=5).fit(data.X_train[:200], data.y_train[:200])
+    parameters = {"n_cells": 100, "mixing": 400, "teaching_epochs": 1, "readout_epochs": 5, "random_state": 0}
+    return bn.BioClassifier(**parameters).fit(data.X_train[:200], data.y_train[:200])
 
 
 def titles(figure):
@@ -42,7 +43,7 @@ def test_pathway_report_has_a_row_for_each_pathway(model):
     assert set(frame.loc[frame["layer"] == "readout_inhibitory", "pathway"]) == {"I"}
     assert (frame["dale_index"] == 1).all()
     W = model.weights()["association"]
-    theirs = bn.analysis.weight_report(W, sign="E", threshold=bn.analysis.row_thresholds(W, model.theta))
+    theirs = bn.analysis.weight_report(W, sign="E")
     ours = frame[frame["layer"] == "association"].iloc[0]
     assert ours["fitted_sigma"] == theirs["fitted_sigma"][0] and ours["best"] == theirs["best"][0]
 
@@ -56,7 +57,7 @@ def test_report_draws_every_part(model, data):
     }
     assert any(title.startswith("Receptive fields") for title in drawn)
     assert {"association", "map", "readout_excitatory", "selectivity", "100 samples"} <= {*texts(figure)}
-    rates = model.network_.association.respond(model.transform(data.X_test[:100]))
+    rates = model.network_.association.respond(model.network_.mixed(model.transform(data.X_test[:100])))
     selectivity = np.nanmean(bn.analysis.class_selectivity(rates, data.y_test[:100]))
     assert f"{selectivity:.3g}" in texts(figure)
 
@@ -68,7 +69,7 @@ def test_report_without_samples_shows_the_weights(model):
 
 
 def test_report_of_plain_vectors(data):
-    model = bn.BioClassifier(image_shape=None, n_cells=40, random_state=0, readout="votes")
+    model = bn.BioClassifier(image_shape=None, n_cells=40, random_state=0, readout="votes", mixing=200, teaching=0)
     model.fit(data.X_train[:80], data.y_train[:80])
     figure = bn.report(model, data.X_test[:40])
     figure.canvas.draw()
@@ -76,7 +77,7 @@ def test_report_of_plain_vectors(data):
 
 
 def test_one_channel_is_gray(data):
-    model = bn.BioClassifier(image_shape=(8, 8, 1), n_columns=4, n_cells=20, random_state=0, readout_epochs=1)
+    model = bn.BioClassifier(image_shape=(8, 8, 1), n_columns=4, n_cells=20, mixing=200, teaching=0, random_state=0, readout_epochs=1)
     assert bn.report(model.fit(data.X_train[:60], data.y_train[:60])).axes[0].images
 
 
@@ -84,7 +85,7 @@ def test_report_of_untied_fields_shows_patches(data):
     """Not square, so that the weights of all positions cannot pass for one field."""
     X = data.X_train[:60].reshape(-1, 8, 8)[:, :, 1:7].reshape(60, 48)
     model = bn.BioClassifier(
-        feature_map="local", image_shape=(8, 6), n_columns=4, n_cells=20, random_state=0, readout_epochs=1
+        feature_map="local", image_shape=(8, 6), n_columns=4, n_cells=20, mixing=200, teaching=0, random_state=0, readout_epochs=1
     ).fit(X, data.y_train[:60])
     ax = bn.report(model).axes[0]
     assert ax.get_title(loc="left") == "Receptive fields in the middle of the image"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import bioneuro as bn
 from bioneuro import _core, connectivity
 from bioneuro.layers import READOUTS, Association, CompetitiveLayer, DeltaReadout, FeatureMap, PerturbationReadout
-from bioneuro.rules import RULES
+from bioneuro.rules import RULES, LogCovariance, LogRelaxation, Turnover
 
 N_POST, N_PRE = 6, 11
 
@@ -276,29 +276,41 @@ def check_network(pathways):
         check_signs(s.sign, s)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from([CompetitiveLayer, Association]))
-def test_layers_keep_signs(seed, kind):
+#: Rules that an excitatory layer can learn by.
+LAYER_RULES = [name for name, rule in RULES.items() if "E" in rule.signs and not rule.rewarded]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([CompetitiveLayer, Association]), st.sampled_from(LAYER_RULES))
+def test_layers_keep_signs(seed, kind, name):
     rng = np.random.default_rng(seed)
+    birth = rng.choice([0.0, 0.1])
     options = {
         "beta": 10 ** rng.uniform(-1, 3),
-        "sigma": rng.choice([0.0, 3.0]),
-        "eta": 10 ** rng.uniform(-3, 2),
-        "theta": rng.choice([0.0, 0.05, 0.9]),
+        "rule": RULES[name](eta=10 ** rng.uniform(-3, 2)),
+        "turnover": Turnover(birth=birth, death=birth * rng.choice([0.1, 10]), gamma=rng.uniform(0, 3)),
+        "intrinsic": bool(rng.integers(2)),
         "recruitment": rng.choice([0.0, 0.5]),
         "seed": int(rng.integers(100)),
     }
     if kind is Association:
-        layer = Association(8, N_PRE, 3, density=0.5, kappa=rng.choice([0.0, 5.0]), **options)
+        layer = Association(8, N_PRE, 3, kappa=rng.choice([0.0, 5.0]), teacher="contrastive", **options)
     else:
         layer = CompetitiveLayer(connectivity.random(8, N_PRE, density=0.5, sign="E", random_state=rng), **options)
+    scale = 10 ** rng.uniform(-3, 3)
     for _ in range(5):
-        U = (rng.random((6, N_PRE)) * 10 ** rng.uniform(-3, 3)).astype(np.float32)
+        U = (rng.random((6, N_PRE)) * scale).astype(np.float32)
         labels = np.eye(3, dtype=np.float32)[rng.integers(3, size=6)]
-        step = layer.learn(U, labels) if kind is Association else layer.learn(U)
+        try:
+            layer.learn(U, labels) if kind is Association else layer.learn(U)
+        except ValueError as error:
+            assert "finite" in str(error) or "overflow" in str(error)  # what cannot be computed is refused
         check_signs("E", layer.synapses)
-        layer.rewire(U, step.rates, 2, 8)
+        layer.rewire()
         check_signs("E", layer.synapses)
+        if kind is Association:
+            layer.teach(U, labels)
+            check_signs("E", layer.synapses)
 
 
 @settings(max_examples=10, deadline=None)
@@ -306,7 +318,7 @@ def test_layers_keep_signs(seed, kind):
 def test_feature_map_keeps_signs(seed):
     rng = np.random.default_rng(seed)
     encoder = FeatureMap(
-        (6, 6), n_columns=5, beta=10 ** rng.uniform(0, 3), eta=10 ** rng.uniform(-2, 2), random_state=0
+        (6, 6), n_columns=5, beta=10 ** rng.uniform(0, 3), rule=LogRelaxation(eta=10 ** rng.uniform(-2, 2)), random_state=0
     )
     encoder.learn(rng.random((4, 36)).astype(np.float32), batch_size=20, random_state=0)
     check_signs("E", encoder.columns.synapses)
@@ -335,8 +347,9 @@ def test_readouts_keep_signs(seed, kind):
 def test_classifier_keeps_signs(tmp_path_factory, readout, image_shape, sigma, operations, seed):
     rng = np.random.default_rng(seed)
     model = bn.BioClassifier(
-        readout, image_shape=image_shape, n_cells=12, n_columns=6, sigma=sigma, readout_eta=5.0, readout_epochs=2,
-        n_epochs=1, random_state=seed,
+        readout, image_shape=image_shape, n_cells=12, n_columns=6, mixing=30, rule=LogCovariance(sigma=sigma, gain=2),
+        birth=0.1, death=0.2, teaching=2.0, teaching_epochs=2, readout_eta=5.0, readout_epochs=2, n_epochs=1,
+        random_state=seed,
     )  # fmt: skip
     path = tmp_path_factory.mktemp("signs") / "model.npz"
     for operation in operations:

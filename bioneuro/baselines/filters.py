@@ -59,7 +59,7 @@ class FilterMap(FeatureMap):
     ) -> FilterMap:
         """The filters become the centres of k-means of patches with contrast of images ``X (n, n_pixels)``."""
         rng = np.random.default_rng(random_state)
-        U = self._sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, MIN_GATE, rng)
+        U = self.sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, MIN_GATE, rng)
         n = min(self.n_columns, len(U))
         centres = KMeans(n, n_init=1, random_state=int(rng.integers(2**31))).fit(U).cluster_centers_
         self._set(np.resize(centres, (self.n_columns, self.n_patch)))  # fewer patches than filters: some twice

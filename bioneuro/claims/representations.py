@@ -58,7 +58,7 @@ N_COMPONENTS, PATCHES_PER_SCENE = 32, 100
 class InnerMap(FeatureMap):
     """Learns from patches that lie inside the image: the padding around it is an edge that no scene has."""
 
-    def _sample_patches(self, X: NDArray, n_patches: int, min_gate: float, rng: np.random.Generator) -> NDArray:
+    def sample_patches(self, X: NDArray, n_patches: int, min_gate: float, rng: np.random.Generator) -> NDArray:
         border = self.retina.patch_size // 2
         inner = np.zeros((self.height, self.width), bool)
         inner[border : self.height - border, border : self.width - border] = True

@@ -256,8 +256,7 @@ def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     """Afferent weights of the model's cells, and the signs of what they receive and make."""
     pathways = trial.network(model).weights()
     yield Measure("density", model.cells, analysis.density(pathways[model.cells]))
-    W, cut = described_cells(model, trial)
-    report = trial.once((model.make, model.cells), lambda: analysis.weight_report(W, threshold=cut))
+    report = trial.once((model.make, model.cells), lambda: analysis.weight_report(described_cells(model, trial)))
     for row in report.itertuples():
         setting = f"{model.cells} {row.pathway}"
         yield Measure("lognormal_sigma", setting, row.fitted_sigma)
@@ -271,17 +270,14 @@ def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     yield Measure("dale_index", "smallest", np.nanmin(np.concatenate([*indices.values()])))
 
 
-def described_cells(model: Model, trial: Trial[Plan]) -> tuple[sparse.csr_array, NDArray | None]:
-    """Afferent weights of random cells, and the cut of each weight where weak synapses were pruned.
+def described_cells(model: Model, trial: Trial[Plan]) -> sparse.csr_array:
+    """Afferent weights of random cells.
 
     The fits see `n_described` cells, since cells and seeds, not single weights, are the independent witnesses.
     """
-    network = trial.network(model)
-    W = network.weights()[model.cells]
+    W = trial.network(model).weights()[model.cells]
     cells = np.random.default_rng(trial.seed).permutation(W.shape[0])[: trial.plan.n_described]
-    W = sparse.csr_array(W[np.sort(cells)])
-    theta = getattr(network, "theta", 0)
-    return W, analysis.row_thresholds(W, theta) if theta else None
+    return sparse.csr_array(W[np.sort(cells)])
 
 
 def _robustness(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
@@ -403,7 +399,7 @@ def _units(
                 for found in measure(model, trial)
             ]
         if seed == 0:
-            _keep_weights(out, name, *described_cells(model, trial))
+            _keep_weights(out, name, described_cells(model, trial))
         yield unit
 
 
@@ -454,19 +450,19 @@ def _weights_path(out: Path, name: str) -> Path:
     return out / "weights" / f"{name.replace(' ', '_')}.npz"
 
 
-def _keep_weights(out: Path, name: str, W: sparse.csr_array, cut: NDArray | None) -> None:
+def _keep_weights(out: Path, name: str, W: sparse.csr_array) -> None:
     path, buffer = _weights_path(out, name), io.BytesIO()
     path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(buffer, weights=W.data, cut=np.zeros(0) if cut is None else cut)
+    np.savez_compressed(buffer, weights=W.data)
     write_atomically(path, buffer.getvalue())
 
 
-def weight_samples(out: Path) -> Iterator[tuple[str, NDArray, NDArray | None]]:
-    """Model, weights and cuts of the first seed, once for each trained network."""
+def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
+    """Model and weights of the first seed, once for each trained network."""
     seen = set()
     for name, model in MODELS.items():
         if model.make in seen or not _weights_path(out, name).exists():
             continue
         seen.add(model.make)
         with np.load(_weights_path(out, name)) as kept:
-            yield name, kept["weights"], kept["cut"] if kept["cut"].size else None
+            yield name, kept["weights"]

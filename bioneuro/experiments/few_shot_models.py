@@ -94,7 +94,7 @@ class FixedColumns(BaseEstimator):
         if self.origin == "random":
             return rng.random((n, encoder.n_patch))
         seen = X[rng.permutation(len(X))[:N_IMAGES]]
-        U = encoder._sample_patches(seen, N_PATCHES, MIN_GATE, rng).astype(float)
+        U = encoder.sample_patches(seen, N_PATCHES, MIN_GATE, rng).astype(float)
         if self.origin == "k-means":
             clusters = KMeans(min(n, len(U)), n_init=1, max_iter=20, random_state=int(rng.integers(2**31))).fit(U)
             return np.resize(clusters.cluster_centers_, (n, U.shape[1]))

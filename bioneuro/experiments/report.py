@@ -253,7 +253,7 @@ def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
     )
     weights = (
         "Weights: of the synapses onto association or hidden cells, excitatory (E) and inhibitory (I) apart; laws "
-        f"compared by AIC on {plan.n_described} random cells, left-truncated where weak synapses were pruned."
+        f"compared by AIC on {plan.n_described} random cells."
     )
     dale = (
         "Dale index: of a cell over all of the synapses it makes, 1 if they have one sign; afferent: mean of the cells "
@@ -270,7 +270,7 @@ def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
 # --- figures ---
 
 
-def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray, NDArray | None]]) -> list[Path]:
+def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray]]) -> list[Path]:
     """Write ``robustness.png``, ``low_data.png`` and ``weight_distribution.png``.
 
     Parameters
@@ -278,7 +278,7 @@ def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray
     frame : DataFrame
         Rows of the ledger.
     out : Path
-    weights : iterable of (model, weights, cuts or None)
+    weights : iterable of (model, weights)
         Signed weights; the excitatory ones are drawn, a panel each.
 
     Returns
@@ -307,13 +307,13 @@ def draw_curve(
     return save(figure, path)
 
 
-def _weight_figure(samples: Sequence[tuple[str, NDArray, NDArray | None]], path: Path) -> Path | None:
+def _weight_figure(samples: Sequence[tuple[str, NDArray]], path: Path) -> Path | None:
     if not samples:
         return None
     figure = new_figure(7.2 * len(samples), 4.8)
-    for ax, (model, weights, cut) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
+    for ax, (model, weights) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
         excitatory = weights > 0
-        plot.weight_distribution(weights[excitatory], ax, threshold=None if cut is None else cut[excitatory])
+        plot.weight_distribution(weights[excitatory], ax)
         moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
         ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
     return save(figure, path)

@@ -29,15 +29,19 @@ ASSOCIATION_EPOCHS, READOUT_UPDATES = 7, 500
 
 
 class AssociationHead(LogitClassifier):
-    """The association of :class:`bioneuro.BioClassifier` on given features: cells are recruited by the samples.
+    """Association cells straight on given features, recruited by the samples.
+
+    Of few samples no mean and no covariance can be told, so there is neither mixing nor an intrinsic threshold: the log
+    of the weights relaxes to that of the features themselves (:class:`bioneuro.rules.LogRelaxation`), and all synapses
+    stay.
 
     Parameters
     ----------
     readout : {"votes", "delta", "perturbation"}, default "votes"
     n_cells : int, default 3000
         At most; never more than samples.
-    beta, kappa : float, default 120 and 0.2
-        Of the :class:`bioneuro.layers.Association`.
+    beta, kappa : float, default 5 and 0.2
+        Of the :class:`bioneuro.layers.Association`, in units of the spread of the drive.
     random_state : int, RandomState or None
 
     Attributes
@@ -53,7 +57,7 @@ class AssociationHead(LogitClassifier):
         readout: str = "votes",
         *,
         n_cells: int = 3000,
-        beta: float = 120.0,
+        beta: float = 5.0,
         kappa: float = 0.2,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
@@ -86,15 +90,15 @@ class AssociationHead(LogitClassifier):
             T.shape[1],
             beta=self.beta,
             kappa=self.kappa,
+            rule="log-relaxation",
+            intrinsic=False,
             seed=int(rng.integers(2**31)),
         )
         names = dict.fromkeys(["votes", self.readout])
         seed = int(rng.integers(2**31))
         readouts = {name: READOUTS[name](association, T.shape[1], seed=seed) for name in names}
         self.network_ = Network(encoder, association, readouts)
-        self.network_.learn_association(
-            H, T, n_epochs=ASSOCIATION_EPOCHS, n_grow=2, n_candidates=16, rng=rng, progress=_silent
-        )
+        self.network_.learn_association(H, T, n_epochs=ASSOCIATION_EPOCHS, rng=rng, progress=_silent)
         n_epochs = math.ceil(READOUT_UPDATES * readout_batch(len(H)) / len(H))
         self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=0.5, rng=rng, progress=_silent)
 

@@ -35,8 +35,9 @@ class Association(CompetitiveLayer):
     that never learned are mute, and an input recruits one only if it is novel, that is, if no cell of its label
     matches it, or a cell of another label matches it better; a match is a drive, relative to that of the input which
     the cell took over. Once no such cell is left, the label that owns most gives up the one it used least to a label
-    that owns fewer. So what was learned stays, and the budget of ``n_cells`` is never exceeded. (Vigilance is that of adaptive resonance: Carpenter & Grossberg 1987,
-    Comput. Vis. Graph. Image Process. 37:54; errors recruit as in Reilly, Cooper & Elbaum 1982, Biol. Cybern. 45:35.)
+    that owns fewer. So what was learned stays, and the budget of ``n_cells`` is never exceeded. (Vigilance is
+    that of adaptive resonance: Carpenter & Grossberg 1987, Comput. Vis. Graph. Image Process. 37:54; errors recruit as
+    in Reilly, Cooper & Elbaum 1982, Biol. Cybern. 45:35.)
 
     Parameters
     ----------
@@ -93,12 +94,15 @@ class Association(CompetitiveLayer):
             recruitment=recruitment, turnover=turnover, intrinsic=intrinsic, seed=seed, n_threads=n_threads,
             **competition,
         )  # fmt: skip
-        self.teacher = None if teacher is None else own_rule(teacher, seed, n_threads)
+        self.teacher = None if teacher is None else own_rule(teacher, seed, n_threads, "teacher")
         self.kappa, self.activity_gain = float(kappa), float(activity_gain)
         self.vigilance = vigilance
         self.votes = np.full((n_cells, n_classes), 1 / n_classes, dtype)
         self.variance = 0.0  # of the drive over the cells that have learned; 0 before
         self.preferred = np.ones(n_cells, dtype)  # drive of the input that a cell took over
+
+    #: Whether there can be a teacher.
+    taught: ClassVar[bool] = True
 
     @property
     def gain(self) -> float:
@@ -113,6 +117,10 @@ class Association(CompetitiveLayer):
     # Here learning is supervised: labels stand where the layer takes a drive, and it cannot go without them.
     def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
         """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
+        self._check_input(H, "H")
+        if np.shape(T) != (len(H), self.votes.shape[1]) or not np.isfinite(T).all():
+            wanted = (len(H), self.votes.shape[1])
+            raise ValueError(f"T must be finite and of shape {wanted}, got shape {np.shape(T)}")
         self._observe(H)
         if self.vigilance is not None:
             self._grow(H, T)
@@ -146,6 +154,10 @@ class Association(CompetitiveLayer):
     def owner(self) -> NDArray[np.intp]:
         """Class that each cell votes for, -1 of a cell that never learned, shape ``(n_cells,)``."""
         return np.where(self.live, self.votes.argmax(axis=1), -1)
+
+    def _observe(self, U: NDArray) -> None:
+        if self.intrinsic or self.rule.observes or (self.teacher is not None and self.teacher.observes):
+            self.synapses.observe(U)
 
     def _bias(self) -> NDArray:
         bias = super()._bias()

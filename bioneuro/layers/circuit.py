@@ -30,7 +30,7 @@ class Circuit(Association):
     """Association whose competition is a circuit of excitatory (E) and inhibitory (I) cells, 80 to 20 by default.
 
     Rates are the rest of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``
-    (:func:`bioneuro.layers.settle`): there is no softmax. Cells start with random synapses. In learning, synapses see
+    (:func:`bioneuro.layers.settle`): there is no softmax. In learning, synapses see
     what each cell has of a sample's activity, ``y_i^s / sum_j y_j^s`` with s the sharpening: a division by all cells,
     which no synapse of the circuit computes.
 
@@ -40,7 +40,8 @@ class Circuit(Association):
     weights onto an I cell sum to ``n_cells``, those onto an E cell to ``-inhibition``. (A multiplicative form of the
     correlation-measuring rule of King, Zylberberg & DeWeese 2013, J. Neurosci. 33:5475.) Both directions of a pair see
     the same correlation, so ``-V U`` tends to a matrix similar to a positive semidefinite one, which has one rest.
-    In learning the label's top-down drive is ``kappa (v_i(label) - 1)``: excitation that inhibition balances.
+    In learning the label's top-down drive is ``kappa (v_i(label) - 1)``: excitation that inhibition balances. There is
+    no third factor: the gradient of what settles is not that of a softmax.
 
     Thresholds are homeostatic: ``th_i = th + homeostasis log(N r_i)``, with ``r_i`` the share of cell i in all activity
     and ``th`` integrating ``log(total activity / activity)``: every cell is drawn to the rate ``activity / N``.
@@ -61,7 +62,7 @@ class Circuit(Association):
     activity : float, default 10
         Summed rate to which homeostasis draws, in units of ``beta`` times the drive, > 0.
     **association
-        Parameters of :class:`Association`; ``sharpening`` is the exponent s. There is no ``k``.
+        Parameters of :class:`Association`; ``sharpening`` is the exponent s. There is no ``k`` and no ``teacher``.
     """
 
     def __init__(
@@ -88,6 +89,10 @@ class Circuit(Association):
             raise ValueError(f"inhibitory_density must lie in (0, 1], got {inhibitory_density}")
         if association.get("k") is not None:
             raise ValueError(f"k must be None in a circuit (inhibition decides who is active), got {association['k']}")
+        if association.get("teacher") is not None:
+            raise ValueError(
+                "teacher must be None in a circuit: its rates are no softmax, whose gradient a teacher follows"
+            )
         super().__init__(n_cells, n_features, n_classes, **association)
         self.specificity = float(specificity)
         self.inhibition, self.target = float(inhibition), float(activity)
@@ -101,9 +106,11 @@ class Circuit(Association):
         back.data = -start(rng, back.nnz).astype(dtype) * dtype.type(inhibition / n)
         self.from_inhibitory = Synapses.from_scipy(back, sign="I")
         self.inhibitory_rate = np.ones(n)
-        self.common_threshold = 0.6 * self.beta
+        self.common_threshold = 0.0  # the drive is centred: cells start to fire at its mean
         #: Residual of each sample of the last batch that settled.
         self.residual = np.zeros(0)
+
+    taught: ClassVar[bool] = False
 
     @property
     def n_inhibitory(self) -> int:
@@ -208,7 +215,7 @@ class Circuit(Association):
         return step
 
     def _top_down(self, T: NDArray) -> NDArray:
-        return self.kappa * (T @ self.votes.T - 1)
+        return self.votes.dtype.type(self.kappa * self.spread) * (T @ self.votes.T - 1)
 
     def _compete(self, a: NDArray) -> NDArray:
         y = self._settled(a)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bioneuro import _core
 from bioneuro.connectivity import Constant
-from bioneuro.rules import Rule, Turnover, as_rule
+from bioneuro.rules import Rule, Turnover, as_rule, check_rates
 from bioneuro.synapses import Synapses
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
@@ -23,6 +23,9 @@ SILENT = 0.1
 YOUNG_ETA = 3.0
 #: Plasticity of a cell in the moment of its recruitment: it all but takes the sample over.
 RECRUIT_ETA = 6.0
+
+#: Law of the weights from which a recruited cell starts.
+ONES = Constant(1.0)
 
 #: What a parameter ``rule`` may be: a name in :data:`bioneuro.rules.RULES`, a rule, or a plain function.
 RuleLike = str | Rule | Callable[..., NDArray]
@@ -92,7 +95,7 @@ class CompetitiveLayer:
         rule: RuleLike = "log-relaxation",
         turnover: Turnover | None = None,
         intrinsic: bool = False,
-        init: Callable[[np.random.Generator, int], NDArray] = Constant(1.0),
+        init: Callable[[np.random.Generator, int], NDArray] = ONES,
         homeostasis: float = 1.0,
         rate_memory: float = 1.0,
         recruitment: float = 0.0,
@@ -172,8 +175,15 @@ class CompetitiveLayer:
 
     def learn(self, U: NDArray, top_down: NDArray | None = None) -> Step:
         """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
+        self._check_input(U, "U", top_down)
         self._observe(U)
         return self._learn(U, top_down)
+
+    def _check_input(self, U: NDArray, name: str, top_down: NDArray | None = None) -> None:
+        """What is refused is refused before anything has changed."""
+        check_rates(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
+        if top_down is not None and np.shape(top_down) != (len(U), self.n_cells):
+            raise ValueError(f"top_down must have shape {(len(U), self.n_cells)}, got {np.shape(top_down)}")
 
     def _learn(self, U: NDArray, top_down: NDArray | None) -> Step:
         """:meth:`learn` on a batch that has been observed."""
@@ -247,18 +257,23 @@ class CompetitiveLayer:
         at first; turnover leaves some."""
         n, n_pre = U.shape
         rng = np.random.default_rng([self.seed, self.step, 1])
-        start = np.asarray(self.init(rng, n * n_pre), self.synapses.dtype)
+        y = np.zeros((n, self.n_cells), U.dtype)
+        y[np.arange(n), cells] = 1
+        c = y.sum(axis=0)
         index = self.synapses.indices.dtype
-        candidates = Synapses(
-            np.arange(0, n * n_pre + 1, n_pre, dtype=index), np.tile(np.arange(n_pre, dtype=index), n), start, n_pre,
+        candidates = Synapses(  # of all cells, so that the rule finds what it remembers of each in its place
+            np.concatenate([[0], np.cumsum(c * n_pre, dtype=index)]).astype(index),
+            np.tile(np.arange(n_pre, dtype=index), n),
+            np.asarray(self.init(rng, n * n_pre), self.synapses.dtype),
+            n_pre,
             sign="E",
-        )  # fmt: skip
+        )
         candidates.normalize_rows(n_threads=self.n_threads)
-        candidates.traces.update(self.synapses.traces)
-        once = np.eye(n, dtype=U.dtype)
-        self._change(candidates, np.ascontiguousarray(U), once, np.full(n, RECRUIT_ETA), np.ones(n))
+        memory = {name: trace for name, trace in self.synapses.traces.items() if not name.endswith("_ij")}
+        candidates.traces.update(memory)
+        self._change(candidates, np.ascontiguousarray(U), y, RECRUIT_ETA * c, c)
         rows = self.turnover.settle(candidates.weights.reshape(n, n_pre), rng)
-        self.synapses.replace_rows(cells, sp.csr_array(rows))
+        self.synapses.replace_rows(np.sort(cells), sp.csr_array(rows))
 
     def rewire(self) -> tuple[int, int]:
         """Turnover of the synapses, as much as each cell has moved since the last call. Returns (died, born)."""
@@ -268,10 +283,18 @@ class CompetitiveLayer:
         )
 
 
-def own_rule(rule: RuleLike, seed: int, n_threads: int | None) -> Rule:
-    """The rule with the threads and, for its noise, the key of a layer, beside its own."""
+def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
+    """The rule that a parameter stands for; ValueError where an excitatory layer cannot learn by it."""
     made = as_rule(rule)
+    if "E" not in made.signs or made.rewarded:
+        raise ValueError(f"{name} must learn on pathways of sign 'E' and without a reward, got {made!r}")
+    return made
+
+
+def own_rule(rule: RuleLike, seed: int, n_threads: int | None, name: str = "rule") -> Rule:
+    """The rule with the threads and, for its noise, the key of a layer, beside its own."""
+    made = excitatory_rule(rule, name)
     own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
-    if hasattr(made, "seed"):
+    if "seed" in {field.name for field in fields(made) if field.init}:
         own["seed"] = made.seed + seed
     return replace(made, **own) if own else made

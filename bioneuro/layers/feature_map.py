@@ -13,6 +13,9 @@ from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
 from bioneuro.rules import LogRelaxation
 
+#: What the columns of a map learn by.
+COLUMN_RULE = LogRelaxation(eta=0.05)
+
 
 class FeatureMap(ImageMap):
     """Retina -> P columns at every position -> average pooling -> square root -> unit norm.
@@ -47,7 +50,7 @@ class FeatureMap(ImageMap):
         retina: Retina | None = None,
         beta: float = 40.0,
         sharpening: float = 2.0,
-        rule: RuleLike = LogRelaxation(eta=0.05),
+        rule: RuleLike = COLUMN_RULE,
         homeostasis: float = 1.0,
         grid: int = 4,
         init: Init = "uniform",
@@ -100,15 +103,15 @@ class FeatureMap(ImageMap):
         random, are shown ``n_epochs`` times in batches.
         """
         rng = np.random.default_rng(random_state)
-        U = self._sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, min_gate, rng)
+        U = self.sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, min_gate, rng)
         for _ in progress(range(n_epochs), desc="feature map"):
             order = rng.permutation(len(U))
             for start in range(0, len(U), batch_size):
                 self.columns.learn(U[order[start : start + batch_size]])
         return self
 
-    def _sample_patches(self, X: NDArray, n_patches: int, min_gate: float, rng: np.random.Generator) -> NDArray:
-        """Random patches with contrast."""
+    def sample_patches(self, X: NDArray, n_patches: int, min_gate: float, rng: np.random.Generator) -> NDArray:
+        """At most ``n_patches`` random patches of images ``X (n, n_pixels)``, with a gate above ``min_gate``."""
         kept = []
         for R in self._chunks(self.retina.response(X)):
             U, gate = self.retina.patches(R)

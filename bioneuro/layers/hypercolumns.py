@@ -25,7 +25,8 @@ class Hypercolumns(CompetitiveLayer):
     n_rivals : int
         Cells C of a group; divides the number of cells.
     **competition
-        ``beta``, ``sharpening``, ``k``, ``rule``, ``homeostasis``, ``rate_memory``, ``seed``, ``n_threads`` of :class:`CompetitiveLayer`. There is no recruitment.
+        ``beta``, ``sharpening``, ``k``, ``rule``, ``homeostasis``, ``rate_memory``, ``seed``, ``n_threads`` of
+        :class:`CompetitiveLayer`. There is no recruitment.
     """
 
     def __init__(self, synapses: Synapses, n_rivals: int, **competition: Any) -> None:
@@ -64,6 +65,9 @@ class Hypercolumns(CompetitiveLayer):
 
         ``top_down (batch, n_cells)`` adds to the drive; where ``seen (batch, G)`` is False, the group is blind.
         """
+        self._check_input(U, "U", top_down)
+        if seen is not None and np.shape(seen) != (len(U), self.n_groups):
+            raise ValueError(f"seen must have shape {(len(U), self.n_groups)}, got {np.shape(seen)}")
         self._observe(U)
         beta = self.sharpening * self.beta
         a = self.drive(U)

@@ -11,12 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 from bioneuro import connectivity
 from bioneuro.connectivity import Init
 from bioneuro.layers.competitive import RuleLike
-from bioneuro.layers.feature_map import FeatureMap
+from bioneuro.layers.feature_map import COLUMN_RULE, FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
-from bioneuro.rules import LogRelaxation
 
 STARTS = ("tied", "random")
 
@@ -76,7 +75,7 @@ class LocalMap(ImageMap):
         retina: Retina | None = None,
         beta: float = 40.0,
         sharpening: float = 2.0,
-        rule: RuleLike = LogRelaxation(eta=0.05),
+        rule: RuleLike = COLUMN_RULE,
         homeostasis: float = 1.0,
         stride: int = 1,
         grid: int | None = 4,

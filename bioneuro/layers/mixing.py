@@ -11,6 +11,7 @@ from bioneuro import connectivity
 from bioneuro.checks import check_count
 from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
+from bioneuro.rules import check_rates
 from bioneuro.synapses import Sign, Synapses
 
 #: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
@@ -96,6 +97,8 @@ class Mixing:
 
     def learn(self, H: ArrayLike, **_: Any) -> Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
+        H = np.ascontiguousarray(H, self.dtype)
+        check_rates(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
         self._seen = tuple(self.moments.add(self._input(H)))
         return self
 

@@ -52,7 +52,7 @@ from collections.abc import Callable
 
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import AdditiveRule, Rule, add_within_sign, batch_mean, on_synapses
+from bioneuro.rules.base import AdditiveRule, Rule, add_within_sign, batch_mean, check_rates, on_synapses
 from bioneuro.rules.bcm import BCM
 from bioneuro.rules.contrastive import Contrastive
 from bioneuro.rules.exponential import Exponential
@@ -93,6 +93,7 @@ __all__ = [
     "add_within_sign",
     "as_rule",
     "batch_mean",
+    "check_rates",
     "on_synapses",
 ]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bioneuro.checks import check_count
 from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
 
-__all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "on_synapses"]
+__all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +89,8 @@ class Rule(ABC):
             weights that would overflow.
         """
         self._check_pathway(synapses)
-        low = 0.0 if self.nonnegative else -np.inf
         for rates, name, width in (X, "X", synapses.n_pre), (Y, "Y", synapses.n_post):
-            _check_array(rates, name, (synapses.dtype,), ndim=2)
-            if rates.shape[1] != width or not len(rates):
-                raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
-            _check_range(rates, name, low)
+            check_rates(rates, name, synapses.dtype, width, nonnegative=self.nonnegative)
         if len(X) != len(Y):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
         if gain is not None:
@@ -221,6 +217,21 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
     elif synapses.sign == "I":
         delta = np.minimum(delta, -w)
     synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype))
+
+
+def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> None:
+    """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be.
+
+    Raises
+    ------
+    TypeError
+        No array, or one of another dtype.
+    ValueError
+    """
+    _check_array(rates, name, (dtype,), ndim=2)
+    if rates.shape[1] != width or not len(rates):
+        raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
+    _check_range(rates, name, 0.0 if nonnegative else -np.inf)
 
 
 def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:

@@ -18,7 +18,7 @@ LARGEST_GROWTH = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Contrastive(Rule):
-    """``log |w_ij| += eta sum_b y_bi z_bj``, ``z_bj = (x_bj - m_j) / s_j``, with ``y`` a difference of rates.
+    """``log |w_ij| += eta sgn(w_ij) sum_b y_bi z_bj``, ``z_bj = (x_bj - m_j) / s_j``, with ``y`` a difference of rates.
 
     ``y = y_clamped - y_free``: the rates that a cell would have were the answer known, less those it has. Where the
     cells compete by a softmax and vote, ``y_clamped`` is proportional to ``y_free`` times the vote for the label, and
@@ -36,7 +36,8 @@ class Contrastive(Rule):
     References
     ----------
     Movellan 1991, Contrastive Hebbian learning in the continuous Hopfield model, Connectionist Models, 10-17.
-    Kivinen & Warmuth 1997, Exponentiated gradient versus gradient descent for linear predictors, Inf. Comput. 132, 1-63.
+    Kivinen & Warmuth 1997, Exponentiated gradient versus gradient descent for linear predictors, Inf. Comput. 132,
+    1-63.
     """
 
     observes: ClassVar[bool] = True

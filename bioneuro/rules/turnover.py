@@ -30,7 +30,8 @@ class Turnover:
     ----------
     birth : float >= 0, default 0.005
     death : float >= 0, default 0.02
-        Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with.
+        Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with. Deaths without
+        births leave nothing in the end, and are refused.
     gamma : float >= 0, default 1.5
         How much longer large synapses live.
     """
@@ -43,9 +44,11 @@ class Turnover:
         for name in ("birth", "death", "gamma"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if self.death and not self.birth:
+            raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
 
     def __bool__(self) -> bool:
-        return self.birth > 0 or self.death > 0
+        return bool(self.birth > 0 or self.death > 0)
 
     def survival(self, size: NDArray) -> NDArray:
         """Share of the time that a synapse of ``size = |w| / w0`` is alive, in [0, 1]."""
