@@ -83,12 +83,12 @@ class OneNetwork(Claim[Settings]):
         network = BioClassifier(**settings.network(seed)).fit(*train)
         yield Found(NETWORK, "accuracy delta", network.score(*test))
         yield Found(NETWORK, "accuracy votes", score(network, "votes", test))
-        uncut = BioClassifier(**settings.network(seed, encoder=network.encoder_, theta=0.0, n_grow=0)).fit(*train)
+        uncut = BioClassifier(**settings.network(seed, encoder=network.encoder_, birth=0.0, death=0.0)).fit(*train)
         lost = uncut.score(*test) - network.score(*test)
         yield Found(NETWORK, "points lost to sparsity", 100 * lost)
         association = network.network_.association
         yield Found(NETWORK, "density", association.synapses.density)
-        yield from describe(NETWORK, association.synapses.to_scipy(), network.theta, seed, N_DESCRIBED)
+        yield from describe(NETWORK, association.synapses.to_scipy(), seed, N_DESCRIBED)
         yield Found(NETWORK, "smallest Dale index", smallest_dale_index(network))
         yield Found(NETWORK, "cells in use", in_use(network, train.X))
 
