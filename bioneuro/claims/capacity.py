@@ -33,7 +33,7 @@ from .base import (
     values_of,
     weak,
 )
-from .networks import hidden_rates, magnitude_pruned, score
+from .networks import hidden_rates, magnitude_pruned, perceptron_rates, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,11 +125,6 @@ def of_classes(data: Dataset) -> Dataset:
         X_test=data.X_test[test],
         y_test=data.y_test[test],
     )
-
-
-def perceptron_rates(mlp: BackpropMLP, X: NDArray) -> NDArray:
-    """Rates of the first hidden layer, ``(n, n_cells)``."""
-    return np.maximum((mlp.weights()["hidden_1"] @ X.T).T + mlp.biases_[0], 0)
 
 
 # --- claim -------------------------------------------------------------------------------------------------

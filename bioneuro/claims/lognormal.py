@@ -93,7 +93,7 @@ def describe(condition: str, W: Any, seed: int, n_cells: int) -> Iterator[Found]
 def on_survivors_of(network: BioClassifier) -> OnEpoch:
     """For :meth:`BioClassifier.fit` without turnover: the association begins with the synapses of another one, all of
     its cells awake and as young as can be."""
-    survivors = network.network_.association.synapses.to_scipy()
+    survivors = network.network_.association.synapses.to_scipy().copy()
 
     def on_epoch(model: BioClassifier, stage: str, done: int, n: int) -> None:
         if (stage, done) != ("association", 0):
@@ -187,7 +187,7 @@ class LognormalWeights(Claim[LognormalSettings]):
                 untaught = network
             if condition == STARTS[0]:
                 yield Found("change", "slope of log|dw| on log w", size_of_change(network, train))
-                yield from describe("map", network.weights()["map"], seed, settings.n_described)
+        yield from describe("map", network.weights()["map"], seed, settings.n_described)
         # where nothing dies: deaths bound the variance whatever the noise
         yield Found("noise share", "share of Var(log w)", 1 - (spread[DENSE_QUIET] / spread[DENSE_NOISE]) ** 2)
         for name, sigma in (("off", 0.0), ("on", settings.sigma)):
@@ -217,7 +217,7 @@ class LognormalWeights(Claim[LognormalSettings]):
             )
         }
         cheap = lost["to the former rule with all synapses"].mean <= LARGEST_LOSS
-        conditions = [c for c in dict.fromkeys(frame["condition"]) if values_of(frame, c, "sd of log w").size]
+        conditions = [c for c in dict.fromkeys(frame["condition"]) if values_of(frame, c, "fitted sigma").size]
         note = "\n".join(
             [
                 *(self._line(frame, condition) for condition in conditions),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..baselines import BackpropMLP, layer_densities
 from ..classifier import BioClassifier
-from ..rules import LogCovariance, Rule, add_within_sign, on_synapses
+from ..rules import LogCovariance, LogRelaxation, Rule, add_within_sign, on_synapses
 from ..rules.log_covariance import standardised
 from ..synapses import Synapses
 from .base import DENSE, Images
@@ -27,6 +27,11 @@ def hidden_rates(network: BioClassifier, X: NDArray) -> NDArray:
     """Activity of the association as its readouts see it, ``(n, n_cells)``."""
     association = network.network_.association
     return association.activity(network.network_.drive(network.transform(X)))
+
+
+def perceptron_rates(mlp: BackpropMLP, X: NDArray) -> NDArray:
+    """Rates of the first hidden layer, ``(n, n_cells)``."""
+    return np.maximum((mlp.weights()["hidden_1"] @ X.T).T + mlp.biases_[0], 0)
 
 
 # --- rules -------------------------------------------------------------------------------------------------
@@ -56,23 +61,13 @@ class Additive(Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Around(Rule):
-    """A rule that has another one learn in the log domain: its own fields say when, or what is added."""
-
-    rule: Rule = LogCovariance()
-
-    observes: ClassVar[bool] = True
-    saturating: ClassVar[bool] = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecruitOnly(Around):
-    """Cells store the sample that they take over, as the ``rule`` has it, and learn nothing after."""
+class RecruitOnly(LogRelaxation):
+    """Cells store the sample that they take over, as it is, and learn nothing after."""
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         taken_over = Y.shape[0] == Y.shape[1] and np.array_equal(Y, np.eye(len(Y)))  # a sample for each cell alone
         if taken_over:
-            self.rule.change(synapses, X, Y, gain, reward)
+            super().change(synapses, X, Y, gain, reward)
 
 
 #: Parameters of a network that only stores samples: all of their synapses, nothing learned by cells or taught to them.
@@ -80,15 +75,19 @@ STORED: dict[str, Any] = {"rule": RecruitOnly(), "teaching": 0.0, **DENSE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdditiveNoise(Around):
-    """Noise that does not know the size of the synapse, of the same mean square as the size-proportional one.
+class AdditiveNoise(Rule):
+    """The ``rule`` with noise that does not know the size of a synapse, of the mean square of the proportional one.
 
     Where a step of that adds ``s_i xi`` to log w, ``s_i = sigma sqrt(alpha_i (2 - alpha_i))``, this adds ``s_i rms_i
     xi`` to w, ``rms_i`` over the cell's synapses. Weights are reflected at 0, since they are excitatory.
     """
 
+    rule: Rule = LogCovariance()
     sigma: float = 0.4
     seed: int = 0
+
+    observes: ClassVar[bool] = True
+    saturating: ClassVar[bool] = True
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         self.rule.change(synapses, X, Y, gain, reward)

@@ -29,7 +29,7 @@ from .base import (
     values_of,
     weak,
 )
-from .networks import STORED, hidden_rates
+from .networks import STORED, hidden_rates, perceptron_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,10 +238,10 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
         for condition, shown in ((OURS, network), (SAMPLES, stored)):
             yield from describe_rates(condition, hidden_rates(shown, test.X), test.y, seed)
 
-        mlp = BackpropMLP((network.network_.association.n_cells,), n_epochs=settings.mlp_epochs, random_state=seed).fit(*train)
+        hidden = (network.network_.association.n_cells,)
+        mlp = BackpropMLP(hidden, n_epochs=settings.mlp_epochs, random_state=seed).fit(*train)
         yield Found(MLP, "accuracy", mlp.score(*test))
-        hidden = np.maximum(mlp.pathways_[0].forward(test.X, mlp.biases_[0]), 0)
-        yield from describe_rates(MLP, hidden, test.y, seed)
+        yield from describe_rates(MLP, perceptron_rates(mlp, test.X), test.y, seed)
 
         if data.image_shape[2:] not in ((), (1,)):  # a Gabor function has no colours
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from .. import analysis
@@ -233,8 +233,8 @@ class EmergentSparsity(Claim[SparsitySettings]):
         beyond = "" if low <= density.min() and density.max() <= high else f" (theirs end at {low:g} and {high:g})"
         n_ours, n_theirs = (_mean(frame, name, "synapses") for name in (DEFAULT, "MLP"))
         return (
-            f"Rivals of the same density of all layers that learn, {density.mean():.3f}{beyond} (not of the same number "
-            f"of synapses: ours {n_ours:,.0f}, theirs {density.mean() * n_theirs:,.0f}): {'; '.join(compared)}."
+            f"Rivals of the same density of all layers that learn, {density.mean():.3f}{beyond} (not of the same "
+            f"number of synapses: ours {n_ours:,.0f}, theirs {density.mean() * n_theirs:,.0f}): {'; '.join(compared)}."
         )
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
