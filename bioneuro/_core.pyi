@@ -182,6 +182,7 @@ def turnover(
     birth: float,
     death: float,
     gamma: float,
+    size: float,
     time: _Values | None = None,
     sign: Literal["E", "I"] = "E",
     seed: int,

@@ -560,14 +560,14 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
 
 
 def turnover(
-    indptr, indices, data, n_cols, *, birth, death, gamma, time=None, sign="E", seed=0, step=0, n_threads=None
+    indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign="E", seed=0, step=0, n_threads=None
 ):
     """New pathway after random births and deaths of synapses: the weak are short-lived, the silent may wake.
 
-    With ``m_i`` the mean ``|w|`` of row ``i`` (1 where that is 0, or the row empty), a stored synapse dies with
-    probability ``1 - exp(-death time_i (|w_ij| / m_i)^-gamma)``, a silent pair is born at weight ``m_i`` with
-    probability ``1 - exp(-birth time_i)``. Where births and deaths balance, a pair whose weight would be ``w`` is alive
-    with probability ``1 / (1 + (death / birth) (w / m_i)^-gamma)``, logistic in log w: no density is given anywhere.
+    A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, a silent pair is born at
+    weight ``size`` with probability ``1 - exp(-birth time_i)``. Where births and deaths balance, a pair whose weight
+    would be ``w`` is alive with probability ``1 / (1 + (death / birth) (w / size)^-gamma)``, logistic in log w: no
+    density is given anywhere. Rows that are scaled to one norm hold it: where many die, the rest grow, and live longer.
 
     Parameters
     ----------
@@ -576,9 +576,12 @@ def turnover(
     n_cols : int
         Number of pre-synaptic cells, in [1, 2**32).
     birth, death : float
-        Rates, >= 0; of deaths: at the mean weight.
+        Rates, >= 0; of deaths: at weight ``size``.
     gamma : float
         How much longer strong synapses live, >= 0; 0: all alike.
+    size : float
+        Weight of newborns and the unit of all others; > 0 and finite in the type of ``data``. For rows of unit norm
+        ``1 / sqrt(n_cols)``, say, the weight of each were all alive and alike.
     time : ndarray, shape (n_rows,), optional
         How much time passes for each cell, such as its amount of change; finite, >= 0, of the type of ``data``.
         ``None``: 1 for all.
@@ -609,8 +612,8 @@ def turnover(
     """
     _core.validate(indptr, indices, data, n_cols)
     return _core.turnover(
-        indptr, indices, data, n_cols, birth=birth, death=death, gamma=gamma, time=time, sign=sign, seed=seed,
-        step=step, n_threads=n_threads,
+        indptr, indices, data, n_cols, birth=birth, death=death, gamma=gamma, size=size, time=time, sign=sign,
+        seed=seed, step=step, n_threads=n_threads,
     )  # fmt: skip
 
 

@@ -373,24 +373,20 @@ def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArra
 
 
 def turnover(
-    indptr, indices, data, n_cols, *, birth, death, gamma, time=None, sign="E", seed=0, step=0, n_threads=None
+    indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign="E", seed=0, step=0, n_threads=None
 ) -> tuple[NDArray, NDArray, NDArray, int]:
     """New CSR after random births and deaths of synapses, and how many died.
 
-    With ``m_i`` the mean ``|w|`` of row i before (1 where that is 0, or the row empty): a stored synapse dies with
-    probability ``1 - exp(-death time_i (|w_ij| / m_i)^-gamma)``, if its :func:`lifetime`, numbered by its column, is
-    below that exponent; a silent pair is born with probability ``1 - exp(-birth time_i)`` at weight ``m_i``
-    (``-m_i`` for ``sign="I"``). Births: row i walks its columns from the left; the t-th draw skips
+    A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, if its :func:`lifetime`,
+    numbered by its column, is below that exponent; a silent pair is born with probability ``1 - exp(-birth time_i)`` at
+    weight ``size`` (``-size`` for ``sign="I"``). Births: row i walks its columns from the left; the t-th draw skips
     ``floor(lifetime / (birth time_i))`` of them and hits the next, which lets that column be born unless it was stored,
     even if it dies in this very call. All in double precision; rows are not scaled.
     """
     rows, n_rows = _rows(indptr), len(indptr) - 1
     pace = np.ones(n_rows) if time is None else time.astype(float)
-    size, sizes = np.abs(data).astype(float), np.diff(indptr)
     with np.errstate(over="ignore", divide="ignore"):
-        mean = np.bincount(rows, size, n_rows) / np.maximum(sizes, 1)
-        mean = np.where(mean > 0, np.minimum(mean, np.finfo(float).max), 1.0)
-        hazard = (size / mean[rows]) ** -gamma
+        hazard = (np.abs(data).astype(float) / size) ** -gamma
         doomed = death * pace
         exponent = np.where(doomed[rows] > 0, doomed[rows] * np.where(doomed[rows] > 0, hazard, 0.0), 0.0)
     dies = lifetime(rows, indices, stream_key(seed, step, DEATHS)) < exponent
@@ -406,8 +402,8 @@ def turnover(
             hit = np.cumsum(np.minimum(skipped, n_cols).astype(np.int64) + 1) - 1
             born = np.setdiff1d(hit[hit < n_cols], indices[stored])
         columns = np.concatenate([indices[stored][~dies[stored]], born])
-        newborn = -mean[i] if sign == "I" else mean[i]
-        weights = np.concatenate([data[stored][~dies[stored]], np.full(len(born), newborn, data.dtype)])
+        newborn = np.full(len(born), -size if sign == "I" else size, data.dtype)
+        weights = np.concatenate([data[stored][~dies[stored]], newborn])
         order = np.argsort(columns)
         new_indices.append(columns[order].astype(indices.dtype))
         new_data.append(weights[order].astype(data.dtype))

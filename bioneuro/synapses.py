@@ -575,6 +575,7 @@ class Synapses:
         birth: float,
         death: float,
         gamma: float,
+        size: float,
         time: NDArray | None = None,
         seed: int,
         step: int,
@@ -582,16 +583,18 @@ class Synapses:
     ) -> tuple[int, int]:
         """Random births and deaths: weak synapses are short-lived, silent pairs may wake. Rows are not scaled.
 
-        With ``m_i`` the mean ``|w|`` of row i (1 where that is 0, or the row empty), a stored synapse dies with
-        probability ``1 - exp(-death time_i (|w_ij| / m_i)^-gamma)``, a silent pair is born at strength ``m_i`` with
-        probability ``1 - exp(-birth time_i)``. Density is what remains: :func:`bioneuro.kernels.turnover`.
+        A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, a silent pair is born
+        at strength ``size`` with probability ``1 - exp(-birth time_i)``. Density is what remains:
+        :func:`bioneuro.kernels.turnover`.
 
         Parameters
         ----------
         birth, death : float >= 0
-            Rates; of deaths: at the mean weight.
+            Rates; of deaths: at strength ``size``.
         gamma : float >= 0
             How much longer strong synapses live.
+        size : float > 0
+            Strength of newborns and the unit of all others, such as ``1 / sqrt(n_pre)`` for rows of unit norm.
         time : ndarray of shape (n_post,), dtype of the weights, optional
             How much time passes for each cell, >= 0, such as its amount of change; 1 for all where none is given.
         seed, step : int >= 0
@@ -606,7 +609,8 @@ class Synapses:
         Raises
         ------
         ValueError
-            A "mixed" pathway, whose newborns would have no sign; a rate or a time that is negative or not finite.
+            A "mixed" pathway, whose newborns would have no sign; a rate or a time that is negative or not finite, a
+            size that is not positive and finite.
         """
         if self._sign == "mixed":
             raise ValueError("turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'")
@@ -615,8 +619,8 @@ class Synapses:
             _check_range(time, "time", 0.0)
         before = self.nnz
         *arrays, died = _core.turnover(
-            self._indptr, self._indices, self._data, self._n_pre, birth=birth, death=death, gamma=gamma, time=time,
-            sign=self._sign, seed=seed, step=step, n_threads=n_threads,
+            self._indptr, self._indices, self._data, self._n_pre, birth=birth, death=death, gamma=gamma, size=size,
+            time=time, sign=self._sign, seed=seed, step=step, n_threads=n_threads,
         )  # fmt: skip
         born = len(arrays[1]) - (before - died)
         if died or born:

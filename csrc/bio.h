@@ -223,18 +223,18 @@ bio_status bio_grow(const bio_csr *w, const bio_csr *cand, size_t n_grow, double
 typedef struct {
     double birth, death; /* rates, >= 0 */
     double gamma;        /* how much longer strong synapses live, >= 0 */
+    double size;         /* |w| at which the hazard is `death`, and that of newborns; > 0 and finite as a w->value */
     const void *time;    /* (n_rows) of w->value, >= 0: how much time passes for each cell; NULL: 1 for all */
     int inhibitory;      /* newborns are negative */
     uint64_t seed, step; /* key of the draws */
 } bio_turnover_rule;
 
-/* Two calls, as bio_prune: w after births and deaths. With m_i the mean |w| of row i (1 where that is 0, or the row
- * empty), a stored synapse dies with probability 1 - exp(-death time_i (|w_ij| / m_i)^-gamma); a pair that is not
- * stored is born, at weight m_i, with probability 1 - exp(-birth time_i). Each draw is keyed by (seed, step, row,
- * column) or, for births, (seed, step, row, number of the draw): bioneuro/reference.py, turnover. What is computed is
- * double precision for either value type. n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the
- * second; *n_died is set by the first. BIO_INDEX_OVERFLOW: new_indptr cannot hold the result. O(nnz + n_rows + births);
- * no scratch. */
+/* Two calls, as bio_prune: w after births and deaths. A stored synapse dies with probability
+ * 1 - exp(-death time_i (|w_ij| / size)^-gamma); a pair that is not stored is born, at weight `size`, with probability
+ * 1 - exp(-birth time_i). Each draw is keyed by (seed, step, row, column) or, for births, (seed, step, row, number of
+ * the draw): bioneuro/reference.py, turnover. What is computed is double precision for either value type.
+ * n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the second; *n_died is set by the first.
+ * BIO_INDEX_OVERFLOW: new_indptr cannot hold the result. O(nnz + n_rows + births); no scratch. */
 bio_status bio_turnover(const bio_csr *w, const bio_turnover_rule *rule, uint8_t *dies, void *new_indptr,
                         void *new_indices, void *new_data, size_t *n_died, int n_threads);
 

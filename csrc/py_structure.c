@@ -297,9 +297,9 @@ static int check_time(const bio_csr *w, PyArrayObject *time, int n_threads) {
 }
 
 static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data", "n_cols", "birth",     "death", "gamma",
-                            "time",   "sign",    "seed", "step",   "n_threads", NULL};
-    PyObject *indptr, *indices, *data, *n_cols_object, *birth = NULL, *death = NULL, *gamma = NULL;
+    static char *names[] = {"indptr", "indices", "data", "n_cols", "birth", "death",     "gamma",
+                            "size",   "time",    "sign", "seed",   "step",  "n_threads", NULL};
+    PyObject *indptr, *indices, *data, *n_cols_object, *birth = NULL, *death = NULL, *gamma = NULL, *size = NULL;
     PyObject *time_object = NULL, *sign = NULL, *seed = NULL, *step = NULL, *threads = NULL;
     const char *rate = "a finite number >= 0";
     bio_turnover_rule rule = {.time = NULL};
@@ -310,12 +310,12 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     bio_csr w;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOO:turnover", names, &indptr, &indices, &data,
-                                     &n_cols_object, &birth, &death, &gamma, &time_object, &sign, &seed, &step,
-                                     &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOOO:turnover", names, &indptr, &indices, &data,
+                                     &n_cols_object, &birth, &death, &gamma, &size, &time_object, &sign, &seed,
+                                     &step, &threads))
         return NULL;
     if (is_absent(birth, "birth") || is_absent(death, "death") || is_absent(gamma, "gamma") ||
-        is_absent(seed, "seed") || is_absent(step, "step"))
+        is_absent(size, "size") || is_absent(seed, "seed") || is_absent(step, "step"))
         return NULL;
     if (py_real(birth, "birth", 0, DBL_MAX, rate, &rule.birth) ||
         py_real(death, "death", 0, DBL_MAX, rate, &rule.death) ||
@@ -327,6 +327,11 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (py_csr(indptr, indices, data, n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
     if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
     if (fits(&w, "n_cols", (double)n_cols)) return NULL;
+    /* so that newborns are not 0, nor infinite */
+    const int wide = w.value == BIO_FLOAT64;
+    if (py_real(size, "size", wide ? DBL_TRUE_MIN : FLT_TRUE_MIN, wide ? DBL_MAX : FLT_MAX,
+                wide ? "a finite number > 0" : "a finite number > 0 in float32, like data", &rule.size))
+        return NULL;
     if (py_optional_values_of(time_object, "time", 1, w.value, "data", &time)) return NULL;
     if (time && check_time(&w, time, n_threads)) return NULL;
     rule.time = time ? PyArray_DATA(time) : NULL;
@@ -375,7 +380,7 @@ PyMethodDef py_structure_methods[] = {
            "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None)\n--\n\n"
            "CSR in which each row has gained its n_grow best candidates."),
     METHOD(turnover,
-           "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, time=None, sign='E', seed, step, "
-           "n_threads=None)\n--\n\nCSR after random births and deaths, and how many died."),
+           "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', seed, "
+           "step, n_threads=None)\n--\n\nCSR after random births and deaths, and how many died."),
     {NULL, NULL, 0, NULL},
 };

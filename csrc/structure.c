@@ -31,15 +31,15 @@ static size_t next_birth(bio_random random, double rate, size_t from, size_t n_c
     return skipped < (double)(n_cols - from) ? from + (size_t)skipped : n_cols;
 }
 
-/* For each bin of draws, a bound on E^(-1 / gamma) over its lifetimes E. With reach_of(), a bound on the size of the
+/* For each bin of draws, a bound on E^(-1 / gamma) over its lifetimes E. With reach_of(), a bound on the |w| of the
  * synapses that die by such a draw, which spares most of them a logarithm and a power. The margin is for rounding. */
 static void fill_bounds(double gamma, double *bound) {
     for (size_t b = 0; b < BINS; b++) bound[b] = pow(log(BINS / (double)(b + 1)), -1 / gamma) * (1 + 1e-6);
 }
 
-/* mean rate^(1 / gamma); infinity, so that every synapse is looked at, where that is not to be relied on. */
-static double reach_of(double mean, double rate, double gamma) {
-    const double reach = gamma < 1e-3 ? INFINITY : mean * pow(rate, 1 / gamma);
+/* size rate^(1 / gamma); infinity, so that every synapse is looked at, where that is not to be relied on. */
+static double reach_of(double size, double rate, double gamma) {
+    const double reach = gamma < 1e-3 ? INFINITY : size * pow(rate, 1 / gamma);
     return reach > 1e-290 ? reach : INFINITY;
 }
 

@@ -284,18 +284,10 @@ typedef struct {
     T *new_data;
 } NAME(turnover_job);
 
-/* Mean |w|; summed in order, as the twin does. */
-static double NAME(mean_size)(const T *data, size_t n) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += fabs((double)data[k]);
-    if (!(sum > 0)) return 1;
-    return sum <= DBL_MAX ? sum / (double)n : DBL_MAX;
-}
-
-/* Who of the n synapses of cell i dies, at hazard rate (|w| / mean)^-gamma; returns how many. */
+/* Who of the n synapses of cell i dies, at hazard rate (|w| / size)^-gamma; returns how many. */
 static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I *restrict columns,
-                                const T *restrict data, size_t n, double mean, double rate, uint8_t *restrict dies) {
-    const double gamma = job->rule->gamma, reach = reach_of(mean, rate, gamma);
+                                const T *restrict data, size_t n, double rate, uint8_t *restrict dies) {
+    const double gamma = job->rule->gamma, size = job->rule->size, reach = reach_of(size, rate, gamma);
     size_t n_died = 0;
     for (size_t k = 0; k < n; k += BLOCK) {
         const size_t here = n - k < BLOCK ? n - k : BLOCK;
@@ -306,11 +298,11 @@ static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I
             word[1][l] = random.word[1];
         }
         for (size_t l = 0; l < here; l++) {
-            const double size = fabs((double)data[k + l]);
+            const double w = fabs((double)data[k + l]);
             dies[k + l] = 0;
-            if (size >= reach * job->bound[word[0][l] / (UINT32_C(1) << 24)]) continue;
+            if (w >= reach * job->bound[word[0][l] / (UINT32_C(1) << 24)]) continue;
             const bio_random random = {{word[0][l], word[1][l]}};
-            dies[k + l] = lifetime(random) < rate * pow(size / mean, -gamma);
+            dies[k + l] = lifetime(random) < rate * pow(w / size, -gamma);
             n_died += dies[k + l];
         }
     }
@@ -322,6 +314,7 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
     const bio_turnover_rule *rule = job->rule;
     const I *indptr = job->w->indptr;
     const size_t n_cols = job->w->n_cols;
+    const T newborn = (T)(rule->inhibitory ? -rule->size : rule->size);
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         const size_t first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
@@ -329,14 +322,13 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         const T *data = (const T *)job->w->data + first;
         uint8_t *dies = job->dies + first;
         const double time = rule->time ? (double)((const T *)rule->time)[i] : 1;
-        const double mean = NAME(mean_size)(data, n), rate = rule->birth * time;
-        const T newborn = (T)(rule->inhibitory ? -mean : mean);
+        const double rate = rule->birth * time;
         const int fill = job->new_indices != NULL;
         size_t to = fill ? (size_t)job->new_indptr[i] : 0, k = 0;
         if (!fill) {
             size_t n_died = 0;
             if (rule->death * time > 0)
-                n_died = NAME(draw_deaths)(job, i, indices, data, n, mean, rule->death * time, dies);
+                n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
             else memset(dies, 0, n);
             to = n - n_died;
         }

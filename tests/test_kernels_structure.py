@@ -238,6 +238,7 @@ def test_inputs_are_left_as_they_were():
     birth=st.sampled_from([0.0, 1e-12, 0.01, 0.3, 5.0, 1e300]),
     death=st.sampled_from([0.0, 1e-12, 0.01, 0.3, 5.0, 1e300]),
     gamma=st.sampled_from([0.0, 1e-4, 0.01, 0.5, 1.0, 2.0, 3.3, 40.0]),
+    size=st.sampled_from([1e-30, 0.05, 1.0, 2.5, 1e30]),
     pace=st.sampled_from([None, 0.0, 1.0, 20.0]),
     zeros=st.booleans(),
     sign=st.sampled_from("EI"),
@@ -245,7 +246,7 @@ def test_inputs_are_left_as_they_were():
     step=st.integers(0, 2**64 - 1),
     **shapes,
 )
-def test_turnover(n_rows, n_cols, density, value, index, seed, birth, death, gamma, pace, zeros, sign, key, step):
+def test_turnover(n_rows, n_cols, density, value, index, seed, birth, death, gamma, size, pace, zeros, sign, key, step):
     indptr, indices, data = pathway(n_rows, n_cols, density, value, index, seed)
     rng = np.random.default_rng(seed)
     data = np.exp(data) * value(-1 if sign == "I" else 1)
@@ -253,7 +254,7 @@ def test_turnover(n_rows, n_cols, density, value, index, seed, birth, death, gam
         data[rng.random(len(data)) < 0.2] = 0
         data[indptr[0] : indptr[1]] = 0
     time = None if pace is None else (pace * rng.random(n_rows)).astype(value)
-    rule = dict(birth=birth, death=death, gamma=gamma, time=time, sign=sign, seed=key, step=step)
+    rule = dict(birth=birth, death=death, gamma=gamma, size=size, time=time, sign=sign, seed=key, step=step)
     *expected, n_died = reference.turnover(indptr, indices, data, n_cols, **rule)
     for n in N_THREADS:
         *actual, died = kernels.turnover(indptr, indices, data, n_cols, **rule, n_threads=n)
@@ -275,20 +276,22 @@ def likely(count, n, p):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
-def test_deaths_are_as_likely_as_said_whatever_the_size(gamma):
-    n, weights, pace = 20_000, np.array([0.1, 0.5, 1.0, 2.4]), 0.5  # of mean 1
+@pytest.mark.parametrize("size", [1.0, 0.3])
+def test_deaths_are_as_likely_as_said_whatever_the_weight(gamma, size):
+    n, weights, pace = 20_000, np.array([0.1, 0.5, 1.0, 2.4]), 0.5
     arrays = cells(n, np.arange(4), weights, 4)
-    _, indices, _, died = kernels.turnover(*arrays, birth=0, death=0.3, gamma=gamma, time=np.full(n, pace), seed=5)
+    rule = dict(birth=0, death=0.3, gamma=gamma, size=size)
+    _, indices, _, died = kernels.turnover(*arrays, **rule, time=np.full(n, pace), seed=5)
     left = np.bincount(indices, minlength=4)
     assert died == 4 * n - left.sum()
     for alive, w in zip(left, weights, strict=True):
-        assert likely(alive, n, np.exp(-0.3 * pace * w**-gamma)), (w, alive / n)
+        assert likely(alive, n, np.exp(-0.3 * pace * (w / size) ** -gamma)), (w, alive / n)
 
 
 def test_births_are_as_likely_as_said_at_every_silent_pair_alike():
     n, n_cols, stored = 3000, 40, np.array([0, 7, 8, 39])
     arrays = cells(n, stored, [1.0, 2.0, 3.0, 6.0], n_cols)
-    indptr, indices, data, died = kernels.turnover(*arrays, birth=0.2, death=0, gamma=2, seed=9)
+    indptr, indices, data, died = kernels.turnover(*arrays, birth=0.2, death=0, gamma=2, size=2.5, seed=9)
     p = -np.expm1(-0.2)
     count = np.bincount(indices, minlength=n_cols)
     assert died == 0 and (count[stored] == n).all()
@@ -296,7 +299,7 @@ def test_births_are_as_likely_as_said_at_every_silent_pair_alike():
     assert all(likely(c, n, p) for c in count[silent])
     assert likely(count[silent].sum(), n * len(silent), p)
     alive = sp.csr_array((data, indices, indptr), shape=(n, n_cols))
-    assert (alive[:, silent].data == 3.0).all()  # the mean
+    assert (alive[:, silent].data == 2.5).all()
     # neighbours, and cells, do not know of each other
     born = alive[:, silent].toarray() > 0
     assert np.abs(np.corrcoef(born.T) - np.eye(len(silent))).max() < 0.09
@@ -305,7 +308,7 @@ def test_births_are_as_likely_as_said_at_every_silent_pair_alike():
 
 def test_draws_are_keyed_and_apart_from_noise_and_candidates():
     arrays = cells(50, np.arange(0, 400, 2), np.ones(200), 400)
-    rule = dict(birth=0.3, death=0.3, gamma=1)
+    rule = dict(birth=0.3, death=0.3, gamma=1, size=1)
     first = kernels.turnover(*arrays, **rule, seed=1, step=2)
     same(first[:3], kernels.turnover(*arrays, **rule, seed=1, step=2)[:3])
     for other in (dict(seed=2, step=2), dict(seed=1, step=3), dict(seed=1, step=2 + 2**32)):
@@ -320,7 +323,7 @@ def test_draws_are_keyed_and_apart_from_noise_and_candidates():
 def test_a_row_does_not_depend_on_its_neighbours():
     """What is dropped from other rows, or above, changes nothing; deaths do not even depend on the rest of the row."""
     arrays = cells(30, np.arange(0, 60, 3), np.linspace(0.1, 2, 20), 60)
-    rule = dict(birth=0.1, death=0.2, gamma=2, seed=4)
+    rule = dict(birth=0.1, death=0.2, gamma=2, size=1, seed=4)
     indptr, indices, data, _ = kernels.turnover(*arrays, **rule)
     short = arrays[0].copy()
     short[1:] -= 20  # the first row is empty now
@@ -337,33 +340,39 @@ def test_rates_beyond_all_bounds(value, index):
     n_cols = 70
     indptr, indices, data = pathway(20, n_cols, 0.3, value, index)
     data = np.abs(data)
-    still = kernels.turnover(indptr, indices, data, n_cols, birth=0, death=0, gamma=2)
+    still = kernels.turnover(indptr, indices, data, n_cols, birth=0, death=0, gamma=2, size=1)
     same(still[:3], (indptr, indices, data))
-    none = kernels.turnover(indptr, indices, data, n_cols, birth=0, death=1e308, gamma=0)
+    none = kernels.turnover(indptr, indices, data, n_cols, birth=0, death=1e308, gamma=0, size=1)
     assert none[3] == len(data) and len(none[1]) == 0 and none[1].dtype == index and none[2].dtype == value
-    full = kernels.turnover(indptr, indices, data, n_cols, birth=1e308, death=0, gamma=2, time=np.full(20, 2, value))
+    rule = dict(birth=1e308, death=0, gamma=2, size=1)
+    full = kernels.turnover(indptr, indices, data, n_cols, **rule, time=np.full(20, 2, value))
     np.testing.assert_array_equal(full[1], np.tile(np.arange(n_cols), 20))
-    swapped = kernels.turnover(indptr, indices, data, n_cols, birth=1e308, death=1e308, gamma=0)
+    swapped = kernels.turnover(indptr, indices, data, n_cols, birth=1e308, death=1e308, gamma=0, size=1)
     assert len(swapped[1]) == 20 * n_cols - len(data)  # who dies is not born again at once
-    again = kernels.turnover(*full[:3], n_cols, birth=1, death=0, gamma=2)
+    again = kernels.turnover(*full[:3], n_cols, birth=1, death=0, gamma=2, size=1)
     same(again[:3], full[:3])
     empty = np.zeros(4, index), np.zeros(0, index), np.zeros(0, value)
-    born = kernels.turnover(*empty, n_cols, birth=0.5, death=1, gamma=2, sign="I")
-    assert len(born[1]) > 0 and (born[2] == -1).all()
+    born = kernels.turnover(*empty, n_cols, birth=0.5, death=1, gamma=2, size=0.25, sign="I")
+    assert len(born[1]) > 0 and (born[2] == -0.25).all()
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_saturated_weights_have_a_mean(value):
-    largest = np.finfo(value).max
-    arrays = cells(3, np.arange(4), np.full(4, largest), 9, value)
-    _, _, data, died = kernels.turnover(*arrays, birth=1e9, death=1e-3, gamma=2)
-    assert len(data) == 27 - died and np.isfinite(data).all() and data.min() >= largest / 5
+def test_size_may_be_any_that_a_weight_can_be(value):
+    """Newborns are neither 0 nor infinite, and who is far from them in size dies at once or never."""
+    limits = np.finfo(value)
+    smallest, largest = float(limits.smallest_subnormal), float(limits.max)
+    arrays = cells(3, np.arange(4), [smallest, smallest, largest, largest], 9, value)
+    for size, left in (smallest, 12), (1.0, 6), (largest, 6):
+        indptr, indices, data, died = kernels.turnover(*arrays, birth=0, death=1e-3, gamma=2, size=size)
+        assert len(data) == left == 12 - died
+        _, _, data, _ = kernels.turnover(*arrays, birth=1e9, death=0, gamma=2, size=size)
+        assert (data.reshape(3, 9)[:, 4:] == value(size)).all() and value(size) > 0 and np.isfinite(value(size))
 
 
 def test_float32_lives_and_dies_as_float64():
     indptr, indices, data = pathway(200, 300, 0.3)
     data = np.exp(data)
-    rule = dict(birth=0.05, death=0.1, gamma=2, seed=3)
+    rule = dict(birth=0.05, death=0.1, gamma=2, size=0.7, seed=3)
     single = kernels.turnover(indptr, indices, data, 300, **rule)
     double = kernels.turnover(indptr, indices, data.astype(float), 300, **rule)
     same(single[:2], double[:2])
@@ -372,18 +381,17 @@ def test_float32_lives_and_dies_as_float64():
 
 @pytest.mark.parametrize("gamma", [1.0, 2.5])
 def test_at_equilibrium_survival_is_logistic_in_log_w(gamma):
-    """Pairs with a would-be weight each, which a newborn takes on at once; all rows share weights and so the mean."""
-    n, n_cols, birth, death = 200, 300, 0.02, 0.03
+    """Pairs with a would-be weight each, which a newborn takes on at once."""
+    n, n_cols, birth, death, size = 200, 300, 0.02, 0.03, 1.4
     would_be = np.exp(np.random.default_rng(0).normal(0, 0.6, n_cols))
     W = Synapses(*cells(n, np.arange(n_cols), would_be, n_cols)[:3], n_cols, sign="E")
-    alive, means = [], []
+    alive = []
     for step in range(600):
-        W.turnover(birth=birth, death=death, gamma=gamma, seed=1, step=step)
+        W.turnover(birth=birth, death=death, gamma=gamma, size=size, seed=1, step=step)
         W = Synapses(W.indptr, W.indices, would_be[W.indices], n_cols, sign="E")
         if step >= 250:
             alive.append(np.bincount(W.indices, minlength=n_cols) / n)
-            means.append(W.weights.mean())
-    survival, log_ratio = np.mean(alive, axis=0), np.log(would_be / np.mean(means))
+    survival, log_ratio = np.mean(alive, axis=0), np.log(would_be / size)
     exponent = death * np.exp(-gamma * log_ratio)
     # in steps of births and deaths these balance, and the newborn cannot die at once
     exact = np.expm1(-birth) / (np.expm1(-birth) + np.expm1(-exponent))
@@ -400,9 +408,9 @@ def test_synapses_after_turnover():
     X = np.ones((4, 90))
     W.forward(X)
     before, weights = W.nnz, W.weights.copy()
-    assert W.turnover(birth=0, death=0, gamma=2, seed=0, step=0) == (0, 0)
+    assert W.turnover(birth=0, death=0, gamma=2, size=1, seed=0, step=0) == (0, 0)
     assert (W.version, W.structure_version) == (0, 0)
-    died, born = W.turnover(birth=0.1, death=0.2, gamma=2, time=np.linspace(0, 2, 40), seed=0, step=1)
+    died, born = W.turnover(birth=0.1, death=0.2, gamma=2, size=1, time=np.linspace(0, 2, 40), seed=0, step=1)
     assert died > 0 and born > 0 and W.nnz == before - died + born
     assert (W.version, W.structure_version) == (1, 1)
     assert (W.weights < 0).all()
@@ -410,7 +418,7 @@ def test_synapses_after_turnover():
     np.testing.assert_allclose(W.forward(X)[0], W.to_scipy() @ X[0])
     # as many births as deaths are a change too
     one = Synapses(*cells(1, np.array([0]), [1.0], 2)[:3], 2, sign="E")
-    assert one.turnover(birth=1e9, death=1e9, gamma=0, seed=0, step=0) == (1, 1)
+    assert one.turnover(birth=1e9, death=1e9, gamma=0, size=1, seed=0, step=0) == (1, 1)
     assert one.structure_version == 1 and one.indices.tolist() == [1]
 
 
@@ -423,7 +431,7 @@ PATTERN, LONG = ARRAYS[:2], tuple(a.astype(np.int64) for a in ARRAYS[:2])
 
 
 def turn(**wrong):
-    return kernels.turnover(*ARRAYS, 4, **{**dict(birth=0.1, death=0.1, gamma=2), **wrong})
+    return kernels.turnover(*ARRAYS, 4, **{**dict(birth=0.1, death=0.1, gamma=2, size=1), **wrong})
 
 
 REFUSED = {
@@ -507,6 +515,17 @@ REFUSED = {
     "death nan": (lambda: turn(death=np.nan), ValueError, "death must be a finite number >= 0, got nan"),
     "gamma infinite": (lambda: turn(gamma=np.inf), ValueError, "gamma must be a finite number >= 0, got inf"),
     "gamma text": (lambda: turn(gamma="2"), TypeError, "gamma must be a finite number >= 0, got str"),
+    "size 0": (lambda: turn(size=0), ValueError, "size must be a finite number > 0 in float32, like data, got 0"),
+    "size negative": (lambda: turn(size=-1.0), ValueError, "size must be a finite number > 0 in float32"),
+    "size nan": (lambda: turn(size=np.nan), ValueError, "size must be a finite number > 0 in float32"),
+    "size 0 in float32": (lambda: turn(size=1e-46), ValueError, "size must be a finite number > 0 in float32"),
+    "size infinite in float32": (lambda: turn(size=1e39), ValueError, "size must be a finite number > 0 in float32"),
+    "size text": (lambda: turn(size="1"), TypeError, "size must be a finite number > 0 in float32, like data, got str"),
+    "size of float64": (
+        lambda: kernels.turnover(*PATTERN, np.ones(3), 4, birth=0, death=0, gamma=0, size=np.inf),
+        ValueError,
+        "size must be a finite number > 0, got inf",
+    ),
     "time length": (lambda: turn(time=SCORE[:1]), ValueError, "time.shape[0] must be 2, one for each row of W, got 1"),
     "time dtype": (lambda: turn(time=np.ones(2)), TypeError, "time must be float32 like data"),
     "time negative": (lambda: turn(time=-SCORE), ValueError, "time must be finite and >= 0"),
@@ -516,28 +535,33 @@ REFUSED = {
     "sign number": (lambda: turn(sign=1), ValueError, "sign must be 'E' or 'I', got 1"),
     "turnover seed": (lambda: turn(seed=-1), ValueError, "seed must be an integer in [0, 2**64), got -1"),
     "turnover without data": (
-        lambda: kernels.turnover(*PATTERN, None, 4, birth=0, death=0, gamma=0),
+        lambda: kernels.turnover(*PATTERN, None, 4, birth=0, death=0, gamma=0, size=1),
         TypeError,
         "data must be a NumPy array",
     ),
     "turnover n_cols": (
-        lambda: kernels.turnover(*LONG, ARRAYS[2], 2**32, birth=0, death=0, gamma=0),
+        lambda: kernels.turnover(*LONG, ARRAYS[2], 2**32, birth=0, death=0, gamma=0, size=1),
         ValueError,
         "n_cols must lie in [1, 4294967295]",
     ),
     "core without birth": (
-        lambda: _core.turnover(*ARRAYS, 4, death=0, gamma=0, seed=0, step=0),
+        lambda: _core.turnover(*ARRAYS, 4, death=0, gamma=0, size=1, seed=0, step=0),
         TypeError,
         "turnover() missing required keyword-only argument: 'birth'",
     ),
+    "core without size": (
+        lambda: _core.turnover(*ARRAYS, 4, birth=0, death=0, gamma=0, seed=0, step=0),
+        TypeError,
+        "turnover() missing required keyword-only argument: 'size'",
+    ),
     "mixed pathway": (
-        lambda: Synapses(*(a.copy() for a in ARRAYS), 4).turnover(birth=0, death=0, gamma=0, seed=0, step=0),
+        lambda: Synapses(*(a.copy() for a in ARRAYS), 4).turnover(birth=0, death=0, gamma=0, size=1, seed=0, step=0),
         ValueError,
         "turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'",
     ),
     "time of a cell": (
         lambda: Synapses(*(a.copy() for a in ARRAYS), 4, sign="E").turnover(
-            birth=0, death=0, gamma=0, time=np.array([1, -1], np.float32), seed=0, step=0
+            birth=0, death=0, gamma=0, size=1, time=np.array([1, -1], np.float32), seed=0, step=0
         ),
         ValueError,
         "time must be finite and >= 0, but time[1] = -1",
@@ -565,7 +589,7 @@ def test_a_broken_structure_reaches_no_kernel(broken):
         lambda: kernels.transpose_index(broken, ARRAYS[1], 4),
         lambda: kernels.prune(broken, *ARRAYS[1:], 0.1),
         lambda: kernels.candidates(broken, ARRAYS[1], 4, 2),
-        lambda: kernels.turnover(broken, *ARRAYS[1:], 4, birth=0, death=0, gamma=0),
+        lambda: kernels.turnover(broken, *ARRAYS[1:], 4, birth=0, death=0, gamma=0, size=1),
         lambda: kernels.grow(broken, *ARRAYS[1:], *SITES, SCORE, 1, 0.1),
     ):
         with pytest.raises(ValueError, match="indptr"):

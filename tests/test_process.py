@@ -96,7 +96,7 @@ def test_every_instruction_set_gives_the_results_of_the_twins(simd):
             check("prune", *w, 0.25)
             check("candidates", *w[:2], n_cols, 9, seed=5)
             check("grow", *w, *sites, score, 4, 0.1)
-            check("turnover", *w, n_cols, birth=0.1, death=0.2, gamma=2.0, seed=7)
+            check("turnover", *w, n_cols, birth=0.1, death=0.2, gamma=2.0, size=0.4, seed=7)
             U, gate = reference.patches(R, patch_size=4)
             check("patches", R, patch_size=4)
             check("patches_grad", R, U, gate, patch_size=4)
@@ -264,7 +264,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.transpose_index(*w[:2], n_cols),
         lambda: kernels.prune(*w, 0.3), lambda: kernels.candidates(*w[:2], n_cols, 9),
         lambda: kernels.grow(*w, *sites, score, 3, 0.1),
-        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, time=np.abs(c)),
+        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, size=1, time=np.abs(c)),
         lambda: kernels.plasticity_step(*w[:2], W.data.copy(), G, c, _core.Plasticity("signed", w0=0.1), theta=0.1),
         lambda: (repr(rule), hash(rule), rule == pickle.loads(pickle.dumps(rule)), rule.parameters, rule.form),
         lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
@@ -286,8 +286,9 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.plasticity_step(*w, G, c, form="signed", floor=0.1),
         lambda: kernels.plasticity_step(*w, G, c, rule, eta=1.0), lambda: _core.Plasticity(3),
         lambda: _core.Plasticity(eta=-1.0), lambda: _core.Plasticity(w_min=2.0, w_max=1.0), lambda: rule < rule,
-        lambda: kernels.turnover(*w, n_cols, birth=-0.1, death=0.1, gamma=2),
-        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, time=-np.abs(c) - 1),
+        lambda: kernels.turnover(*w, n_cols, birth=-0.1, death=0.1, gamma=2, size=1),
+        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, size=0),
+        lambda: kernels.turnover(*w, n_cols, birth=0.1, death=0.1, gamma=2, size=1, time=-np.abs(c) - 1),
         lambda: kernels.candidates(*w[:2], n_cols, 9, seed=-1), lambda: kernels.candidates(*w[:2], n_cols, 2**70),
         lambda: kernels.grow(*w, *w[:2], W.data, 3, 0.1), lambda: kernels.grow(*w, *sites, score[1:], 3, 0.1),
         lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0),

@@ -123,8 +123,8 @@ def grow(s, rng):
 
 def turnover(s, rng):
     s.turnover(
-        birth=10 ** rng.uniform(-3, 2), death=10 ** rng.uniform(-3, 2), gamma=rng.uniform(0, 4), seed=0,
-        step=int(rng.integers(100)),
+        birth=10 ** rng.uniform(-3, 2), death=10 ** rng.uniform(-3, 2), gamma=rng.uniform(0, 4),
+        size=10 ** rng.uniform(-3, 1), seed=0, step=int(rng.integers(100)),
     )  # fmt: skip
     return s
 
