@@ -166,6 +166,8 @@ def claims(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=_whole, metavar="N", help="number of seeds (default 3, with --full 5)")
     parser.add_argument("--n-train", type=_whole, metavar="N", help="training images instead of those of the settings")
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
+    rules = ("log-covariance", "log-relaxation")
+    parser.add_argument("--rule", choices=rules, help="rule of the association (not in C3 and C8; default the first)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the results (default results/claims-<dataset>)"
     )
@@ -179,9 +181,13 @@ def claims(arguments: Sequence[str]) -> int:
     chosen = [CLAIMS[number] for number in dict.fromkeys(options.claims or CLAIMS)]
     data = _load(options.dataset)
     out = options.out or Path("results") / f"claims-{options.dataset}{'-full' * options.full}"
+    if options.rule and not options.out:
+        out = out.with_name(f"{out.name}-{options.rule}")
     n_seeds = options.seeds or (5 if options.full else 3)
     with _kept_in(out):
-        frames = report.run(chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train)
+        frames = report.run(
+            chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train, rule=options.rule
+        )
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
     print(report.text(chosen, verdicts, options.dataset, n_seeds, options.full))
     written = [report.write_csv(frames, out / "claims.csv"), *report.figures(chosen, frames, out)]

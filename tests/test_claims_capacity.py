@@ -7,7 +7,7 @@ import pytest
 from bioneuro import BioClassifier, datasets
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
 from bioneuro.claims import CLAIMS
-from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
+from bioneuro.claims.base import DENSE, NOT_SHOWN, STRONG, Images
 from bioneuro.claims.capacity import (
     BACKPROPAGATION,
     CHOROWSKI,
@@ -17,13 +17,10 @@ from bioneuro.claims.capacity import (
     RULE,
     SHUFFLED,
     TARGET,
-    InputThresholdClassifier,
-    ShuffledClassifier,
-    hidden_rates,
+    inputs_compete,
     of_classes,
-    perceptron_rates,
 )
-from bioneuro.claims.networks import magnitude_pruned
+from bioneuro.claims.networks import hidden_rates, magnitude_pruned, perceptron_rates
 from bioneuro.layers import UnitNorm
 
 
@@ -33,9 +30,11 @@ def images():
     return Images(data.X_train[:200], data.y_train[:200])
 
 
-def learned(kind, images, theta):
-    parameters = RULE | {"n_cells": 15, "readout": "votes", "encoder": UnitNorm(64), "random_state": 0}
-    return kind(theta=theta, **parameters).fit(*images)
+def learned(images, theta, **options):
+    """By input, at a threshold; None: without any."""
+    parameters = RULE | DENSE | {"n_cells": 15, "readout": "votes", "encoder": UnitNorm(64), "random_state": 0}
+    on_epoch = None if theta is None else inputs_compete(theta, **options)
+    return BioClassifier(**parameters).fit(*images, on_epoch=on_epoch)
 
 
 def test_only_the_published_classes_are_left():
@@ -53,7 +52,7 @@ def test_published_counts_are_what_the_comment_says(n):
 
 
 def test_one_synapse_an_input_at_the_highest_threshold(images):
-    W = learned(InputThresholdClassifier, images, 0.999).weights()["association"]
+    W = learned(images, 0.999).weights()["association"]
     per_input = np.bincount(W.indices, minlength=64)
     assert (per_input == 1).sum() > 30 and (per_input > 1).sum() <= 3, "but for ties"
     norms = np.sqrt(W.multiply(W).sum(axis=1))
@@ -61,13 +60,13 @@ def test_one_synapse_an_input_at_the_highest_threshold(images):
 
 
 def test_without_an_input_threshold_it_learns_as_ever(images):
-    ours, plain = learned(InputThresholdClassifier, images, 0.0), learned(BioClassifier, images, 0.05)
-    assert np.array_equal(ours.weights()["association"].data, plain.weights()["association"].data)
+    free, plain = (learned(images, theta).weights()["association"] for theta in (0.0, None))
+    np.testing.assert_allclose(free.data, plain.data, rtol=1e-5)
 
 
 def test_shuffling_keeps_the_numbers_of_synapses_but_not_who_meets_whom(images):
     learned_W, shuffled = (
-        learned(kind, images, 0.999).weights()["association"] for kind in (InputThresholdClassifier, ShuffledClassifier)
+        learned(images, 0.999, shuffle=shuffle).weights()["association"] for shuffle in (False, True)
     )
     assert np.array_equal(np.diff(learned_W.indptr), np.diff(shuffled.indptr))
     assert np.array_equal(np.sort(learned_W.indices), np.sort(shuffled.indices))
@@ -75,7 +74,7 @@ def test_shuffling_keeps_the_numbers_of_synapses_but_not_who_meets_whom(images):
 
 
 def test_rates_are_those_of_the_hidden_layer(images):
-    ours = learned(BioClassifier, images, 0.05)
+    ours = learned(images, None)
     np.testing.assert_allclose(np.linalg.norm(hidden_rates(ours, images.X), axis=1), 1, rtol=1e-5)
     mlp = BackpropMLP((6,), n_epochs=2, random_state=0).fit(*images)
     rates = perceptron_rates(mlp, images.X)

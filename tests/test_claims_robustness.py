@@ -10,7 +10,7 @@ from scipy import sparse
 from bioneuro import BioClassifier, datasets
 from bioneuro.claims import ablated, ablation
 from bioneuro.claims.ablation import ABLATIONS, FULL, WhyRobust
-from bioneuro.claims.base import NOT_SHOWN, STRONG
+from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
 from bioneuro.claims.robustness import ROBUST_ACCURACY, WARNINGS, Robustness, besieged, budgets
 from bioneuro.experiments.contenders import CONTENDERS, CONTROL, ROBUST, Task, contenders
 from bioneuro.layers import Retina
@@ -162,14 +162,16 @@ def digits():
 
 @pytest.fixture(scope="module")
 def full(digits):
-    return BioClassifier(n_cells=40, readout_epochs=3, random_state=0, n_threads=1, dtype="float64").fit(
+    brief = {"mixing": 300, "teaching_epochs": 1, "readout_epochs": 3}
+    return BioClassifier(n_cells=40, **brief, random_state=0, n_threads=1, dtype="float64").fit(
         digits.X_train[:100], digits.y_train[:100]
     )
 
 
 def off(full, digits, name):
-    changed = full.get_params() | {"encoder": full.encoder_} | ABLATIONS[name].changed(full)
-    return ABLATIONS[name].network(**changed).fit(digits.X_train[:100], digits.y_train[:100])
+    train, ablation = Images(digits.X_train[:100], digits.y_train[:100]), ABLATIONS[name]
+    changed = full.get_params() | {"encoder": full.encoder_} | ablation.changed(full)
+    return ablation.made(full, train) if ablation.made else BioClassifier(**changed).fit(*train)
 
 
 @pytest.mark.parametrize("name", ["no map", "no competition", "weights made normal", "no contrast response"])
@@ -189,13 +191,12 @@ def test_each_network_learns_and_knows_its_gradient(full, digits, name):
     assert (network.input_gradient(X, y) * direction).sum() == pytest.approx(slope, rel=0.02, abs=1e-3)
 
 
-def test_without_competition_the_readout_is_linear_in_the_features(full, digits):
+def test_without_competition_the_readout_is_linear_in_the_mixed_features(full, digits):
     network = off(full, digits, "no competition")
     readout = network.network_.readouts["delta"]
     W = (readout.excitatory.to_scipy() + readout.inhibitory.to_scipy() @ readout.to_inhibitory.to_scipy()).toarray()
-    H = network.transform(digits.X_test[:7])
-    assert network.decision_function(digits.X_test[:7]) == pytest.approx(H @ W.T + readout.bias, rel=1e-4)
-    assert network.surrogates() == {}
+    x = network.network_.mixed(network.transform(digits.X_test[:7]))
+    assert network.decision_function(digits.X_test[:7]) == pytest.approx(x @ W.T + readout.bias, rel=1e-4)
 
 
 def test_pixel_rates_have_no_map(digits):
@@ -213,7 +214,7 @@ def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
     models = contenders(Task("digits", 0.2))
     ours = settings.sized(models["bioneuro"].make(5))
     assert (ours.n_cells, ours.exponent, ours.random_state) == (7, 3.0, 5)
-    assert ours.readout_epochs == settings.readout_epochs and ours.image_shape == (8, 8)
+    assert ours.mixing == settings.changed["mixing"] and ours.image_shape == (8, 8)
     assert settings.sized(models["MLP"].make(5)).n_epochs == settings.mlp_epochs
 
 

@@ -12,15 +12,12 @@ from scipy.special import log_softmax
 import bioneuro as bn
 from bioneuro import BioClassifier, datasets
 from bioneuro.__main__ import main
-from bioneuro.claims.base import Images, Settings
+from bioneuro.claims.base import Settings
 from bioneuro.claims.circuit import CircuitCompetition
 from bioneuro.claims.lognormal import LognormalWeights
-from bioneuro.claims.networks import BriefMapClassifier
 from bioneuro.claims.representations import PlausibleRepresentations
-from bioneuro.claims.sparsity import EmergentSparsity
 from bioneuro.claims.task_encoding import TaskEncoding
 from bioneuro.experiments import compare
-from bioneuro.layers import UnitNorm
 
 SHAPE = (32, 32, 3)
 #: Tint of each class; all have the same mean over the colours, so that a gray image does not tell them.
@@ -125,7 +122,7 @@ def test_comparison_and_claims_tell_the_network_the_shape(generated):
     model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
     assert compare.Trial(plan, data, 0).network(model).image_shape_ == SHAPE
 
-    settings = Settings(n_cells=20, readout_epochs=1).fitted_to(data)
+    settings = Settings(n_cells=20, changed={"mixing": 200, "readout_epochs": 1}).fitted_to(data)
     X, y = data.X_train[:20], data.y_train[:20]
     assert BioClassifier(**settings.network(0)).fit(X, y).image_shape_ == SHAPE
     assert BioClassifier(**settings.encoder(0)).fit_features(X).image_shape_ == SHAPE
@@ -142,16 +139,12 @@ def test_claims_learn_features_of_images_of_that_shape(generated, monkeypatch):
         shapes.append(self.image_shape)
         raise Seen
 
-    settings = Settings(n_train=40, n_validation=10, n_test=20, n_cells=10, readout_epochs=1).fitted_to(data)
-    for claim in (CircuitCompetition(), EmergentSparsity(), TaskEncoding(), LognormalWeights()):
+    settings = Settings(n_train=40, n_validation=10, n_test=20, n_cells=10).fitted_to(data)
+    for claim in (CircuitCompetition(), TaskEncoding(), LognormalWeights()):
         with monkeypatch.context() as patch, pytest.raises(Seen):
             patch.setattr(BioClassifier, "fit_features", note)
             list(claim.run(data, 0, settings, lambda items, _: items))
-    with monkeypatch.context() as patch, pytest.raises(Seen):
-        patch.setattr(BriefMapClassifier, "over_map_passes", note)
-        train = Images(data.X_train[:40], data.y_train[:40])
-        list(EmergentSparsity()._over_training(train, settings, 0, UnitNorm(3072)))
-    assert shapes == [SHAPE] * 5
+    assert shapes == [SHAPE] * 3
 
 
 def test_representations_in_colour_are_described_without_fields(generated):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse, stats
 
-from ..classifier import BioClassifier
-from ..layers import Association, Retina, UnitNorm
-from ..layers.competitive import Step
+from ..classifier import READOUT_STEPS, BioClassifier
+from ..layers import Association, DeltaReadout, Retina, UnitNorm
 from ..layers.protocols import Space
+from ..network import Network, readout_batch
 from ..synapses import Synapses
-
-__all__ = ["LognormalWeights", "NormalWeights", "PixelRates", "ShuffledWithinCells", "WithoutCompetition", "relawed"]
+from .base import Images
 
 
 class PixelRates:
@@ -38,21 +38,27 @@ class PixelRates:
         return gradient if space == "response" else gradient * self.retina.response_slope(X)
 
 
-# --- no competition ----------------------------------------------------------------------------------------
+# --- readouts that learn anew ------------------------------------------------------------------------------
 
 
-class NoAssociation(Association):
-    """Stands in the place of the association and passes the features on as they are; it learns nothing."""
+def read_anew(network: BioClassifier, association: Association, train: Images) -> BioClassifier:
+    """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
+    ``fit``."""
+    changed, n, epochs = copy.copy(network), len(train.y), network.readout_epochs
+    if isinstance(epochs, str):
+        epochs = max(10, math.ceil(READOUT_STEPS * readout_batch(n) / n))
+    parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
+    delta = DeltaReadout(association, T.shape[1], seed=association.seed)
+    changed.network_, changed.readout = Network(parts.encoder, association, {"delta": delta}, parts.mixing), "delta"
+    changed.network_.learn_readouts(
+        network.transform(train.X), T, n_epochs=epochs, eta=network.readout_eta,
+        rng=np.random.default_rng(association.seed), progress=lambda passes, desc: passes,
+    )  # fmt: skip
+    return changed
 
-    def __init__(self, n_cells: int, n_features: int, n_classes: int, **parameters: Any) -> None:
-        super().__init__(n_features, n_features, n_classes, density=1 / n_features, **parameters)
 
-    def learn(self, H: NDArray, T: NDArray) -> Step:  # type: ignore[override]
-        self.step += 1
-        return Step(np.zeros((len(H), 0), H.dtype), np.zeros(0, H.dtype))
-
-    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
-        return 0, 0
+class PassedOn(Association):
+    """Stands in the place of an association and passes on what it would see."""
 
     def drive(self, U: NDArray) -> NDArray:
         return U
@@ -66,15 +72,15 @@ class NoAssociation(Association):
     def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
         return dQ
 
-
-class WithoutCompetition(BioClassifier):
-    """The delta readout learns on the features of the map; its votes say nothing."""
-
-    association_type = NoAssociation
-
-    def surrogates(self) -> dict[str, BioClassifier]:
-        """None: they would soften the competition that is not there."""
+    def pathways(self) -> dict[str, Synapses]:
         return {}
+
+
+def without_competition(network: BioClassifier, train: Images) -> BioClassifier:
+    """The readout learns on the rates that the association sees."""
+    layer = network.network_.association
+    n = layer.synapses.n_pre
+    return read_anew(network, PassedOn(n, n, len(network.classes_), seed=layer.seed, dtype=network.dtype), train)
 
 
 # --- other laws of the weights -----------------------------------------------------------------------------
@@ -126,46 +132,14 @@ def relawed(W: ArrayLike, law: Law, rng: np.random.Generator) -> sparse.csr_arra
     return W
 
 
-class RelawedAssociation(Association):
-    """When learning ends each cell's weights get another :attr:`law`; the readouts learn on what is left."""
+def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:
+    """A network whose cells' weights were replaced by those of a law when they had learned, readouts learned anew."""
 
-    law: Law
+    def changed(network: BioClassifier, train: Images) -> BioClassifier:
+        layer = copy.deepcopy(network.network_.association)
+        W = relawed(layer.synapses.to_scipy(), law, np.random.default_rng(layer.seed))
+        layer.synapses.replace_rows(np.arange(layer.n_cells), W)
+        layer.synapses.normalize_rows()
+        return read_anew(network, layer, train)
 
-    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
-        changed = super().rewire(U, Y, n_grow, n_candidates)
-        if U is None:
-            rng = np.random.default_rng([self.seed, self.step])
-            W = relawed(self.synapses.to_scipy(), type(self).law, rng)
-            self.synapses = Synapses.from_scipy(W, sign="E", copy=True)
-            self.synapses.normalize_rows()
-        return changed
-
-
-class ShuffledAssociation(RelawedAssociation):
-    law = staticmethod(shuffled)
-
-
-class NormalAssociation(RelawedAssociation):
-    law = staticmethod(by_rank(normal_quantile))
-
-
-class LognormalAssociation(RelawedAssociation):
-    law = staticmethod(by_rank(lognormal_quantile))
-
-
-class ShuffledWithinCells(BioClassifier):
-    """Weights are shuffled within each association cell."""
-
-    association_type = ShuffledAssociation
-
-
-class NormalWeights(BioClassifier):
-    """Weights of each association cell follow a normal law of their mean and variance, in their order of size."""
-
-    association_type = NormalAssociation
-
-
-class LognormalWeights(BioClassifier):
-    """As :class:`NormalWeights`, with a lognormal law."""
-
-    association_type = LognormalAssociation
+    return changed

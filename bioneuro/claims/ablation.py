@@ -13,9 +13,17 @@ from ..baselines import BackpropMLP
 from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..layers import Retina
-from .ablated import LognormalWeights, NormalWeights, PixelRates, ShuffledWithinCells, WithoutCompetition
-from .base import NOT_SHOWN, STRONG, Claim, Found, Progress, Verdict, split, values_of, weak
-from .lognormal import superlinear
+from .ablated import (
+    PixelRates,
+    by_rank,
+    lognormal_quantile,
+    normal_quantile,
+    shuffled,
+    with_law,
+    without_competition,
+)
+from .base import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split, values_of, weak
+from .networks import STORED
 from .robustness import (
     ALPHA,
     ROBUST_ACCURACY,
@@ -37,14 +45,15 @@ SOFTER = 0.25
 
 
 class Ablation(NamedTuple):
-    """A principle and how it is switched off: the parameters that then change, given the full network.
+    """A principle, and how a network without it is made.
 
-    ``tests``: counts in the verdict; the others say more about one that does.
+    ``changed``: parameters of a network that then learns again, given the full one. ``made``: the network itself, of
+    the full one and its training images. ``tests``: counts in the verdict; the others say more about one that does.
     """
 
     principle: str
     changed: Callable[[BioClassifier], dict[str, Any]] = lambda full: {}
-    network: type[BioClassifier] = BioClassifier
+    made: Callable[[BioClassifier, Images], BioClassifier] | None = None
     tests: bool = True
 
 
@@ -61,14 +70,16 @@ LAW = "the law of the weights"
 ABLATIONS: dict[str, Ablation] = {
     "no contrast response": Ablation("the contrast response", _without_contrast),
     "no map": Ablation("the feature map", _without_map),
-    "no competition": Ablation("competition", network=WithoutCompetition),
+    "no mixing": Ablation("mixing", lambda full: {"mixing": 0}),
+    "no competition": Ablation("competition", made=without_competition),
     "softer competition": Ablation("competition", lambda full: {"beta": SOFTER * full.beta}, tests=False),
-    "no pruning, no rewiring": Ablation("sparsity and rewiring", lambda full: {"theta": 0.0, "n_grow": 0}),
+    "no turnover": Ablation("sparsity and turnover", lambda full: DENSE),
+    "no teaching": Ablation("teaching", lambda full: {"teaching": 0.0}),
     "no top-down gain": Ablation("the top-down gain", lambda full: {"kappa": 0.0}),
-    "weights shuffled in cells": Ablation("which synapses are strong", network=ShuffledWithinCells),
-    "weights made normal": Ablation(LAW, network=NormalWeights),
-    "weights made lognormal": Ablation(LAW, network=LognormalWeights, tests=False),
-    "superlinear potentiation": Ablation(LAW, lambda full: superlinear(4), tests=False),
+    "recruitment only": Ablation("learning beyond the stored samples", lambda full: STORED),
+    "weights shuffled in cells": Ablation("which synapses are strong", made=with_law(shuffled)),
+    "weights made normal": Ablation(LAW, made=with_law(by_rank(normal_quantile))),
+    "weights made lognormal": Ablation(LAW, made=with_law(by_rank(lognormal_quantile)), tests=False),
 }
 
 
@@ -92,7 +103,7 @@ class WhyRobust(Claim[AblationSettings]):
     small = AblationSettings(
         **SMALL_ATTACK, ablations=("no contrast response", "no competition", "weights made normal")
     )
-    full = AblationSettings(n_attacked=100)  # ten networks a seed
+    full = AblationSettings(n_attacked=100)  # a dozen networks a seed
 
     def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
@@ -105,7 +116,7 @@ class WhyRobust(Claim[AblationSettings]):
             ablation = ABLATIONS[name]
             # what does not change the encoder keeps it: one less source of chance
             changed = parameters | {"encoder": full.encoder_} | ablation.changed(full)
-            network = ablation.network(**changed).fit(*train)
+            network = ablation.made(full, train) if ablation.made else BioClassifier(**changed).fit(*train)
             yield from besieged(name, network, test, epsilons, settings, sources, seed)
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:

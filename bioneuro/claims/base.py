@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -24,6 +24,10 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 STRONG, NOT_SHOWN = "strong", "not shown"
 #: Points of accuracy (as a share) that a property may cost.
 TOLERATED_LOSS = 0.005
+#: Parameters of the same network with all the synapses it could have.
+DENSE: dict[str, Any] = {"birth": 0.0, "death": 0.0}
+#: The rule that the network had before, with every synapse.
+FORMER: dict[str, Any] = {"rule": "log-relaxation", **DENSE}
 #: Fewest seeds that can show anything: two give intervals of twelve standard errors.
 MIN_SEEDS = 3
 
@@ -43,8 +47,8 @@ class Settings:
         Images; those of validation are training images that nothing learns from.
     n_cells : int >= 1
         Association cells at most.
-    readout_epochs : int or "auto"
-        Of the readouts, see :class:`bioneuro.BioClassifier`.
+    changed : dict
+        Other parameters of :class:`bioneuro.BioClassifier` that are not its defaults, such as ``rule``.
     mlp_epochs : int or "auto"
         Of the multilayer perceptron beside it.
     image_shape : "auto" or tuple of int
@@ -55,7 +59,7 @@ class Settings:
     n_validation: int = 2_000
     n_test: int = 10_000
     n_cells: int = 3000
-    readout_epochs: int | Literal["auto"] = "auto"
+    changed: dict[str, Any] = field(default_factory=dict)
     mlp_epochs: int | Literal["auto"] = "auto"
     image_shape: tuple[int, ...] | str = "auto"
 
@@ -76,12 +80,13 @@ class Settings:
         return {"image_shape": self.image_shape, "random_state": seed, **parameters}
 
     def network(self, seed: int, **parameters: Any) -> dict[str, Any]:
-        """Parameters of a :class:`bioneuro.BioClassifier`: its defaults but for the sizes and ``parameters``."""
-        sizes = {"n_cells": self.n_cells, "readout_epochs": self.readout_epochs}
-        return {**self.encoder(seed), **sizes, **parameters}
+        """Parameters of a :class:`bioneuro.BioClassifier`: its defaults but for what is ``changed``."""
+        return {**self.encoder(seed), "n_cells": self.n_cells, **self.changed, **parameters}
 
 
-SMALL: dict[str, Any] = {"n_train": 200, "n_validation": 100, "n_test": 200, "readout_epochs": 10, "mlp_epochs": 30}
+#: What keeps learning short.
+BRIEF: dict[str, Any] = {"mixing": 400, "teaching_epochs": 3, "readout_epochs": 10}
+SMALL: dict[str, Any] = {"n_train": 200, "n_validation": 100, "n_test": 200, "changed": BRIEF, "mlp_epochs": 30}
 
 
 class Images(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from .. import analysis
 from ..baselines import BackpropMLP, NonNegativeMLP
-from ..classifier import BioClassifier
+from ..classifier import BioClassifier, OnEpoch
 from ..datasets import Dataset
-from ..layers import Association, UnitNorm
-from ..synapses import Synapses
+from ..layers import UnitNorm
 from .base import (
+    DENSE,
     NOT_SHOWN,
     SMALL,
     STRONG,
@@ -33,7 +33,7 @@ from .base import (
     values_of,
     weak,
 )
-from .networks import magnitude_pruned, score
+from .networks import hidden_rates, magnitude_pruned, perceptron_rates, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,66 +77,42 @@ TARGET = PUBLISHED[200]["their rule"].accuracy
 NOISE, OTHER_NOISES = 0.1, (0.03, 0.3)
 #: Of the network on raw pixels, for every size; chosen on validation images of MNIST. With more than this
 #: ``readout_eta`` the readouts diverge at few cells of few synapses.
-RULE: dict[str, Any] = {"image_shape": None, "beta": 30.0, "eta": 0.02, "n_epochs": 4, "readout_eta": 0.03}
+RULE: dict[str, Any] = {
+    "image_shape": None, "mixing": 0, "teaching": 0.0, "n_epochs": 4, "readout_epochs": 30, "readout_eta": 0.03,
+}  # fmt: skip
 
 # --- networks ----------------------------------------------------------------------------------------------
 
 
-class InputThresholdAssociation(Association):
-    """Inputs compete for cells, too: a synapse stays only if it has at least ``theta`` times the weight of the
-    strongest one that its input makes (near 1: one synapse an input, but for ties). Cells prune and grow as ever, with
-    the default threshold."""
-
-    def __init__(self, *arguments: Any, theta: float, **parameters: Any) -> None:
-        super().__init__(*arguments, **parameters)
-        self.input_theta = float(theta)
-
-    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
-        pruned, born = super().rewire(U, Y, n_grow, n_candidates)
-        W = self.synapses.to_scipy()
-        strongest = W.max(axis=0).toarray().ravel()
-        silent = W.data < self.input_theta * strongest[W.indices]
-        if silent.any():
-            W = W.copy()
-            W.data[silent] = 0
-            W.eliminate_zeros()
-            self._replace(W)
-        return pruned + int(silent.sum()), born
-
-    def _replace(self, W: sp.csr_array) -> None:
-        self.synapses = Synapses.from_scipy(W, sign="E", copy=True)
-        self.synapses.normalize_rows()
-
-
-class ShuffledAssociation(InputThresholdAssociation):
-    """Who meets whom is lost when learning ends: cells keep their weights, inputs their number of synapses (but for the
-    few pairs that meet twice, which become one)."""
-
-    def rewire(self, U: NDArray | None, Y: NDArray | None, n_grow: int = 0, n_candidates: int = 0) -> tuple[int, int]:
-        changed = super().rewire(U, Y, n_grow, n_candidates)
-        if U is None:
-            W = self.synapses.to_scipy()
-            inputs = np.random.default_rng([self.seed, self.step]).permutation(W.indices)
-            self._replace(sp.csr_array(sp.coo_array((W.data, (analysis.row_index(W), inputs)), W.shape)))
-        return changed
-
-
-class InputThresholdClassifier(BioClassifier):
-    """``theta`` is that of :class:`InputThresholdAssociation`."""
-
-    association_type = InputThresholdAssociation
-
-
-class ShuffledClassifier(BioClassifier):
-    """The readouts learn on what :class:`ShuffledAssociation` left."""
-
-    association_type = ShuffledAssociation
-
-
-#: Our two forms of structural plasticity, by the synapses that compete: those onto a cell, or those of an input.
-OURS: dict[str, type[BioClassifier]] = {"by cell": BioClassifier, "by input": InputThresholdClassifier}
+#: Our two forms of sparsity, by the synapses that compete: those onto a cell, by turnover, or those of an input.
+OURS = ("by cell", "by input")
 SHUFFLED, PRUNED = "by input, shuffled", "backpropagation, pruned"
 BACKPROPAGATION, CHOROWSKI = "backpropagation", "Chorowski"
+
+
+def inputs_compete(theta: float, *, shuffle: bool = False) -> OnEpoch:
+    """For :meth:`BioClassifier.fit` without turnover: inputs compete for cells.
+
+    After each pass a synapse of the association stays only if it has at least ``theta`` times the weight of the
+    strongest one that its input makes (near 1: one synapse an input, but for ties). ``shuffle``: when learning ends,
+    who meets whom is lost. Cells keep their weights, inputs their number of synapses (but for the few pairs that meet
+    twice, which become one).
+    """
+
+    def on_epoch(model: BioClassifier, stage: str, done: int, n: int) -> None:
+        if stage != "association" or not done:
+            return
+        layer = model.network_.association
+        W = layer.synapses.to_scipy().copy()
+        W.data[W.data < theta * W.max(axis=0).toarray().ravel()[W.indices]] = 0
+        W.eliminate_zeros()
+        if shuffle and done == n:
+            inputs = np.random.default_rng([layer.seed, layer.step]).permutation(W.indices)
+            W = sp.csr_array(sp.coo_array((W.data, (analysis.row_index(W), inputs)), W.shape))
+        layer.synapses.replace_rows(np.arange(layer.n_cells), W)
+        layer.synapses.normalize_rows()
+
+    return on_epoch
 
 
 def of_classes(data: Dataset) -> Dataset:
@@ -151,28 +127,16 @@ def of_classes(data: Dataset) -> Dataset:
     )
 
 
-def hidden_rates(network: BioClassifier, X: NDArray) -> NDArray:
-    """Activity of the association as its readouts see it, ``(n, n_cells)``."""
-    association = network.network_.association
-    return association.activity(association.drive(network.transform(X)))
-
-
-def perceptron_rates(mlp: BackpropMLP, X: NDArray) -> NDArray:
-    """Rates of the first hidden layer, ``(n, n_cells)``."""
-    return np.maximum((mlp.weights()["hidden_1"] @ X.T).T + mlp.biases_[0], 0)
-
-
 # --- claim -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class CapacitySettings(Settings):
-    """Numbers of ``hidden`` cells; silencing thresholds of our two forms; ``sparsities`` of the constrained
-    perceptron; ``tuning_epochs`` after pruning the plain one."""
+    """Numbers of ``hidden`` cells; our two forms' rates of birth over death and thresholds of an input's synapses;
+    ``sparsities`` of the constrained perceptron; ``tuning_epochs`` after pruning the plain one."""
 
-    readout_epochs: int | Literal["auto"] = 30
     hidden: tuple[int, ...] = (10, 30, 200)
-    cell_thetas: tuple[float, ...] = (0.05, 0.5, 0.95)
+    births: tuple[float, ...] = (0.02, 0.25, 2.5)
     input_thetas: tuple[float, ...] = (0.8, 0.9, 0.999)
     sparsities: tuple[float, ...] = (0.3, 0.6, 1.0)
     tuning_epochs: int = 5
@@ -188,9 +152,9 @@ class SynapticCapacity(Claim[CapacitySettings]):
         "200 hidden cells) and holds more bits in a synapse that is not silent than backpropagation does, plain or "
         "constrained to few non-negative weights."
     )
-    x_name = "silencing threshold θ"
+    x_name = "births over deaths, or silencing threshold θ of an input"
     small = CapacitySettings(
-        **SMALL, hidden=(5, 20), cell_thetas=(0.05, 0.8), input_thetas=(0.8, 0.999), sparsities=(0.3,), tuning_epochs=2
+        **SMALL, hidden=(5, 20), births=(0.02, 0.25), input_thetas=(0.8, 0.999), sparsities=(0.3,), tuning_epochs=2
     )
     full = CapacitySettings()
 
@@ -199,30 +163,32 @@ class SynapticCapacity(Claim[CapacitySettings]):
         parts = split(data, settings.fitted_to(data), seed)
         train, validation, test = parts
         encoder = UnitNorm(data.X_train.shape[1])
-        thetas = {"by cell": settings.cell_thetas, "by input": settings.input_thetas}
+        xs = {"by cell": settings.births, "by input": settings.input_thetas}
         for n in progress(settings.hidden, "hidden cells"):
             largest = n == max(settings.hidden)
 
-            def network(kind: type[BioClassifier], theta: float, readout: str = "delta", n: int = n) -> BioClassifier:
-                parameters = settings.network(seed, **RULE, n_cells=n, theta=theta, encoder=encoder, readout=readout)
-                return kind(**parameters).fit(*train)
+            def network(name: str, x: float, readout: str = "delta", n: int = n) -> BioClassifier:
+                fresh = BioClassifier(**settings.network(seed, **RULE, n_cells=n, encoder=encoder, readout=readout))
+                if name == "by cell":
+                    return fresh.set_params(birth=x * fresh.death).fit(*train)
+                return fresh.set_params(**DENSE).fit(*train, on_epoch=inputs_compete(x, shuffle=name == SHUFFLED))
 
             left = {}
-            for name, kind in OURS.items():
+            for name in OURS:
                 condition = f"{name}, {n}"
-                for theta in progress(thetas[name], name):
-                    ours = network(kind, theta)
+                for theta in progress(xs[name], name):
+                    ours = network(name, theta)
                     left[name, theta] = ours.network_.association.synapses.nnz
                     yield from self._described(condition, ours.weights(), hidden_rates(ours, test.X), test, theta, seed)
                     yield Found(condition, "accuracy", ours.score(*test), theta)
                     yield Found(condition, "accuracy votes", score(ours, "votes", test), theta)
                     yield Found(condition, "validation accuracy", ours.score(*validation), theta)
-                    rewarded = network(kind, theta, "perturbation")
+                    rewarded = network(name, theta, "perturbation")
                     yield Found(condition, "accuracy perturbation", rewarded.score(*test), theta)
             if largest:
                 yield from self._bias(f"by input, {n}", hidden_rates(ours, test.X), seed)
                 for theta in progress(settings.input_thetas, "shuffled"):
-                    control, condition = network(ShuffledClassifier, theta), f"{SHUFFLED}, {n}"
+                    control, condition = network(SHUFFLED, theta), f"{SHUFFLED}, {n}"
                     rates = hidden_rates(control, test.X)
                     yield from self._described(condition, control.weights(), rates, test, theta, seed)
                     yield Found(condition, "accuracy", control.score(*test), theta)
@@ -318,7 +284,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
             f"{NOISE:g} of the cells' rms sd is the noise of a rate. I: bracket for X uniform over the test images (at "
             f"most log2 n = {_mean(frame, condition, 'I cap', theta):.1f} bits), then the Gaussian upper bound, which "
             "has no such cap; C_S = that bound over the synapses of the hidden layer that are not silent (in brackets: "
-            "of all layers), bits per synapse. Thresholds and sparsities: fewest synapses at "
+            "of all layers), bits per synapse. Rates, thresholds and sparsities: fewest synapses at "
             f"{100 * (TARGET + TOLERATED_LOSS):.2f} % of the validation images or, where none reach it, the best."
         ]
         for n in sizes:
@@ -437,7 +403,7 @@ def _trade_off(frame: pd.DataFrame, condition: str) -> str:
         f"{_mean(frame, condition, 'C_S', x):.3g}"
         for x in curve_of(frame, condition, "accuracy").index
     ]
-    return f"Accuracy, synapses and C_S of {condition}, by threshold (or sparsity): {'; '.join(rows)}."
+    return f"Accuracy, synapses and C_S of {condition}, by rate, threshold or sparsity: {'; '.join(rows)}."
 
 
 def _bias_line(frame: pd.DataFrame, condition: str) -> str:

@@ -60,7 +60,7 @@ class FewShotLearning(Claim[FewShotSettings]):
     x_name = "training images per class"
     # few images are few updates: the epochs of other claims' small settings would leave every rival untrained
     small = FewShotSettings(
-        **SMALL | {"n_train": 400, "n_test": 400, "readout_epochs": "auto", "mlp_epochs": 300}, n_draws=1
+        **SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 300}, n_draws=1
     )
     full = FewShotSettings()
 
@@ -87,7 +87,7 @@ class FewShotLearning(Claim[FewShotSettings]):
         for name in RIVALS:
             if name in models and settings.mlp_epochs != "auto":
                 models[name].set_params(n_epochs=settings.mlp_epochs)
-        models["bioneuro"].set_params(readout_epochs=settings.readout_epochs)
+        models["bioneuro"].set_params(**settings.changed)
         return models
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:

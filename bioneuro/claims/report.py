@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ def run(
     *,
     full: bool = False,
     n_train: int | None = None,
+    rule: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Run each claim at seeds 0 to ``n_seeds - 1``; seeds that are in ``out/<number>`` already are not run again.
 
@@ -59,6 +60,8 @@ def run(
         Full settings instead of small ones.
     n_train : int or None
         Training images instead of those of the settings.
+    rule : str or None
+        Rule of the association instead of the default one (:data:`bioneuro.rules.RULES`).
 
     Returns
     -------
@@ -71,6 +74,8 @@ def run(
         return tqdm(items, desc=desc, disable=None, leave=False, position=1)
 
     settings = {claim.number: (claim.full if full else claim.small).fitted_to(data, n_train) for claim in claims}
+    if rule is not None:
+        settings = {number: replace(own, changed={**own.changed, "rule": rule}) for number, own in settings.items()}
     ledgers = {
         claim.number: Ledger(out / claim.number, _configuration(claim, dataset, settings[claim.number]), environment())
         for claim in claims

@@ -14,7 +14,7 @@ from .. import analysis
 from ..baselines import BackpropMLP
 from ..classifier import BioClassifier
 from ..datasets import Dataset
-from ..layers import Association, FeatureMap, Retina
+from ..layers import FeatureMap, Retina
 from ..natural import dead_leaves, gaussian_twin
 from .base import (
     NOT_SHOWN,
@@ -22,7 +22,6 @@ from .base import (
     STRONG,
     Claim,
     Found,
-    Images,
     Progress,
     Settings,
     Verdict,
@@ -30,6 +29,7 @@ from .base import (
     values_of,
     weak,
 )
+from .networks import STORED, hidden_rates, perceptron_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 OURS, MLP = "ours association", "MLP hidden"
-RANDOM, SAMPLES = "random, not learned", "samples, not learned"
+SAMPLES = "samples, not learned"
 LEAVES, NOISE, UNLEARNED = "natural patches, map", "noise of their spectrum, map", "unlearned map"
 ICA_LEAVES, ICA_NOISE = "natural patches, ICA", "noise of their spectrum, ICA"
 #: A field is oriented if a Gabor explains this much and its orientation index is that high. Fields of 7 x 7 white noise
@@ -231,19 +231,17 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
     def _codes(self, data: Dataset, seed: int, settings: RepresentationSettings) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
         network = BioClassifier(**settings.network(seed)).fit(*train)
-        association = network.network_.association
         yield Found(OURS, "accuracy", network.score(*test))
         yield from describe_rates("inputs", test.X, test.y, seed)
-        H = network.transform(test.X)
-        yield from describe_rates("ours map", H, test.y, seed)
-        yield from describe_rates(OURS, association.activity(association.drive(H)), test.y, seed)
-        for condition, control in self._controls(network, train, seed).items():
-            yield from describe_rates(condition, control.activity(control.drive(H)), test.y, seed)
+        yield from describe_rates("ours map", network.transform(test.X), test.y, seed)
+        stored = BioClassifier(**settings.network(seed, encoder=network.encoder_) | STORED).fit(*train)
+        for condition, shown in ((OURS, network), (SAMPLES, stored)):
+            yield from describe_rates(condition, hidden_rates(shown, test.X), test.y, seed)
 
-        mlp = BackpropMLP((association.n_cells,), n_epochs=settings.mlp_epochs, random_state=seed).fit(*train)
+        hidden = (network.network_.association.n_cells,)
+        mlp = BackpropMLP(hidden, n_epochs=settings.mlp_epochs, random_state=seed).fit(*train)
         yield Found(MLP, "accuracy", mlp.score(*test))
-        hidden = np.maximum(mlp.pathways_[0].forward(test.X, mlp.biases_[0]), 0)
-        yield from describe_rates(MLP, hidden, test.y, seed)
+        yield from describe_rates(MLP, perceptron_rates(mlp, test.X), test.y, seed)
 
         if data.image_shape[2:] not in ((), (1,)):  # a Gabor function has no colours
             return
@@ -253,18 +251,6 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
             yield from describe_fields("ours map", fields, settings.n_fields, seed)
         fields = mlp.weights()["hidden_1"].toarray().astype(float).reshape(-1, *data.image_shape[:2])
         yield from describe_fields(MLP, fields, settings.n_fields, seed)
-
-    @staticmethod
-    def _controls(network: BioClassifier, train: Images, seed: int) -> dict[str, Association]:
-        """Associations with the same competition: random synapses; random training images, as they are."""
-        learned = network.network_.association
-        sizes = (learned.n_cells, network.encoder_.n_features, len(network.classes_))
-        controls = {name: Association(*sizes, beta=learned.beta, seed=seed) for name in (RANDOM, SAMPLES)}
-        rows = np.random.default_rng([seed, 1]).permutation(len(train.y))[: learned.n_cells]
-        synapses = controls[SAMPLES].synapses
-        synapses.add(network.transform(train.X[rows]).ravel() - synapses.weights)
-        synapses.normalize_rows()
-        return controls
 
     def _scenes(self, seed: int, settings: RepresentationSettings) -> Iterator[Found]:
         scenes = dead_leaves(settings.n_scenes, SCENE, random_state=seed)
@@ -369,5 +355,5 @@ def _tables(frame: DataFrame) -> Iterator[str]:
             )
     yield (
         f"Accuracy, %: {OURS} {100 * mean(OURS, 'accuracy'):.1f}; {MLP} {100 * mean(MLP, 'accuracy'):.1f}. "
-        "Competition is built in, so sparse rates are no finding of their own: the two 'not learned' compete alike."
+        "Competition is built in, so sparse rates are no finding of their own: stored samples compete alike."
     )

@@ -1,27 +1,27 @@
-"""C1: does structural plasticity find a sparse network by itself, or does its threshold set the density? And how
-accurate are others with as few synapses?"""
+"""C1: does turnover find a sparse network by itself, what does it cost, and what do its rates decide? And how accurate
+are others with as few synapses?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from .. import analysis
 from ..baselines import BackpropMLP, make
 from ..classifier import BioClassifier
 from ..datasets import Dataset
-from ..layers.protocols import Encoder
 from ..layers.readout import WIRED
 from .base import (
+    DENSE,
+    FORMER,
     NOT_SHOWN,
     SMALL,
     STRONG,
-    TOLERATED_LOSS,
     Claim,
     Found,
     Images,
@@ -34,7 +34,8 @@ from .base import (
     values_of,
     weak,
 )
-from .networks import BriefMapClassifier, WatchedClassifier, magnitude_pruned, score
+from .lognormal import LARGEST_LOSS
+from .networks import magnitude_pruned, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,112 +43,105 @@ if TYPE_CHECKING:
 
 #: Share of possible synapses that cortex realises, about.
 CORTEX_DENSITY = 0.116
-#: Goal: share of synapses left.
-LARGEST_DENSITY = 0.12
-#: A plateau is |d log density / d log theta| up to this, below a density of FULL, over this many decades of theta.
+#: Goals: share of synapses left in the association, and in the pathways of the readout.
+LARGEST_DENSITY, LARGEST_READOUT = 0.12, 0.5
+#: A plateau is |d log density / d log rate| up to this, below a density of FULL, over this many decades of the rate.
 FLAT, FULL, PLATEAU_DECADES = 0.1, 0.9, 0.5
-#: A silent mode is apart when the density of log w falls between the modes to this share of the lower one, and each
-#: mode holds at least this share of the synapses.
-DIP, SMALLEST_MODE = 0.8, 0.05
-#: Log weights that the modes are looked for in.
-N_MODES = 20_000
 #: Perceptrons trained with few synapses, and their names in bioneuro.baselines; the pruned one is trained dense.
 SPARSE_RIVALS = {"MLP fixed mask": "fixed-mask", "MLP SET": "set", "MLP RigL": "rigl"}
 RIVALS = ("MLP pruned", *SPARSE_RIVALS)
+#: The default network; its turnover at other rates; deaths that do not know the size of the synapse, at its density.
+DEFAULT, TURNOVER, BLIND = "default", "turnover", "blind deaths"
+#: What accuracy is compared with: the same network with all synapses, and with the former rule besides.
+UNPRUNED = {"dense": DENSE, "log-relaxation, dense": FORMER}
 
 
-class Modes(NamedTuple):
-    """Two components of log w: ``dip``, least density between them over the lower peak (1: one mode only); ``share`` of
-    the lower component; its ``centre``; BIC of one component minus that of two (positive: two describe it better)."""
-
-    dip: float
-    share: float
-    centre: float
-    bic_gain: float
-
-
-def modes(log_values: ArrayLike, seed: int = 0) -> Modes:
-    """Fit one and two normal components (a skewed law prefers two without having two modes, hence the dip)."""
-    from sklearn.mixture import GaussianMixture
-
-    values = np.asarray(log_values, float).ravel()
-    values = np.random.default_rng(seed).permutation(values)[:N_MODES, None]
-    one, two = (GaussianMixture(n, random_state=seed, n_init=2).fit(values) for n in (1, 2))
-    low, high = np.argsort(two.means_.ravel())
-    sd = np.sqrt(two.covariances_.ravel())
-    near = [mean + s * np.linspace(-4, 4, 201) for mean, s in zip(two.means_.ravel(), sd, strict=True)]  # narrow ones
-    grid = np.unique(np.concatenate([np.linspace(values.min(), values.max(), 1000), *near]))
-    density = np.exp(two.score_samples(grid[:, None]))
-    peaks = [i for i in range(1, len(grid) - 1) if density[i] >= density[i - 1] and density[i] > density[i + 1]]
-    dip = 1.0
-    if len(peaks) > 1:
-        first, last = peaks[0], peaks[-1]
-        dip = float(density[first:last].min() / min(density[first], density[last]))
-    return Modes(dip, float(two.weights_[low]), float(two.means_[low, 0]), float(one.bic(values) - two.bic(values)))
-
-
-def plateau(theta: ArrayLike, density: ArrayLike) -> float:
-    """Decades of ``theta`` over which the density hardly changes, at most; 0 where it always does."""
-    theta, density = np.log10(np.asarray(theta, float)), np.asarray(density, float)
-    flat = np.abs(np.diff(np.log10(density)) / np.diff(theta)) <= FLAT
+def plateau(rate: ArrayLike, density: ArrayLike) -> float:
+    """Decades of ``rate`` over which the density hardly changes, at most; 0 where it always does."""
+    rate, density = np.log10(np.asarray(rate, float)), np.asarray(density, float)
+    flat = np.abs(np.diff(np.log10(density)) / np.diff(rate)) <= FLAT
     flat &= density[:-1] < FULL
     widest = width = 0.0
-    for is_flat, step in zip(flat, np.diff(theta), strict=True):
+    for is_flat, step in zip(flat, np.diff(rate), strict=True):
         width = width + step if is_flat else 0.0
         widest = max(widest, width)
     return widest
 
 
+def learned(network: BioClassifier) -> dict[str, Any]:
+    """The pathways of a network that learn, by name."""
+    named = network.network_.pathways()
+    return {name: W for name, W in named.items() if name != WIRED and not name.startswith("mixing")}
+
+
 @dataclass(frozen=True)
 class SparsitySettings(Settings):
-    """``n_thetas`` silencing thresholds from 0.0055 to 0.55; ``densities`` of the rivals; ``tuning_epochs`` after
-    pruning the perceptron."""
+    """``ratios`` by which births are multiplied; ``densities`` of the rivals; ``tuning_epochs`` after pruning the
+    perceptron."""
 
-    n_thetas: int = 9
+    ratios: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
     tuning_epochs: int = 5
     densities: tuple[float, ...] = (0.03, 0.06, 0.12, 0.25, 0.5)
 
-    @property
-    def thetas(self) -> NDArray[np.float64]:
-        return np.geomspace(0.0055, 0.55, self.n_thetas)
-
 
 class EmergentSparsity(Claim[SparsitySettings]):
-    """Density against the silencing threshold from a dense start, with and without growth, and what it costs."""
+    """Density and accuracy against the rates of turnover and over training, beside dense networks and sparse rivals."""
 
     number = "C1"
     title = "emergent sparsity"
     statement = (
-        "From a dense start structural plasticity leaves at most 12 % of the synapses (cortex about 11.6 %) at no more "
-        "than 0.5 points lost, and the density does not merely follow from the silencing threshold."
+        "Births, and deaths that come the sooner the smaller a synapse is, leave at most 12 % of the association's "
+        "synapses (cortex about 11.6 %) and 50 % of the readout's, though no density is given, at no more than 0.3 "
+        "points lost to the same network with all synapses and to the former rule. Strong: the density does not merely "
+        "follow from the rates, and deaths that do not know the size cost accuracy."
     )
-    x_name = "silencing threshold θ"
-    small = SparsitySettings(**SMALL, n_thetas=5, tuning_epochs=2, densities=(0.06, 0.25))
+    x_name = "births over deaths"
+    small = SparsitySettings(**SMALL, ratios=(0.1, 1.0, 10.0), tuning_epochs=2, densities=(0.06, 0.25))
     full = SparsitySettings()
 
     def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
-        train, validation, test = split(data, settings, seed)
-        encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
+        train, _, test = split(data, settings, seed)
         yield from self._rivals(train, test, seed, settings, progress)
-        runs = [("dense", 0.0, 0)]
-        n_grow = BioClassifier().n_grow
-        runs += [(name, theta, n) for theta in settings.thetas for name, n in (("growth", n_grow), ("no growth", 0))]
-        for condition, theta, grow in progress(runs, "thresholds"):
-            network = WatchedClassifier(**settings.network(seed, theta=theta, n_grow=grow, encoder=encoder))
-            network.fit(*train)
-            yield Found(condition, "density", network.network_.association.synapses.density, theta)
-            pathways = [W for name, W in network.network_.pathways().items() if name != WIRED]
-            synapses, possible = sum(W.nnz for W in pathways), sum(W.n_post * W.n_pre for W in pathways)
-            yield Found(condition, "density of all layers", synapses / possible, theta)
-            yield Found(condition, "synapses", synapses, theta)
-            for readout in ("delta", "votes"):
-                yield Found(condition, f"accuracy {readout}", score(network, readout, test), theta)
-            yield Found(condition, "validation accuracy", score(network, "delta", validation), theta)
-            if condition == "dense":
-                yield from self._modes(network, train.X, seed)
-            if condition == "growth":
-                yield from self._growth(network, theta)
-        yield from self._over_training(train, settings, seed, encoder)
+        course: list[Found] = []
+
+        def watch(model: BioClassifier, stage: str, done: int, n: int) -> None:
+            """Density of what learns in a stage, before it and after each pass; x is the share of it that is done."""
+            if not hasattr(model, "network_"):  # the map, which keeps its synapses
+                return
+            part = {"association": "association", "teaching": "association", "readout": "readout"}[stage]
+            for name, W in learned(model).items():
+                if name.startswith(part):
+                    course.append(Found(f"{stage}, {name}", "density", W.density, done / n))
+            if stage == "association":
+                course.append(Found("association", "accuracy votes", score(model, "votes", test), done / n))
+
+        network = BioClassifier(**settings.network(seed)).fit(*train, on_epoch=watch)
+        yield from self._described(DEFAULT, network, test)
+        yield from course
+        encoder, density = network.encoder_, network.network_.association.synapses.density
+        blind = {"gamma": 0.0, "birth": network.death * density / (1 - density)}
+        runs: list[tuple[str, dict[str, Any], float | None]]
+        runs = [(condition, changed, None) for condition, changed in (*UNPRUNED.items(), (BLIND, blind))]
+        births = [ratio * network.birth for ratio in settings.ratios]
+        runs += [(TURNOVER, {"birth": birth}, birth / network.death) for birth in births]
+        for condition, changed, x in progress(runs, "rates of turnover"):
+            if changed != {"birth": network.birth}:  # that is the default
+                fitted = BioClassifier(**settings.network(seed, encoder=encoder) | changed).fit(*train)
+            else:
+                fitted = network
+            yield from self._described(condition, fitted, test, x)
+
+    @staticmethod
+    def _described(condition: str, network: BioClassifier, test: Images, x: float | None = None) -> Iterator[Found]:
+        """Densities and accuracies of a fitted network."""
+        pathways = learned(network)
+        for name, W in pathways.items():
+            yield Found(condition, f"density of {name}", W.density, x)
+        synapses, possible = (sum(of(W) for W in pathways.values()) for of in (lambda W: W.nnz, _possible))
+        yield Found(condition, "density of all layers", synapses / possible, x)
+        yield Found(condition, "synapses", synapses, x)
+        for readout in ("delta", "votes"):
+            yield Found(condition, f"accuracy {readout}", score(network, readout, test), x)
 
     def _rivals(
         self, train: Images, test: Images, seed: int, settings: SparsitySettings, progress: Progress
@@ -164,96 +158,65 @@ class EmergentSparsity(Claim[SparsitySettings]):
                 rival = make(name, density=density, **training).fit(*train)
                 yield Found(condition, "accuracy", rival.score(*test), density)
 
-    def _modes(self, network: BioClassifier, X: NDArray, seed: int) -> Iterator[Found]:
-        """Of log w where nothing was cut, relative to each cell's strongest; and of the features learned from."""
-        W = network.weights()["association"]
-        relative = W.data / W.max(axis=1).toarray().ravel()[analysis.row_index(W)]
-        H = network.transform(X)
-        features = (H / H.max(axis=1, keepdims=True)).ravel()
-        for condition, values in (("weights", relative), ("features", features)):
-            found = modes(np.log(values[values > 0]), seed)
-            for name in Modes._fields:
-                yield Found(condition, f"mode {name}", getattr(found, name))
-        yield Found("weights", "sd of log w", float(np.std(np.log(relative[relative > 0]))))
-
-    def _growth(self, network: BioClassifier, theta: float) -> Iterator[Found]:
-        association = network.network_.association
-        born = sum(n for *_, n, _ in association.rounds)
-        weight = [w for *_, w in association.rounds if np.isfinite(w)]
-        yield Found("growth", "born a step and cell", born / association.step / association.n_cells, theta)
-        if weight:
-            yield Found("growth", "weight at birth, of the strongest", float(np.median(weight)), theta)
-
-    def _over_training(self, train: Images, settings: Settings, seed: int, encoder: Encoder) -> Iterator[Found]:
-        """Density of each layer at the default threshold; x is the share of the layer's own training that is done.
-
-        Map: after each pass. Association: after each round of structural plasticity. Readout: after each pass.
-        """
-        network = WatchedClassifier(**settings.network(seed, encoder=encoder)).fit(*train)
-        association = network.network_.association
-        rounds = {step: density for step, density, *_ in association.rounds}  # learning ends with another round
-        for step, density in rounds.items():
-            yield Found("training, association", "density", density, step / association.step)
-        brief = BriefMapClassifier(**settings.encoder(seed))
-        for done, name, found in (*brief.over_map_passes(train.X), *network.passes_):
-            yield Found(f"training, {name}", "density", found.stored, done)
-            yield Found(f"training, {name}", "density above threshold", found.above, done)
-
     def verdict(self, frame: pd.DataFrame) -> Verdict:
-        dense_validation = values_of(frame, "dense", "validation accuracy")
-        validation = curve_of(frame, "growth", "validation accuracy").mean(axis=1)
-        densities = curve_of(frame, "growth", "density")
-        # theta is chosen on validation images, one for all seeds: the sparsest network that costs little there
-        affordable = validation.index[dense_validation.mean() - validation.to_numpy() <= TOLERATED_LOSS]
-        theta = densities.loc[affordable].mean(axis=1).idxmin() if len(affordable) else validation.idxmax()
-        left = values_of(frame, "growth", "density", theta)
-        lost = analysis.paired_difference(
-            values_of(frame, "dense", "accuracy delta"), values_of(frame, "growth", "accuracy delta", theta)
+        left = {name: values_of(frame, DEFAULT, f"density of {name}") for name in _parts(frame)}
+        ours = values_of(frame, DEFAULT, "accuracy delta")
+        lost = {
+            name: analysis.paired_difference(values_of(frame, name, "accuracy delta"), ours) for name in UNPRUNED
+        }
+        blind = analysis.paired_difference(ours, values_of(frame, BLIND, "accuracy delta"))
+        density = curve_of(frame, TURNOVER, "density of association").mean(axis=1)
+        rates, densities = density.index.to_numpy(), density.to_numpy()
+        width = plateau(rates, densities)
+        slope = float(stats.linregress(np.log(rates), np.log(densities)).slope)
+        premises = []
+        if width < PLATEAU_DECADES:
+            premises.append("the rates of births and deaths")
+        if not blind.low > 0:
+            premises.append("any deaths (those that do not know the size cost no more)")
+        sparse = left["association"].mean() < FULL
+        form = NOT_SHOWN if not sparse else weak(" and ".join(premises)) if premises else STRONG
+        small = left["association"].mean() <= LARGEST_DENSITY
+        small &= max(values.mean() for name, values in left.items() if name.startswith("readout")) <= LARGEST_READOUT
+        cheap = all(difference.mean <= LARGEST_LOSS for difference in lost.values())
+        votes = curve_of(frame, TURNOVER, "accuracy delta").mean(axis=1)
+        note = "\n".join(
+            [
+                "Density by layer: "
+                + ", ".join(f"{name} {values.mean():.3f}" for name, values in left.items())
+                + f" (goals: association {LARGEST_DENSITY:g}, readout {LARGEST_READOUT:g}; mixing is wired, not "
+                "learned).",
+                "Points of delta lost to "
+                + "; ".join(f"{name} {_points(difference)}" for name, difference in lost.items())
+                + f" (goal {100 * LARGEST_LOSS:g}); ahead of blind deaths at the same density {_points(blind)}.",
+                f"Births over deaths: density of the association, accuracy: "
+                + "; ".join(f"{x:.3g}: {d:.3f}, {100 * votes[x]:.1f} %" for x, d in density.items())
+                + f". Plateau {width:.2f} decades ({PLATEAU_DECADES} needed), slope of log density on log rate "
+                f"{slope:.2f}.",
+                self._over_training(frame),
+                self._against_rivals(frame),
+            ]
         )
-        widths = {name: plateau(*_mean_curve(frame, name)) for name in ("growth", "no growth")}
-        silent, features = self._has_modes(frame, "weights"), self._has_modes(frame, "features")
-        if max(widths.values()) < PLATEAU_DECADES and not silent:
-            form = NOT_SHOWN
-        elif features:
-            form = weak("inputs that are themselves silent or not (the features have two modes, too)")
-        else:
-            form = STRONG
-        passed = form != NOT_SHOWN and np.mean(left) <= LARGEST_DENSITY and lost.high <= TOLERATED_LOSS
-        theta_slope = _slope(*_mean_curve(frame, "growth"))
-        note = (
-            f"At theta {theta:.3g} (chosen on validation): {100 * lost.mean:.2f} points lost "
-            f"[{100 * lost.low:.2f}, {100 * lost.high:.2f}] against the dense network; goal 12 % at 0.5 points.\n"
-            f"Plateau of the density: {widths['growth']:.2f} decades of theta with growth, {widths['no growth']:.2f} "
-            f"without ({PLATEAU_DECADES} needed); slope of log density on log theta {theta_slope:.2f}.\n"
-            f"Modes of log w where nothing was cut: dip {_mean(frame, 'weights', 'mode dip'):.2f}, lower mode "
-            f"{_mean(frame, 'weights', 'mode share'):.0%} at {np.exp(_mean(frame, 'weights', 'mode centre')):.2g} of "
-            f"the strongest; of the features: dip {_mean(frame, 'features', 'mode dip'):.2f} (apart below {DIP}).\n"
-            f"Growth at that theta: {np.mean(values_of(frame, 'growth', 'born a step and cell', theta)):.3g} synapses "
-            "a step and cell, born at "
-            f"{_mean_or_nan(values_of(frame, 'growth', 'weight at birth, of the strongest', theta)):.2g} of the "
-            "strongest (the multiplicative rule cannot leave 0, so that weight is set, not learned).\n"
-            f"{self._by_layer(frame)}\n{self._against_rivals(frame, theta)}"
-        )
-        return Verdict.of(left, form, passed, "of the synapses left", note)
+        passed = form != NOT_SHOWN and small and cheap
+        return Verdict.of(left["association"], form, passed, "of the association's synapses left", note)
 
     @staticmethod
-    def _by_layer(frame: pd.DataFrame) -> str:
-        """Density of each layer when its training ends, at the default threshold."""
-        conditions = [name for name in frame["condition"].unique() if name.startswith("training, ")]
-        layers = []
-        for condition in conditions:
-            stored, above = (
-                curve_of(frame, condition, measure).mean(axis=1) for measure in ("density", "density above threshold")
-            )
-            pruning_would = f" ({above.iloc[-1]:.3f} not below the threshold)" if len(above) else ""
-            layers.append(f"{condition.removeprefix('training, ')} {stored.iloc[-1]:.3f}{pruning_would}")
-        return f"Density by layer after training at the default theta: {', '.join(layers)}."
+    def _over_training(frame: pd.DataFrame) -> str:
+        """Density at the beginning, in the middle and at the end of each stage, and accuracy of the votes."""
+        courses = [c for c in dict.fromkeys(frame["condition"]) if len(values_of(frame, c, "density"))]
+        told = []
+        for condition, measure in (*((c, "density") for c in courses), ("association", "accuracy votes")):
+            curve = curve_of(frame, condition, measure).mean(axis=1)
+            steps = curve.iloc[[0, len(curve) // 2, -1]]
+            label = condition if measure == "density" else "accuracy of the votes"
+            told.append(f"{label} " + " - ".join(f"{value:.3f}" for value in steps))
+        return f"Over training, beginning - middle - end of each stage: {'; '.join(told)}."
 
     @staticmethod
-    def _against_rivals(frame: pd.DataFrame, theta: float) -> str:
+    def _against_rivals(frame: pd.DataFrame) -> str:
         """Accuracy at the same share of all possible synapses, between the rivals' densities along its logarithm."""
-        ours = values_of(frame, "growth", "accuracy delta", theta)
-        density = values_of(frame, "growth", "density of all layers", theta)
+        ours = values_of(frame, DEFAULT, "accuracy delta")
+        density = values_of(frame, DEFAULT, "density of all layers")
         dense, compared = _mean(frame, "MLP", "accuracy"), []
         for condition in RIVALS:
             curve = curve_of(frame, condition, "accuracy")
@@ -268,24 +231,17 @@ class EmergentSparsity(Claim[SparsitySettings]):
             )
         low, high = curve.index.min(), curve.index.max()
         beyond = "" if low <= density.min() and density.max() <= high else f" (theirs end at {low:g} and {high:g})"
-        n_ours, n_theirs = (
-            values_of(frame, *name).mean() for name in (("growth", "synapses", theta), ("MLP", "synapses"))
-        )
+        n_ours, n_theirs = (_mean(frame, name, "synapses") for name in (DEFAULT, "MLP"))
         return (
-            f"Rivals of the same density of all layers together, {density.mean():.3f}{beyond} (not of the same number "
-            f"of synapses: ours {n_ours:,.0f}, theirs {density.mean() * n_theirs:,.0f}): {'; '.join(compared)}."
+            f"Rivals of the same density of all layers that learn, {density.mean():.3f}{beyond} (not of the same "
+            f"number of synapses: ours {n_ours:,.0f}, theirs {density.mean() * n_theirs:,.0f}): {'; '.join(compared)}."
         )
-
-    @staticmethod
-    def _has_modes(frame: pd.DataFrame, condition: str) -> bool:
-        share = _mean(frame, condition, "mode share")
-        return _mean(frame, condition, "mode dip") < DIP and SMALLEST_MODE <= share <= 1 - SMALLEST_MODE
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        """Accuracy against the density of the whole network; beside it that of the association against theta."""
+        """Accuracy against the density of all layers that learn; beside it that of the association over training."""
         lines = (
-            ("growth", "accuracy delta", "ours, delta readout", "#D55E00", "o"),
-            ("growth", "accuracy votes", "ours, votes", "#E69F00", "o"),
+            (TURNOVER, "accuracy delta", "ours, delta readout", "#D55E00", "o"),
+            (TURNOVER, "accuracy votes", "ours, votes", "#E69F00", "o"),
             ("MLP pruned", "accuracy", "MLP pruned and fine-tuned", "0.35", "s"),
             ("MLP RigL", "accuracy", "MLP, RigL", "#0072B2", "^"),
             ("MLP SET", "accuracy", "MLP, SET", "#56B4E9", "v"),
@@ -293,41 +249,42 @@ class EmergentSparsity(Claim[SparsitySettings]):
         )
         for condition, measure, label, colour, marker in lines:
             curve = curve_of(frame, condition, measure)
-            if condition == "growth":
+            if condition == TURNOVER:
                 curve.index = curve_of(frame, condition, "density of all layers").mean(axis=1).to_numpy()
             draw_curve(ax, curve, color=colour, marker=marker, markersize=4, label=label)
         for condition, measure, label, style in (
-            ("dense", "accuracy delta", "ours, nothing pruned", "--"),
+            ("dense", "accuracy delta", "ours, nothing dies", "--"),
             ("MLP", "accuracy", "MLP, dense", ":"),
         ):
             ax.axhline(_mean(frame, condition, measure), color="0.3", linewidth=1, linestyle=style, label=label)
-        ax.set(xscale="log", xlabel="density of all layers together", ylabel="accuracy")
+        ax.set(xscale="log", xlabel="density of all layers that learn", ylabel="accuracy")
         ax.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(1.0, 0.0))
-        beside = ax.inset_axes((1.12, 0.62, 0.26, 0.38))  # as wide as the legend under it, which makes the room
-        for condition, style in (("growth", "-"), ("no growth", ":")):
-            theta, density = _mean_curve(frame, condition)
-            beside.plot(theta, density, color="0.2", linestyle=style, label=condition)
-        beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1, label="cortex, about 11.6 %")
-        beside.set(xscale="log", ylim=(0, 1.02))
-        beside.set_xlabel(self.x_name, fontsize=7)
-        beside.set_ylabel("density, association", fontsize=7)
-        beside.tick_params(labelsize=6)
-        beside.legend(frameon=False, fontsize=6)
+        rates = curve_of(frame, TURNOVER, "density of association")
+        course = curve_of(frame, "association, association", "density")
+        for place, curve, scale, label in ((0.72, rates, "log", self.x_name), (0.36, course, "linear", "training")):
+            beside = ax.inset_axes((1.12, place, 0.26, 0.2))
+            draw_curve(beside, curve, color="0.2")
+            beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1)
+            beside.set(xscale=scale, ylim=(0, max(0.3, 1.1 * curve.to_numpy().max())))
+            beside.set_xlabel(label, fontsize=6)
+            beside.set_ylabel("density, association", fontsize=6)
+            beside.tick_params(labelsize=6)
         return ax
+
+
+def _possible(W: Any) -> int:
+    return W.n_post * W.n_pre
+
+
+def _parts(frame: pd.DataFrame) -> list[str]:
+    """Pathways that learn, in the order of the network."""
+    measures = dict.fromkeys(frame.loc[frame["condition"] == DEFAULT, "measure"])
+    return [m.removeprefix("density of ") for m in measures if m.startswith("density of ") and "all" not in m]
+
+
+def _points(difference: analysis.PairedDifference) -> str:
+    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
 
 
 def _mean(frame: pd.DataFrame, condition: str, measure: str) -> float:
     return float(values_of(frame, condition, measure).mean())
-
-
-def _mean_or_nan(values: NDArray) -> float:
-    return float(values.mean()) if values.size else float("nan")
-
-
-def _mean_curve(frame: pd.DataFrame, condition: str) -> tuple[NDArray, NDArray]:
-    curve = curve_of(frame, condition, "density").mean(axis=1)
-    return curve.index.to_numpy(), curve.to_numpy()
-
-
-def _slope(theta: NDArray, density: NDArray) -> float:
-    return float(stats.linregress(np.log(theta), np.log(density)).slope)

@@ -28,7 +28,7 @@ from .base import (
     split,
     values_of,
 )
-from .networks import score
+from .networks import hidden_rates, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +42,12 @@ N_SHUFFLES = 20
 
 @dataclass(frozen=True)
 class TaskSettings(Settings):
-    """``kappas`` to try, from 0 (no feedback) to the spread of the drive (0.09): beyond it the label decides alone, and
+    """``kappas`` to try, from 0 (no feedback) to about the spread of the drive: beyond it the label decides alone, and
     nothing changes any more. Few cells: where classes have cells to spare the label has nothing to decide (with 200
     cells and gains to 1.6 nothing moved). ``n_episodes`` of few-shot transfer."""
 
     n_cells: int = 30
-    kappas: tuple[float, ...] = (0.0, 0.0125, 0.025, 0.05, 0.1)
+    kappas: tuple[float, ...] = (0.0, 0.15, 0.3, 0.6, 1.2)
     n_episodes: int = 300
     n_shot: int = 5
     n_query: int = 10
@@ -64,7 +64,7 @@ class TaskEncoding(Claim[TaskSettings]):
         "monotonically."
     )
     x_name = "top-down gain κ"
-    small = TaskSettings(**SMALL | {"n_test": 400}, n_cells=30, kappas=(0.0, 0.05, 0.1), n_episodes=20)
+    small = TaskSettings(**SMALL | {"n_test": 400}, n_cells=30, kappas=(0.0, 0.3, 1.2), n_episodes=20)
     full = TaskSettings()
 
     def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Progress) -> Iterator[Found]:
@@ -76,7 +76,7 @@ class TaskEncoding(Claim[TaskSettings]):
         for kappa in progress(settings.kappas, "kappa"):
             network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder)).fit(*train)
             H = network.transform(test.X)
-            winner = network.network_.association.drive(H).argmax(axis=1)
+            winner = network.network_.drive(H).argmax(axis=1)
             found = analysis.discrete_information(winner, test.y)
             yield from self._encoding("all classes", found, kappa)
             yield Found("all classes", "correction of I(label; Z)", found.correction, kappa)
@@ -109,16 +109,15 @@ class TaskEncoding(Claim[TaskSettings]):
             rows = order[np.arange(shown, round(passes * len(order))) % len(order)]
             network.partial_fit(train.X[rows], train.y[rows], classes=np.unique(train.y) if not shown else None)
             shown += len(rows)
-            winner = network.network_.association.drive(network.transform(test.X)).argmax(axis=1)
+            winner = network.network_.drive(network.transform(test.X)).argmax(axis=1)
             yield from self._encoding(condition, analysis.discrete_information(winner, test.y), passes)
 
     def _transfer(self, network: BioClassifier, test: Images, new: NDArray, seed: int, settings: TaskSettings) -> float:
         """Accuracy on episodes of classes that the association never saw: nearest mean of its activity."""
         from sklearn.neighbors import NearestCentroid
 
-        association = network.network_.association
         unseen = np.isin(test.y, new)
-        activity = association.activity(association.drive(network.transform(test.X[unseen])))
+        activity = hidden_rates(network, test.X[unseen])
         fewest = np.unique(test.y[unseen], return_counts=True)[1].min()
         episodes = fewshot.EpisodeSampler(
             activity,
@@ -194,7 +193,7 @@ class TaskEncoding(Claim[TaskSettings]):
             curve = curve_of(frame, condition, measure)
             draw_curve(right, curve, color=colour, linestyle="--", marker="s", label=measure)
         ax.set(xlabel=self.x_name, ylabel="bits")
-        ax.set_xscale("symlog", linthresh=0.05)
+        ax.set_xscale("symlog", linthresh=0.3)
         right.set(ylabel="accuracy", ylim=(0, 1.02))
         handles = [handle for axes in (ax, right) for handle in axes.get_legend_handles_labels()[0]]
         ax.legend(handles=handles, frameon=False, fontsize=8)
