@@ -87,7 +87,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     g0, gate_exponent : float, default 0.5 and 1
         Contrast below which the retina hardly sees a patch, and how steep that gate is
         (:class:`bioneuro.layers.Retina`).
-    map_beta, beta : float, default 40 and 5
+    map_beta, beta : float, default 40 and 2
         Gain of the competition among columns, and among association cells in units of one over the spread of their
         drive.
     kappa : float, default 0.2
@@ -97,10 +97,10 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     rule : str, Rule or function, default "log-covariance"
         What the synapses of the association learn by: a name in :data:`bioneuro.rules.RULES`, a
         :class:`bioneuro.rules.Rule`, or a plain function of ``(synapses, X, Y, gain)``.
-    birth, death, gamma : float, default 0.005, 0.02 and 1.5
+    birth, death, gamma : float, default 0.00125, 0.005 and 1.5
         Turnover of the association's synapses (:class:`bioneuro.rules.Turnover`); with birth and death 0 every synapse
         stays.
-    teaching : float, default 0.1
+    teaching : float, default 0.15
         Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: cells are not taught, nor
         are those of a circuit.
     vigilance : float or None, default 0.5
@@ -109,7 +109,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         lately learn what comes, and forget what they knew.
     n_epochs, teaching_epochs, readout_epochs : int or "auto"
         Passes over the training samples of association, its teaching and the readout. ``"auto"``: as many as show 6.5
-        samples per association cell, at least 3 passes and 1,000 steps of teaching, at least 10 passes and 1,000 steps
+        samples per association cell, at least 8 passes and 1,000 steps of teaching, at least 10 passes and 1,000 steps
         of the readout.
     init : str or callable, default "uniform"
         Law of the first weights of map and association: a name in ``bioneuro.connectivity.INITIALISERS`` or
@@ -153,14 +153,14 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         g0: float = 0.5,
         gate_exponent: float = 1.0,
         map_beta: float = 40.0,
-        beta: float = 5.0,
+        beta: float = 2.0,
         kappa: float = 0.2,
         mixing: int = 4000,
         rule: RuleLike = "log-covariance",
-        birth: float = 0.005,
-        death: float = 0.02,
+        birth: float = 0.00125,
+        death: float = 0.005,
         gamma: float = 1.5,
-        teaching: float = 0.1,
+        teaching: float = 0.15,
         vigilance: float | None = 0.5,
         n_epochs: int | Literal["auto"] = "auto",
         teaching_epochs: int | Literal["auto"] = "auto",
@@ -229,7 +229,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
         network = self.network_
         network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
-        steps = {"teaching": (TEACHING_STEPS, 3), "readout": (READOUT_STEPS, 10)}
+        steps = {"teaching": (TEACHING_STEPS, 8), "readout": (READOUT_STEPS, 10)}
         auto = {stage: max(least, math.ceil(n * readout_batch(len(H)) / len(H))) for stage, (n, least) in steps.items()}
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])

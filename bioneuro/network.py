@@ -78,6 +78,8 @@ class Network:
             for batch in batches(len(H), readout_batch(len(H)), rng):
                 self.association.teach(self.mixed(H[batch]), T[batch], 1 - step / (n_epochs * n_batches))
                 step += 1
+                if step % REWIRE_EVERY == 0:
+                    self.association.rewire(scale=False)
 
     def learn_readouts(
         self,

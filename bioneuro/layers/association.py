@@ -18,6 +18,8 @@ from bioneuro.synapses import Synapses
 MUTE = -1e4
 #: Steps over which the spread of the drive is averaged.
 SPREAD_MEMORY = 20
+#: What the votes must lack of certainty about a label for a sample to teach anything: half the work at no loss.
+LEAST_SURPRISE = 0.01
 #: Where everything drives all cells alike, the gain of the competition is that of this spread.
 LEAST_SPREAD = 1e-6
 
@@ -46,7 +48,7 @@ class Association(CompetitiveLayer):
         See :class:`CompetitiveLayer`.
     teacher : Rule or None
         What the synapses do in :meth:`teach` (:class:`bioneuro.rules.Contrastive`).
-    beta : float, default 5
+    beta : float, default 2
         Gain of the competition, in units of one over the spread of the drive, > 0.
     kappa : float, default 0.2
         Top-down gain, in units of the spread of the drive, >= 0.
@@ -70,7 +72,7 @@ class Association(CompetitiveLayer):
         *,
         rule: RuleLike = "log-covariance",
         teacher: RuleLike | None = None,
-        beta: float = 5.0,
+        beta: float = 2.0,
         kappa: float = 0.2,
         vigilance: float | None = None,
         activity_gain: float = 0.5,
@@ -135,15 +137,23 @@ class Association(CompetitiveLayer):
         """Third factor: one step of the teacher on features ``H`` and one-hot labels ``T``, at ``share`` of its eta.
 
         Post-synaptic is what the label adds to the rates: with it, cells respond in proportion to their vote for it.
+        Samples that the votes already know teach nothing.
         """
         if self.teacher is None:
             raise ValueError("teacher must be a rule to teach by, got None")
         y = self.rates(self.drive(H))
         clamped = y * (T @ self.votes.T)
-        clamped /= np.maximum(clamped.sum(axis=1, keepdims=True), np.finfo(y.dtype).tiny)
+        p_label = clamped.sum(axis=1, keepdims=True)
+        clamped /= np.maximum(p_label, np.finfo(y.dtype).tiny)
         clamped -= y
+        self.step += 1
+        surprising = p_label[:, 0] < 1 - LEAST_SURPRISE
+        if not surprising.any():
+            return
+        difference = np.ascontiguousarray(clamped[surprising])
         gain = np.full(self.n_cells, share, y.dtype)
-        self.teacher.step(self.synapses, H, clamped, gain, observe=False)
+        self.teacher.step(self.synapses, np.ascontiguousarray(H[surprising]), difference, gain, observe=False)
+        self.unsettled += share * self.teacher.eta * np.abs(difference).sum(axis=0, dtype=float)
 
     @property
     def live(self) -> NDArray[np.bool_]:

@@ -48,7 +48,7 @@ class Mixing:
     n_cells : int >= 1, default 4000
     n_synapses : int >= 1, default 4
         Of each sign, onto each cell; never more than there are cells to make them.
-    baseline : float, default 0.25
+    baseline : float, default 0.5
         Distance of the mean input from threshold, in standard deviations.
     random_state : int, RandomState, Generator or None
         Of the wiring.
@@ -68,7 +68,7 @@ class Mixing:
         n_cells: int = 4000,
         n_synapses: int = 4,
         *,
-        baseline: float = 0.25,
+        baseline: float = 0.5,
         random_state: connectivity.RandomState = 0,
         dtype: DTypeLike = np.float32,
         n_threads: int | None = None,

@@ -28,16 +28,16 @@ class Turnover:
 
     Parameters
     ----------
-    birth : float >= 0, default 0.005
-    death : float >= 0, default 0.02
+    birth : float >= 0, default 0.00125
+    death : float >= 0, default 0.005
         Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with. Deaths without
         births leave nothing in the end, and are refused.
     gamma : float >= 0, default 1.5
         How much longer large synapses live.
     """
 
-    birth: float = 0.005
-    death: float = 0.02
+    birth: float = 0.00125
+    death: float = 0.005
     gamma: float = 1.5
 
     def __post_init__(self) -> None:
@@ -60,9 +60,9 @@ class Turnover:
             return self.birth / (self.birth + self.death * size**-self.gamma)
 
     def step(
-        self, synapses: Synapses, time: NDArray, *, seed: int, step: int, n_threads: int | None = None
+        self, synapses: Synapses, time: NDArray, *, seed: int, step: int, n_threads: int | None = None, scale: bool = True
     ) -> tuple[int, int]:
-        """Deaths and births of ``time (n_post,)``, then rows of unit norm. Returns (died, born)."""
+        """Deaths and births of ``time (n_post,)``, then rows of unit norm unless not to ``scale``. Returns (died, born)."""
         if not self:
             return 0, 0
         size = 1 / np.sqrt(synapses.n_pre)
@@ -70,7 +70,7 @@ class Turnover:
             birth=self.birth, death=self.death, gamma=self.gamma, size=size, time=time, seed=seed, step=step,
             n_threads=n_threads,
         )  # fmt: skip
-        if died or born:
+        if scale and (died or born):
             synapses.normalize_rows(n_threads=n_threads)
         return died, born
 
