@@ -32,7 +32,7 @@ from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mi
 from bioneuro.layers.competitive import RuleLike, excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
 from bioneuro.losses import loss_gradient
-from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices
+from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
 from bioneuro.rules import Contrastive, Turnover
@@ -229,8 +229,10 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
         network = self.network_
         network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
-        steps = {"teaching": (TEACHING_STEPS, 8), "readout": (READOUT_STEPS, 10)}
-        auto = {stage: max(least, math.ceil(n * readout_batch(len(H)) / len(H))) for stage, (n, least) in steps.items()}
+        auto = {
+            "teaching": max(8, math.ceil(TEACHING_STEPS * teaching_batch(len(H)) / len(H))),
+            "readout": max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H))),
+        }
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
             network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)

@@ -72,11 +72,11 @@ class Network:
         self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """The third factor: cells are taught by the labels, ever more slowly."""
-        n_batches = len(batches(len(H), readout_batch(len(H)), rng))
-        step = 0
+        batch_size = teaching_batch(len(H))
+        n_steps, step = n_epochs * -(-len(H) // batch_size), 0
         for _ in progress(range(n_epochs), desc="teaching"):
-            for batch in batches(len(H), readout_batch(len(H)), rng):
-                self.association.teach(self.mixed(H[batch]), T[batch], 1 - step / (n_epochs * n_batches))
+            for batch in batches(len(H), batch_size, rng):
+                self.association.teach(self.mixed(H[batch]), T[batch], 1 - step / n_steps)
                 step += 1
                 if step % REWIRE_EVERY == 0:
                     self.association.rewire(scale=False)
@@ -163,6 +163,11 @@ class Network:
 def association_batch(n: int) -> int:
     """Samples of a learning step of the association, of n in all."""
     return min(256, max(10, n // 8))
+
+
+def teaching_batch(n: int) -> int:
+    """Samples of a step of teaching, of n in all: two tiles of the products."""
+    return min(128, max(10, n // 10))
 
 
 def readout_batch(n: int) -> int:
