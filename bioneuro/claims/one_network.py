@@ -14,7 +14,7 @@ from ..classifier import BioClassifier
 from ..datasets import Dataset
 from ..experiments.continual import MAP, MODELS, OURS, Plan, streams
 from .base import DENSE, FORMER, NOT_SHOWN, Claim, Found, Progress, Split, Verdict, split, values_of, weak
-from .lognormal import LARGEST_KS, LARGEST_LOSS, LARGEST_SKEWNESS, SIGMAS, STARTS, describe
+from .lognormal import LARGEST_KS, LARGEST_LOSS, LARGEST_SKEWNESS, SIGMAS, STARTS, VUONG, describe
 from .networks import STORED, Additive, score
 from .resources import IN_USE, in_use
 from .robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
@@ -54,6 +54,7 @@ GOALS = (
     Goal("C1", "largest density of a readout pathway", 0, LARGEST_READOUT),
     *(Goal("C1", measure, -100, 100 * LARGEST_LOSS) for measure in LOST),
     Goal("C2", "log-likelihood ratio", 0, np.inf),
+    Goal("C2", "Vuong statistic", VUONG, np.inf),
     Goal("C2", "fitted sigma", *SIGMAS),
     Goal("C2", "skewness of log w", -LARGEST_SKEWNESS, LARGEST_SKEWNESS),
     Goal("C2", "KS distance", 0, LARGEST_KS),
