@@ -7,7 +7,7 @@ from attack_models import Contrast, D, Linear, Quantised, Saturated
 from bioneuro import BioClassifier, datasets
 from bioneuro.attacks import PGD, Adaptive, Targeted, worst_case
 from bioneuro.attacks.surrogate import SurrogateView
-from bioneuro.layers import Association
+from bioneuro.layers import COMPETITIONS, Association
 from bioneuro.protocols import Surrogates
 from bioneuro.surrogates import NearestCells, StraightThrough
 
@@ -205,12 +205,11 @@ class Winners(Association):
         super().__init__(*args, **kwargs, k=3)
 
 
-class OfWinners(BioClassifier):
-    association_type = Winners
-
-
-def test_backward_pass_sees_the_cells_that_k_winners_hide(digits):
-    model = OfWinners("votes", n_cells=100, n_columns=16, random_state=0, dtype="float64").fit(*digits[:2])
+def test_backward_pass_sees_the_cells_that_k_winners_hide(digits, monkeypatch):
+    monkeypatch.setitem(COMPETITIONS, "winners", Winners)
+    model = BioClassifier(
+        "votes", competition="winners", n_cells=100, n_columns=16, mixing=500, random_state=0, dtype="float64"
+    ).fit(*digits[:2])
     votes = model.network_.association.votes
     votes[:] = np.eye(10)[votes.argmax(axis=1)]  # where all winners vote alike, nothing they do changes the votes
     surrogate = model.surrogates()["all winners"]

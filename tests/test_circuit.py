@@ -25,7 +25,7 @@ def samples():
 
 def learned(samples, n_cells=60, n_epochs=5, **options):
     H, T = samples
-    circuit = Circuit(n_cells, 40, 5, **{"dtype": np.float64, "beta": 40.0, **options})
+    circuit = Circuit(n_cells, 40, 5, **{"dtype": np.float64, **options})
     for _ in range(n_epochs):
         for start in range(0, len(H), 50):
             circuit.learn(H[start : start + 50], T[start : start + 50])
@@ -41,7 +41,7 @@ def test_rates_are_the_rest(circuit, samples):
     H, _ = samples
     y = circuit.drive(H)
     U, V = (W.to_scipy().toarray() for W in (circuit.to_inhibitory, circuit.from_inhibitory))
-    expected = np.maximum(40 * circuit.excite(H) + (y @ U.T) @ V.T - circuit.threshold, 0)
+    expected = np.maximum(circuit.gain * circuit.excite(H) + (y @ U.T) @ V.T - circuit.threshold, 0)
     np.testing.assert_allclose(y, expected, atol=2e-4 * y.max())
     np.testing.assert_allclose(circuit.inhibitory_rates(y), y @ U.T)
     assert (circuit.residual <= 1e-4).all() and len(circuit.residual) == len(H)
@@ -129,7 +129,10 @@ def test_a_circuit_without_rest_warns(samples, monkeypatch):
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("inhibitory_share", 1.0), ("inhibition", 0.0), ("inhibitory_density", 0.0), ("activity", -1.0), ("k", 3)],
+    [
+        ("inhibitory_share", 1.0), ("inhibition", 0.0), ("inhibitory_density", 0.0), ("activity", -1.0), ("k", 3),
+        ("teacher", "contrastive"),
+    ],
 )
 def test_refuses(argument, value):
     with pytest.raises(ValueError, match=argument):
@@ -146,7 +149,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def model(digits):
-    return BioClassifier(competition="circuit", n_cells=150, random_state=0).fit(
+    return BioClassifier(competition="circuit", n_cells=150, mixing=500, readout_epochs=10, random_state=0).fit(
         digits.X_train[:400], digits.y_train[:400]
     )
 
@@ -165,6 +168,25 @@ def test_classifier_is_reproducible_and_goes_on_learning(model, digits):
     before = again.weights()["association_i_to_e"].copy()
     again.partial_fit(digits.X_train[400:500], digits.y_train[400:500])
     assert not np.array_equal(before.data, again.weights()["association_i_to_e"].data)
+
+
+def test_cells_of_a_circuit_are_not_taught(model):
+    assert model.teaching > 0 and model.network_.association.teacher is None
+
+
+def test_cells_that_wait_are_silent(samples):
+    circuit = learned(samples, 100, n_epochs=0)
+    assert not circuit.drive(samples[0]).any()
+    circuit.learn(*(part[:50] for part in samples))
+    assert 0 < circuit.live.sum() < 100
+    y = circuit.drive(samples[0])
+    assert not y[:, ~circuit.live].any() and y.sum(axis=1).min() > 0 and circuit.residual.max() <= 1e-4
+
+
+def test_the_scale_of_the_features_changes_no_rate(samples):
+    H, T = samples
+    larger = np.ascontiguousarray(16 * H)
+    np.testing.assert_allclose(learned((larger, T)).drive(larger), learned(samples).drive(H), atol=1e-6)
 
 
 def test_classifier_refuses_another_competition(digits):

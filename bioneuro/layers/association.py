@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,7 +127,7 @@ class Association(CompetitiveLayer):
         self._observe(H)
         if self.vigilance is not None:
             self._grow(H, T)
-        step = self._learn(H, self._top_down(T) if self.kappa else None)
+        step = self._learn(H, partial(self._top_down, T) if self.kappa else None)
         c = step.rates.sum(axis=0)
         heard = c >= 1e-6
         target = (step.rates.T @ T)[heard] / c[heard, None]

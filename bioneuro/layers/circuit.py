@@ -19,7 +19,7 @@ from bioneuro.synapses import Synapses
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.
 FLOOR = 1e-2
 #: Change of the common threshold by one time constant of an e-fold error of the activity, relative to ``beta``.
-COMMON_GAIN = 0.05
+COMMON_GAIN = 0.2
 #: Largest residual at rest; samples that settle at a time.
 TOLERANCE, CHUNK = 1e-4, 2048
 #: Most steps of :func:`bioneuro.layers.settling.settle` after pivoting.

@@ -177,7 +177,7 @@ class CompetitiveLayer:
         """One learning step on a batch ``U (batch, n_pre)``; ``top_down (batch, n_cells)`` adds to the drive."""
         self._check_input(U, "U", top_down)
         self._observe(U)
-        return self._learn(U, top_down)
+        return self._learn(U, None if top_down is None else lambda: top_down)
 
     def _check_input(self, U: NDArray, name: str, top_down: NDArray | None = None) -> None:
         """What is refused is refused before anything has changed."""
@@ -185,13 +185,13 @@ class CompetitiveLayer:
         if top_down is not None and np.shape(top_down) != (len(U), self.n_cells):
             raise ValueError(f"top_down must have shape {(len(U), self.n_cells)}, got {np.shape(top_down)}")
 
-    def _learn(self, U: NDArray, top_down: NDArray | None) -> Step:
-        """:meth:`learn` on a batch that has been observed."""
+    def _learn(self, U: NDArray, top_down: Callable[[], NDArray] | None) -> Step:
+        """:meth:`learn` on a batch that has been observed; ``top_down`` is asked once the gain has adapted."""
         a = self.excite(U)
         self._adapt(a)
         match = a.max(axis=1) if self.recruitment else None
         if top_down is not None:
-            a += top_down
+            a += top_down()
         y = self._compete(a)
         recruits: NDArray | list[int] = [] if match is None else self._recruit(U, match, y)
         return self._relax(U, y, len(U), recruits)
