@@ -87,7 +87,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     g0, gate_exponent : float, default 0.5 and 1
         Contrast below which the retina hardly sees a patch, and how steep that gate is
         (:class:`bioneuro.layers.Retina`).
-    map_beta, beta : float, default 40 and 2
+    map_beta, beta : float, default 40 and 3
         Gain of the competition among columns, and among association cells in units of one over the spread of their
         drive.
     kappa : float, default 0.2
@@ -103,7 +103,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     teaching : float, default 0.15
         Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: cells are not taught, nor
         are those of a circuit.
-    vigilance : float or None, default 0.5
+    vigilance : float or None, default 0.9
         In ``partial_fit``, a sample that no cell of its label matches so well, or that a cell of another label matches
         better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
         lately learn what comes, and forget what they knew.
@@ -153,7 +153,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         g0: float = 0.5,
         gate_exponent: float = 1.0,
         map_beta: float = 40.0,
-        beta: float = 2.0,
+        beta: float = 3.0,
         kappa: float = 0.2,
         mixing: int = 4000,
         rule: RuleLike = "log-covariance",
@@ -161,7 +161,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         death: float = 0.005,
         gamma: float = 1.5,
         teaching: float = 0.15,
-        vigilance: float | None = 0.5,
+        vigilance: float | None = 0.9,
         n_epochs: int | Literal["auto"] = "auto",
         teaching_epochs: int | Literal["auto"] = "auto",
         readout_epochs: int | Literal["auto"] = "auto",

@@ -49,7 +49,7 @@ class Association(CompetitiveLayer):
         See :class:`CompetitiveLayer`.
     teacher : Rule or None
         What the synapses do in :meth:`teach` (:class:`bioneuro.rules.Contrastive`).
-    beta : float, default 2
+    beta : float, default 3
         Gain of the competition, in units of one over the spread of the drive, > 0.
     kappa : float, default 0.2
         Top-down gain, in units of the spread of the drive, >= 0.
@@ -73,7 +73,7 @@ class Association(CompetitiveLayer):
         *,
         rule: RuleLike = "log-covariance",
         teacher: RuleLike | None = None,
-        beta: float = 2.0,
+        beta: float = 3.0,
         kappa: float = 0.2,
         vigilance: float | None = None,
         activity_gain: float = 0.5,
