@@ -46,7 +46,7 @@ class Mixing:
     n_inputs : int >= 1
     n_cells : int >= 1, default 4000
     n_synapses : int >= 1, default 4
-        Of each sign, onto each cell; never from more than half of the cells there are, or all would be alike.
+        Of each sign, onto each cell; never from more than half of those there are, or all would be alike.
     baseline : float, default 0.25
         Distance of the mean input from threshold, in standard deviations.
     random_state : int, RandomState, Generator or None
