@@ -86,9 +86,10 @@ class Mixing:
         )
 
         def wiring(n_pre: int, sign: Sign) -> Synapses:
+            in_degree = min(n_synapses, max(1, n_pre // 2))
             return connectivity.random(
-                n_cells, n_pre, in_degree=min(n_synapses, max(1, n_pre // 2)), init=connectivity.Constant(1.0), sign=sign,
-                random_state=rng, dtype=self.dtype,
+                n_cells, n_pre, in_degree=in_degree, init=connectivity.Constant(1.0), sign=sign, random_state=rng,
+                dtype=self.dtype,
             )  # fmt: skip
 
         self.excitatory, self.inhibitory = wiring(n_inputs, "E"), wiring(n_inhibitory, "I")
