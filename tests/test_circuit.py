@@ -130,7 +130,11 @@ def test_a_circuit_without_rest_warns(samples, monkeypatch):
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
-        ("inhibitory_share", 1.0), ("inhibition", 0.0), ("inhibitory_density", 0.0), ("activity", -1.0), ("k", 3),
+        ("inhibitory_share", 1.0),
+        ("inhibition", 0.0),
+        ("inhibitory_density", 0.0),
+        ("activity", -1.0),
+        ("k", 3),
         ("teacher", "contrastive"),
     ],
 )

@@ -1,5 +1,8 @@
 """BioClassifier: the estimator contract, gradients, images of all sizes, plain vectors, errors."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax
@@ -8,9 +11,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bioneuro as bn
 from bioneuro import BioClassifier
-from bioneuro.layers import Association, UnitNorm
+from bioneuro.layers import UnitNorm
 
-SMALL = {"n_cells": 100, "n_epochs": 2, "readout_epochs": 5, "n_columns": 12, "random_state": 0}
+SMALL = {
+    "n_cells": 100, "n_columns": 12, "mixing": 400, "n_epochs": 2, "teaching_epochs": 1, "readout_epochs": 5,
+    "random_state": 0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +35,22 @@ def exact(digits):
     return BioClassifier(**SMALL, dtype="float64").fit(digits.X_train[:400], digits.y_train[:400])
 
 
-@parametrize_with_checks([BioClassifier(random_state=0), BioClassifier("votes", random_state=0)])
+CONTRACTED = [
+    BioClassifier(readout, mixing=200, teaching_epochs=2, readout_epochs=20, random_state=0)
+    for readout in ("delta", "votes")
+]
+
+
+@parametrize_with_checks(CONTRACTED)
 def test_estimator_contract(estimator, check):
     check(estimator)
 
 
 def test_learns_digits(digits):
-    model = BioClassifier(random_state=0).fit(digits.X_train, digits.y_train)
+    model = BioClassifier(n_cells=500, mixing=1000, teaching_epochs=3, readout_epochs=20, random_state=0)
+    model.fit(digits.X_train, digits.y_train)
     assert model.score(digits.X_test, digits.y_test) > 0.95
-    assert model.set_params(readout="votes").score(digits.X_test, digits.y_test) > 0.95
+    assert model.set_params(readout="votes").score(digits.X_test, digits.y_test) > 0.93
 
 
 def test_a_readout_that_has_not_learned_is_refused(digits):
@@ -115,7 +128,7 @@ def test_plain_vectors():
     from sklearn.model_selection import cross_val_score
 
     X, y = load_wine(return_X_y=True)
-    assert cross_val_score(BioClassifier(random_state=0), X, y, cv=3).mean() > 0.93
+    assert cross_val_score(BioClassifier(mixing=300, teaching_epochs=10, random_state=0), X, y, cv=3).mean() > 0.93
 
 
 def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
@@ -132,22 +145,6 @@ def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
     assert score[2] > max(score[0], 0.85)
 
 
-def test_no_association_cell_is_dead_after_a_random_start(digits):
-    """Every cell wins some training image; without recruitment a good part of them would not (the control)."""
-
-    H = BioClassifier(random_state=0).fit_features(digits.X_train).transform(digits.X_train)
-    T = np.eye(10, dtype=np.float32)[digits.y_train]
-
-    def share_that_wins(recruitment):
-        layer = Association(300, H.shape[1], 10, recruitment=recruitment, seed=0)
-        for start in [*range(0, len(H), 100)] * 2:
-            layer.learn(H[start : start + 100], T[start : start + 100])
-        return len(np.unique(layer.drive(H).argmax(axis=1))) / 300
-
-    assert share_that_wins(0.25) == 1.0
-    assert share_that_wins(0.0) < 0.9
-
-
 def test_features_learned_without_labels_serve_another_classifier(digits):
     features = BioClassifier(**SMALL).fit_features(digits.X_train)
     weights = features.encoder_.columns.synapses.weights.copy()
@@ -156,16 +153,82 @@ def test_features_learned_without_labels_serve_another_classifier(digits):
     np.testing.assert_array_equal(model.transform(digits.X_test), features.transform(digits.X_test))
 
 
-def test_silent_synapses_leave_the_csr(digits):
-    dense = BioClassifier(**{**SMALL, "theta": 0.0}).fit(digits.X_train[:400], digits.y_train[:400])
-    sparse = BioClassifier(**{**SMALL, "theta": 0.2}).fit(digits.X_train[:400], digits.y_train[:400])
-    assert sparse.weights()["association"].nnz < 0.7 * dense.weights()["association"].nnz
+@pytest.mark.parametrize("competition", ["softmax", "circuit"])
+def test_every_association_cell_is_recruited_and_wins_some_image(digits, competition):
+    model = BioClassifier(**{**SMALL, "competition": competition}).fit(digits.X_train[:400], digits.y_train[:400])
+    association = model.network_.association
+    assert association.live.all()
+    rates = association.respond(model.network_.mixed(model.transform(digits.X_train[:400])))
+    assert len(np.unique(rates.argmax(axis=1))) >= 90
+
+
+def test_turnover_leaves_few_synapses_that_do(digits):
+    X, y = digits.X_train[:400], digits.y_train[:400]
+    sparse, whole = (BioClassifier(**SMALL, **turnover).fit(X, y) for turnover in ({}, {"birth": 0, "death": 0}))
+    density = {name: model.weights()["association"].nnz / (100 * 400) for name, model in (("s", sparse), ("w", whole))}
+    assert density["w"] == 1 and density["s"] < 0.25
+    assert sparse.score(digits.X_test, digits.y_test) > 0.88  # about 30 of 400 synapses a cell
+
+
+def test_without_mixing_the_association_sees_the_features(digits):
+    model = BioClassifier(**{**SMALL, "mixing": 0, "rule": "log-relaxation"}).fit(
+        digits.X_train[:200], digits.y_train[:200]
+    )
+    assert model.network_.mixing is None and model.weights()["association"].shape == (100, model.encoder_.n_features)
+    assert not any(name.startswith("mixing") for name in model.weights())
+    assert model.score(digits.X_test, digits.y_test) > 0.8
+
+
+def test_teaching_changes_cells_and_raises_the_votes_own_likelihood(digits):
+    X, y = digits.X_train[:400], digits.y_train[:400]
+    plain, taught = (
+        BioClassifier("votes", **{**SMALL, "teaching": eta, "teaching_epochs": 5}).fit(X, y) for eta in (0, 0.1)
+    )
+    likelihood = [
+        log_softmax(model.decision_function(X), axis=1)[np.arange(400), y].mean() for model in (plain, taught)
+    ]
+    assert likelihood[1] > likelihood[0] + 0.01
+
+
+def test_on_epoch_is_called_before_the_first_and_after_every_pass(digits):
+    X, y = digits.X_train[:200], digits.y_train[:200]
+    calls, models, learned = [], set(), []
+
+    def on_epoch(model, stage, done, n):
+        calls.append((stage, done, n))
+        models.add(model)
+        if stage == "association":
+            learned.append(int(model.network_.association.live.sum()))
+
+    model = BioClassifier(**{**SMALL, "teaching_epochs": 3}).fit(X, y, on_epoch=on_epoch)
+    passes = {"feature map": 3, "association": 2, "teaching": 3, "readout": 5}
+    assert calls == [(stage, done, n) for stage, n in passes.items() for done in range(n + 1)]
+    assert models == {model} and learned[0] == 0 < learned[1] <= learned[2] == 100
+    silent = BioClassifier(**{**SMALL, "teaching_epochs": 3}).fit(X, y)
+    np.testing.assert_array_equal(silent.decision_function(X), model.decision_function(X))
+
+
+def test_on_epoch_of_features_alone(digits):
+    calls = []
+    BioClassifier(**SMALL).fit_features(digits.X_train[:50], on_epoch=lambda _, *call: calls.append(call))
+    assert calls == [("feature map", done, 3) for done in range(4)]
+
+
+@pytest.mark.parametrize("competition", ["softmax", "circuit"])
+def test_stages_that_are_off_are_not_told_of(digits, competition):
+    stages = set()
+    options = {"teaching": 0.0} if competition == "softmax" else {"competition": "circuit"}
+    BioClassifier("votes", **SMALL, **options).fit(
+        digits.X_train[:100], digits.y_train[:100], on_epoch=lambda _, stage, *__: stages.add(stage)
+    )
+    assert stages == {"feature map", "association"}
 
 
 def test_weights_are_read_only_and_obey_dale(small):
     weights = small.weights()
     readout = {"readout_excitatory", "readout_e_to_i", "readout_inhibitory"}
-    assert set(weights) == {"map", "association"} | readout
+    mixing = {"mixing_excitatory", "mixing_e_to_i", "mixing_inhibitory"}
+    assert set(weights) == {"map", "association"} | mixing | readout
     assert (weights["readout_excitatory"].data > 0).all() and (weights["readout_inhibitory"].data < 0).all()
     with pytest.raises(ValueError, match="read-only"):
         weights["association"].data[0] = 1
@@ -198,6 +261,99 @@ def test_input_is_not_mutated(digits):
     np.testing.assert_array_equal(y, digits.y_train[:100])
 
 
+# --- what fails leaves no trace ---
+
+
+def state(model):
+    """All that a model is, in bytes."""
+    return pickle.dumps(vars(model))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Failing(bn.rules.LogCovariance):
+    """Refuses what has a row of ones, in the third batch."""
+
+    def change(self, synapses, X, Y, gain, reward):
+        if synapses.traces.get("steps", 0) >= 2:
+            raise RuntimeError("no more steps")
+        super().change(synapses, X, Y, gain, reward)
+
+
+BAD_CALLS = [
+    (lambda X, y: (X[:, 1:], y), ValueError, "63 features"),
+    (lambda X, y: (X * np.nan, y), ValueError, "NaN"),
+    (lambda X, y: (X + 1, y), ValueError, r"X must lie in \[0, 1\] for images"),
+    (lambda X, y: (X, y + 20), ValueError, "y must hold labels out of classes_"),
+    (lambda X, y: (X, y[1:]), ValueError, "inconsistent numbers of samples"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), BAD_CALLS)
+def test_a_batch_that_is_refused_leaves_no_trace(digits, change, error, message):
+    X, y = digits.X_train[:100], digits.y_train[:100]
+    model = BioClassifier(**{**SMALL, "random_state": np.random.RandomState(3)})
+    model.partial_fit(X, y, classes=np.arange(10))
+    before = state(model)
+    with pytest.raises(error, match=message):
+        model.partial_fit(*change(X, y))
+    assert state(model) == before
+
+
+@pytest.mark.parametrize(("change", "error", "message"), BAD_CALLS[1:])
+def test_a_first_batch_that_is_refused_leaves_no_trace(digits, change, error, message):
+    model = BioClassifier(**{**SMALL, "random_state": np.random.RandomState(3)})
+    before = state(model)
+    with pytest.raises(error, match=message):
+        model.partial_fit(*change(digits.X_train[:100], digits.y_train[:100]), classes=np.arange(10))
+    assert state(model) == before
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_learning_that_fails_midway_leaves_no_trace(digits, known):
+    """A rule that raises, at the first call or at a later one; afterwards learning goes on as if nothing had been."""
+    X, y = digits.X_train[:100], digits.y_train[:100]
+    model = BioClassifier(**{**SMALL, "rule": Failing(), "random_state": np.random.RandomState(3)})
+    other = BioClassifier(**{**SMALL, "random_state": np.random.RandomState(3)})
+    if known:
+        for one in (model, other):
+            one.set_params(rule="log-covariance").partial_fit(X[:50], y[:50], classes=np.arange(10))
+        model.network_.association.rule = Failing()
+    before = state(model)
+    with pytest.raises(RuntimeError, match="no more steps"):
+        model.partial_fit(X, y, classes=np.arange(10))
+    assert state(model) == before
+    model.set_params(rule="log-covariance")
+    if known:
+        model.network_.association.rule = other.network_.association.rule
+    for one in (model, other):
+        one.partial_fit(X, y, classes=np.arange(10))
+    np.testing.assert_array_equal(model.decision_function(X), other.decision_function(X))
+
+
+def test_a_fit_that_fails_leaves_what_was_learned(digits):
+    X, y = digits.X_train[:100], digits.y_train[:100]
+    model = BioClassifier(**SMALL).fit(X, y)
+    before = state(model)
+
+    def stop(model, stage, done, n):
+        if stage == "readout":
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        model.fit(X[::-1], y[::-1], on_epoch=stop)
+    assert state(model) == before
+
+
+def test_an_encoder_that_others_use_is_not_copied(digits):
+    X, y = digits.X_train[:100], digits.y_train[:100]
+    encoder = BioClassifier(**SMALL).fit_features(X).encoder_
+    model = BioClassifier(**SMALL, encoder=encoder).partial_fit(X, y, classes=np.arange(10))
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(X * np.nan, y)
+    assert model.encoder_ is model.network_.encoder is encoder
+    assert all(readout.association is model.network_.association for readout in model.network_.readouts.values())
+
+
 # --- bad input, one by one ---
 
 
@@ -213,11 +369,18 @@ def fit_with(**parameters):
         ({"dtype": "int8"}, "dtype must be"),
         ({"n_cells": 0}, "n_cells must be an integer >= 1"),
         ({"n_columns": 2.5}, "n_columns must be an integer >= 1"),
-        ({"theta": 1.0}, r"theta must lie in \[0, 1\)"),
-        ({"hebbian_exponent": 0}, "hebbian_exponent must be a finite number > 0, got 0"),
-        ({"hebbian_floor": np.nan}, "hebbian_floor must be a finite number > 0, got nan"),
-        ({"eta": np.nan}, "eta must be >= 0"),
-        ({"kappa": -1.0}, "kappa must be >= 0"),
+        ({"rule": "hebb"}, "rule must be one of 'oja'"),
+        ({"rule": "vogels"}, "rule must learn on pathways of sign 'E' and without a reward, got Vogels"),
+        ({"mixing": -1}, "mixing must be an integer >= 0, got -1"),
+        ({"mixing": 2.5}, "mixing must be an integer >= 0, got 2.5"),
+        ({"birth": -0.1}, "birth must be finite and >= 0, got -0.1"),
+        ({"birth": 0.0}, "birth must be > 0 where synapses die"),
+        ({"death": np.inf}, "death must be finite and >= 0, got inf"),
+        ({"gamma": np.nan}, "gamma must be finite and >= 0, got nan"),
+        ({"teaching": -1.0}, "teaching must be finite and >= 0, got -1.0"),
+        ({"teaching_epochs": 0}, "teaching_epochs must be an integer >= 1, got 0"),
+        ({"kappa": -1.0}, "kappa must be finite and >= 0, got -1.0"),
+        ({"readout_eta": np.nan}, "readout_eta must be finite and >= 0, got nan"),
         ({"image_shape": "square"}, "image_shape must be 'auto'"),
         ({"image_shape": (8, 9)}, "product of 64 features"),
         ({"n_epochs": "all"}, "n_epochs must be an integer >= 1"),
@@ -232,8 +395,13 @@ def test_refuses_parameters(parameters, message):
 
 
 def test_refuses_a_number_in_quotes():
-    with pytest.raises(TypeError, match="hebbian_exponent must be a number, got '4'"):
-        fit_with(hebbian_exponent="4")
+    with pytest.raises(TypeError, match="death must be a number, got '4'"):
+        fit_with(death="4")
+
+
+def test_refuses_a_class_in_place_of_a_rule():
+    with pytest.raises(TypeError, match=r"rule must be one of .* \(a class: make a rule of it, Oja\(...\)\)"):
+        fit_with(rule=bn.rules.Oja)
 
 
 def test_refuses_pixels_outside_the_unit_interval():

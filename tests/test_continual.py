@@ -287,7 +287,9 @@ def test_at_a_full_budget_the_label_with_most_cells_gives_up_the_one_it_used_lea
 
 
 def test_the_budget_is_kept_and_no_label_starves(digits):
-    model = BioClassifier("votes", n_cells=50, n_columns=16, mixing=500, random_state=0).fit_features(digits.X_train[:200])
+    model = BioClassifier("votes", n_cells=50, n_columns=16, mixing=500, random_state=0).fit_features(
+        digits.X_train[:200]
+    )
     for batch in continual.split(digits.X_train, digits.y_train, digits.X_test, digits.y_test):
         model.partial_fit(batch.X, batch.y, classes=np.arange(10))
     owner = model.network_.association.owner
@@ -303,7 +305,13 @@ def test_partial_fit_remembers_what_it_forgot_without_growth(digits):
 
     def shown(vigilance):
         model = BioClassifier(
-            "votes", image_shape=None, encoder=UnitNorm(n), n_cells=100, mixing=2000, vigilance=vigilance, random_state=0
+            "votes",
+            image_shape=None,
+            encoder=UnitNorm(n),
+            n_cells=100,
+            mixing=2000,
+            vigilance=vigilance,
+            random_state=0,
         )
         return continual.run(model, features)
 

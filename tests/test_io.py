@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import bioneuro as bn
 from bioneuro import connectivity, io, rules
-from bioneuro.layers import READOUTS, CompetitiveLayer, Expansion
+from bioneuro.layers import READOUTS, CompetitiveLayer, Mixing
 
 
 @cache
@@ -26,7 +26,8 @@ def digits():
 
 
 def small(**options):
-    return bn.BioClassifier(**{"n_cells": 40, "n_columns": 16, "random_state": 0, "readout_epochs": 2, **options})
+    defaults = {"n_cells": 40, "n_columns": 16, "mixing": 200, "teaching_epochs": 1, "readout_epochs": 2}
+    return bn.BioClassifier(**{**defaults, "random_state": 0, **options})
 
 
 @pytest.fixture
@@ -73,14 +74,16 @@ def test_synapses_come_back_exactly(path, value, index, sign):
         *({"readout": readout} for readout in READOUTS),
         {"competition": "circuit"},
         {"feature_map": "local"},
-        {"hebbian_exponent": 4.0},
+        {"mixing": 0},
+        {"rule": "bcm"},
     ],
     ids=str,
 )
 def test_partial_fit_after_loading_is_partial_fit_without_saving(path, parameters):
-    """Noise, growth, recruitment, order of the batches and reward perturbation included."""
+    """Noise, turnover, recruitment, order of the batches and reward perturbation included."""
     X, y, X_test = digits()
-    model = small(sigma=0.3, **parameters).partial_fit(X[:200], y[:200], classes=np.arange(10))
+    rule = rules.LogCovariance(sigma=0.3)
+    model = small(**{"rule": rule, **parameters}).partial_fit(X[:200], y[:200], classes=np.arange(10))
     resumed = through(model, path)
     assert_same_classifier(model, resumed, X_test)
     for classifier in (model, resumed):
@@ -104,9 +107,9 @@ def test_fitted_classifier_of_vectors_and_names(path):
     assert_same_classifier(model, loaded, frame)
 
 
-def test_expansion_goes_on_adapting(path):
-    X = np.random.default_rng(0).normal(size=(20, 4))
-    encoder = Expansion(4, 30).learn(X[:10])
+def test_mixing_goes_on_adapting(path):
+    X = np.random.default_rng(0).normal(size=(20, 9))
+    encoder = Mixing(9, 30).learn(X[:10])
     loaded = through(encoder, path)
     np.testing.assert_array_equal(loaded.learn(X[10:]).encode(X), encoder.learn(X[10:]).encode(X))
 
@@ -128,7 +131,7 @@ def test_unfitted_classifier_keeps_its_parameters(path):
 def test_layer_goes_on_learning(path):
     rng = np.random.default_rng(0)
     synapses = connectivity.dense(6, 8, sign="E", random_state=0)
-    layer = CompetitiveLayer(synapses, beta=5.0, sigma=0.3, seed=3)
+    layer = CompetitiveLayer(synapses, beta=5.0, rule=rules.LogRelaxation(sigma=0.3), seed=3)
     layer.learn(rng.random((20, 8), np.float32))
     loaded, U = through(layer, path), rng.random((20, 8), np.float32)
     np.testing.assert_array_equal(loaded.learn(U).rates, layer.learn(U).rates)

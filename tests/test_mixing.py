@@ -49,9 +49,16 @@ def test_every_input_reaches_an_inhibitory_cell(n_inputs):
     np.testing.assert_array_equal(U.sum(axis=0), 0.25)
 
 
-def test_fewer_inputs_than_synapses_are_all_used():
-    mixing = Mixing(3, 10, 8)
-    assert set(np.diff(mixing.excitatory.indptr)) == {3} and set(np.diff(mixing.inhibitory.indptr)) == {1}
+@pytest.mark.parametrize(("n_inputs", "of_each"), [(1, (1, 1)), (4, (2, 1)), (12, (6, 1)), (64, (8, 8))])
+def test_no_cell_hears_more_than_half_of_the_inputs(n_inputs, of_each):
+    """If all heard all, they would be alike."""
+    mixing = Mixing(n_inputs, 10, 8)
+    assert (mixing.excitatory.nnz / 10, mixing.inhibitory.nnz / 10) == of_each
+
+
+def test_few_inputs_are_told_apart(rng):
+    X = Mixing(4, 100, dtype=np.float64).learn(rng.gamma(1, size=(200, 4))).encode(np.eye(4) + 0.5)
+    assert (X @ X.T - np.eye(4)).max() < 0.9
 
 
 def test_gradient(rng):

@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 
 import bioneuro as bn
@@ -19,6 +20,7 @@ from bioneuro.rules import (
     BCM,
     RULES,
     AdditiveRule,
+    Contrastive,
     Exponential,
     FunctionRule,
     FusedRule,
@@ -466,6 +468,46 @@ def test_log_covariance_weights_are_lognormal_where_many_features_mix():
     for row in np.log(dense_rows(synapses)):
         z = (row - row.mean()) / row.std()
         assert abs((z**3).mean()) < 0.3 and abs((z**4).mean() - 3) < 0.6  # skewness and excess kurtosis of a normal law
+
+
+@pytest.mark.parametrize("sign", ["E", "I", "mixed"])
+@pytest.mark.parametrize("gain", [None, np.linspace(0.5, 2, N_POST)])
+def test_contrastive_step_by_hand(sign, gain):
+    """Differences of rates, of both signs; excitation grows where inhibition shrinks."""
+    X, Y = rates()
+    Y -= 0.5
+    synapses = pathway(sign, density=1)
+    W = dense_rows(synapses)
+    Contrastive(eta=0.03).step(synapses, X, Y, gain)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    growth = 0.03 * (Y * (1 if gain is None else gain)).T @ Z
+    np.testing.assert_allclose(dense_rows(synapses), W * np.exp(np.sign(W) * growth), rtol=1e-9)
+
+
+def test_contrastive_growth_is_bounded_and_needs_inputs_that_vary():
+    X, Y = rates()
+    X[:, 0] = 3.0
+    synapses = pathway("E", density=1)
+    W = dense_rows(synapses)
+    Contrastive(eta=1e4).step(synapses, X, Y - 0.5)
+    growth = np.log(dense_rows(synapses) / W)
+    np.testing.assert_array_equal(growth[:, 0], 0)
+    np.testing.assert_allclose(abs(growth[:, 1:]), 1)
+
+
+def test_contrastive_teaching_lets_the_clamped_activity_win():
+    """Of a softmax: rates come to be those that they are told to be."""
+    X, _ = rates()
+    target = np.eye(N_POST)[np.arange(BATCH) % N_POST]
+    synapses = pathway("E", density=1)
+
+    def free():
+        return softmax(synapses.forward(np.ascontiguousarray(X - X.mean(axis=0))), axis=1)
+
+    before = (free() * target).sum(axis=1).mean()
+    for _ in range(2000):
+        Contrastive(eta=0.02).step(synapses, X, target - free(), observe=synapses.pre_mean is None)
+    assert (free() * target).sum(axis=1).mean() > before + 0.3
 
 
 def test_pre_synaptic_statistics_are_observed_once_a_step_and_first():

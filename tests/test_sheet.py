@@ -77,7 +77,9 @@ def test_report_of_plain_vectors(data):
 
 
 def test_one_channel_is_gray(data):
-    model = bn.BioClassifier(image_shape=(8, 8, 1), n_columns=4, n_cells=20, mixing=200, teaching=0, random_state=0, readout_epochs=1)
+    model = bn.BioClassifier(
+        image_shape=(8, 8, 1), n_columns=4, n_cells=20, mixing=200, teaching=0, random_state=0, readout_epochs=1
+    )
     assert bn.report(model.fit(data.X_train[:60], data.y_train[:60])).axes[0].images
 
 
@@ -85,7 +87,14 @@ def test_report_of_untied_fields_shows_patches(data):
     """Not square, so that the weights of all positions cannot pass for one field."""
     X = data.X_train[:60].reshape(-1, 8, 8)[:, :, 1:7].reshape(60, 48)
     model = bn.BioClassifier(
-        feature_map="local", image_shape=(8, 6), n_columns=4, n_cells=20, mixing=200, teaching=0, random_state=0, readout_epochs=1
+        feature_map="local",
+        image_shape=(8, 6),
+        n_columns=4,
+        n_cells=20,
+        mixing=200,
+        teaching=0,
+        random_state=0,
+        readout_epochs=1,
     ).fit(X, data.y_train[:60])
     ax = bn.report(model).axes[0]
     assert ax.get_title(loc="left") == "Receptive fields in the middle of the image"

@@ -318,7 +318,11 @@ def test_layers_keep_signs(seed, kind, name):
 def test_feature_map_keeps_signs(seed):
     rng = np.random.default_rng(seed)
     encoder = FeatureMap(
-        (6, 6), n_columns=5, beta=10 ** rng.uniform(0, 3), rule=LogRelaxation(eta=10 ** rng.uniform(-2, 2)), random_state=0
+        (6, 6),
+        n_columns=5,
+        beta=10 ** rng.uniform(0, 3),
+        rule=LogRelaxation(eta=10 ** rng.uniform(-2, 2)),
+        random_state=0,
     )
     encoder.learn(rng.random((4, 36)).astype(np.float32), batch_size=20, random_state=0)
     check_signs("E", encoder.columns.synapses)

@@ -30,11 +30,10 @@ class _Rates(NamedTuple):
 class Mixing:
     """Rates of randomly wired cells: ``P = W_E h + W_I q``, ``x = ((P - mean P) / sd P + baseline)+``, unit norm.
 
-    The inputs ``h`` are rates of excitatory cells. Each reaches ``n_synapses`` of them, or as many as there are, and as
-    many of the inhibitory cells ``q = U h``, which are driven by four inputs each: every cell has one sign (Dale's
-    law). All synapses of a pathway are of one size and none learns. Homeostasis does: a cell's threshold is its mean
-    input so far and its gain one over the standard deviation, so that all cells are active alike, about
-    ``Phi(baseline)`` of the time.
+    The inputs ``h`` are rates of excitatory cells. A cell hears ``n_synapses`` of them and as many of the inhibitory
+    cells ``q = U h``, which are driven by four inputs each: every cell has one sign (Dale's law). All synapses of a
+    pathway are of one size and none learns. Homeostasis does: a cell's threshold is its mean input so far and its gain
+    one over the standard deviation, so that all cells are active alike, about ``Phi(baseline)`` of the time.
 
     Why mix: a mixing cell sums over several inputs, so that what a cell of the next layer has in common with it, over
     all of them, is close to normally distributed (central limit), however skewed the inputs are; what grows
@@ -47,7 +46,7 @@ class Mixing:
     n_inputs : int >= 1
     n_cells : int >= 1, default 4000
     n_synapses : int >= 1, default 4
-        Of each sign, onto each cell; never more than there are cells to make them.
+        Of each sign, onto each cell; never from more than half of those there are, or all would be alike.
     baseline : float, default 0.5
         Distance of the mean input from threshold, in standard deviations.
     random_state : int, RandomState, Generator or None
@@ -87,9 +86,10 @@ class Mixing:
         )
 
         def wiring(n_pre: int, sign: Sign) -> Synapses:
+            in_degree = min(n_synapses, max(1, n_pre // 2))
             return connectivity.random(
-                n_cells, n_pre, in_degree=min(n_synapses, n_pre), init=connectivity.Constant(1.0), sign=sign,
-                random_state=rng, dtype=self.dtype,
+                n_cells, n_pre, in_degree=in_degree, init=connectivity.Constant(1.0), sign=sign, random_state=rng,
+                dtype=self.dtype,
             )  # fmt: skip
 
         self.excitatory, self.inhibitory = wiring(n_inputs, "E"), wiring(n_inhibitory, "I")

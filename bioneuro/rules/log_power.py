@@ -1,4 +1,4 @@
-"""The network's own rule: log w relaxes towards a power of the mean input at which the cell is active."""
+"""Log w relaxes towards a power of the mean input at which the cell is active."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ class LogPower(LogRelaxation):
     """``log w_ij += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, then rows of unit norm.
 
     :class:`LogRelaxation` towards a power of the target, floor and all: above exponent 1 potentiation is superlinear,
-    cells respond to the few inputs they know best, and weights spread over more orders of magnitude. The layers learn
-    by both, with sums over the batch in place of means (:func:`bioneuro.kernels.plasticity_step`).
+    cells respond to the few inputs they know best, and weights spread over more orders of magnitude.
 
     Parameters
     ----------
