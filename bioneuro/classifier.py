@@ -521,6 +521,8 @@ class BioClassifier(TransformerMixin, LogitClassifier):
                 raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be finite and >= 0, got {getattr(self, name)!r}")
+        if self.death and not self.birth:
+            raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
         if self.vigilance is not None and not 0 < self.vigilance <= 1:
             raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
 

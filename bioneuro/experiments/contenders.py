@@ -19,7 +19,7 @@ __all__ = ["CEILING", "CONTENDERS", "CONTROL", "OURS", "ROBUST", "Contender", "T
 
 #: Parameters of `BioClassifier` that make it robust, by data set, chosen on validation images; the rest are defaults.
 ROBUST: dict[str, dict[str, Any]] = {
-    "mnist": {"exponent": 16.0, "n_columns": 128, "beta": 10.0, "n_cells": 4000},
+    "mnist": {"exponent": 16.0, "n_columns": 128, "beta": 6.0, "n_cells": 4000},
     "fashion-mnist": {
         "exponent": 8.0,
         "semi_saturation": 0.15,
@@ -27,7 +27,7 @@ ROBUST: dict[str, dict[str, Any]] = {
         "g0": 2.0,
         "gate_exponent": 2.0,
         "n_columns": 128,
-        "beta": 10.0,
+        "beta": 6.0,
         "n_cells": 4000,
     },
 }

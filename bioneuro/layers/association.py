@@ -147,14 +147,15 @@ class Association(CompetitiveLayer):
         p_label = clamped.sum(axis=1, keepdims=True)
         clamped /= np.maximum(p_label, np.finfo(y.dtype).tiny)
         clamped -= y
-        self.step += 1
         surprising = p_label[:, 0] < 1 - LEAST_SURPRISE
         if not surprising.any():
+            self.step += 1
             return
         difference = np.ascontiguousarray(clamped[surprising])
         gain = np.full(self.n_cells, share, y.dtype)
         self.teacher.step(self.synapses, np.ascontiguousarray(H[surprising]), difference, gain, observe=False)
         self.unsettled += share * self.teacher.eta * np.abs(difference).sum(axis=0, dtype=float)
+        self.step += 1
 
     @property
     def live(self) -> NDArray[np.bool_]:

@@ -276,11 +276,11 @@ class CompetitiveLayer:
         self.synapses.replace_rows(np.sort(cells), sp.csr_array(rows))
 
     def rewire(self, scale: bool = True) -> tuple[int, int]:
-        """Turnover of the synapses, as much as each cell has moved since the last call, then rows of unit norm unless
-        not to ``scale``. Returns (died, born)."""
-        moved, self.unsettled = self.unsettled, np.zeros(self.n_cells)
+        """Turnover of the synapses, as much as each cell has moved since the last call, then, with ``scale``, rows of
+        unit norm. Returns (died, born)."""
+        moved, self.unsettled = self.unsettled.astype(self.synapses.dtype), np.zeros(self.n_cells)
         return self.turnover.step(
-            self.synapses, moved.astype(self.synapses.dtype), seed=self.seed, step=self.step, n_threads=self.n_threads, scale=scale
+            self.synapses, moved, seed=self.seed, step=self.step, n_threads=self.n_threads, scale=scale
         )
 
 

@@ -30,8 +30,7 @@ class Turnover:
     ----------
     birth : float >= 0, default 0.00125
     death : float >= 0, default 0.005
-        Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with. Deaths without
-        births leave nothing in the end, and are refused.
+        Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with.
     gamma : float >= 0, default 1.5
         How much longer large synapses live.
     """
@@ -44,8 +43,6 @@ class Turnover:
         for name in ("birth", "death", "gamma"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
-        if self.death and not self.birth:
-            raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
 
     def __bool__(self) -> bool:
         return bool(self.birth > 0 or self.death > 0)
@@ -60,9 +57,16 @@ class Turnover:
             return self.birth / (self.birth + self.death * size**-self.gamma)
 
     def step(
-        self, synapses: Synapses, time: NDArray, *, seed: int, step: int, n_threads: int | None = None, scale: bool = True
+        self,
+        synapses: Synapses,
+        time: NDArray,
+        *,
+        seed: int,
+        step: int,
+        n_threads: int | None = None,
+        scale: bool = True,
     ) -> tuple[int, int]:
-        """Deaths and births of ``time (n_post,)``, then rows of unit norm unless not to ``scale``. Returns (died, born)."""
+        """Deaths and births of ``time (n_post,)``, then, with ``scale``, rows of unit norm. Returns (died, born)."""
         if not self:
             return 0, 0
         size = 1 / np.sqrt(synapses.n_pre)
@@ -92,7 +96,7 @@ class Turnover:
             return self.survival(W)
         # What survives of a norm r has a norm ~ r^-a with a < gamma / 2: a step made for gamma / 2 never overshoots.
         pace = 1 / (1 + self.gamma / 2)
-        norm = np.sqrt(np.einsum("ij,ij->i", W, W, dtype=float))[:, None]
+        norm = np.maximum(np.sqrt(np.einsum("ij,ij->i", W, W, dtype=float)), np.finfo(float).tiny)[:, None]
         for _ in range(N_SETTLE):
             alive = self.survival(W * (np.sqrt(W.shape[1]) / norm))
             norm = norm ** (1 - pace) * np.sqrt(np.einsum("ij,ij,ij->i", alive, W, W, dtype=float))[:, None] ** pace
