@@ -75,7 +75,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds whose median is taken")
     parser.add_argument("--csv", type=Path, help="also write every time to this file")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="also save the figures of the families into DIR")
-    parser.add_argument("--update", type=Path, metavar="README", help="also put the short table into this file")
+    parser.add_argument("--update", type=Path, metavar="FILE", help="also put the short table into this file")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run at all")
     parser.add_argument("--quick", action="store_true", help="a few sizes")
     parser.add_argument("--large", action="store_true", help="also 100 million synapses (scaling, memory)")

@@ -1,4 +1,4 @@
-"""The short table of the README, made by ``report.py --update README.md``."""
+"""The short table of docs/results.md, made by ``report.py --update docs/results.md``."""
 
 from __future__ import annotations
 

@@ -197,9 +197,9 @@ class DaleSegregation(Claim[DaleSettings]):
                 "its axon shares, a term that acts on nothing else. Which sign is mostly that of the first weights "
                 f"({_of(frame, AXON, 'share with the sign of the start').mean():.0%} of the cells, by '{NONE}' "
                 f"{_of(frame, NONE, 'share with the sign of the start').mean():.0%}). "
-                "The law costs little where the task leaves the sum over a cell's synapses open: probabilities do not "
-                "change when one is added to all weights of a cell, nor does the error of a regression on fewer "
-                f"samples than inputs ({FEW} for {N_INPUTS}). With {MANY} samples the task fixes that sum.",
+                "The law costs little where the task leaves open what a cell's synapses add up to: probabilities do "
+                f"not change when all of them change alike, and a regression on {FEW} samples of {N_INPUTS} inputs has "
+                f"many solutions. {MANY} samples have one, and there the law does not hold.",
             ]
         )  # fmt: skip
         gain = _of(frame, decides, "Dale index") - _of(frame, NONE, "Dale index")
@@ -214,6 +214,8 @@ class DaleSegregation(Claim[DaleSettings]):
             ax.plot(RULE.chi, index.mean, marker, color="#D55E00", label=f"Dale index, {condition} ({types:.0%} E)")
         ax.axhline(_of(frame, NONE, "Dale index").mean(), color="#0072B2", linestyle=":", label=f"Dale index, {NONE}")
         ax.set(xscale="log", xlabel=self.x_name, ylim=(0, 1.05))
+        ax.set_xticks([RULE.chi * factor for factor in FACTORS], [f"{RULE.chi * factor:g}" for factor in FACTORS])
+        ax.minorticks_off()
         ax.legend(fontsize=8, frameon=False)
         return ax
 
@@ -244,5 +246,5 @@ def _line(frame: pd.DataFrame, condition: str, task: str) -> str:
     return (
         f"{condition}: Dale index {index.mean:.2f} [{index.low:.2f}, {index.high:.2f}], "
         f"{mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, smallest {mean('smallest Dale index'):.2f}, "
-        f"{mean('share of E cells'):.0%} E; {task} {mean(task):.3f}"
+        f"{mean('share of E cells'):.0%} E; {task} {mean(task):.4f}"
     )
