@@ -121,8 +121,8 @@ def digits():
 
 
 def network(digits, **params):
-    params = {"n_cells": 100, "n_columns": 16, "random_state": 0, "dtype": "float64", **params}
-    return BioClassifier(**params).fit(*digits[:2])
+    small = {"n_cells": 100, "n_columns": 16, "mixing": 500, "teaching_epochs": 5, "readout_epochs": 10}
+    return BioClassifier(**small | {"random_state": 0, "dtype": "float64", **params}).fit(*digits[:2])
 
 
 @pytest.fixture(scope="module")
@@ -192,11 +192,12 @@ def test_nearest_cells_are_the_votes_without_their_floor(softmax_network):
 
 
 def test_surrogates_break_what_the_networks_own_gradient_does_not(digits):
+    """Where competition is sharp."""
     X, y = digits[2:]
-    sharp = network(digits, beta=12.0)  # sharp competition hides what a small step would do
+    sharp = network(digits, beta=12.0)
     own = worst_case(sharp, X, y, 0.2, attacks=["pgd-margin", "pgd-ce"])
     adaptive = worst_case(sharp, X, y, 0.2, attacks=["pgd-margin", "pgd-ce", "adaptive:pgd-margin"])
-    assert (adaptive.success & ~own.success).sum() >= 2
+    assert (adaptive.success & ~own.success).sum() >= 5
 
 
 class Winners(Association):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
-from bioneuro import datasets
+from bioneuro import BioClassifier, datasets
 from bioneuro.__main__ import main
 from bioneuro.baselines import BackpropMLP
 from bioneuro.experiments import UserError, compare, report
@@ -49,17 +50,22 @@ def real(tmp_path_factory):
     """One real run of all models: folder and what was printed."""
     out = tmp_path_factory.mktemp("compare")
     with pytest.MonkeyPatch.context() as patch:
-        _on_one_thread(patch, compare.MODELS)
+        _small(patch, compare.MODELS)
         code, printed = _run([*TINY, "--seeds", "1", "--out", str(out)])
     assert code == 0
     return out, printed
 
 
-def _on_one_thread(patch, names):
-    """Leave these models only, on one thread each: results do not depend on it, but threads that wait for each other
-    on a busy machine take many times as long."""
+def _small(patch, names):
+    """Leave these models only, small ones on one thread each: results do not depend on it, but threads that wait for
+    each other on a busy machine take many times as long."""
     models = {name: compare.MODELS[name] for name in names}
-    single = {m.make: lambda seed, make=m.make: make(seed).set_params(n_threads=1) for m in models.values()}
+
+    def made(make, seed):
+        model = make(seed).set_params(n_threads=1)
+        return model.set_params(mixing=500, teaching_epochs=3) if isinstance(model, BioClassifier) else model
+
+    single = {m.make: partial(made, m.make) for m in models.values()}
     patch.setattr(compare, "MODELS", {name: replace(m, make=single[m.make]) for name, m in models.items()})
 
 
@@ -209,7 +215,7 @@ def test_killed_process_is_one_line(monkeypatch, tmp_path, capsys):
 
 
 def test_processes_change_no_value(monkeypatch, tmp_path):
-    _on_one_thread(monkeypatch, ["MLP"])  # of this process only
+    _small(monkeypatch, ["MLP"])  # of this process only
     sizes = {"pgd_steps": 2, "n_attacked": 10, "n_audited": 5, "audit_queries": 5, "shots": (1,)}
     plan = compare.Plan("digits", 50, True, (0.1,), **sizes)
     data = datasets.load("digits")
