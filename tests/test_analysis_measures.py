@@ -87,8 +87,8 @@ def test_dale_index_by_hand():
 
 def test_dale_indices_take_all_that_a_cell_makes():
     """Each pathway has one sign; the first population's cells make both."""
-    E, I = np.array([[1.0, 2.0, 0.0]]), np.array([[-1.0, 0.0, -4.0]])
-    found = analysis.dale_indices({"mixed": {"a": E, "b": I}, "pure": {"c": I}})
+    excitatory, inhibitory = np.array([[1.0, 2.0, 0.0]]), np.array([[-1.0, 0.0, -4.0]])
+    found = analysis.dale_indices({"mixed": {"a": excitatory, "b": inhibitory}, "pure": {"c": inhibitory}})
     assert list(found) == ["mixed", "pure"]
     assert found["mixed"] == pytest.approx([0, 1, 1])
     assert found["pure"] == pytest.approx([1, np.nan, 1], nan_ok=True)

@@ -99,7 +99,7 @@ def sparsity_rows(density, left=0.1, loss=0.0, blind=0.95, readout=0.3):
     for seed in range(3):
         jitter = 1e-4 * seed
 
-        def network(condition, association, accuracy, x=np.nan, seed=seed, jitter=jitter):
+        def network(condition, association, accuracy, x=np.nan, rows=rows, seed=seed, jitter=jitter):
             densities = {"map": 1.0, "association": association + jitter, "readout_excitatory": readout}
             rows.extend((condition, f"density of {name}", x, seed, value) for name, value in densities.items())
             rows.append((condition, "density of all layers", x, seed, association + jitter))

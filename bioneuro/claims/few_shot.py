@@ -59,9 +59,7 @@ class FewShotLearning(Claim[FewShotSettings]):
     )
     x_name = "training images per class"
     # few images are few updates: the epochs of other claims' small settings would leave every rival untrained
-    small = FewShotSettings(
-        **SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 300}, n_draws=1
-    )
+    small = FewShotSettings(**SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 300}, n_draws=1)
     full = FewShotSettings()
 
     def run(self, data: Dataset, seed: int, settings: FewShotSettings, progress: Progress) -> Iterator[Found]:

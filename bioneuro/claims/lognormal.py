@@ -175,8 +175,9 @@ class LognormalWeights(Claim[LognormalSettings]):
             DENSE_NOISE: {"rule": noise, **DENSE},
         }
         spread: dict[str, float] = {}
+        kept: dict[str, BioClassifier] = {}
         for condition, changed in progress(runs.items(), "starts and controls"):
-            on_epoch = on_survivors_of(untaught) if condition == SAME_SURVIVORS else None
+            on_epoch = on_survivors_of(kept[UNTAUGHT]) if condition == SAME_SURVIVORS else None
             network = BioClassifier(**parameters | changed).fit(*train, on_epoch=on_epoch)
             W = network.weights()["association"]
             spread[condition] = analysis.log_moments(W.data[W.data > 0]).sd
@@ -184,7 +185,7 @@ class LognormalWeights(Claim[LognormalSettings]):
             yield Found(condition, "accuracy", network.score(*test))
             yield Found(condition, "density", network.network_.association.synapses.density)
             if condition == UNTAUGHT:
-                untaught = network
+                kept[UNTAUGHT] = network
             if condition == STARTS[0]:
                 yield Found("change", "slope of log|dw| on log w", size_of_change(network, train))
         yield from describe("map", network.weights()["map"], seed, settings.n_described)

@@ -161,9 +161,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
     def verdict(self, frame: pd.DataFrame) -> Verdict:
         left = {name: values_of(frame, DEFAULT, f"density of {name}") for name in _parts(frame)}
         ours = values_of(frame, DEFAULT, "accuracy delta")
-        lost = {
-            name: analysis.paired_difference(values_of(frame, name, "accuracy delta"), ours) for name in UNPRUNED
-        }
+        lost = {name: analysis.paired_difference(values_of(frame, name, "accuracy delta"), ours) for name in UNPRUNED}
         blind = analysis.paired_difference(ours, values_of(frame, BLIND, "accuracy delta"))
         density = curve_of(frame, TURNOVER, "density of association").mean(axis=1)
         rates, densities = density.index.to_numpy(), density.to_numpy()
@@ -189,7 +187,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
                 "Points of delta lost to "
                 + "; ".join(f"{name} {_points(difference)}" for name, difference in lost.items())
                 + f" (goal {100 * LARGEST_LOSS:g}); ahead of blind deaths at the same density {_points(blind)}.",
-                f"Births over deaths: density of the association, accuracy: "
+                "Births over deaths: density of the association, accuracy: "
                 + "; ".join(f"{x:.3g}: {d:.3f}, {100 * votes[x]:.1f} %" for x, d in density.items())
                 + f". Plateau {width:.2f} decades ({PLATEAU_DECADES} needed), slope of log density on log rate "
                 f"{slope:.2f}.",
