@@ -49,10 +49,10 @@ class Network:
 
     def drive(self, H: NDArray) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
-        return np.concatenate(
-            [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
-            or [np.zeros((0, self.association.n_cells), H.dtype)]
-        )
+        parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
+        if len(parts) == 1:  # attacks come here batch by batch: no copy
+            return parts[0]
+        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), H.dtype)
 
     # --- learning (on features: the encoder has learned before) ---
 

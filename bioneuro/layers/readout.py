@@ -14,12 +14,11 @@ from bioneuro.analysis import row_thresholds
 from bioneuro.checks import check_count
 from bioneuro.layers.association import Association
 from bioneuro.layers.protocols import Readout
+from bioneuro.rules.exponential import multiply
 from bioneuro.synapses import Synapses
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6
-#: Largest change of log |w| in one step of the delta rule.
-LARGEST_GROWTH = 1.0
 #: Largest |w| of the delta rule, far above what it comes to where it settles: few cells that cannot tell the classes
 #: apart would have it grow without end.
 LARGEST_WEIGHT = 1e3
@@ -141,11 +140,9 @@ class DeltaReadout:
         Q = self.association.activity(drive)
         R = self.inhibitory_rates(Q)
         error = np.ascontiguousarray(self._error(self._outputs(Q, R), T), Q.dtype)
-        still, n = np.zeros(T.shape[1], Q.dtype), self.association.n_threads
+        n = self.association.n_threads
         for pathway, rates in (self.excitatory, Q), (self.inhibitory, R):
-            growth = np.clip(eta * pathway.weight_grad(rates, error, n_threads=n), -LARGEST_GROWTH, LARGEST_GROWTH)
-            # the form adds its drive to the signed weight: growth of excitation is loss of inhibition
-            pathway.plasticity_step(growth, still, form="exponential", normalize=False, w_max=LARGEST_WEIGHT)
+            multiply(pathway, eta * pathway.weight_grad(rates, error, n_threads=n), w_max=LARGEST_WEIGHT, n_threads=n)
         self.bias += eta / len(T) * error.sum(axis=0)
         self.step += 1
         if self.prune_every is not None and self.step % self.prune_every == 0:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro.rules.base import Rule
+from bioneuro.rules.exponential import multiply
 from bioneuro.rules.log_covariance import standardised
 from bioneuro.synapses import Synapses
-
-#: Largest change of log |w| in one step.
-LARGEST_GROWTH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,4 @@ class Contrastive(Rule):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         difference = Y if gain is None else Y * gain
         G = synapses.weight_grad(standardised(synapses, X), difference, n_threads=self.n_threads)
-        G *= self.eta
-        np.clip(G, -LARGEST_GROWTH, LARGEST_GROWTH, out=G)
-        still = np.zeros(synapses.n_post, synapses.dtype)
-        synapses.plasticity_step(G, still, form="exponential", normalize=False, n_threads=self.n_threads)
+        multiply(synapses, self.eta * G, n_threads=self.n_threads)

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bioneuro.rules.fused import FusedRule
-from bioneuro.synapses import Form
+from bioneuro.synapses import Form, Synapses
+
+#: Largest change of log |w| in one step of :func:`multiply`.
+LARGEST_GROWTH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +40,11 @@ class Exponential(FusedRule):
     normalize: bool = False
 
     form: ClassVar[Form] = "exponential"
+
+
+def multiply(synapses: Synapses, growth: NDArray, *, w_max: float = np.inf, n_threads: int | None = None) -> None:
+    """``log |w_ij| += sgn(w_ij) growth_ij``, ``growth (nnz,)`` bounded by :data:`LARGEST_GROWTH` either way, and
+    ``|w_ij| <= w_max``: growth of excitation is loss of inhibition, and no sign can change."""
+    bounded = np.clip(growth, -LARGEST_GROWTH, LARGEST_GROWTH)
+    still = np.zeros(synapses.n_post, synapses.dtype)
+    synapses.plasticity_step(bounded, still, form="exponential", normalize=False, w_max=w_max, n_threads=n_threads)
