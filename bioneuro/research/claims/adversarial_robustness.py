@@ -106,9 +106,9 @@ SMALL_ATTACK: dict[str, Any] = SMALL | {
 }
 
 
-def budgets(data: Dataset) -> tuple[float, ...]:
-    """Linf budgets of the table of robustness for these images."""
-    return EPSILONS[data.name or "digits"]["linf"]
+def budgets(data: Dataset, norm: str = "linf") -> tuple[float, ...]:
+    """Budgets of the table of robustness for these images."""
+    return EPSILONS[data.name or "digits"][norm]
 
 
 def besieged(

@@ -22,6 +22,7 @@ from .claim import (
     TOLERATED_LOSS,
     Claim,
     Found,
+    Images,
     Progress,
     Settings,
     Verdict,
@@ -116,6 +117,25 @@ class DaleSettings(Settings):
     n_regression: int = 15_000
 
 
+def on_features(
+    condition: str, rule: TransmitterCompetition, seen: Images, unseen: Images, settings: DaleSettings, seed: int
+) -> Iterator[tuple[str, float]]:
+    """Signs that synapses of features onto classes take, from the start that the ``condition`` names, and accuracy."""
+    X, classes = seen.X, np.unique(seen.y)
+    T = (seen.y[:, None] == classes).astype(np.float32)
+    pair = Pair.of(T.shape[1], X.shape[1], connectivity.Constant(1.0) if condition == EQUAL else START, seed)
+    rng = np.random.default_rng(seed)
+    if condition == GIVEN:
+        excitatory = rng.permutation(X.shape[1]) < X.shape[1] // 2
+        for pathway, cells in (pair.excitatory, ~excitatory), (pair.inhibitory, excitatory):
+            pathway.add(-pathway.weights * cells[pathway.indices])
+    started = pair.balance()
+    batches = (rng.integers(0, len(X), settings.batch) for _ in range(settings.n_steps))
+    learn(pair, rule, X, T, batches, probabilities=True)
+    yield from described(pair, started)
+    yield "accuracy", float(np.mean(classes[pair.outputs(unseen.X).argmax(axis=1)] == unseen.y))
+
+
 class DaleSegregation(Claim[DaleSettings]):
     """Dale index of cells that begin with both transmitters everywhere, by what shares one resource for the two."""
 
@@ -133,25 +153,14 @@ class DaleSegregation(Claim[DaleSettings]):
     def run(self, data: Dataset, seed: int, settings: DaleSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X)
-        X, V = encoder.transform(train.X), encoder.transform(test.X)
-        classes = np.unique(train.y)
-        T = (train.y[:, None] == classes).astype(np.float32)
+        seen, unseen = (Images(encoder.transform(images.X), images.y) for images in (train, test))
         runs = [(condition, shared, factor) for condition, (shared, factor) in FEEDBACK.items()]
         runs += [(AXON, "axon", factor) for factor in FACTORS if factor != 1]
         runs += [(EQUAL, "axon", 1.0), (GIVEN, "axon", 0.0)]
         for condition, shared, factor in progress(runs, "learning signs"):
-            pair = Pair.of(T.shape[1], X.shape[1], connectivity.Constant(1.0) if condition == EQUAL else START, seed)
-            rng = np.random.default_rng(seed)
-            if condition == GIVEN:
-                excitatory = rng.permutation(X.shape[1]) < X.shape[1] // 2
-                for pathway, cells in (pair.excitatory, ~excitatory), (pair.inhibitory, excitatory):
-                    pathway.add(-pathway.weights * cells[pathway.indices])
             rule = replace(RULE, chi=RULE.chi * factor, shared_by=shared)
-            started = pair.balance()
-            batches = (rng.integers(0, len(X), settings.batch) for _ in range(settings.n_steps))
-            learn(pair, rule, X, T, batches, probabilities=True)
-            yield from (Found(condition, measure, value, rule.chi) for measure, value in described(pair, started))
-            yield Found(condition, "accuracy", np.mean(classes[pair.outputs(V).argmax(axis=1)] == test.y), rule.chi)
+            for measure, value in on_features(condition, rule, seen, unseen, settings, seed):
+                yield Found(condition, measure, value, rule.chi)
         for n_samples in FEW, MANY:
             rng = np.random.default_rng(seed)
             X = rng.normal(size=(n_samples, N_INPUTS)).astype(np.float32)
