@@ -460,7 +460,8 @@ def test_other_archives(path):
 
 def test_other_versions(path):
     rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
-    with pytest.raises(ValueError, match=r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 and 4"):
+    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 and 4"
+    with pytest.raises(ValueError, match=message):
         bn.load(path)
 
 

@@ -36,9 +36,9 @@ class Association(PlasticCells):
     count in units of their spread: the standard deviation over the cells, averaged over samples (divisive gain control
     by the pool).
 
-    Which inputs recruit depends on ``vigilance``. None: those of a batch that are matched worst, and they take over cells
-    that have been silent lately (:class:`bioneuro.layers.Recruitment`). A number: those that are novel, and they take
-    over cells that never learned (:class:`bioneuro.layers.Vigilance`).
+    Which inputs recruit depends on ``vigilance``. None: those of a batch that are matched worst take over cells that
+    have been silent lately (:class:`bioneuro.layers.Recruitment`). A number: those that are novel take over cells that
+    never learned (:class:`bioneuro.layers.Vigilance`).
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class Association(PlasticCells):
     # --- response ---
 
     def excite(self, H: NDArray) -> NDArray:
-        """Afferent drive ``a = W (h - m)``, shape ``(batch, n_cells)``; far below all others of cells that never learned."""
+        """Afferent drive ``a = W (h - m)``, shape ``(batch, n_cells)``: far below 0 of cells that never learned."""
         bias = self.intrinsic_bias()
         if bias is None:
             bias = np.zeros(self.n_cells, self.synapses.dtype)

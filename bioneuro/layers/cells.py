@@ -151,9 +151,7 @@ class PlasticCells:
         rows = self.turnover.settle(candidates.weights.reshape(n, n_pre), rng)
         self.synapses.replace_rows(np.sort(cells), sp.csr_array(rows))
 
-    def follow(
-        self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray[np.intp]
-    ) -> Learned:
+    def follow(self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray[np.intp]) -> Learned:
         """Weights, ages and mean rates follow the rates ``y (batch, n_cells)`` at inputs ``U (batch, n_pre)``.
 
         ``n_seen`` samples were there for a cell to respond to; ``recruits`` took an input over in this batch.

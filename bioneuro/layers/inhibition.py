@@ -37,8 +37,8 @@ class InhibitoryCells:
     more than chance the two are active together: ``R = (E[y_i q_k] / (E[y_i] E[q_k]))^specificity``, ``U_ki -> R`` and
     ``V_ik -> -R``. Then they are scaled: the weights onto an I cell sum to ``n_cells``, those onto an E cell to
     ``-inhibition``. (A multiplicative form of the correlation-measuring rule of King, Zylberberg & DeWeese 2013,
-    J. Neurosci. 33:5475.) Both directions of a pair see the same correlation, so ``-V U`` tends to a matrix similar to a
-    positive semidefinite one, which has one rest. In learning the label's top-down drive is
+    J. Neurosci. 33:5475.) Both directions of a pair see the same correlation, so ``-V U`` tends to a matrix similar to
+    a positive semidefinite one, which has one rest. In learning the label's top-down drive is
     ``kappa (v_i(label) - 1)``: excitation that inhibition balances. There is no third factor: the gradient of what
     settles is not that of a softmax.
 
