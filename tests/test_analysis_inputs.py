@@ -366,7 +366,7 @@ def test_pathways_of_a_network_are_reported_under_its_own_cuts():
 # --- Vuong's test where there is nothing to tell ------------------------------------------------------
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.combinations(analysis.DISTRIBUTIONS, 2))
+@pytest.mark.parametrize(("a", "b"), list(itertools.combinations(analysis.DISTRIBUTIONS, 2)))
 @pytest.mark.parametrize("second", [1.0001, 2.0, 100.0])
 def test_vuong_of_two_weights_knows_nothing(a, b, second):
     result = analysis.vuong([1.0, second], a, b)
