@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
+from bioneuro._attributes import Array, Maybe, Number, Part
 from bioneuro.connectivity import Init
 from bioneuro.layers.competitive import CompetitiveLayer, RuleLike, Step, own_rule
 from bioneuro.layers.growth import cells_for, novel_inputs
-from bioneuro.rules import Turnover
+from bioneuro.rules import Rule, Turnover
 from bioneuro.synapses import Synapses
 
 #: Drive of a cell that never learned, in standard deviations: its rate is 0 at any gain.
@@ -66,6 +67,16 @@ class Association(CompetitiveLayer):
         :class:`CompetitiveLayer`.
     """
 
+    SAVED: ClassVar = CompetitiveLayer.SAVED | {
+        "teacher": Maybe(Part(Rule)),
+        "kappa": Number(0),
+        "activity_gain": Number(0, open=True),
+        "vigilance": Maybe(Number(0, 1, open=True)),
+        "votes": Array("n_cells", None, low=0, dtype="synapses.dtype"),
+        "variance": Number(0),
+        "preferred": Array("n_cells", low=0, open=True, dtype="synapses.dtype"),
+    }
+
     def __init__(
         self,
         n_cells: int,
@@ -104,6 +115,11 @@ class Association(CompetitiveLayer):
         self.votes = np.full((n_cells, n_classes), 1 / n_classes, dtype)
         self.variance = 0.0  # of the drive over the cells that have learned; 0 before
         self.preferred = np.ones(n_cells, dtype)  # drive of the input that a cell took over
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that a cell can vote for."""
+        return self.votes.shape[1]
 
     #: Whether there can be a teacher.
     taught: ClassVar[bool] = True

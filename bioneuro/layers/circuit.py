@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from bioneuro import connectivity
+from bioneuro._attributes import Array, Missing, Number, Pathway
 from bioneuro.analysis import row_index
 from bioneuro.layers.association import Association
 from bioneuro.layers.competitive import Step
@@ -64,6 +65,18 @@ class Circuit(Association):
     **association
         Parameters of :class:`Association`; ``sharpening`` is the exponent s. There is no ``k`` and no ``teacher``.
     """
+
+    SAVED: ClassVar = Association.SAVED | {
+        "specificity": Number(0),
+        "inhibition": Number(0, open=True),
+        "target": Number(0, open=True),
+        "to_inhibitory": Pathway(None, "n_cells", "E"),
+        "from_inhibitory": Pathway("n_cells", "n_inhibitory", "I"),
+        "inhibitory_rate": Array("n_inhibitory", low=0),
+        "common_threshold": Number(),
+        "residual": Array(None, low=0),
+        "_inhibitory": Missing(Array(None, "n_inhibitory", low=0)),
+    }
 
     def __init__(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bioneuro import _core
+from bioneuro._attributes import Array, Count, Flag, Maybe, Number, Part, Pathway
 from bioneuro.connectivity import Constant
 from bioneuro.rules import Rule, Turnover, as_rule, check_rates
 from bioneuro.synapses import Synapses
@@ -84,6 +85,26 @@ class CompetitiveLayer:
     n_threads : int or None
         Threads of the kernels.
     """
+
+    SAVED: ClassVar = {
+        "synapses": Pathway(sign="E"),
+        "beta": Number(0, open=True),
+        "sharpening": Number(0, open=True),
+        "k": Maybe(Count(1)),
+        "rule": Part(Rule),
+        "turnover": Part(Turnover),
+        "intrinsic": Flag(),
+        "init": Part(Callable),
+        "homeostasis": Number(),
+        "rate_memory": Number(0, open=True),
+        "recruitment": Number(0, 1),
+        "seed": Count(),
+        "n_threads": Maybe(Count(1)),
+        "step": Count(),
+        "rate": Array("n_cells", low=0),
+        "age": Array("n_cells", low=0),
+        "unsettled": Array("n_cells", low=0),
+    }
 
     def __init__(
         self,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import _core
+from bioneuro._attributes import Count
 from bioneuro.layers.competitive import CompetitiveLayer, Step
 from bioneuro.synapses import Synapses
 
@@ -28,6 +29,13 @@ class Hypercolumns(CompetitiveLayer):
         ``beta``, ``sharpening``, ``k``, ``rule``, ``homeostasis``, ``rate_memory``, ``seed``, ``n_threads`` of
         :class:`CompetitiveLayer`. There is no recruitment.
     """
+
+    SAVED: ClassVar = CompetitiveLayer.SAVED | {"_n_rivals": Count(1)}
+
+    def check_saved(self) -> None:
+        """Whether the groups have one size (:mod:`bioneuro._attributes`)."""
+        if self.n_cells % self.n_rivals:
+            raise ValueError(f"n_rivals must divide the {self.n_cells} cells, got {self.n_rivals}")
 
     def __init__(self, synapses: Synapses, n_rivals: int, **competition: Any) -> None:
         if n_rivals < 1 or synapses.n_post % n_rivals:

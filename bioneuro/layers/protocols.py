@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ __all__ = ["Encoder", "Progress", "Readout", "Space"]
 Space = Literal["image", "response"]
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Inputs to features. How it learned, by ``learn(X)`` or elsewhere, is its own affair: a network uses it as it is.
 
@@ -35,6 +36,7 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
 class Readout(Protocol):
     """The association's drive ``(batch, n_cells)`` to the logits of the classes ``(batch, n_classes)``."""
 
