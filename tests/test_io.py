@@ -657,7 +657,7 @@ def test_missing_and_strange_attributes_are_refused(name):
     [
         (lambda m: m.network_.association.__setattr__("beta", np.inf), "beta of a Association must be a finite number"),
         (lambda m: m.network_.association.votes.__setitem__(0, np.nan), "votes of a Association must be an array"),
-        (lambda m: m.__setattr__("classes_", m.classes_[:5]), r"network_ of .* n_classes is 5 \(it is 10"),
+        (lambda m: m.__setattr__("classes_", m.classes_[:5]), r"network_ of .*n_classes is 5 \(it is 10"),
         (lambda m: m.__setattr__("classes_", m.classes_[::-1].copy()), "classes_ .* must be a sorted array"),
         (lambda m: m.encoder_._pool_rows.__setitem__(0, np.inf), "_pool_rows of a FeatureMap must be an array"),
         (lambda m: m.__setattr__("n_features_in_", 63), "of a BioClassifier must be"),
