@@ -174,13 +174,16 @@ class Pathway:
     n_post: Size = None
     n_pre: Size = None
     sign: str | None = None
+    dtype: Any = None
 
     def unmet(self, value: Any, owner: Any) -> str | None:
-        shape = _resolved(self.n_post, owner), _resolved(self.n_pre, owner)
-        if isinstance(value, Synapses) and _fits(value.shape, shape) and self.sign in (None, value.sign):
-            return None
+        shape, dtype = (_resolved(self.n_post, owner), _resolved(self.n_pre, owner)), _resolved(self.dtype, owner)
+        if isinstance(value, Synapses) and _fits(value.shape, shape):
+            if self.sign in (None, value.sign) and dtype in (None, value.dtype):
+                return None
         sign = "" if self.sign is None else f" of sign {self.sign!r}"
-        return f"a pathway{sign}, shape ({', '.join('any' if n is None else str(n) for n in shape)})"
+        kind = "" if dtype is None else f", {np.dtype(dtype)}"
+        return f"a pathway{sign}{kind}, shape ({', '.join('any' if n is None else str(n) for n in shape)})"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from bioneuro._npz import KINDS, Archive
 from bioneuro._random_states import BIT_GENERATORS, generator_of, state_of
 from bioneuro.classifier import BioClassifier
 from bioneuro.files import replacing
+from bioneuro.layers.cells import PlasticCells
 from bioneuro.named import find, name_of
 from bioneuro.network import Network
 from bioneuro.rules import RULES, FunctionRule, Rule, Turnover, is_rule_function
@@ -39,7 +40,9 @@ __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 3
+VERSION = 4
+#: Those that are read: the attributes of version 3 are brought up to date as they are read.
+READABLE = (3, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
@@ -54,11 +57,15 @@ CLASSES: dict[str, type] = {
         layers.DeltaReadout,
         layers.FeatureMap,
         layers.Hypercolumns,
+        layers.InhibitoryCells,
         layers.LocalMap,
         layers.Mixing,
         layers.PerturbationReadout,
+        layers.Recruitment,
         layers.Retina,
+        layers.SoftmaxPool,
         layers.UnitNorm,
+        layers.Vigilance,
         layers.VotesReadout,
         connectivity.Constant,
         connectivity.HalfNormal,
@@ -186,10 +193,10 @@ def _header(archive: Archive, path: str | os.PathLike[str]) -> dict[str, Any]:
         ) from error
     if not ours:
         raise ValueError(f"{path} was not written by bioneuro.save: its header is of another format")
-    if header.get("version") != VERSION:
+    if header.get("version") not in READABLE:
         raise ValueError(
             f"{path} has version {header.get('version')} of the format, written by bioneuro {header.get('bioneuro')}; "
-            f"this is bioneuro {installed_version('bioneuro')}, which reads version {VERSION}"
+            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {' and '.join(map(str, READABLE))}"
         )
     return header
 
@@ -370,8 +377,9 @@ class _Reader(_Depth):
         if kind in ("generator", "random_state"):
             return generator_of(self.decode(value["state"]), kind == "random_state")
         if kind in ("object", "rule"):
-            made: Any = object.__new__(_class_of(kind, value))
-            vars(made).update(self.named(value["state"]))
+            cls, state = _class_of(kind, value), self.named(value["state"])
+            made: Any = object.__new__(cls)
+            vars(made).update(cls.upgraded(state) if issubclass(cls, PlasticCells) else state)
             check_attributes(made)
             return made
         raise ValueError(f"unknown kind of value {kind!r}")

@@ -66,9 +66,9 @@ class Mixing:
         "dtype": Floating(),
         "n_threads": Maybe(Count(1)),
         "baseline": Number(),
-        "excitatory": Pathway(None, None, "E"),
-        "to_inhibitory": Pathway(None, "n_inputs", "E"),
-        "inhibitory": Pathway("excitatory.n_post", "to_inhibitory.n_post", "I"),
+        "excitatory": Pathway(None, None, "E", dtype="dtype"),
+        "to_inhibitory": Pathway(None, "n_inputs", "E", dtype="dtype"),
+        "inhibitory": Pathway("excitatory.n_post", "to_inhibitory.n_post", "I", dtype="dtype"),
         "n_features": Same("excitatory.n_post"),
         "_seen": Items((Count(), Array("n_features"), Array("n_features", low=0))),
     }
