@@ -434,6 +434,12 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
 
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each stored synapse would be silent, (nnz,) in CSR order, of pathways that are pruned: the
+        ``threshold`` of :func:`bioneuro.analysis.fit_weight_distribution`."""
+        check_is_fitted(self, "network_")
+        return self.network_.cuts()
+
     def outgoing(self) -> dict[str, dict[str, sp.csr_array]]:
         """What each population of cells makes: those of :meth:`weights` whose columns are its cells, by name."""
         check_is_fitted(self, "network_")
