@@ -28,14 +28,14 @@ from bioneuro.estimators import (
     known_classes,
     validated,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
-from bioneuro.layers.competitive import RuleLike, excitatory_rule
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
+from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
-from bioneuro.rules import Contrastive, Turnover
+from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -343,16 +343,17 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             mixing = Mixing(H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
-        kind = COMPETITIONS[self.competition]
-        association = kind(
+        competition = COMPETITIONS[self.competition]
+        association = Association(
             n_cells,
             H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
+            competition=competition,
             beta=self.beta,
             kappa=self.kappa,
             rule=self.rule,
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
-            teacher=Contrastive(eta=self.teaching) if self.teaching and kind.taught else None,
+            teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
             init=self.init,
             seed=int(rng.integers(2**31)),
             dtype=self.dtype,
@@ -433,6 +434,12 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         """Every pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
+
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each stored synapse would be silent, (nnz,) in CSR order, of pathways that are pruned: the
+        ``threshold`` of :func:`bioneuro.analysis.fit_weight_distribution`."""
+        check_is_fitted(self, "network_")
+        return self.network_.cuts()
 
     def outgoing(self) -> dict[str, dict[str, sp.csr_array]]:
         """What each population of cells makes: those of :meth:`weights` whose columns are its cells, by name."""

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from bioneuro import connectivity, layers
 from bioneuro.classifier import BioClassifier
 from bioneuro.files import replacing
+from bioneuro.layers.cells import PlasticCells
 from bioneuro.named import find, name_of
 from bioneuro.network import Network
 from bioneuro.rules import RULES, FunctionRule, Rule, Turnover, is_rule_function
@@ -35,7 +36,9 @@ __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 3
+VERSION = 4
+#: Those that are read: the attributes of version 3 are brought up to date as they are read.
+READABLE = (3, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
@@ -50,11 +53,15 @@ CLASSES: dict[str, type] = {
         layers.DeltaReadout,
         layers.FeatureMap,
         layers.Hypercolumns,
+        layers.InhibitoryCells,
         layers.LocalMap,
         layers.Mixing,
         layers.PerturbationReadout,
+        layers.Recruitment,
         layers.Retina,
+        layers.SoftmaxPool,
         layers.UnitNorm,
+        layers.Vigilance,
         layers.VotesReadout,
         connectivity.Constant,
         connectivity.HalfNormal,
@@ -155,10 +162,10 @@ def _header(arrays: Mapping[str, NDArray], path: str | os.PathLike[str]) -> dict
         ours = False
     if not ours:
         raise ValueError(f"{path} was not written by bioneuro.save: it has no header of that format")
-    if header.get("version") != VERSION:
+    if header.get("version") not in READABLE:
         raise ValueError(
             f"{path} has version {header.get('version')} of the format, written by bioneuro {header.get('bioneuro')}; "
-            f"this is bioneuro {installed_version('bioneuro')}, which reads version {VERSION}"
+            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {' and '.join(map(str, READABLE))}"
         )
     return header
 
@@ -284,7 +291,8 @@ class _Reader:
             check_parameters(cls, value["state"])
         made: Any = object.__new__(cls)
         self.seen[place] = made
-        vars(made).update(self.named(value["state"]))
+        state = self.named(value["state"])
+        vars(made).update(cls.upgraded(state) if issubclass(cls, PlasticCells) else state)
         return made
 
     def decode_value(self, kind: str, value: dict[str, Any]) -> Any:

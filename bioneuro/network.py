@@ -149,6 +149,16 @@ class Network:
             named |= readout.pathways()
         return named
 
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each stored synapse would be silent, of the pathways whose small weights were cut away.
+
+        Turnover cuts nothing: small synapses die sooner, but of every size some live.
+        """
+        found: dict[str, NDArray] = {}
+        for readout in self.readouts.values():
+            found |= getattr(readout, "cuts", dict)()
+        return found
+
     def outgoing(self) -> dict[str, dict[str, Synapses]]:
         """What each population of cells makes: its pathways by name, whose columns are its cells."""
         maker = {"map": "retina"}

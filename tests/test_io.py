@@ -7,6 +7,7 @@ import pickle
 import sys
 import types
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,6 +201,25 @@ def test_random_state_goes_on(path):
 def test_plain_values_come_back_with_their_types(tmp_path_factory, value):
     loaded = through(connectivity.Constant(value), tmp_path_factory.mktemp("io") / "c").value
     assert repr(loaded) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "logits", "later"),
+    [
+        ("softmax", [0.05362463, -0.9489932, -0.09721255], [-0.07766914, -2.4530535, -0.6539879]),
+        ("circuit", [0.1842798, 0.523298, 0.5708792], [0.4260301, 0.13993204, 0.28623545]),
+    ],
+)
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_file_of_version_3_goes_on_as_it_would_have_then(name, logits, later, pickled):
+    """Layers held the attributes of their competition; logits are those of bioneuro as it was."""
+    model = bn.load(Path(__file__).parent / "data" / f"{name}_version_3.npz")
+    if pickled:
+        model = pickle.loads(pickle.dumps(model))
+    data = bn.datasets.load("digits")
+    np.testing.assert_allclose(model.decision_function(data.X_test[:1])[0, :3], logits, rtol=1e-4)
+    model.partial_fit(data.X_train[100:200], data.y_train[100:200])
+    np.testing.assert_allclose(model.decision_function(data.X_test[:1])[0, :3], later, rtol=1e-4)
 
 
 # --- rules of the user's own
@@ -440,7 +460,8 @@ def test_other_archives(path):
 
 def test_other_versions(path):
     rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
-    with pytest.raises(ValueError, match=r"has version 2 of the format, written by bioneuro 9.1; this is .* version 3"):
+    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 and 4"
+    with pytest.raises(ValueError, match=message):
         bn.load(path)
 
 

@@ -7,11 +7,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
 from bioneuro.connectivity import Init
-from bioneuro.layers.competitive import CompetitiveLayer, RuleLike
+from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
-from bioneuro.rules import LogRelaxation
+from bioneuro.rules import LogRelaxation, RuleLike
 
 #: What the columns of a map learn by.
 COLUMN_RULE = LogRelaxation(eta=0.05)

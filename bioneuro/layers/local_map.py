@@ -10,12 +10,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
 from bioneuro.connectivity import Init
-from bioneuro.layers.competitive import RuleLike
 from bioneuro.layers.feature_map import COLUMN_RULE, FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
+from bioneuro.rules import RuleLike
 
 STARTS = ("tied", "random")
 

@@ -158,6 +158,19 @@ class DeltaReadout:
             W.eliminate_zeros()
             pathway.replace_rows(np.arange(pathway.n_post), W)
 
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each synapse would have turned silent, (nnz,) in CSR order, of the pathways that are pruned.
+
+        0 of those that were never heard, which are spared. One that has shrunk since the last round lies at its cut.
+        """
+        cuts = {}
+        if self.prune_every is not None and self.step >= self.prune_every:
+            for name, pathway in (("readout_excitatory", self.excitatory), ("readout_inhibitory", self.inhibitory)):
+                size = np.abs(pathway.weights)
+                cut = np.minimum(row_thresholds(pathway, WEAKEST[pathway.sign]), size)
+                cuts[name] = np.where(size == size.dtype.type(self.w_start), 0, cut)
+        return cuts
+
     def _error(self, outputs: NDArray, T: NDArray) -> NDArray:
         return T - softmax(outputs, axis=1)
 
