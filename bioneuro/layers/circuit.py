@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Part
 from bioneuro.layers.association import Association
 from bioneuro.layers.inhibition import InhibitoryCells
 from bioneuro.synapses import Synapses
@@ -29,6 +30,8 @@ class Circuit(Association):
         ``inhibitory_share``, ``inhibition``, ``inhibitory_density``, ``specificity`` and ``activity`` of
         :class:`InhibitoryCells`, all others of :class:`Association`. There is no ``k`` and no ``teacher``.
     """
+
+    SAVED: ClassVar = Association.SAVED | {"competition": Part(InhibitoryCells)}
 
     def __init__(self, n_cells: int, n_features: int, n_classes: int, **parameters: Any) -> None:
         inhibitory = {name: parameters.pop(name) for name in OF_INHIBITORY_CELLS if name in parameters}
