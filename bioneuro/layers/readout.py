@@ -12,8 +12,9 @@ from scipy.special import log_softmax, softmax
 from bioneuro import connectivity
 from bioneuro._attributes import Array, Count, Maybe, Number, Part, Pathway
 from bioneuro.analysis import row_thresholds
-from bioneuro.checks import check_count
+from bioneuro.checks import check, check_count
 from bioneuro.layers.association import Association
+from bioneuro.layers.extents import GAIN_OR_NONE
 from bioneuro.layers.protocols import Readout
 from bioneuro.rules.exponential import multiply
 from bioneuro.synapses import Synapses
@@ -152,6 +153,7 @@ class DeltaReadout:
 
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
+        check("eta", eta, GAIN_OR_NONE)
         Q = self.association.activity(drive)
         R = self.inhibitory_rates(Q)
         error = np.ascontiguousarray(self._error(self._outputs(Q, R), T), Q.dtype)
