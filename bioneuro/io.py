@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import connectivity, layers
+from bioneuro.atomic_write import replacing
 from bioneuro.classifier import BioClassifier
-from bioneuro.files import replacing
 from bioneuro.layers.cells import PlasticCells
 from bioneuro.named import find, name_of
 from bioneuro.network import Network

@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import write_atomically
+from ..atomic_write import write_atomically
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, SampleRandom, logits, predict
 from .goals import Goal
