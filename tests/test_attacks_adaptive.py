@@ -6,7 +6,7 @@ from attack_models import Contrast, D, Linear, Quantised, Saturated
 
 from bioneuro import BioClassifier, datasets
 from bioneuro.attacks import PGD, Adaptive, Targeted, worst_case
-from bioneuro.attacks.surrogate import SurrogateView
+from bioneuro.attacks.adaptive import SurrogateView
 from bioneuro.layers import COMPETITIONS, SoftmaxPool
 from bioneuro.protocols import Surrogates
 from bioneuro.surrogates import NearestCells, StraightThrough

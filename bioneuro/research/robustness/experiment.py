@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ... import attacks, datasets
 from ...atomic_write import write_atomically
-from ...attacks.base import predict
+from ...attacks.answers import predict
 from .. import UserError
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
