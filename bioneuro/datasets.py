@@ -35,6 +35,7 @@ from bioneuro._image_files import as_unit_interval, cifar_records, idx, idx_size
 
 __all__ = [
     "DATASETS",
+    "EXPERIMENTS",
     "Dataset",
     "DatasetCorruptError",
     "DatasetInfo",
@@ -418,3 +419,7 @@ DATASETS: dict[str, DatasetInfo] = {
 }  # fmt: skip
 #: By its former name.
 _REGISTRY = DATASETS
+#: What experiments take of the data sets that the command line offers.
+EXPERIMENTS: dict[str, ExperimentDefaults] = {
+    name: info.experiments for name, info in DATASETS.items() if info.experiments is not None
+}
