@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +18,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from bioneuro._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from bioneuro.checks import check_count
 from bioneuro.connectivity import Init
 from bioneuro.estimators import (
@@ -135,6 +136,33 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's
     reconstruction).
     """
+
+    SAVED: ClassVar = {
+        "n_features_in_": Missing(Count(1)),
+        "classes_": Missing(Labels()),
+        "encoder_": Missing(Part(Encoder, {"n_inputs": "n_features_in_"})),
+        "network_": Missing(
+            Part(Network, {"association.n_classes": "classes_.size", "encoder.n_inputs": "n_features_in_"})
+        ),
+        "image_shape_": Missing(Maybe(Part(tuple))),
+        "feature_names_in_": Missing(Strings("n_features_in_")),
+        "_rng": Missing(Part(np.random.Generator)),
+        ...: Plain(),  # parameters, which learning checks, and what scikit-learn keeps
+    }
+
+    def check_saved(self) -> None:
+        """Whether all of the parameters are there, and what has been learned goes with them
+        (:mod:`bioneuro._attributes`)."""
+        missing = set(self._get_param_names()) - vars(self).keys()
+        if missing:
+            raise ValueError(f"parameters of a BioClassifier are missing: {', '.join(sorted(missing))}")
+        shape = getattr(self, "image_shape_", None)
+        if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
+            raise ValueError(f"image_shape_ of a BioClassifier must make {self.n_features_in_} features, got {shape}")
+        if hasattr(self, "network_"):
+            self._check_parameters()
+            if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
+                raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
 
     def __init__(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Each, Maybe, Part
 from bioneuro.layers.association import Association
 from bioneuro.layers.mixing import Mixing
 from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
@@ -34,6 +36,13 @@ class Network:
         Between encoder and association; None: the association sees the features themselves.
     """
 
+    SAVED: ClassVar = {
+        "encoder": Part(Encoder),
+        "mixing": Maybe(Part(Mixing, {"n_inputs": "encoder.n_features"})),
+        "association": Part(Association, {"synapses.n_pre": "n_mixed"}),
+        "readouts": Each(Part(Readout, {"association": "association"})),
+    }
+
     def __init__(
         self,
         encoder: Encoder,
@@ -42,6 +51,11 @@ class Network:
         mixing: Encoder | None = None,
     ) -> None:
         self.encoder, self.association, self.readouts, self.mixing = encoder, association, readouts, mixing
+
+    @property
+    def n_mixed(self) -> int:
+        """Rates that the association sees."""
+        return (self.encoder if self.mixing is None else self.mixing).n_features
 
     def mixed(self, H: NDArray) -> NDArray:
         """What the association sees of features ``H``."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
+from bioneuro._attributes import Array, Maybe, Number, Part
 from bioneuro.connectivity import Init
 from bioneuro.layers.cells import PlasticCells, hand_over, own_rule
 from bioneuro.layers.growth import Recruitment, Vigilance
 from bioneuro.layers.pools import SoftmaxPool
 from bioneuro.layers.protocols import Competition, Growth, Learned
-from bioneuro.rules import RuleLike
+from bioneuro.rules import Rule, RuleLike
 from bioneuro.synapses import Synapses
 
 #: Drive of a cell that never learned, in standard deviations: its rate is 0 at any gain.
@@ -67,6 +68,16 @@ class Association(PlasticCells):
         ``intrinsic``, default True, too.
     """
 
+    SAVED: ClassVar = PlasticCells.SAVED | {
+        "teacher": Maybe(Part(Rule)),
+        "kappa": Number(0),
+        "activity_gain": Number(0, open=True),
+        "vigilance": Maybe(Number(0, 1, open=True)),
+        "votes": Array("n_cells", None, low=0, dtype="synapses.dtype"),
+        "variance": Number(0),
+        "preferred": Array("n_cells", low=0, open=True, dtype="synapses.dtype"),
+    }
+
     def __init__(
         self,
         n_cells: int,
@@ -112,6 +123,11 @@ class Association(PlasticCells):
         self.votes = np.full((n_cells, n_classes), 1 / n_classes, dtype)
         self.variance = 0.0  # of the drive over the cells that have learned; 0 before
         self.preferred = np.ones(n_cells, dtype)  # drive of the input that a cell took over
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that a cell can vote for."""
+        return self.votes.shape[1]
 
     @property
     def growth(self) -> Growth:

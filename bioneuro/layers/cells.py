@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Array, Count, Flag, Maybe, Number, Part, Pathway
 from bioneuro.connectivity import Constant
 from bioneuro.layers.former import upgraded
 from bioneuro.layers.protocols import Competition, Learned
@@ -42,6 +43,30 @@ class PlasticCells:
     rule, turnover, intrinsic, init, homeostasis, rate_memory, recruitment, seed, n_threads
         As for :class:`bioneuro.layers.CompetitiveLayer`.
     """
+
+    SAVED: ClassVar = {
+        "synapses": Pathway(sign="E"),
+        "competition": Part(Competition),
+        "rule": Part(Rule),
+        "turnover": Part(Turnover),
+        "intrinsic": Flag(),
+        "init": Part(Callable),
+        "homeostasis": Number(),
+        "rate_memory": Number(0, open=True),
+        "recruitment": Number(0, 1),
+        "seed": Count(),
+        "n_threads": Maybe(Count(1)),
+        "step": Count(),
+        "rate": Array("n_cells", low=0),
+        "age": Array("n_cells", low=0),
+        "unsettled": Array("n_cells", low=0),
+    }
+
+    def check_saved(self) -> None:
+        """Whether the competition is one of so many cells (:mod:`bioneuro._attributes`)."""
+        n = getattr(self.competition, "n_cells", self.n_cells)
+        if n != self.n_cells or self.n_cells % self.n_rivals:
+            raise ValueError(f"competition of {self.n_cells} cells must be of as many, got {n} in {self.n_rivals}s")
 
     def __init__(
         self,

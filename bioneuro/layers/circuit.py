@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Part
 from bioneuro.layers.association import Association
 from bioneuro.layers.inhibition import InhibitoryCells
 from bioneuro.synapses import Synapses
@@ -36,6 +37,8 @@ class Circuit(Association):
     **association
         Parameters of :class:`Association`; ``sharpening`` is the exponent s. There is no ``k`` and no ``teacher``.
     """
+
+    SAVED: ClassVar = Association.SAVED | {"competition": Part(InhibitoryCells)}
 
     def __init__(
         self,

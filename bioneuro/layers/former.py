@@ -37,7 +37,6 @@ def _competition(layer: dict[str, Any]) -> Competition:
     n_cells = layer["synapses"].n_post
     if "to_inhibitory" not in layer:
         return SoftmaxPool(n_cells, n_rivals=layer.pop("_n_rivals", None), **options)
-    cells = InhibitoryCells(n_cells, **options)
-    for name in _OF_INHIBITORY_CELLS:
-        setattr(cells, name, layer.pop(name))
+    cells = object.__new__(InhibitoryCells)  # what its constructor would draw is in the file
+    vars(cells).update(options | {name: layer.pop(name) for name in _OF_INHIBITORY_CELLS})
     return cells

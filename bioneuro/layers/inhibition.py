@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from bioneuro import connectivity
+from bioneuro._attributes import Array, Choice, Count, Maybe, Number, Pathway
 from bioneuro.analysis import row_index
 from bioneuro.layers.protocols import Learned
 from bioneuro.layers.settling import settle, settle_grad
@@ -76,6 +77,21 @@ class InhibitoryCells:
     residual : ndarray
         Of each sample of the last batch that settled (:class:`bioneuro.layers.Settled`).
     """
+
+    SAVED: ClassVar = {
+        "beta": Number(0, open=True),
+        "sharpening": Number(0, open=True),
+        "k": Choice((None,)),
+        "n_threads": Maybe(Count(1)),
+        "specificity": Number(0),
+        "inhibition": Number(0, open=True),
+        "target": Number(0, open=True),
+        "to_inhibitory": Pathway(sign="E"),
+        "from_inhibitory": Pathway("n_cells", "n_inhibitory", "I", dtype="to_inhibitory.dtype"),
+        "inhibitory_rate": Array("n_inhibitory", low=0),
+        "common_threshold": Number(),
+        "residual": Array(None, low=0),
+    }
 
     taught: ClassVar[bool] = False
     presynaptic: ClassVar[dict[str, str]] = {

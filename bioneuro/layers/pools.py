@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core
+from bioneuro._attributes import Count, Maybe, Number
 from bioneuro.layers.protocols import Learned
 from bioneuro.synapses import Synapses
 
@@ -32,6 +33,14 @@ class SoftmaxPool:
     seed, dtype
         Of a competition that has synapses; a pool has none.
     """
+
+    SAVED: ClassVar = {
+        "beta": Number(0, open=True),
+        "sharpening": Number(0, open=True),
+        "k": Maybe(Count(1)),
+        "n_rivals": Maybe(Count(1)),
+        "n_threads": Maybe(Count(1)),
+    }
 
     #: A teacher follows the gradient of the votes through a softmax.
     taught: ClassVar[bool] = True

@@ -7,7 +7,7 @@ A network is made of an :class:`Encoder`, an association and :class:`Readout`\\ 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Learned(NamedTuple):
     alpha: NDArray
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Inputs to features. How it learned, by ``learn(X)`` or elsewhere, is its own affair: a network uses it as it is.
 
@@ -51,6 +52,7 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
 class Competition(Protocol):
     """From what excites cells to their rates. All arrays are ``(batch, n_cells)``.
 
@@ -147,6 +149,7 @@ class Growth(Protocol):
         ...
 
 
+@runtime_checkable
 class Readout(Protocol):
     """The association's drive ``(batch, n_cells)`` to the logits of the classes ``(batch, n_classes)``."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import _core
+from bioneuro._attributes import Count, Maybe, Number
 from bioneuro.reference import contrast_response, contrast_response_inverse, contrast_response_slope
 
 
@@ -31,6 +32,16 @@ class Retina:
     n_threads : int or None
         Threads of the kernels; None takes the default of the machine.
     """
+
+    SAVED: ClassVar = {
+        "patch_size": Count(1),
+        "exponent": Number(0, open=True),
+        "semi_saturation": Number(0, open=True, infinite=True),
+        "c0": Number(0, open=True),
+        "g0": Number(0, open=True),
+        "gate_exponent": Number(0, 8, open=True),
+        "n_threads": Maybe(Count(1)),
+    }
 
     def __init__(
         self,
