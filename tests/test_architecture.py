@@ -17,6 +17,7 @@ _attributes
 connectivity rules _random_states attacks continual plot
 layers distortions
 network corruptions
+white_box
 surrogates baselines fewshot adapters
 classifier
 io sheet
