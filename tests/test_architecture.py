@@ -11,7 +11,7 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core _npz reference moments checks progress files named images protocols
+_core _npz reference moments contrast checks progress files named images protocols
 kernels synapses losses estimators analysis datasets omniglot
 _attributes
 connectivity rules _random_states attacks continual plot

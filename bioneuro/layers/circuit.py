@@ -12,6 +12,9 @@ from bioneuro.layers.association import Association
 from bioneuro.layers.inhibition import InhibitoryCells
 from bioneuro.synapses import Synapses
 
+#: Parameters of the inhibitory cells alone.
+OF_INHIBITORY_CELLS = ("inhibitory_share", "inhibition", "inhibitory_density", "specificity", "activity")
+
 
 class Circuit(Association):
     """Association whose cells compete through :class:`InhibitoryCells`: this is their constructor and their attributes.
@@ -23,45 +26,18 @@ class Circuit(Association):
     ----------
     n_cells, n_features, n_classes : int
         ``n_cells`` are the E cells.
-    inhibitory_share : float, default 0.2
-        I cells as a share of all, in (0, 1).
-    inhibition : float, default 3
-        Strength of I -> E at chance, > 0: the larger, the fewer cells are active.
-    inhibitory_density : float, default 0.5
-        Share of the pairs of E and I cells that are connected, both ways, in (0, 1]; drawn once, at random.
-    specificity : float, default 0.5
-        Exponent of the correlation, >= 0: 0 leaves inhibition as unspecific as the connections, near 1 it becomes that
-        of a cell by itself.
-    activity : float, default 10
-        Summed rate to which homeostasis draws, in units of ``beta`` times the drive, > 0.
-    **association
-        Parameters of :class:`Association`; ``sharpening`` is the exponent s. There is no ``k`` and no ``teacher``.
+    **parameters
+        ``inhibitory_share``, ``inhibition``, ``inhibitory_density``, ``specificity`` and ``activity`` of
+        :class:`InhibitoryCells`, all others of :class:`Association`. There is no ``k`` and no ``teacher``.
     """
 
     SAVED: ClassVar = Association.SAVED | {"competition": Part(InhibitoryCells)}
 
-    def __init__(
-        self,
-        n_cells: int,
-        n_features: int,
-        n_classes: int,
-        *,
-        inhibitory_share: float = 0.2,
-        inhibition: float = 3.0,
-        inhibitory_density: float = 0.5,
-        specificity: float = 0.5,
-        activity: float = 10.0,
-        **association: Any,
-    ) -> None:
-        inhibitory = partial(
-            InhibitoryCells,
-            inhibitory_share=inhibitory_share,
-            inhibition=inhibition,
-            inhibitory_density=inhibitory_density,
-            specificity=specificity,
-            activity=activity,
+    def __init__(self, n_cells: int, n_features: int, n_classes: int, **parameters: Any) -> None:
+        inhibitory = {name: parameters.pop(name) for name in OF_INHIBITORY_CELLS if name in parameters}
+        super().__init__(
+            n_cells, n_features, n_classes, competition=partial(InhibitoryCells, **inhibitory), **parameters
         )
-        super().__init__(n_cells, n_features, n_classes, competition=inhibitory, **association)
 
     competition: InhibitoryCells
 

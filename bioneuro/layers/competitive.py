@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.layers.cells import ONES, PlasticCells, hand_over
+from bioneuro.layers.cells import PlasticCells, hand_over
 from bioneuro.layers.growth import NOBODY, Recruitment
 from bioneuro.layers.pools import SoftmaxPool
 from bioneuro.layers.protocols import Learned
-from bioneuro.rules import RuleLike, Turnover
+from bioneuro.rules import RuleLike
 from bioneuro.synapses import Synapses
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
@@ -48,7 +48,9 @@ class CompetitiveLayer(PlasticCells):
         What the synapses do with the rates before and behind them: a name in :data:`bioneuro.rules.RULES`, a
         :class:`bioneuro.rules.Rule`, or a plain function (:func:`bioneuro.rules.as_rule`). Its ``eta`` is the learning
         rate of a grown-up cell, per unit of summed activity.
-    turnover : Turnover or None
+    n_threads : int or None
+        Threads of the kernels.
+    turnover : Turnover or None, default None
         Deaths and births of synapses in :meth:`rewire`, and what is left of the synapses of a recruited cell; None:
         synapses stay as they are.
     intrinsic : bool, default False
@@ -61,10 +63,8 @@ class CompetitiveLayer(PlasticCells):
         Time constant of the rate estimate, in units of ``n_cells`` samples, > 0.
     recruitment : float, default 0
         Largest share of a batch that recruits silent cells, in [0, 1].
-    seed : int
+    seed : int, default 0
         Key of the noise and of turnover.
-    n_threads : int or None
-        Threads of the kernels.
     """
 
     def __init__(
@@ -76,24 +76,15 @@ class CompetitiveLayer(PlasticCells):
         k: int | None = None,
         n_rivals: int | None = None,
         rule: RuleLike = "log-relaxation",
-        turnover: Turnover | None = None,
-        intrinsic: bool = False,
-        init: Callable[[np.random.Generator, int], NDArray] = ONES,
-        homeostasis: float = 1.0,
-        rate_memory: float = 1.0,
-        recruitment: float = 0.0,
-        seed: int = 0,
         n_threads: int | None = None,
+        **cells: Any,
     ) -> None:
-        if n_rivals is not None and recruitment:
-            raise ValueError(f"recruitment must be 0 in hypercolumns, got {recruitment}")
+        if n_rivals is not None and cells.get("recruitment"):
+            raise ValueError(f"recruitment must be 0 in hypercolumns, got {cells['recruitment']}")
         pool = SoftmaxPool(
             synapses.n_post, beta=beta, sharpening=sharpening, k=k, n_rivals=n_rivals, n_threads=n_threads
         )
-        super().__init__(
-            synapses, pool, rule=rule, turnover=turnover, intrinsic=intrinsic, init=init, homeostasis=homeostasis,
-            rate_memory=rate_memory, recruitment=recruitment, seed=seed, n_threads=n_threads,
-        )  # fmt: skip
+        super().__init__(synapses, pool, rule=rule, n_threads=n_threads, **cells)
 
     @property
     def n_groups(self) -> int:
