@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bioneuro import omniglot
-from bioneuro._archives import (
+from bioneuro._image_files import as_unit_interval, cifar_records, idx, idx_size
+from bioneuro.dataset_files import (
     DatasetCorruptError,
     DatasetNotFoundError,
     check_sha256,
@@ -31,16 +32,15 @@ from bioneuro._archives import (
     reading,
     unpacked,
 )
-from bioneuro._image_files import as_unit_interval, cifar_records, idx, idx_size
 
 __all__ = [
     "DATASETS",
-    "EXPERIMENTS",
+    "USUAL",
     "Dataset",
     "DatasetCorruptError",
     "DatasetInfo",
     "DatasetNotFoundError",
-    "ExperimentDefaults",
+    "Usual",
     "load",
     "subset_per_class",
 ]
@@ -83,31 +83,36 @@ class Dataset:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentDefaults:
-    """What experiments take of a data set where they are not told otherwise.
+class Usual:
+    """How much of a data set experiments use unless they are told otherwise, so that their tables agree.
 
     Attributes
     ----------
-    epsilons : mapping of {"linf", "l2"} to tuple of float
-        Budgets of adversarial attacks, rising.
-    compared_epsilons : tuple of float
-        Linf budgets of the comparison with rivals.
-    pgd_steps : int
-        Steps of the attacks there.
     n_train : int or None
-        Training images there; None: all.
+        Training images; None: all.
     n_train_quick : int
         The same for a quick look.
+    linf, l2 : tuple of float
+        Budgets of attacks, increasing, in units of the range [0, 1].
+    linf_compared : tuple of float
+        Those of ``python -m bioneuro compare``.
+    pgd_steps : int
+        Of its attack: on digits 40 steps leave at most two points less than 10.
     n_cells : int
-        Budget of cells in streams of tasks.
+        Budget of cells, and of stored samples, in streams of tasks.
     """
 
-    epsilons: Mapping[str, tuple[float, ...]]
-    compared_epsilons: tuple[float, ...]
-    pgd_steps: int
-    n_train: int | None
-    n_train_quick: int
-    n_cells: int
+    n_train: int | None = 20_000
+    n_train_quick: int = 2_000
+    linf: tuple[float, ...]
+    l2: tuple[float, ...]
+    linf_compared: tuple[float, ...]
+    pgd_steps: int = 20
+    n_cells: int = 2000
+
+    def budgets(self, norm: str) -> tuple[float, ...]:
+        """Budgets of attacks in this norm, "linf" or "l2"."""
+        return {"linf": self.linf, "l2": self.l2}[norm]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +134,8 @@ class DatasetInfo:
         Where the files are published.
     sha256 : mapping of str to str
         By file: the hash of what it unpacks to (IDX), or of the archive.
-    experiments : ExperimentDefaults or None
-        None: the command line does not offer it.
+    usual : Usual or None
+        How much of it experiments use; None: they do not know it.
     """
 
     read: Callable[[DatasetInfo, str, Path | None], Dataset]
@@ -141,7 +146,7 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()
     url: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    experiments: ExperimentDefaults | None = None
+    usual: Usual | None = None
 
 
 def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
@@ -335,13 +340,13 @@ DATASETS: dict[str, DatasetInfo] = {
         n_train=1_297,
         n_test=500,
         class_names=tuple("0123456789"),
-        experiments=ExperimentDefaults(
-            epsilons={"linf": (0.05, 0.1, 0.2), "l2": (0.25, 0.5, 1.0)},
-            compared_epsilons=(0.05, 0.1, 0.2),
-            # 40 steps leave at most two points less than 10, and the audit compares with four times as many anyway
-            pgd_steps=10,
+        usual=Usual(
             n_train=None,
             n_train_quick=400,
+            linf=(0.05, 0.1, 0.2),
+            l2=(0.25, 0.5, 1.0),
+            linf_compared=(0.05, 0.1, 0.2),
+            pgd_steps=10,
             n_cells=300,
         ),
     ),
@@ -359,14 +364,7 @@ DATASETS: dict[str, DatasetInfo] = {
             "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
-        experiments=ExperimentDefaults(
-            epsilons={"linf": (0.1, 0.2, 0.3), "l2": (1.0, 1.5, 2.0)},
-            compared_epsilons=(0.1, 0.2, 0.3),
-            pgd_steps=20,
-            n_train=20_000,
-            n_train_quick=2_000,
-            n_cells=2_000,
-        ),
+        usual=Usual(linf=(0.1, 0.2, 0.3), l2=(1.0, 1.5, 2.0), linf_compared=(0.1, 0.2, 0.3)),
     ),
     "fashion-mnist": DatasetInfo(
         read=_read_idx,
@@ -384,14 +382,7 @@ DATASETS: dict[str, DatasetInfo] = {
             "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         },
-        experiments=ExperimentDefaults(
-            epsilons={"linf": (0.025, 0.05, 0.1), "l2": (0.5, 1.0, 1.5)},
-            compared_epsilons=(0.05, 0.1),
-            pgd_steps=20,
-            n_train=20_000,
-            n_train_quick=2_000,
-            n_cells=2_000,
-        ),
+        usual=Usual(linf=(0.025, 0.05, 0.1), l2=(0.5, 1.0, 1.5), linf_compared=(0.05, 0.1)),
     ),
     "cifar10": DatasetInfo(
         read=_read_cifar10,
@@ -404,14 +395,7 @@ DATASETS: dict[str, DatasetInfo] = {
         ),
         url="https://www.cs.toronto.edu/~kriz/",
         sha256={"cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
-        experiments=ExperimentDefaults(
-            epsilons={"linf": (0.01, 0.02, 0.03), "l2": (0.125, 0.25, 0.5)},
-            compared_epsilons=(0.01, 0.03),
-            pgd_steps=20,
-            n_train=20_000,
-            n_train_quick=2_000,
-            n_cells=2_000,
-        ),
+        usual=Usual(linf=(0.01, 0.02, 0.03), l2=(0.125, 0.25, 0.5), linf_compared=(0.01, 0.03)),
     ),
     "omniglot": DatasetInfo(
         read=_read_omniglot, image_shape=(28, 28), n_classes=136, n_train=2_040, n_test=680, url=omniglot.URL
@@ -419,7 +403,5 @@ DATASETS: dict[str, DatasetInfo] = {
 }  # fmt: skip
 #: By its former name.
 _REGISTRY = DATASETS
-#: What experiments take of the data sets that the command line offers.
-EXPERIMENTS: dict[str, ExperimentDefaults] = {
-    name: info.experiments for name, info in DATASETS.items() if info.experiments is not None
-}
+#: Data sets that experiments know, with how much of each they use.
+USUAL: dict[str, Usual] = {name: info.usual for name, info in DATASETS.items() if info.usual is not None}

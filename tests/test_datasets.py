@@ -19,7 +19,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from bioneuro import datasets
-from bioneuro.datasets import DATASETS, DatasetCorruptError, DatasetNotFoundError, load, subset_per_class
+from bioneuro.datasets import DATASETS, USUAL, DatasetCorruptError, DatasetNotFoundError, load, subset_per_class
 
 DATA = os.environ.get("BIONEURO_DATA", "")
 
@@ -431,13 +431,14 @@ def test_table_says_what_the_files_hold(name):
     assert set(np.unique(data.y_train)) == set(range(info.n_classes))
 
 
-@pytest.mark.parametrize("name", [name for name, info in DATASETS.items() if info.experiments])
-def test_defaults_of_experiments_fit_the_data(name):
-    info, found = DATASETS[name], DATASETS[name].experiments
-    for budgets in (*found.epsilons.values(), found.compared_epsilons):
+@pytest.mark.parametrize("name", USUAL)
+def test_usual_sizes_and_budgets_fit_the_data(name):
+    info, usual = DATASETS[name], USUAL[name]
+    assert info.usual is usual
+    for budgets in (usual.budgets("linf"), usual.budgets("l2"), usual.linf_compared):
         assert all(0 < a < b for a, b in zip(budgets, budgets[1:], strict=False))
-    assert set(found.epsilons) == {"linf", "l2"} and max(found.epsilons["linf"]) <= 1
-    assert found.n_train_quick <= (found.n_train or info.n_train) <= info.n_train
+    assert max(usual.linf) <= 1
+    assert usual.n_train_quick <= (usual.n_train or info.n_train) <= info.n_train
 
 
 # --- balanced subsets

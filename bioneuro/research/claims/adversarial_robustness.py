@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import analysis, attacks
 from ...classifier import BioClassifier
-from ...datasets import EXPERIMENTS, Dataset
+from ...datasets import USUAL, Dataset
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
 from .claim import (
     NOT_SHOWN,
@@ -107,7 +107,7 @@ SMALL_ATTACK: dict[str, Any] = SMALL | {
 
 def budgets(data: Dataset, norm: str = "linf") -> tuple[float, ...]:
     """Budgets of the table of robustness for these images."""
-    return EXPERIMENTS[data.name or "digits"].epsilons[norm]
+    return USUAL[data.name or "digits"].budgets(norm)
 
 
 def besieged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...datasets import EXPERIMENTS
+from ... import datasets
 from .. import UserError
 
 __all__ = ["Plan"]
@@ -34,13 +34,13 @@ class Plan:
     def for_dataset(
         cls, name: str, n_available: int, *, n_train: int | None, quick: bool, epsilons: tuple[float, ...] | None
     ) -> Plan:
-        """The plan of a data set with `n_available` training images; None takes its defaults."""
-        defaults = EXPERIMENTS[name]
+        """The plan of a data set with `n_available` training images; None takes its usual."""
+        usual = datasets.USUAL[name]
         if n_train is None:
-            n_train = min(defaults.n_train_quick if quick else defaults.n_train or n_available, n_available)
+            n_train = min(usual.n_train_quick if quick else usual.n_train or n_available, n_available)
         if n_train > n_available:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
-        epsilons = tuple(sorted(set(epsilons or defaults.compared_epsilons)))
+        epsilons = tuple(sorted(set(epsilons or usual.linf_compared)))
         if quick:
             return cls(name, n_train, quick, epsilons, 5, n_attacked=100, n_audited=25, audit_queries=100)
-        return cls(name, n_train, quick, epsilons, defaults.pgd_steps)
+        return cls(name, n_train, quick, epsilons, usual.pgd_steps)

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import attacks, datasets
+from ...atomic_write import write_atomically
 from ...attacks.answers import predict
-from ...datasets import EXPERIMENTS
-from ...files import write_atomically
 from .. import UserError
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
@@ -85,7 +84,7 @@ class Plan:
     def task(self) -> Task:
         """What networks are made for; adversarial training trains against the largest Linf budget of the table, or
         against the usual one where another norm is attacked."""
-        linf = self.epsilons if self.norm == "linf" else EXPERIMENTS[self.dataset].epsilons["linf"]
+        linf = self.epsilons if self.norm == "linf" else datasets.USUAL[self.dataset].linf
         return Task(self.dataset, max(linf))
 
     @classmethod
@@ -106,10 +105,10 @@ class Plan:
         if n_available < 1:
             raise UserError(f"--validation {n_validation} leaves none of the {len(data.X_train)} training images")
         if n_train is None:
-            n_train = min(n_available, n_available if tier == "full" else EXPERIMENTS[name].n_train or n_available)
+            n_train = min(n_available, n_available if tier == "full" else datasets.USUAL[name].n_train or n_available)
         if n_train > n_available:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
-        chosen = tuple(sorted(set(epsilons or EXPERIMENTS[name].epsilons[norm])))
+        chosen = tuple(sorted(set(epsilons or datasets.USUAL[name].budgets(norm))))
         if norm == "linf" and chosen[-1] > 1:
             raise UserError(f"--epsilons {chosen[-1]:g} is more than 1, the range of the pixels, for the norm linf")
         n_shown = n_validation or len(data.X_test)
