@@ -103,10 +103,10 @@ class Flag:
 class _Only:
     """One value and no other."""
 
-    value: str | None
+    value: str | float | None
 
     def __contains__(self, value: Any) -> bool:
-        return value is None if self.value is None else isinstance(value, str) and value == self.value
+        return value is None if self.value is None else isinstance(value, str | float) and value == self.value
 
     def __str__(self) -> str:
         return repr(self.value)
@@ -116,14 +116,14 @@ class _Only:
 SHARE, LEVEL = Number(0, 1), Number(0, 1, ends="()")
 
 
-def check(name: str, value: Any, *kinds: Kind | str | None) -> None:
-    """Raise ValueError unless ``value`` is of one of the kinds; a string or None stands for itself."""
-    allowed = [_Only(kind) if kind is None or isinstance(kind, str) else kind for kind in kinds]
+def check(name: str, value: Any, *kinds: Kind | str | float | None) -> None:
+    """Raise ValueError unless ``value`` is of one of the kinds; a string, a float or None stands for itself."""
+    allowed = [_Only(kind) if kind is None or isinstance(kind, str | float) else kind for kind in kinds]
     if not any(value in kind for kind in allowed):
         raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}, got {value!r}")
 
 
-def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | None, ...]]) -> None:
+def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | float | None, ...]]) -> None:
     """:func:`check` of the attributes of ``obj`` that a table names, in its order."""
     for name, kinds in table.items():
         check(name, getattr(obj, name), *kinds)
