@@ -1,6 +1,6 @@
 """Checks of arguments: one for each kind, whose errors name the argument, what is expected and what was given.
 
->>> check("n_cells", 3, Count(1))
+>>> check("n_cells", 3, Integer(1))
 >>> check("vigilance", None, Number(0, 1, ends="(]"), None)
 
 A class with many parameters writes them down as a table and calls :func:`check_parameters` in ``fit``.
@@ -19,7 +19,7 @@ from scipy import sparse
 
 __all__ = [
     "Choice",
-    "Count",
+    "Integer",
     "Flag",
     "Number",
     "check",
@@ -39,7 +39,7 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True)
-class Count:
+class Integer:
     """An integer of at least ``low`` and, where it is given, at most ``high``; never a bool."""
 
     low: int = 1
@@ -131,7 +131,7 @@ def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | float | No
 
 def check_count(name: str, value: Any, low: int = 1, high: int | None = None) -> None:
     """Raise ValueError unless ``value`` is an integer in [low, high]."""
-    check(name, value, Count(low, high))
+    check(name, value, Integer(low, high))
 
 
 def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +16,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bioneuro.checks import Choice, Count, Flag, Number, check_dtype, check_parameters
+from bioneuro._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
+from bioneuro.checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
 from bioneuro.connectivity import Init
 from bioneuro.estimators import (
     LogitClassifier,
@@ -28,14 +29,14 @@ from bioneuro.estimators import (
     validated,
     validated_with_labels,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
-from bioneuro.layers.competitive import RuleLike, excitatory_rule
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
+from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
 from bioneuro.losses import loss_gradient
 from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
 from bioneuro.progress import track
 from bioneuro.protocols import Loss, Pullback
-from bioneuro.rules import Contrastive, Turnover
+from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -50,9 +51,9 @@ PARAMETERS = {
     "readout": (Choice(READOUTS),),
     "feature_map": (Choice(FEATURE_MAPS),),
     "competition": (Choice(COMPETITIONS),),
-    "n_cells": (Count(),),
-    "n_columns": (Count(),),
-    "patch_size": (Count(), "auto"),
+    "n_cells": (Integer(),),
+    "n_columns": (Integer(),),
+    "patch_size": (Integer(), "auto"),
     "exponent": (Number(0, ends="(]"),),
     "semi_saturation": (Number(0, ends="(]"), np.inf),
     "c0": (Number(0, ends="(]"),),
@@ -61,17 +62,17 @@ PARAMETERS = {
     "map_beta": (Number(0, 1e6, ends="(]"),),
     "beta": (Number(0, 1e6, ends="(]"),),
     "kappa": (Number(0, 1e6),),
-    "mixing": (Count(0),),
+    "mixing": (Integer(0),),
     "birth": (Number(0, 1000),),
     "death": (Number(0, 1000),),
     "gamma": (Number(0, 100),),
     "teaching": (Number(0, 100),),
     "vigilance": (Number(0, 1, ends="(]"), None),
-    "n_epochs": (Count(), "auto"),
-    "teaching_epochs": (Count(), "auto"),
-    "readout_epochs": (Count(), "auto"),
+    "n_epochs": (Integer(), "auto"),
+    "teaching_epochs": (Integer(), "auto"),
+    "readout_epochs": (Integer(), "auto"),
     "readout_eta": (Number(0, 100),),
-    "n_threads": (Count(), None),
+    "n_threads": (Integer(), None),
     "progress": (Flag(),),
 }
 
@@ -165,6 +166,33 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClas
     Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's
     reconstruction).
     """
+
+    SAVED: ClassVar = {
+        "n_features_in_": Missing(Count(1)),
+        "classes_": Missing(Labels()),
+        "encoder_": Missing(Part(Encoder, {"n_inputs": "n_features_in_"})),
+        "network_": Missing(
+            Part(Network, {"association.n_classes": "classes_.size", "encoder.n_inputs": "n_features_in_"})
+        ),
+        "image_shape_": Missing(Maybe(Part(tuple))),
+        "feature_names_in_": Missing(Strings("n_features_in_")),
+        "_rng": Missing(Part(np.random.Generator)),
+        ...: Plain(),  # parameters, which learning checks, and what scikit-learn keeps
+    }
+
+    def check_saved(self) -> None:
+        """Whether all of the parameters are there, and what has been learned goes with them
+        (:mod:`bioneuro._attributes`)."""
+        missing = set(self._get_param_names()) - vars(self).keys()
+        if missing:
+            raise ValueError(f"parameters of a BioClassifier are missing: {', '.join(sorted(missing))}")
+        shape = getattr(self, "image_shape_", None)
+        if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
+            raise ValueError(f"image_shape_ of a BioClassifier must make {self.n_features_in_} features, got {shape}")
+        if hasattr(self, "network_"):
+            self._check_parameters()
+            if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
+                raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
 
     def __init__(
         self,
@@ -363,16 +391,17 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClas
             mixing = Mixing(H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
-        kind = COMPETITIONS[self.competition]
-        association = kind(
+        competition = COMPETITIONS[self.competition]
+        association = Association(
             n_cells,
             H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
+            competition=competition,
             beta=self.beta,
             kappa=self.kappa,
             rule=self.rule,
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
-            teacher=Contrastive(eta=self.teaching) if self.teaching and kind.taught else None,
+            teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
             init=self.init,
             seed=int(rng.integers(2**31)),
             dtype=self.dtype,

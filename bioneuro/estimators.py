@@ -144,11 +144,12 @@ def check_classes(classes: NDArray) -> None:
 
 
 def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
-    """Position of each label in the sorted ``classes``."""
+    """Position of each label in ``classes``, the column of its logit."""
     unseen = np.flatnonzero(~np.isin(y, classes))
     if unseen.size:
         raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
-    return np.searchsorted(classes, y)
+    order = np.argsort(classes)  # of other libraries' models they need not be sorted
+    return order[np.searchsorted(classes, y, sorter=order)]
 
 
 def known_classes(model: LogitClassifier, classes: ArrayLike | None, first: bool) -> NDArray:

@@ -11,9 +11,10 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core reference moments checks progress files named images protocols
+_core _npz reference moments contrast checks progress files named images protocols
 kernels synapses losses estimators analysis datasets omniglot
-connectivity rules attacks continual plot
+_attributes
+connectivity rules _random_states attacks continual plot
 layers distortions
 network corruptions
 surrogates baselines fewshot adapters

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reference import contrast_response, contrast_response_inverse, contrast_response_slope
+from ..contrast import NakaRushton
 
 __all__ = ["Contrast", "Front", "Identity", "Step"]
 
@@ -52,16 +52,16 @@ class Contrast:
     parameter = "contrast"
 
     def __init__(self, exponent: float, semi_saturation: float) -> None:
-        self.parameters = float(exponent), float(semi_saturation)
+        self._curve = NakaRushton(float(exponent), float(semi_saturation))
 
     def response(self, X: NDArray) -> NDArray:
-        return contrast_response(X, *self.parameters)
+        return self._curve.response(X)
 
     def inverse(self, R: NDArray) -> NDArray:
-        return contrast_response_inverse(R, *self.parameters)
+        return self._curve.inverse(R)
 
     def slope(self, X: NDArray) -> NDArray:
-        return contrast_response_slope(X, *self.parameters)
+        return self._curve.slope(X)
 
 
 class Step:

@@ -64,12 +64,13 @@ def compare(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
-    from .comparison import experiment
-    from .comparison import findings as report
+    from .comparison import experiment, findings
+    from .comparison.models import MODELS
+    from .comparison.plan import Plan
 
     start = time.perf_counter()
     data = _load(options.dataset)
-    plan = experiment.Plan.for_dataset(
+    plan = Plan.for_dataset(
         options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
     )
     out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
@@ -77,14 +78,14 @@ def compare(arguments: Sequence[str]) -> int:
         ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5), options.jobs)
     frame = ledger.frame()
     print(
-        report.text(
+        findings.text(
             frame,
             plan,
-            ours=[name for name, model in experiment.MODELS.items() if model.ours],
-            references=[name for name, model in experiment.MODELS.items() if not model.ours],
+            ours=[name for name, model in MODELS.items() if model.ours],
+            references=[name for name, model in MODELS.items() if not model.ours],
         )
     )
-    written = report.figures(frame, out, experiment.weight_samples(out))
+    written = findings.figures(frame, out, experiment.weight_samples(out))
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
     return 0
@@ -126,12 +127,11 @@ def attack(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from .robustness import experiment as robustness
-    from .robustness import findings as robustness_report
+    from .robustness import experiment, findings
 
     names, left_out = _chosen_contenders(options.models)
     data = _load(options.dataset)
-    plan = robustness.Plan.for_dataset(
+    plan = experiment.Plan.for_dataset(
         options.dataset,
         data,
         norm=options.norm,
@@ -147,12 +147,12 @@ def attack(arguments: Sequence[str]) -> int:
     for line in left_out:
         print(line)
     with _kept_in(out):
-        ledger = robustness.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
+        ledger = experiment.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
     frame = ledger.frame()
     frame = frame[frame["model"].isin(names) & (frame["seed"] < options.seeds)]
-    images = robustness.kept(out, names, range(options.seeds))
-    print(robustness_report.text(frame, images, plan))
-    written = robustness_report.figures(frame, images, plan, data.image_shape, out)
+    images = experiment.kept(out, names, range(options.seeds))
+    print(findings.text(frame, images, plan))
+    written = findings.figures(frame, images, plan, data.image_shape, out)
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     return 0
 
@@ -175,8 +175,7 @@ def claims(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from .claims import CLAIMS
-    from .claims import experiment as report
+    from .claims import CLAIMS, experiment, findings
 
     if unknown := [number for number in options.claims if number not in CLAIMS]:
         raise UserError(f"unknown claim {unknown[0]!r}: choose from {', '.join(CLAIMS)}")
@@ -187,12 +186,12 @@ def claims(arguments: Sequence[str]) -> int:
         out = out.with_name(f"{out.name}-{options.rule}")
     n_seeds = options.seeds or (5 if options.full else 3)
     with _kept_in(out):
-        frames = report.run(
+        frames = experiment.run(
             chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train, rule=options.rule
         )
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
-    print(report.text(chosen, verdicts, options.dataset, n_seeds, options.full))
-    written = [report.write_csv(frames, out / "claims.csv"), *report.figures(chosen, frames, out)]
+    print(findings.text(chosen, verdicts, options.dataset, n_seeds, options.full))
+    written = [findings.write_csv(frames, out / "claims.csv"), *findings.figures(chosen, frames, out)]
     print(f"\nWritten: {', '.join(map(str, written))}")
     return 0
 
@@ -281,19 +280,19 @@ def continual(arguments: Sequence[str]) -> int:
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
     from .. import plot
-    from . import task_streams as experiment
-    from .records.output import draw_into
+    from . import task_streams
+    from .records.pictures import draw_into
 
-    if options.stream not in experiment.STREAMS:
-        raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(experiment.STREAMS)}")
+    if options.stream not in task_streams.STREAMS:
+        raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(task_streams.STREAMS)}")
     data = _load(options.dataset)
     cells = options.cells or (300 if options.dataset == "digits" else 2000)
-    plan = experiment.Plan(options.stream, options.n_train, cells, options.map_from)
+    plan = task_streams.Plan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
     with _kept_in(out):
-        frame = experiment.run(plan, options.dataset, data, options.seeds, out)
-    print(experiment.text(frame, plan, options.dataset))
-    streamed = frame[frame["model"].isin(experiment.MODELS)]
+        frame = task_streams.run(plan, options.dataset, data, options.seeds, out)
+    print(task_streams.text(frame, plan, options.dataset))
+    streamed = frame[frame["model"].isin(task_streams.MODELS)]
     stem = out / options.stream
     picture = draw_into(stem.with_suffix(".png"), lambda ax: plot.continual_curve(streamed, ax))
     print(f"\nWritten: {stem.with_suffix('.csv')}, {picture}")

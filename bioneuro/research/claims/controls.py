@@ -15,12 +15,13 @@ from ...classifier import BioClassifier
 from ...rules import LogCovariance, LogRelaxation, Rule, add_within_sign, on_synapses
 from ...rules.log_covariance import standardised
 from ...synapses import Synapses
+from ..our_network import by_readout
 from .claim import DENSE, Images
 
 
 def score(network: BioClassifier, readout: str, images: Images) -> float:
     """Accuracy by another readout; votes are always there, so nothing is trained again."""
-    return copy.copy(network).set_params(readout=readout).score(*images)
+    return by_readout(network, readout).score(*images)
 
 
 def hidden_rates(network: BioClassifier, X: NDArray) -> NDArray:

@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import attacks, datasets
-from ...attacks.base import predict
+from ...attacks.answers import predict
 from ...files import write_atomically
 from .. import UserError
-from ..comparison.experiment import DATASETS, Measure, Trial, environment, stratified
-from ..records.ledger import Ledger, Row
+from ..comparison.plan import DATASETS
+from ..records.environment import environment
+from ..records.ledger import ModelLedger, Row
+from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
 __all__ = ["EPSILONS", "TIERS", "Kept", "Plan", "kept", "run"]
@@ -232,7 +234,7 @@ def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
 
 def run(
     plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
-) -> Ledger:
+) -> ModelLedger:
     """Attack each named contender at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
@@ -250,19 +252,19 @@ def run(
 
     Returns
     -------
-    Ledger
+    ModelLedger
         With the rows of earlier runs in the same folder.
 
     Raises
     ------
     UserError
-        See `Ledger`; rows of a model that had other parameters; too few training images for a class.
+        See `ModelLedger`; rows of a model that had other parameters; too few training images for a class.
     """
     from tqdm.auto import tqdm
 
     data, models = shown(plan, data), contenders(plan.task)
     stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
-    ledger = Ledger(out, asdict(plan), environment())
+    ledger = ModelLedger(out, asdict(plan), environment())
     _check_parameters(ledger, models, names)
     units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
     trial = None
@@ -274,12 +276,12 @@ def run(
             cache = out / "cache" / _path(out, name, seed).stem
             rows, images = measured(name, models, trial, cache, progress)
             _keep(out, name, seed, images)
-            ledger.add(Row(name, models[name].readout, seed, *row) for row in rows)
+            ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
             shutil.rmtree(cache, ignore_errors=True)  # it would be many times as large as all results
     return ledger
 
 
-def _check_parameters(ledger: Ledger, models: dict[str, Contender], names: Sequence[str]) -> None:
+def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: Sequence[str]) -> None:
     for row in ledger.rows:
         if row.metric != "train_seconds" or row.model not in names:
             continue
