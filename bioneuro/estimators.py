@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -84,18 +84,12 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
     """Rows for a fitted model, in C order: what `validate_data` makes of them.
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
-    No array has names to be compared with those of a DataFrame that was fitted, so none gets a warning for that.
     """
-    if type(X) is not np.ndarray:
-        return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
-    plain = X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2
-    if plain and X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
+    plain = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2
+    named = hasattr(model, "feature_names_in_")  # which scikit-learn warns about
+    if plain and not named and X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
         return X
-    rows = check_array(X, dtype=np.dtype(dtype), order="C", estimator=model, input_name="X")
-    n, name = model.n_features_in_, type(model).__name__
-    if rows.shape[1] != n:  # scikit-learn's words
-        raise ValueError(f"X has {rows.shape[1]} features, but {name} is expecting {n} features as input")
-    return rows
+    return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
 
 
 def validated_with_labels(

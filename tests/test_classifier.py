@@ -434,9 +434,7 @@ def test_a_model_fitted_on_a_frame_is_attacked_without_a_warning(digits):
     model = BioClassifier(**SMALL).fit(pd.DataFrame(digits.X_train[:100], columns=names), digits.y_train[:100])
     attack = bn.attacks.PGD(norm="linf", n_steps=2)
     frame = pd.DataFrame(digits.X_test[:4], columns=names)
-    for X in (digits.X_test[:4], frame):
-        attack(model, X, digits.y_test[:4], 0.1)
-    np.testing.assert_array_equal(model.predict(frame), model.predict(digits.X_test[:4]))
+    attack(model, frame, digits.y_test[:4], 0.1)
 
 
 def test_an_encoder_that_others_use_is_not_copied(digits):
