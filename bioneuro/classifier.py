@@ -32,12 +32,12 @@ from bioneuro.estimators import (
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
 from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
-from bioneuro.losses import loss_gradient
 from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
 from bioneuro.progress import track
-from bioneuro.protocols import Loss, Pullback
+from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
+from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -80,7 +80,7 @@ PARAMETERS = {
 OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
 
-class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClassifier):
+class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, LogitClassifier):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
@@ -448,44 +448,6 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClas
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
 
-    def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
-
-        ``loss``: ``"ce"`` (softmax cross-entropy of the logits) or ``"margin"`` (``max_{k != t} z_k - z_t``).
-        """
-        return self._gradient(X, y, loss, "image")
-
-    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """Logits ``(n, n_classes)``, and the map from any gradient with respect to them to that with respect to ``X``.
-
-        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Activities of all of ``X`` stay
-        in memory as long as ``pull`` does: for batches.
-        """
-        return self.network_.vjp(self._checked(X), self.readout, space="image")
-
-    def response(self, X: NDArray) -> NDArray:
-        """Contrast response of the retina, strictly increasing in each pixel; without a retina ``X`` as it is."""
-        retina = self._retina()
-        return X if retina is None else retina.response(X)
-
-    def response_inverse(self, R: NDArray) -> NDArray:
-        """The ``X`` whose :meth:`response` is ``R``."""
-        retina = self._retina()
-        return R if retina is None else retina.response_inverse(R)
-
-    def response_slope(self, X: NDArray) -> NDArray:
-        """Derivative of :meth:`response`."""
-        retina = self._retina()
-        return np.ones_like(X) if retina is None else retina.response_slope(X)
-
-    def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
-        return self._gradient(X, y, loss, "response")
-
-    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """As :meth:`input_vjp`, with respect to ``response(X)``."""
-        return self.network_.vjp(self._checked(X), self.readout, space="response")
-
     def surrogates(self) -> dict[str, BioClassifier]:
         """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
 
@@ -518,8 +480,9 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClas
             for cells, made in self.network_.outgoing().items()
         }
 
-    def _retina(self) -> Retina | None:
-        return getattr(self.encoder_, "retina", None)  # encoders of plain rates have none, whatever the image_shape
+    def _front(self) -> Front:
+        retina: Retina | None = getattr(self.encoder_, "retina", None)  # those of plain rates have none
+        return Identity() if retina is None else retina
 
     def _checked(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
@@ -532,17 +495,9 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClas
         X = self._checked(X)
         return self.network_.logits(self.encoder_.encode(X), self.readout)
 
-    def _gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss, space: Space) -> NDArray:
-        X = self._checked(X)
-        y = np.asarray(y)
-        if y.shape != (len(X),):
-            raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
-        true = class_index(y, self.classes_)
-
-        def logits_grad(logits: NDArray, rows: slice) -> NDArray:
-            return loss_gradient(logits, true[rows], loss)
-
-        return self.network_.input_grad(X, logits_grad, self.readout, space=space)
+    def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
+        space: Space = "image" if isinstance(self._front(), Identity) else "response"
+        return self.network_.vjp(X, self.readout, space=space)
 
     # --- checks ---
 

@@ -28,8 +28,8 @@ from bioneuro import connectivity, layers
 from bioneuro._attributes import Array, Count, Need, Plain, check_attributes
 from bioneuro._npz import KINDS, Archive
 from bioneuro._random_states import BIT_GENERATORS, generator_of, state_of
+from bioneuro.atomic_write import replacing
 from bioneuro.classifier import BioClassifier
-from bioneuro.files import replacing
 from bioneuro.layers.cells import PlasticCells
 from bioneuro.named import find, name_of
 from bioneuro.network import Network

@@ -47,7 +47,8 @@ def generated(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = rng.permuted(np.tile(np.uint8(np.arange(PER_BATCH) % len(TINTS)), (6, 1)), axis=1)
     planes = np.stack([colour_planes(rng, y) for y in labels])
-    published = datasets._REGISTRY["cifar10"]
+    entry = datasets._REGISTRY["cifar10"]
+    published = entry.load
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for batch, y, images in zip(published.BATCHES, labels, planes, strict=True):
@@ -58,7 +59,8 @@ def generated(tmp_path, monkeypatch):
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / published.ARCHIVE).write_bytes(buffer.getvalue())
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "cifar10", replace(published, sha256=sha256, images_per_batch=PER_BATCH))
+    loader = replace(published, sha256=sha256, images_per_batch=PER_BATCH)
+    monkeypatch.setitem(datasets._REGISTRY, "cifar10", entry._replace(load=loader))
     monkeypatch.setenv("BIONEURO_DATA", str(tmp_path))
     return labels, planes
 

@@ -186,7 +186,8 @@ class PlasticCells:
         eta = np.clip(1 / np.maximum(self.age, 1e-9), self.rule.eta, max(self.rule.eta, YOUNG_ETA))
         self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
         alpha = -np.expm1(-eta * c)
-        self._change(self.synapses, U, y, eta, c)
+        if not self.rule.recruits_only:
+            self._change(self.synapses, U, y, eta, c)
         self.step += 1
         self.unsettled += alpha
         self.rate += self.speed(n_seen) * (c / np.maximum(n_seen, 1) - self.rate)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ... import datasets
-from ...files import write_atomically
+from ...atomic_write import write_atomically
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
 from ..trial import Trial, stratified

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
-from ...files import write_atomically
+from ...atomic_write import write_atomically
 from .. import UserError
 from .configuration import keep_configuration
 
