@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -120,16 +120,6 @@ class Network:
     def logits(self, H: NDArray, readout: str) -> NDArray:
         """Logits ``(n, n_classes)`` of features ``H`` by the named readout."""
         out = [self.readouts[readout].logits(self.drive(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
-        return np.concatenate(out)
-
-    def input_grad(
-        self, X: NDArray, logits_grad: Callable[[NDArray, slice], NDArray], readout: str, *, space: Space = "image"
-    ) -> NDArray:
-        """Gradient of a function of the logits with respect to ``X``; ``logits_grad(logits, rows)`` is its slope."""
-        out = []
-        for rows in slices(len(X), INFERENCE_BATCH):
-            logits, pullback = self.vjp(X[rows], readout, space=space)
-            out.append(pullback(logits_grad(logits, rows)))
         return np.concatenate(out)
 
     def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
