@@ -11,6 +11,8 @@ The number is an upper limit: small calls stay on one thread, and where other wo
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -19,7 +21,7 @@ import threadpoolctl
 
 from bioneuro import _core
 
-__all__ = ["Threads", "available_cpus", "cpu_quota"]
+__all__ = ["Threads", "available_cpus", "cpu_quota", "one_blas_thread"]
 
 #: What ``n_threads`` may be: at most so many threads; ``None`` and ``"auto"``: the default.
 Threads: TypeAlias = int | Literal["auto"] | None
@@ -51,8 +53,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     except OSError:
         return None
     quotas = []
-    for line in groups:
-        _, controllers, path = line.split(":", 2)
+    for _, controllers, path in (line.split(":", 2) for line in groups if line.count(":") >= 2):
         if not controllers:  # version 2: one hierarchy for all
             tops = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
         elif "cpu" in controllers.split(","):
@@ -74,6 +75,21 @@ def _quota(group: Path) -> float | None:
         return int(quota) / int(period) if int(quota) > 0 else None
     except (OSError, ValueError):
         return None
+
+
+@cache
+def _controller() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """While it lasts, NumPy's dense products take one thread.
+
+    For learning, where they are small: the threads of BLAS spin while they wait for one another, and where other work
+    keeps a core busy that has taken several times as long as all else. It holds for the whole process, as in
+    scikit-learn.
+    """
+    return _controller().limit(limits=1, user_api="blas")
 
 
 def _usual() -> int:

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from bioneuro import datasets
-from bioneuro.__main__ import main
-from bioneuro.claims import CLAIMS, report
-from bioneuro.claims.base import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split
-from bioneuro.experiments import UserError
+from bioneuro.research import UserError
+from bioneuro.research.claims import CLAIMS
+from bioneuro.research.claims import experiment as report
+from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split
+from bioneuro.research.commands import main
 
 COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
 N_SEEDS = 2
@@ -86,7 +87,7 @@ class Constant:
         self.seeds = []
 
     def run(self, data, seed, settings, progress):
-        from bioneuro.claims import Found
+        from bioneuro.research.claims import Found
 
         self.seeds.append(seed)
         yield Found("only", "value", seed, note="told, with a comma")

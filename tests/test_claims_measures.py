@@ -5,11 +5,16 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from bioneuro import BioClassifier, analysis, datasets, natural
+from bioneuro import BioClassifier, analysis, datasets
 from bioneuro.baselines import BackpropMLP, layer_densities
-from bioneuro.claims import CLAIMS, sparsity
-from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
-from bioneuro.claims.lognormal import (
+from bioneuro.connectivity import Constant, dense
+from bioneuro.layers import Association, Retina
+from bioneuro.research import natural_images
+from bioneuro.research.claims import CLAIMS
+from bioneuro.research.claims import emergent_sparsity as sparsity
+from bioneuro.research.claims.claim import NOT_SHOWN, STRONG, Images
+from bioneuro.research.claims.controls import STORED, Additive, AdditiveNoise, class_balanced, magnitude_pruned
+from bioneuro.research.claims.emergent_lognormality import (
     ADDITIVE,
     FORMER_RULE,
     NO_MIXING,
@@ -20,9 +25,9 @@ from bioneuro.claims.lognormal import (
     on_survivors_of,
     size_of_change,
 )
-from bioneuro.claims.lognormal import MLP as PERCEPTRON
-from bioneuro.claims.networks import STORED, Additive, AdditiveNoise, class_balanced, magnitude_pruned
-from bioneuro.claims.representations import (
+from bioneuro.research.claims.emergent_lognormality import MLP as PERCEPTRON
+from bioneuro.research.claims.emergent_sparsity import BLIND, DEFAULT, TURNOVER, UNPRUNED, plateau
+from bioneuro.research.claims.plausible_representations import (
     CODING,
     ICA_LEAVES,
     LEAVES,
@@ -39,10 +44,7 @@ from bioneuro.claims.representations import (
     scene_noise,
     spread,
 )
-from bioneuro.claims.resources import RIVALS, allocated, in_use, long_tailed
-from bioneuro.claims.sparsity import BLIND, DEFAULT, TURNOVER, UNPRUNED, plateau
-from bioneuro.connectivity import Constant, dense
-from bioneuro.layers import Association, Retina
+from bioneuro.research.claims.resource_allocation import RIVALS, allocated, in_use, long_tailed
 from bioneuro.rules import LogCovariance
 from bioneuro.rules.log_covariance import standardised
 
@@ -336,7 +338,7 @@ def test_inner_map_never_sees_the_padding():
 
 
 def test_noise_is_normal_behind_the_retina_and_independent_components_tell_it_from_scenes():
-    scenes = natural.dead_leaves(60, random_state=0)
+    scenes = natural_images.dead_leaves(60, random_state=0)
     noise = scene_noise(scenes, seed=0)
     behind = scene_map(0).retina.response(noise)
     assert behind.mean() == pytest.approx(0.5, abs=0.01) and behind.std() == pytest.approx(0.2, abs=0.01)

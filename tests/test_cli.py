@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import bioneuro
-from bioneuro.__main__ import COMMANDS, main
+from bioneuro.research.commands import COMMANDS, main
 
 
 @pytest.fixture(autouse=True)

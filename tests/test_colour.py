@@ -11,13 +11,13 @@ from scipy.special import log_softmax
 
 import bioneuro as bn
 from bioneuro import BioClassifier, datasets
-from bioneuro.__main__ import main
-from bioneuro.claims.base import Settings
-from bioneuro.claims.circuit import CircuitCompetition
-from bioneuro.claims.lognormal import LognormalWeights
-from bioneuro.claims.representations import PlausibleRepresentations
-from bioneuro.claims.task_encoding import TaskEncoding
-from bioneuro.experiments import compare
+from bioneuro.research.claims.circuit_competition import CircuitCompetition
+from bioneuro.research.claims.claim import Settings
+from bioneuro.research.claims.emergent_lognormality import EmergentLognormality
+from bioneuro.research.claims.plausible_representations import PlausibleRepresentations
+from bioneuro.research.claims.task_encoding import TaskEncoding
+from bioneuro.research.commands import main
+from bioneuro.research.comparison import experiment as compare
 
 SHAPE = (32, 32, 3)
 #: Tint of each class; all have the same mean over the colours, so that a gray image does not tell them.
@@ -140,7 +140,7 @@ def test_claims_learn_features_of_images_of_that_shape(generated, monkeypatch):
         raise Seen
 
     settings = Settings(n_train=40, n_validation=10, n_test=20, n_cells=10).fitted_to(data)
-    for claim in (CircuitCompetition(), TaskEncoding(), LognormalWeights()):
+    for claim in (CircuitCompetition(), TaskEncoding(), EmergentLognormality()):
         with monkeypatch.context() as patch, pytest.raises(Seen):
             patch.setattr(BioClassifier, "fit_features", note)
             list(claim.run(data, 0, settings, lambda items, _: items))

@@ -12,10 +12,12 @@ pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
 from bioneuro import BioClassifier, datasets
-from bioneuro.__main__ import main
 from bioneuro.baselines import BackpropMLP
-from bioneuro.experiments import UserError, compare, report
-from bioneuro.experiments.ledger import Ledger, Row
+from bioneuro.research import UserError
+from bioneuro.research.commands import main
+from bioneuro.research.comparison import experiment as compare
+from bioneuro.research.comparison import findings as report
+from bioneuro.research.records.ledger import Ledger, Row
 
 TINY = ["compare", "--quick", "--n-train", "100", "--epsilons", "0.1", "--jobs", "1"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bioneuro.experiments import UserError
-from bioneuro.experiments.growing import GrowingTable
+from bioneuro.research import UserError
+from bioneuro.research.records.growing import GrowingTable
 
 UNITS = [("a", 0), ("b", 0), ("a", 1)]
 calls = []

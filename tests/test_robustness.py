@@ -12,13 +12,16 @@ pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
 from bioneuro import BioClassifier, attacks, datasets
-from bioneuro.__main__ import main
 from bioneuro.attacks import registry
 from bioneuro.baselines import BackpropMLP
-from bioneuro.experiments import UserError, contenders, robustness, robustness_report
-from bioneuro.experiments.contenders import CEILING, CONTENDERS, OURS, Contender, Task
-from bioneuro.experiments.ledger import Row
-from bioneuro.experiments.robustness import Kept, Plan
+from bioneuro.research import UserError
+from bioneuro.research.commands import main
+from bioneuro.research.records.ledger import Row
+from bioneuro.research.robustness import contenders
+from bioneuro.research.robustness import experiment as robustness
+from bioneuro.research.robustness import findings as robustness_report
+from bioneuro.research.robustness.contenders import CEILING, CONTENDERS, OURS, Contender, Task
+from bioneuro.research.robustness.experiment import Kept, Plan
 
 TINY = ["attack", "--n-train", "100", "--epsilons", "0.05", "0.1", "--n-attacked", "12"]
 
