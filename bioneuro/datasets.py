@@ -5,37 +5,31 @@ touches the network; otherwise it downloads once with pooch into the user's cach
 compared with a SHA-256 known in advance before any array is built, and a download that fails the check is
 never left on disk.
 
-A new data set is one loader class plus one line in ``_REGISTRY``.
+A new data set is one entry of `_REGISTRY`: its loader, and how much of it experiments use.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import os
 import tarfile
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Dataset", "DatasetCorruptError", "DatasetNotFoundError", "load", "subset_per_class"]
+from . import omniglot
+from .dataset_files import DatasetCorruptError, DatasetNotFoundError, check_sha256, folder_of, obtain, unpacked
+
+__all__ = ["USUAL", "Dataset", "DatasetCorruptError", "DatasetNotFoundError", "Usual", "load", "subset_per_class"]
 
 DIGITS_SPLIT_SEED = 0
 """Seed of the fixed train / test split of ``digits``: part of the data set's definition, never to change."""
-
-
-class DatasetNotFoundError(FileNotFoundError):
-    """The files of a data set are neither on disk nor to be had over the network."""
-
-
-class DatasetCorruptError(ValueError):
-    """A file was found, but its content is not the published one."""
+OMNIGLOT_TEST_DRAWERS = range(16, 21)
+"""Drawers of ``omniglot`` whose drawings are tested on: part of the data set's definition, never to change."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +65,39 @@ class Dataset:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Usual:
+    """How much of a data set experiments use unless they are told otherwise, so that their tables agree.
+
+    Attributes
+    ----------
+    n_train : int or None
+        Training images; None: all.
+    n_train_quick : int
+        The same for a quick look.
+    linf, l2 : tuple of float
+        Budgets of attacks, increasing, in units of the range [0, 1].
+    linf_compared : tuple of float
+        Those of ``python -m bioneuro compare``.
+    pgd_steps : int
+        Of its attack: on digits 40 steps leave at most two points less than 10.
+    n_cells : int
+        Budget of cells, and of stored samples, in streams of tasks.
+    """
+
+    n_train: int | None = 20_000
+    n_train_quick: int = 2_000
+    linf: tuple[float, ...]
+    l2: tuple[float, ...]
+    linf_compared: tuple[float, ...]
+    pgd_steps: int = 20
+    n_cells: int = 2000
+
+    def budgets(self, norm: str) -> tuple[float, ...]:
+        """Budgets of attacks in this norm, "linf" or "l2"."""
+        return {"linf": self.linf, "l2": self.l2}[norm]
+
+
 def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """Load a data set by name.
 
@@ -84,7 +111,8 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Datase
         given, only that folder is read. When neither is, the files are downloaded once into pooch's cache.
         ``mnist`` and ``fashion-mnist`` need the four IDX files, gzipped or not; ``cifar10`` needs
         ``cifar-10-binary.tar.gz`` or its unpacked ``.bin`` batches (the binary version needs no pickle);
-        ``omniglot`` needs ``images_background_small1.zip``, and its split is ours (`bioneuro.omniglot`).
+        ``omniglot`` needs ``images_background_small1.zip``, and its split is ours: drawers 1 to 15 train, 16
+        to 20 test.
 
     Returns
     -------
@@ -102,13 +130,7 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Datase
     """
     if name not in _REGISTRY:
         raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(_REGISTRY)}")
-    return replace(_REGISTRY[name](name, _folder(name, data_dir)), name=name)
-
-
-def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path | None:
-    """Where the files of a data set must lie; None where they may be downloaded."""
-    root = data_dir if data_dir is not None else os.environ.get("BIONEURO_DATA") or None
-    return None if root is None else Path(root).expanduser() / name
+    return replace(_REGISTRY[name].load(name, folder_of(name, data_dir)), name=name)
 
 
 def subset_per_class(
@@ -151,77 +173,6 @@ def subset_per_class(
     return X[rows], y[rows]
 
 
-# --- finding and checking
-
-
-def _obtain(
-    name: str,
-    folder: Path | None,
-    filenames: Sequence[str],
-    url: str,
-    read: Callable[[Path, str], Any],
-) -> list[Any]:
-    """The content of each file, from `folder` if given, else from pooch's cache, downloaded if need be.
-
-    ``read(path, filename)`` verifies and returns the content; `path` may be a temporary or an unpacked file,
-    `filename` is always the published name.
-    """
-    if folder is None:
-        paths = [_download(name, filename, url, read) for filename in filenames]
-    else:
-        paths = _find(name, folder, filenames, url)
-    return [read(path, filename) for path, filename in zip(paths, filenames, strict=True)]
-
-
-def _find(name: str, folder: Path, filenames: Sequence[str], url: str) -> list[Path]:
-    """Each file, or what it unpacks to (the name without .gz), in `folder`."""
-    candidates = [(folder / filename, folder / filename.removesuffix(".gz")) for filename in filenames]
-    paths = [next((path for path in pair if path.is_file()), None) for pair in candidates]
-    missing = [filename for filename, path in zip(filenames, paths, strict=True) if path is None]
-    if missing:
-        raise DatasetNotFoundError(_how_to_get(name, missing, f"Looked in {folder}.", url))
-    return [path for path in paths if path is not None]
-
-
-def _download(name: str, filename: str, url: str, read: Callable[[Path, str], Any]) -> Path:
-    """Path of the file in pooch's cache; downloaded and verified first if it is not there."""
-    try:
-        import pooch
-    except ImportError as error:
-        problem = "BIONEURO_DATA is not set and pooch is not installed."
-        raise DatasetNotFoundError(_how_to_get(name, [filename], problem, url)) from error
-
-    def download_and_verify(source: str, output: str, manager: Any) -> None:
-        # pooch calls this on a temporary file, which reaches the cache only if nothing is raised here.
-        pooch.HTTPDownloader()(source, output, manager)
-        read(Path(output), filename)
-
-    cache = pooch.create(path=pooch.os_cache("bioneuro") / name, base_url=url, registry={filename: None})
-    try:
-        return Path(cache.fetch(filename, downloader=download_and_verify))
-    except OSError as error:
-        problem = f"Looked in {cache.path}; the download from {url}{filename} failed ({error})."
-        raise DatasetNotFoundError(_how_to_get(name, [filename], problem, url)) from error
-    except DatasetCorruptError as error:
-        raise DatasetCorruptError(f"download of {url}{filename} discarded: {error}") from error
-
-
-def _how_to_get(name: str, missing: Sequence[str], problem: str, url: str) -> str:
-    return (
-        f"{name}: {', '.join(missing)} not found. {problem} Two ways to get it: (1) put the original files "
-        f"from {url} into a folder {name}/ and set BIONEURO_DATA (or data_dir=) to its parent; "
-        f'(2) unset BIONEURO_DATA, pip install "bioneuro[data]" (pooch) and let load({name!r}) download it.'
-    )
-
-
-def _check_sha256(content: bytes, expected: str, path: Path) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise DatasetCorruptError(
-            f"{path} is corrupt or not the published file: content has SHA-256 {found}, expected {expected}"
-        )
-
-
 def _as_unit_interval(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.divide(pixels, 255, dtype=np.float32))
 
@@ -234,9 +185,15 @@ class _Loader(Protocol):
 
 
 def _load_omniglot(name: str, folder: Path | None) -> Dataset:
-    from . import omniglot  # it reads by what is above
+    """The background set, 28 x 28, ink 1, drawers 1 to 15 train and 16 to 20 test.
 
-    return omniglot.load_split(name, folder)
+    Omniglot has no published split of that kind: this one is ours, and its figures compare with nothing else.
+    """
+    characters = omniglot.background(None if folder is None else folder.parent)
+    shape = (28, 28)
+    X, test = characters.at(shape), np.isin(characters.drawers, OMNIGLOT_TEST_DRAWERS)
+    y = characters.labels
+    return Dataset(X[~test], y[~test], X[test], y[test], shape, characters.names)
 
 
 def _load_digits(name: str, folder: Path | None) -> Dataset:
@@ -267,7 +224,7 @@ class _Idx:
     LABEL_HEADER = 8  # bytes: magic number, count
 
     def __call__(self, name: str, folder: Path | None) -> Dataset:
-        train_x, train_y, test_x, test_y = _obtain(name, folder, list(self.sha256), self.url, self._read)
+        train_x, train_y, test_x, test_y = obtain(name, folder, list(self.sha256), self.url, self._read)
         return Dataset(
             self._images(train_x),
             self._labels(train_y),
@@ -278,8 +235,8 @@ class _Idx:
         )
 
     def _read(self, path: Path, filename: str) -> bytes:
-        content = _unpack(path)
-        _check_sha256(content, self.sha256[filename], path)
+        content = unpacked(path)
+        check_sha256(content, self.sha256[filename], path)
         return content
 
     def _images(self, content: bytes) -> NDArray[np.float32]:
@@ -288,17 +245,6 @@ class _Idx:
 
     def _labels(self, content: bytes) -> NDArray[np.int64]:
         return np.frombuffer(content, np.uint8, offset=self.LABEL_HEADER).astype(np.int64)
-
-
-def _unpack(path: Path) -> bytes:
-    """Content of a file, unpacked if gzipped (told by its magic number: a download has a temporary name)."""
-    content = path.read_bytes()
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DatasetCorruptError(f"{path} is corrupt: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -319,7 +265,7 @@ class _Cifar10:
     def __call__(self, name: str, folder: Path | None) -> Dataset:
         batches = self._read_unpacked(folder)
         if batches is None:
-            (batches,) = _obtain(name, folder, [self.ARCHIVE], self.url, self._read_archive)
+            (batches,) = obtain(name, folder, [self.ARCHIVE], self.url, self._read_archive)
         *train, (X_test, y_test) = [self._decode(content, path) for path, content in batches.items()]
         X_train, y_train = (np.concatenate(parts) for parts in zip(*train, strict=True))
         return Dataset(X_train, y_train, X_test, y_test, self.IMAGE_SHAPE, self.CLASS_NAMES)
@@ -335,7 +281,7 @@ class _Cifar10:
     def _read_archive(self, path: Path, filename: str) -> dict[Path, bytes]:
         """The six batches in the archive, read into memory: nothing is unpacked on disk."""
         archived = path.read_bytes()
-        _check_sha256(archived, self.sha256, path)
+        check_sha256(archived, self.sha256, path)
         with tarfile.open(fileobj=io.BytesIO(archived)) as archive:
             contents = {b: archive.extractfile(f"{self.INNER_FOLDER}/{b}") for b in self.BATCHES}
             return {path / b: content.read() for b, content in contents.items() if content is not None}
@@ -359,31 +305,62 @@ _FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 
-_REGISTRY: dict[str, _Loader] = {
-    "digits": _load_digits,
-    "mnist": _Idx(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        tuple("0123456789"),
-        {
-            "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        },
+
+class _Entry(NamedTuple):
+    """A data set: its loader and, where experiments use it, how much of it."""
+
+    load: _Loader
+    usual: Usual | None = None
+
+
+_REGISTRY: dict[str, _Entry] = {
+    "digits": _Entry(
+        _load_digits,
+        Usual(
+            n_train=None,
+            n_train_quick=400,
+            linf=(0.05, 0.1, 0.2),
+            l2=(0.25, 0.5, 1.0),
+            linf_compared=(0.05, 0.1, 0.2),
+            pgd_steps=10,
+            n_cells=300,
+        ),
     ),
-    "fashion-mnist": _Idx(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        _FASHION_CLASSES,
-        {
-            "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        },
+    "mnist": _Entry(
+        _Idx(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            tuple("0123456789"),
+            {
+                "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            },
+        ),
+        Usual(linf=(0.1, 0.2, 0.3), l2=(1.0, 1.5, 2.0), linf_compared=(0.1, 0.2, 0.3)),
     ),
-    "cifar10": _Cifar10(
-        "https://www.cs.toronto.edu/~kriz/",
-        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    "fashion-mnist": _Entry(
+        _Idx(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            _FASHION_CLASSES,
+            {
+                "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            },
+        ),
+        Usual(linf=(0.025, 0.05, 0.1), l2=(0.5, 1.0, 1.5), linf_compared=(0.05, 0.1)),
     ),
-    "omniglot": _load_omniglot,
+    "cifar10": _Entry(
+        _Cifar10(
+            "https://www.cs.toronto.edu/~kriz/",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+        Usual(linf=(0.01, 0.02, 0.03), l2=(0.125, 0.25, 0.5), linf_compared=(0.01, 0.03)),
+    ),
+    "omniglot": _Entry(_load_omniglot),
 }
+
+#: Data sets that experiments know, with how much of each they use.
+USUAL: dict[str, Usual] = {name: entry.usual for name, entry in _REGISTRY.items() if entry.usual is not None}

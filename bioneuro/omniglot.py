@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .datasets import Dataset, DatasetCorruptError, _check_sha256, _folder, _obtain
+from .dataset_files import DatasetCorruptError, check_sha256, folder_of, obtain
 
-__all__ = ["Characters", "OneShotRun", "background", "load_split", "one_shot_runs", "resize"]
+__all__ = ["Characters", "OneShotRun", "background", "one_shot_runs", "resize"]
 
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 #: Path below `URL` and SHA-256 of each archive.
@@ -36,8 +36,6 @@ ARCHIVES = {
 }
 #: Side of the drawings in pixels.
 SIDE = 105
-#: Drawers whose drawings `load_split` keeps for testing.
-TEST_DRAWERS = range(16, 21)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,18 +141,6 @@ def one_shot_runs(data_dir: str | os.PathLike[str] | None = None) -> list[OneSho
     return runs
 
 
-def load_split(name: str, folder: Path | None) -> Dataset:
-    """The background set as a classification data set: 28 x 28, ink 1, drawers 1 to 15 train and 16 to 20 test.
-
-    Omniglot has no published split of that kind: this one is ours, and its figures compare with nothing else.
-    """
-    characters = background(None if folder is None else folder.parent)
-    shape = (28, 28)
-    X, test = characters.at(shape), np.isin(characters.drawers, TEST_DRAWERS)
-    y = characters.labels
-    return Dataset(X[~test], y[~test], X[test], y[test], shape, characters.names)
-
-
 def resize(images: NDArray, image_shape: tuple[int, int]) -> NDArray[np.float32]:
     """Averages over the areas of the new pixels, exactly, whatever the two sizes.
 
@@ -195,12 +181,12 @@ def _archive(filename: str, data_dir: str | os.PathLike[str] | None) -> dict[str
 
     def read(path: Path, _: str) -> dict[str, bytes]:
         archived = path.read_bytes()
-        _check_sha256(archived, sha256, path)
+        check_sha256(archived, sha256, path)
         with zipfile.ZipFile(io.BytesIO(archived)) as archive:
             return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
 
     url = URL + remote.removesuffix(filename)
-    (content,) = _obtain("omniglot", _folder("omniglot", data_dir), [filename], url, read)
+    (content,) = obtain("omniglot", folder_of("omniglot", data_dir), [filename], url, read)
     return content
 
 

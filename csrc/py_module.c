@@ -21,9 +21,12 @@ static PyObject *config(PyObject *module, PyObject *unused) {
                          bio_default_threads());
 }
 
-static PyObject *set_num_threads(PyObject *module, PyObject *object) {
+static PyObject *set_num_threads(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"n_threads", NULL};
+    PyObject *object;
     int n_threads;
     (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:set_num_threads", names, &object)) return NULL;
     if (py_threads(object, &n_threads)) return NULL;
     bio_set_default_threads(n_threads);
     Py_RETURN_NONE;
@@ -35,10 +38,12 @@ static PyObject *thread_counts(PyObject *module, PyObject *unused) {
     return Py_BuildValue("nn", (Py_ssize_t)counts.shared, (Py_ssize_t)counts.regretted);
 }
 
+#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
+
 static PyMethodDef module_methods[] = {
     {"config", config, METH_NOARGS, "config()\n--\n\nHow this extension was built and runs, as a dict."},
-    {"set_num_threads", set_num_threads, METH_O,
-     "set_num_threads(n_threads, /)\n--\n\nThreads where a call names none, from now on."},
+    METHOD(set_num_threads,
+           "set_num_threads(n_threads)\n--\n\nThreads where a call names none, from now on; None: as before."),
     {"thread_counts", thread_counts, METH_NOARGS,
      "thread_counts()\n--\n\nHow many regions of work helpers were asked to share, and how many of them were regretted."},
     {NULL, NULL, 0, NULL},

@@ -18,6 +18,8 @@ from bioneuro.research.claims.plausible_representations import PlausibleRepresen
 from bioneuro.research.claims.task_encoding import TaskEncoding
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import experiment as compare
+from bioneuro.research.comparison.models import Model
+from bioneuro.research.trial import Trial
 
 SHAPE = (32, 32, 3)
 #: Tint of each class; all have the same mean over the colours, so that a gray image does not tell them.
@@ -45,7 +47,8 @@ def generated(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = rng.permuted(np.tile(np.uint8(np.arange(PER_BATCH) % len(TINTS)), (6, 1)), axis=1)
     planes = np.stack([colour_planes(rng, y) for y in labels])
-    published = datasets._REGISTRY["cifar10"]
+    entry = datasets._REGISTRY["cifar10"]
+    published = entry.load
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for batch, y, images in zip(published.BATCHES, labels, planes, strict=True):
@@ -56,7 +59,8 @@ def generated(tmp_path, monkeypatch):
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / published.ARCHIVE).write_bytes(buffer.getvalue())
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "cifar10", replace(published, sha256=sha256, images_per_batch=PER_BATCH))
+    loader = replace(published, sha256=sha256, images_per_batch=PER_BATCH)
+    monkeypatch.setitem(datasets._REGISTRY, "cifar10", entry._replace(load=loader))
     monkeypatch.setenv("BIONEURO_DATA", str(tmp_path))
     return labels, planes
 
@@ -119,8 +123,8 @@ def test_comparison_and_claims_tell_the_network_the_shape(generated):
     """3,072 features are no square: left to itself the network would take them for plain vectors."""
     data = bn.datasets.load("cifar10")
     plan = compare.Plan.for_dataset("cifar10", len(data.X_train), n_train=40, quick=True, epsilons=None)
-    model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
-    assert compare.Trial(plan, data, 0).network(model).image_shape_ == SHAPE
+    model = Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
+    assert Trial(plan, data, 0).network(model).image_shape_ == SHAPE
 
     settings = Settings(n_cells=20, changed={"mixing": 200, "readout_epochs": 1}).fitted_to(data)
     X, y = data.X_train[:20], data.y_train[:20]
@@ -156,7 +160,7 @@ def test_representations_in_colour_are_described_without_fields(generated):
 
 
 def test_compare_runs_on_cifar10(generated, monkeypatch, tmp_path, capsys):
-    model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
+    model = Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
     monkeypatch.setattr(compare, "MODELS", {"small": model})
     monkeypatch.setattr(compare, "MEASUREMENTS", {"training": compare.MEASUREMENTS["training"]})
     out = tmp_path / "results"

@@ -40,6 +40,10 @@ def idx_bytes(values):
     return struct.pack(f">BBBB{values.ndim}i", 0, 0, 8, values.ndim, *values.shape) + values.tobytes()
 
 
+def register(monkeypatch, name, loader):
+    monkeypatch.setitem(datasets._REGISTRY, name, datasets._REGISTRY[name]._replace(load=loader))
+
+
 @pytest.fixture
 def tiny_mnist(tmp_path, monkeypatch):
     """A 5 + 3 image "mnist" in tmp_path/mnist, registered under its own hashes; returns its raw arrays."""
@@ -50,7 +54,7 @@ def tiny_mnist(tmp_path, monkeypatch):
         rng.integers(0, 256, (3, 28, 28), dtype=np.uint8),
         np.array([9, 2, 6], np.uint8),
     ]
-    published = datasets._REGISTRY["mnist"]
+    published = datasets._REGISTRY["mnist"].load
     folder = tmp_path / "mnist"
     folder.mkdir()
     sha256 = {}
@@ -58,7 +62,7 @@ def tiny_mnist(tmp_path, monkeypatch):
         content = idx_bytes(values)
         (folder / filename).write_bytes(gzip.compress(content))
         sha256[filename] = hashlib.sha256(content).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "mnist", replace(published, sha256=sha256))
+    register(monkeypatch, "mnist", replace(published, sha256=sha256))
     return raw
 
 
@@ -68,7 +72,7 @@ def tiny_cifar10(tmp_path, monkeypatch):
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 10, (6, 2), dtype=np.uint8)
     planes = rng.integers(0, 256, (6, 2, 3, 32, 32), dtype=np.uint8)
-    published = datasets._REGISTRY["cifar10"]
+    published = datasets._REGISTRY["cifar10"].load
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for i, batch in enumerate(published.BATCHES):
@@ -79,7 +83,7 @@ def tiny_cifar10(tmp_path, monkeypatch):
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / published.ARCHIVE).write_bytes(buffer.getvalue())
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "cifar10", replace(published, sha256=sha256, images_per_batch=2))
+    register(monkeypatch, "cifar10", replace(published, sha256=sha256, images_per_batch=2))
     return labels, planes
 
 
@@ -190,7 +194,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def from_server(monkeypatch, name, server):
-    monkeypatch.setitem(datasets._REGISTRY, name, replace(datasets._REGISTRY[name], url=f"{server}{name}/"))
+    register(monkeypatch, name, replace(datasets._REGISTRY[name].load, url=f"{server}{name}/"))
 
 
 def files_below(folder):
@@ -327,3 +331,11 @@ def test_subset_errors():
         subset_per_class(np.zeros((4, 2)), y, 0)
     with pytest.raises(ValueError, match=r"shapes \(3, 2\) and \(4,\)"):
         subset_per_class(np.zeros((3, 2)), y, 1)
+
+
+@pytest.mark.parametrize("name", datasets.USUAL)
+def test_usual_budgets_increase_and_sizes_are_there(name):
+    usual = datasets.USUAL[name]
+    for budgets in (usual.budgets("linf"), usual.budgets("l2"), usual.linf_compared):
+        assert list(budgets) == sorted(set(budgets)) and budgets[0] > 0
+    assert max(usual.linf) <= 1 and usual.n_train_quick < (usual.n_train or np.inf) and usual.n_cells > 0

@@ -68,9 +68,7 @@ def copied(folder):
 
 def build(kind, source, out, **environment):
     """Without isolation: no network; setuptools, NumPy and build come with the test extra."""
-    run(
-        [sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, source], out, **environment
-    )
+    run([sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, source], out, **environment)
     (made,) = (path for path in out.iterdir() if path.suffix == {"sdist": ".gz", "wheel": ".whl"}[kind])
     return made
 

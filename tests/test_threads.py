@@ -4,7 +4,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 
@@ -149,44 +148,55 @@ def test_pauses_grow_while_nothing_gets_better():
 # --- how many ----------------------------------------------------------------------------------------------
 
 
-def output(code, prefix=(), **environment):
+def output(code, **environment):
     """What code prints in a fresh interpreter, where nothing else says how many threads there should be."""
     env = {k: v for k, v in os.environ.items() if k not in ("BIONEURO_NUM_THREADS", "OMP_NUM_THREADS")} | environment
     env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    command = [*prefix, sys.executable, "-c", textwrap.dedent(code)]
+    command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
-N_THREADS = "from bioneuro import _core; print(_core.config()['n_threads'])"
-#: Prints how many threads a product with a large batch has started.
-STARTED = """
-    import os
-    import numpy as np
-    import threadpoolctl
-    import bioneuro as bn
-    W = bn.connectivity.random(400, 400, density=0.3, random_state=0)
-    X = np.random.default_rng(0).random((256, 400)).astype(np.float32)
-    before = len(os.listdir("/proc/self/task"))
-    {call}
-    print(len(os.listdir("/proc/self/task")) - before)
+#: The package without its __init__, which imports much more than these tests need.
+BARE = f"""
+import os, sys, types
+sys.modules["bioneuro"] = types.ModuleType("bioneuro")
+sys.modules["bioneuro"].__path__ = [{os.path.dirname(threads.__file__)!r}]
 """
+N_THREADS = BARE + "from bioneuro import threads, _core; print(_core.config()['n_threads'])"
+#: A product with a large batch.
+PRODUCT = (
+    BARE
+    + """
+import numpy as np, scipy.sparse as sp, threadpoolctl
+from bioneuro import kernels, threads
+rng = np.random.default_rng(0)
+W = sp.random_array((400, 400), density=0.3, format="csr", rng=rng)
+W.sort_indices()
+X = rng.random((256, 400))
+def forward(X=X, **n_threads):
+    return kernels.forward(W.indptr.astype("i4"), W.indices.astype("i4"), W.data, X, **n_threads)
+"""
+)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, sets the affinity")
 
 
 def started(call, **environment):
-    return int(output(textwrap.dedent(STARTED).format(call=call), **environment))
+    """How many threads a call starts."""
+    count = 'print(len(os.listdir("/proc/self/task")), end=" ")\n'
+    before, after = output(f"{PRODUCT}{count}{call}\n{count}", **environment).split()
+    return int(after) - int(before)
 
 
 @linux
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2, reason="one processor")
 def test_calls_start_the_threads_that_they_are_allowed():
-    assert started("W.forward(X)", BIONEURO_NUM_THREADS="3") == 2
-    assert started("W.forward(X, n_threads=4)", BIONEURO_NUM_THREADS="1") == 3
-    assert started("W.forward(X, n_threads='auto')", BIONEURO_NUM_THREADS="1") == 0
-    assert started("W.forward(X[:2])", BIONEURO_NUM_THREADS="3") == 0  # not worth it
-    assert started("with threadpoolctl.threadpool_limits(1): W.forward(X)", BIONEURO_NUM_THREADS="3") == 0
+    assert started("forward()", BIONEURO_NUM_THREADS="3") == 2
+    assert started("forward(n_threads=4)", BIONEURO_NUM_THREADS="1") == 3
+    assert started("forward(n_threads='auto')", BIONEURO_NUM_THREADS="1") == 0
+    assert started("forward(X[:2])", BIONEURO_NUM_THREADS="3") == 0  # not worth it
+    assert started("with threadpoolctl.threadpool_limits(1): forward()", BIONEURO_NUM_THREADS="3") == 0
 
 
 @linux
@@ -208,16 +218,11 @@ def test_openmp_setting_is_an_upper_limit(value, wanted):
 @linux
 def test_results_do_not_suffer_where_threads_share_one_processor():
     code = """
-        import os
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        import numpy as np
-        import bioneuro as bn
-        W = bn.connectivity.random(300, 400, density=0.3, random_state=0)
-        X = np.random.default_rng(0).random((256, 400)).astype(np.float32)
-        one = W.forward(X, n_threads=1)
-        print(all(np.array_equal(W.forward(X, n_threads=n), one) for n in (2, 3, 64) for _ in range(20)))
-    """
-    assert output(code).strip() == "True"
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+one = forward(n_threads=1)
+print(all(np.array_equal(forward(n_threads=n), one) for n in (2, 3, 64) for _ in range(20)))
+"""
+    assert output(PRODUCT + code).strip() == "True"
 
 
 # --- quotas ------------------------------------------------------------------------------------------------
@@ -225,27 +230,38 @@ def test_results_do_not_suffer_where_threads_share_one_processor():
 
 def cgroups(root, group, files):
     """A system with these files below sys/fs/cgroup; ``group``: the line(s) of /proc/self/cgroup."""
-    for name, text in {"proc/self/cgroup": group, **{f"sys/fs/cgroup/{name}": text for name, text in files.items()}}.items():
+    for name, text in [("proc/self/cgroup", group), *((f"sys/fs/cgroup/{name}", text) for name, text in files.items())]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
 
 
 V1 = "9:name=systemd:/\n4:cpu,cpuacct:/docker/f00\n0::/\n"
+
+
+def v2(quota, group=""):
+    return {f"{group}cpu.max": f"{quota} 100000\n"}
+
+
+def v1(quota, group="cpu/"):
+    return {f"{group}cpu.cfs_quota_us": f"{quota}\n", f"{group}cpu.cfs_period_us": "100000\n"}
+
+
 QUOTAS = {
-    "container, version 2": ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
-    "no limit, version 2": ("0::/\n", {"cpu.max": "max 100000\n"}, None),
-    "a service and its slice": ("0::/a.slice/b.service\n", {"a.slice/cpu.max": "50000 100000\n", "a.slice/b.service/cpu.max": "max 100000\n"}, 0.5),
-    "the tighter one counts": ("0::/a/b\n", {"a/cpu.max": "400000 100000\n", "a/b/cpu.max": "300000 100000\n"}, 3),
-    "the host's path": ("0::/kubepods/pod1\n", {"cpu.max": "200000 100000\n"}, 2),
-    "container, version 1": (V1, {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2),
-    "version 1 by its long name": (V1, {"cpu,cpuacct/docker/f00/cpu.cfs_quota_us": "50000\n", "cpu,cpuacct/docker/f00/cpu.cfs_period_us": "100000\n"}, 0.5),
-    "no limit, version 1": (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-    "both versions": (V1, {"unified/cpu.max": "300000 100000\n", "cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+    "container, version 2": ("0::/\n", v2(150000), 1.5),
+    "no limit, version 2": ("0::/\n", v2("max"), None),
+    "a service and its slice": ("0::/a/b\n", v2(50000, "a/") | v2("max", "a/b/"), 0.5),
+    "the tighter one counts": ("0::/a/b\n", v2(400000, "a/") | v2(300000, "a/b/"), 3),
+    "another group's": ("0::/a\n", v2(400000, "a/") | v2(300000, "a/b/"), 4),
+    "the host's path": ("0::/kubepods/pod1\n", v2(200000), 2),
+    "container, version 1": (V1, v1(200000), 2),
+    "version 1 by its long name": (V1, v1(50000, "cpu,cpuacct/docker/f00/"), 0.5),
+    "no limit, version 1": (V1, v1(-1), None),
+    "both versions": (V1, v2(300000, "unified/") | v1(400000), 3),
     "nonsense": ("0::/\n", {"cpu.max": "many\n"}, None),
-    "a line like none": ("0\n\n", {"cpu.max": "100000 100000\n"}, None),
+    "a line like none": ("0\n\n", v2(100000), None),
     "no files": ("0::/\n", {}, None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", QUOTAS)

@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..datasets import USUAL
 from . import UserError
 
 FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
-#: Data sets that the commands know.
-DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
 class _Stopped(Exception):
@@ -44,7 +43,7 @@ def compare(arguments: Sequence[str]) -> int:
         "more --seeds add to it. A small trial: --quick --seeds 1 --n-train 100."))  # fmt: skip
     parser.add_argument(
         "--dataset",
-        choices=DATASETS,
+        choices=USUAL,
         default="digits",
         help="digits comes with scikit-learn; the others are read from BIONEURO_DATA or downloaded",
     )
@@ -64,12 +63,13 @@ def compare(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
-    from .comparison import experiment
-    from .comparison import findings as report
+    from .comparison import experiment, findings
+    from .comparison.models import MODELS
+    from .comparison.plan import Plan
 
     start = time.perf_counter()
     data = _load(options.dataset)
-    plan = experiment.Plan.for_dataset(
+    plan = Plan.for_dataset(
         options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
     )
     out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
@@ -77,14 +77,14 @@ def compare(arguments: Sequence[str]) -> int:
         ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5), options.jobs)
     frame = ledger.frame()
     print(
-        report.text(
+        findings.text(
             frame,
             plan,
-            ours=[name for name, model in experiment.MODELS.items() if model.ours],
-            references=[name for name, model in experiment.MODELS.items() if not model.ours],
+            ours=[name for name, model in MODELS.items() if model.ours],
+            references=[name for name, model in MODELS.items() if not model.ours],
         )
     )
-    written = report.figures(frame, out, experiment.weight_samples(out))
+    written = findings.figures(frame, out, experiment.weight_samples(out))
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
     return 0
@@ -98,7 +98,7 @@ def attack(arguments: Sequence[str]) -> int:
         "Finished models are kept in results.csv whatever happens; the same command again goes on where it stopped, "
         "and more --models or --seeds add to it. Models: "
         + ", ".join(f'"{name}"' for name in contenders.CONTENDERS)))  # fmt: skip
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--dataset", choices=USUAL, default="digits")
     parser.add_argument("--norm", choices=("linf", "l2"), default="linf")
     parser.add_argument(
         "--epsilons", type=_positive, nargs="+", metavar="E", help="budgets in units of the range [0, 1]"
@@ -126,12 +126,11 @@ def attack(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from .robustness import experiment as robustness
-    from .robustness import findings as robustness_report
+    from .robustness import experiment, findings
 
     names, left_out = _chosen_contenders(options.models)
     data = _load(options.dataset)
-    plan = robustness.Plan.for_dataset(
+    plan = experiment.Plan.for_dataset(
         options.dataset,
         data,
         norm=options.norm,
@@ -147,12 +146,12 @@ def attack(arguments: Sequence[str]) -> int:
     for line in left_out:
         print(line)
     with _kept_in(out):
-        ledger = robustness.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
+        ledger = experiment.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
     frame = ledger.frame()
     frame = frame[frame["model"].isin(names) & (frame["seed"] < options.seeds)]
-    images = robustness.kept(out, names, range(options.seeds))
-    print(robustness_report.text(frame, images, plan))
-    written = robustness_report.figures(frame, images, plan, data.image_shape, out)
+    images = experiment.kept(out, names, range(options.seeds))
+    print(findings.text(frame, images, plan))
+    written = findings.figures(frame, images, plan, data.image_shape, out)
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     return 0
 
@@ -163,7 +162,7 @@ def claims(arguments: Sequence[str]) -> int:
         "A claim that fails is printed as failed; the exit code says only whether all of them ran. Finished seeds are "
         "kept: the same command again goes on where it stopped."))  # fmt: skip
     parser.add_argument("claims", nargs="*", metavar="C", help="numbers of claims, such as C1 C2 (default: all)")
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--dataset", choices=USUAL, default="digits")
     parser.add_argument("--seeds", type=_whole, metavar="N", help="number of seeds (default 3, with --full 5)")
     parser.add_argument("--n-train", type=_whole, metavar="N", help="training images instead of those of the settings")
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
@@ -175,8 +174,7 @@ def claims(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _need_extra("pandas", "matplotlib", "tqdm")
 
-    from .claims import CLAIMS
-    from .claims import experiment as report
+    from .claims import CLAIMS, experiment, findings
 
     if unknown := [number for number in options.claims if number not in CLAIMS]:
         raise UserError(f"unknown claim {unknown[0]!r}: choose from {', '.join(CLAIMS)}")
@@ -187,12 +185,12 @@ def claims(arguments: Sequence[str]) -> int:
         out = out.with_name(f"{out.name}-{options.rule}")
     n_seeds = options.seeds or (5 if options.full else 3)
     with _kept_in(out):
-        frames = report.run(
+        frames = experiment.run(
             chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train, rule=options.rule
         )
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
-    print(report.text(chosen, verdicts, options.dataset, n_seeds, options.full))
-    written = [report.write_csv(frames, out / "claims.csv"), *report.figures(chosen, frames, out)]
+    print(findings.text(chosen, verdicts, options.dataset, n_seeds, options.full))
+    written = [findings.write_csv(frames, out / "claims.csv"), *findings.figures(chosen, frames, out)]
     print(f"\nWritten: {', '.join(map(str, written))}")
     return 0
 
@@ -208,7 +206,7 @@ def fewshot(arguments: Sequence[str]) -> int:
         help="curve (default): k images a class, whole test set; episodes: 5- and 20-way within held-out alphabets of "
         "Omniglot; omniglot: its official one-shot task",
     )
-    parser.add_argument("--dataset", choices=DATASETS, default="digits", help="of the curve")
+    parser.add_argument("--dataset", choices=USUAL, default="digits", help="of the curve")
     parser.add_argument("--shots", type=_whole, nargs="+", metavar="K", help="images a class of the curve")
     parser.add_argument("--models", nargs="+", metavar="M", help="names of models of the curve (default: all)")
     parser.add_argument(
@@ -257,7 +255,7 @@ def fewshot(arguments: Sequence[str]) -> int:
 def continual(arguments: Sequence[str]) -> int:
     """learn one task after another, one pass: accuracy and forgetting beside rivals on the same features"""
     parser = _Parser(prog="bioneuro continual", description=continual.__doc__)
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--dataset", choices=USUAL, default="digits")
     parser.add_argument(
         "--stream",
         default="class",
@@ -281,19 +279,19 @@ def continual(arguments: Sequence[str]) -> int:
     _need_extra("pandas", "matplotlib", "tqdm", "joblib")
 
     from .. import plot
-    from . import task_streams as experiment
-    from .records.output import draw_into
+    from . import task_streams
+    from .records.pictures import draw_into
 
-    if options.stream not in experiment.STREAMS:
-        raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(experiment.STREAMS)}")
+    if options.stream not in task_streams.STREAMS:
+        raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(task_streams.STREAMS)}")
     data = _load(options.dataset)
-    cells = options.cells or (300 if options.dataset == "digits" else 2000)
-    plan = experiment.Plan(options.stream, options.n_train, cells, options.map_from)
+    cells = options.cells or USUAL[options.dataset].n_cells
+    plan = task_streams.Plan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
     with _kept_in(out):
-        frame = experiment.run(plan, options.dataset, data, options.seeds, out)
-    print(experiment.text(frame, plan, options.dataset))
-    streamed = frame[frame["model"].isin(experiment.MODELS)]
+        frame = task_streams.run(plan, options.dataset, data, options.seeds, out)
+    print(task_streams.text(frame, plan, options.dataset))
+    streamed = frame[frame["model"].isin(task_streams.MODELS)]
     stem = out / options.stream
     picture = draw_into(stem.with_suffix(".png"), lambda ax: plot.continual_curve(streamed, ax))
     print(f"\nWritten: {stem.with_suffix('.csv')}, {picture}")

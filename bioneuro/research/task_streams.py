@@ -27,9 +27,10 @@ from ..classifier import BioClassifier
 from ..continual import Stream
 from ..datasets import Dataset
 from ..layers import Mixing, UnitNorm
-from .comparison.experiment import environment, stratified
 from .records.configuration import network_defaults
-from .records.growing import GrowingTable
+from .records.environment import environment
+from .records.ledger import Ledger
+from .trial import stratified
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +171,7 @@ def run(plan: Plan, dataset: str, data: Dataset, n_seeds: int, out: Path) -> pd.
     ``out`` is the folder of ``<stream>.csv``, which grows by one model at a time: what is there is not run again.
     """
     configuration = {"dataset": dataset, "plan": asdict(plan), "network": network_defaults()}
-    table = GrowingTable(out / plan.stream, configuration, environment())
+    table = Ledger(out / f"{plan.stream}.csv", configuration, environment())
     shown = lru_cache(maxsize=1)(lambda seed: streams(plan, data, seed))
     units = [(seed, name) for seed in range(n_seeds) for name in (*MODELS, ALL_AT_ONCE)]
     return table.complete(

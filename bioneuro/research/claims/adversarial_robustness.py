@@ -10,9 +10,8 @@ import numpy as np
 
 from ... import analysis, attacks
 from ...classifier import BioClassifier
-from ...datasets import Dataset
+from ...datasets import USUAL, Dataset
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
-from ..robustness.experiment import EPSILONS
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -108,7 +107,7 @@ SMALL_ATTACK: dict[str, Any] = SMALL | {
 
 def budgets(data: Dataset, norm: str = "linf") -> tuple[float, ...]:
     """Budgets of the table of robustness for these images."""
-    return EPSILONS[data.name or "digits"][norm]
+    return USUAL[data.name or "digits"].budgets(norm)
 
 
 def besieged(

@@ -11,7 +11,7 @@ import numpy as np
 from ... import analysis
 from ...classifier import SAMPLES_PER_CELL, BioClassifier
 from ...datasets import Dataset
-from ...layers import Circuit
+from ...layers import InhibitoryCells
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -81,19 +81,19 @@ class CircuitCompetition(Claim[CircuitSettings]):
         for longer in progress((1, settings.longer), "length"):
             if longer > 1:
                 network = BioClassifier(**parameters, competition="circuit", n_epochs=usual * longer).fit(*train)
-            circuit = cast(Circuit, network.network_.association)
+            circuit = cast(InhibitoryCells, network.network_.association.competition)
             for readout in READOUTS:
                 yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)
             rates = network.network_.drive(network.transform(test.X))
             yield Found("stability", "log mean rate", float(np.log(rates.mean())), longer)
-            for name, synapses in circuit.pathways().items():
+            for name, synapses in network.network_.association.pathways().items():
                 rms = np.sqrt(np.mean(synapses.weights.astype(float) ** 2))
                 yield Found("stability", f"log rms weight, {name}", float(np.log(rms)), longer)
             yield Found("stability", "residual", float(circuit.residual.max()), longer)
 
     @staticmethod
     def _cells(network: BioClassifier, X: np.ndarray) -> Iterator[Found]:
-        circuit = cast(Circuit, network.network_.association)
+        circuit = cast(InhibitoryCells, network.network_.association.competition)
         Y = network.network_.drive(network.transform(X))
         yield Found(CELLS, "share of rates active", analysis.fraction_active(Y))
         yield Found(CELLS, "E cells in use", float((Y.max(axis=0) > 0).mean()))

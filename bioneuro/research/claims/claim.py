@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ... import analysis
 from ...datasets import Dataset
-from ..comparison.experiment import stratified
+from ..trial import stratified
 
 if TYPE_CHECKING:
     import pandas as pd

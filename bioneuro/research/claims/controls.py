@@ -15,12 +15,13 @@ from ...classifier import BioClassifier
 from ...rules import LogCovariance, LogRelaxation, Rule, add_within_sign, on_synapses
 from ...rules.log_covariance import standardised
 from ...synapses import Synapses
+from ..our_network import by_readout
 from .claim import DENSE, Images
 
 
 def score(network: BioClassifier, readout: str, images: Images) -> float:
     """Accuracy by another readout; votes are always there, so nothing is trained again."""
-    return copy.copy(network).set_params(readout=readout).score(*images)
+    return by_readout(network, readout).score(*images)
 
 
 def hidden_rates(network: BioClassifier, X: NDArray) -> NDArray:
@@ -64,11 +65,7 @@ class Additive(Rule):
 class RecruitOnly(LogRelaxation):
     """Cells store the sample that they take over, as it is, and learn nothing after."""
 
-    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
-        winners = Y.sum(axis=0)
-        taken_over = (Y.max(axis=1) == 1).all() and winners.max() == 1 and winners.sum() == len(Y)  # one cell a sample
-        if taken_over:
-            super().change(synapses, X, Y, gain, reward)
+    recruits_only: ClassVar[bool] = True
 
 
 #: Parameters of a network that only stores samples: all of their synapses, nothing learned by cells or taught to them.

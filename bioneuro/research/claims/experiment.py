@@ -1,26 +1,22 @@
-"""Run claims seed by seed, keep what they found, and say it in one table."""
+"""Run claims seed by seed and keep what they found."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...datasets import Dataset
-from ..comparison.experiment import environment
 from ..records.configuration import network_defaults
-from ..records.ledger import Ledger, Row
-from ..records.output import new_figure, save, write_frame
-from .claim import NOT_SHOWN, Claim, Settings, Verdict
+from ..records.environment import environment
+from ..records.ledger import ModelLedger, Row
+from .claim import Claim, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["figures", "frame_of", "run", "text", "write_csv"]
+__all__ = ["frame_of", "run"]
 
 COLUMNS = {
     "model": "claim",
@@ -31,7 +27,6 @@ COLUMNS = {
     "seed": "seed",
     "note": "note",
 }
-WIDTH = 120
 
 
 def run(
@@ -77,8 +72,8 @@ def run(
     if rule is not None:
         settings = {number: replace(own, changed={**own.changed, "rule": rule}) for number, own in settings.items()}
     ledgers = {
-        claim.number: Ledger(out / claim.number, _configuration(claim, dataset, settings[claim.number]), environment())
-        for claim in claims
+        number: ModelLedger(out / number, _configuration(number, dataset, own), environment())
+        for number, own in settings.items()
     }
     units = [
         (claim, seed)
@@ -89,13 +84,13 @@ def run(
     with tqdm(units, desc=dataset, unit="unit", disable=None, leave=False) as bar:
         for claim, seed in bar:
             bar.set_description(f"{dataset}, {claim.number}, seed {seed}")
-            ledgers[claim.number].add(_rows(claim, data, seed, settings[claim.number], progress))
+            ledgers[claim.number].add_rows(_rows(claim, data, seed, settings[claim.number], progress))
     return {number: frame_of(ledger.rows, n_seeds) for number, ledger in ledgers.items()}
 
 
-def _configuration(claim: Claim[Any], dataset: str, settings: Settings) -> dict[str, Any]:
+def _configuration(number: str, dataset: str, settings: Settings) -> dict[str, Any]:
     """What rows must share to be read together; the defaults of the network are part of it."""
-    return {"claim": claim.number, "dataset": dataset, "settings": asdict(settings), "network": network_defaults()}
+    return {"claim": number, "dataset": dataset, "settings": asdict(settings), "network": network_defaults()}
 
 
 def _rows(claim: Claim[Any], data: Dataset, seed: int, settings: Settings, progress: Any) -> Iterator[Row]:
@@ -111,43 +106,3 @@ def frame_of(rows: Sequence[Row], n_seeds: int) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=Row._fields).rename(columns=COLUMNS)[list(COLUMNS.values())]
     frame["x"] = pd.to_numeric(frame["x"])
     return frame[frame["seed"] < n_seeds].reset_index(drop=True)
-
-
-def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset: str, n_seeds: int, full: bool) -> str:
-    """One table of all claims, then what each states and the figures that decided."""
-    size = "" if full else "; SMALL SETTINGS: a look, not a result (--full)"
-    rows = [("", "claim", "effect [95 % interval]", "verdict")]
-    details = []
-    for claim in claims:
-        verdict = verdicts[claim.number]
-        interval = f" [{verdict.low:.3g}, {verdict.high:.3g}]" if np.isfinite(verdict.low) else ""
-        passed = "passed" if verdict.passed else "FAILED"
-        form = verdict.form if verdict.passed or verdict.form == NOT_SHOWN else f"{verdict.form}, but goals are missed"
-        rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", f"{passed}; {form}"))
-        lines = [f"Claim: {claim.statement}", f"Effect: {verdict.unit}.", *verdict.note.split("\n")]
-        details += ["", f"{claim.number}, {claim.title}"]
-        details += [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    table.insert(1, "-" * max(map(len, table)))
-    seeds = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
-    return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", *table, *details])
-
-
-def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
-    """All rows of all claims in one tidy file."""
-    import pandas as pd
-
-    return write_frame(pd.concat(frames.values()), path)
-
-
-def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
-    """One picture a claim, ``<number>.png``."""
-    written = []
-    for claim in claims:
-        figure = new_figure(7.2, 4.6)
-        ax = claim.figure(frames[claim.number], figure.subplots())
-        n_seeds = frames[claim.number]["seed"].nunique()
-        ax.set_title(f"{claim.number}, {claim.title} ({n_seeds} seeds; bands: 95 % intervals)", loc="left", fontsize=10)
-        written.append(save(figure, out / f"{claim.number}.png"))
-    return written

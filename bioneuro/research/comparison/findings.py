@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import analysis, plot
-from ..records.output import new_figure, save
+from ..records.pictures import new_figure, save
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .experiment import Plan
+    from .plan import Plan
 
 __all__ = ["differences", "figures", "table", "text"]
 

@@ -1,7 +1,7 @@
 """The few-image experiments of the command line: low-data curve, held-out alphabets, official one-shot task.
 
-Three protocols, three files, never one table: their figures do not compare. What is finished of the first two is kept:
-the same command goes on where it was stopped.
+Three protocols, three files, never one table: their figures do not compare. What is finished is kept: the
+same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ... import fewshot, omniglot, plot
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from .. import UserError
-from ..comparison.experiment import environment
 from ..records.configuration import network_defaults
-from ..records.growing import GrowingTable
-from ..records.output import draw_into, folder_for_results, write_frame
+from ..records.environment import environment
+from ..records.ledger import Ledger
+from ..records.pictures import draw_into
 from .models import few_image_models
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def low_data(
     drawn = np.random.default_rng(0).permutation(len(data.y_train))[: options.n_unlabelled]
     tested = np.sort(np.random.default_rng(0).permutation(len(data.y_test))[: options.n_test])
     configuration = {"dataset": name, **options.depended_on("shots", "n_test", "n_unlabelled")}
-    table = GrowingTable(out / "curve", configuration, environment())
+    table = Ledger(out / "curve.csv", configuration, environment())
 
     def compute(model: str, repeat: int) -> pd.DataFrame:
         learns = options.n_unlabelled and hasattr(models[model], "fit_features")
@@ -147,7 +147,7 @@ def alphabet_episodes(
         found.insert(0, "model", head)
         return found.assign(alphabet=alphabets[k])
 
-    table = GrowingTable(out / "episodes", options.depended_on("n_episodes"), environment())
+    table = Ledger(out / "episodes.csv", options.depended_on("n_episodes"), environment())
     units = [
         (k, n_way, n_shot, head)
         for k in range(len(alphabets))
@@ -158,26 +158,32 @@ def alphabet_episodes(
     return table.complete(compute, units, description="episodes", progress=options.progress)
 
 
-def one_shot(characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun], options: Options) -> pd.DataFrame:
+def one_shot(
+    characters: omniglot.Characters, runs: Sequence[omniglot.OneShotRun], options: Options, out: Path
+) -> pd.DataFrame:
     """The official task by pixels, Modified Hausdorff distance, pooled features and elastic matching.
+
+    ``out`` is the folder of ``omniglot.csv``, which grows by one of them at a time.
 
     Returns
     -------
-    DataFrame with columns model, run, error
+    DataFrame with columns model, run, error, unit
     """
-    import pandas as pd
-
     shape = (EPISODE_SIDE, EPISODE_SIDE)
-    encoders: dict[str, Any] = {
-        "pixels": fewshot.Pixels(shape),
-        "Modified Hausdorff": fewshot.ModifiedHausdorff(),
-        "map, cosine": BioClassifier(image_shape=shape, random_state=0).fit_features(characters.at(shape)),
-        "map, elastic matching": fewshot.ElasticMatcher().fit(characters.at((omniglot.SIDE, omniglot.SIDE))),
+    encoders: dict[str, Callable[[], Any]] = {
+        "pixels": lambda: fewshot.Pixels(shape),
+        "Modified Hausdorff": fewshot.ModifiedHausdorff,
+        "map, cosine": lambda: BioClassifier(image_shape=shape, random_state=0).fit_features(characters.at(shape)),
+        "map, elastic matching": lambda: fewshot.ElasticMatcher().fit(characters.at((omniglot.SIDE, omniglot.SIDE))),
     }
-    parts = {
-        name: fewshot.omniglot_one_shot(encoder, runs, progress=options.progress) for name, encoder in encoders.items()
-    }
-    return pd.concat(parts, names=["model"]).reset_index("model").reset_index(drop=True)
+
+    def compute(name: str) -> pd.DataFrame:
+        found = fewshot.omniglot_one_shot(encoders[name](), runs, progress=False)
+        found.insert(0, "model", name)
+        return found
+
+    table = Ledger(out / "omniglot.csv", options.depended_on(), environment())
+    return table.complete(compute, [(name,) for name in encoders], description="one-shot", progress=options.progress)
 
 
 # --- what is printed and written ---
@@ -208,8 +214,7 @@ def _print_episodes(data: Dataset | None, name: str, options: Options, out: Path
 
 
 def _print_one_shot(data: Dataset | None, name: str, options: Options, out: Path) -> Printed:
-    found = one_shot(omniglot.background(), omniglot.one_shot_runs(), options)
-    write_frame(found, out / "omniglot.csv")
+    found = one_shot(omniglot.background(), omniglot.one_shot_runs(), options, out)
     means = found.groupby("model", sort=False)["error"].mean()
     lines = [f"  {model:24} {100 * error:5.1f}" for model, error in means.items()]
     text = "\n".join(["One-shot error in %", *lines, OFFICIAL])
@@ -236,8 +241,6 @@ def run(protocol: str, data: Dataset | None, name: str, options: Options, out: P
     options : Options
     out : Path
     """
-    with folder_for_results(out):
-        pass
     text, draw = PROTOCOLS[protocol](data, name, options, out)
     return text, [out / f"{protocol}.csv", draw_into(out / f"{protocol}.png", draw)]
 

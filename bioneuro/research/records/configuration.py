@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...atomic_write import write_atomically
 from ...classifier import BioClassifier
-from ...files import write_atomically
 from .. import UserError
 
 __all__ = ["keep_configuration", "network_defaults"]

@@ -5,7 +5,6 @@ A contender is one line of `CONTENDERS`.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ... import baselines
 from ...classifier import BioClassifier
+from ..our_network import by_votes, contrast_of
 
 __all__ = ["CEILING", "CONTENDERS", "CONTROL", "OURS", "ROBUST", "Contender", "Task", "contenders", "missing_modules"]
 
@@ -80,15 +80,9 @@ def ours(task: Task, seed: int, **changed: Any) -> BioClassifier:
     return BioClassifier(**ROBUST.get(task.dataset, {}) | changed, random_state=seed)
 
 
-def by_votes(network: BioClassifier) -> BioClassifier:
-    """A fitted network holds its votes whatever it reads, so it is not trained again."""
-    return copy.copy(network).set_params(readout="votes")
-
-
 def our_contrast(task: Task) -> tuple[float, float]:
     """Exponent and semi-saturation of our retina for this data set."""
-    network = ours(task, 0)
-    return network.exponent, network.semi_saturation
+    return contrast_of(ours(task, 0))
 
 
 def _baseline(name: str, **parameters: Any) -> Callable[[Task, int], Any]:

@@ -17,22 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import attacks, datasets
-from ...attacks.base import predict
-from ...files import write_atomically
+from ...atomic_write import write_atomically
+from ...attacks.answers import predict
 from .. import UserError
-from ..comparison.experiment import DATASETS, Measure, Trial, environment, stratified
-from ..records.ledger import Ledger, Row
+from ..records.environment import environment
+from ..records.ledger import ModelLedger, Row
+from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
-__all__ = ["EPSILONS", "TIERS", "Kept", "Plan", "kept", "run"]
+__all__ = ["TIERS", "Kept", "Plan", "kept", "run"]
 
-#: Budgets by data set and norm.
-EPSILONS: dict[str, dict[str, tuple[float, ...]]] = {
-    "digits": {"linf": (0.05, 0.1, 0.2), "l2": (0.25, 0.5, 1.0)},
-    "mnist": {"linf": (0.1, 0.2, 0.3), "l2": (1.0, 1.5, 2.0)},
-    "fashion-mnist": {"linf": (0.025, 0.05, 0.1), "l2": (0.5, 1.0, 1.5)},
-    "cifar10": {"linf": (0.01, 0.02, 0.03), "l2": (0.125, 0.25, 0.5)},
-}
 #: The audit is made at the largest budget that leaves this share standing: where all are broken, nothing is masked.
 DOUBTED = 0.05
 
@@ -90,7 +84,7 @@ class Plan:
     def task(self) -> Task:
         """What networks are made for; adversarial training trains against the largest Linf budget of the table, or
         against the usual one where another norm is attacked."""
-        linf = self.epsilons if self.norm == "linf" else EPSILONS[self.dataset]["linf"]
+        linf = self.epsilons if self.norm == "linf" else datasets.USUAL[self.dataset].linf
         return Task(self.dataset, max(linf))
 
     @classmethod
@@ -111,10 +105,10 @@ class Plan:
         if n_available < 1:
             raise UserError(f"--validation {n_validation} leaves none of the {len(data.X_train)} training images")
         if n_train is None:
-            n_train = min(n_available, n_available if tier == "full" else DATASETS[name].n_train or n_available)
+            n_train = min(n_available, n_available if tier == "full" else datasets.USUAL[name].n_train or n_available)
         if n_train > n_available:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
-        chosen = tuple(sorted(set(epsilons or EPSILONS[name][norm])))
+        chosen = tuple(sorted(set(epsilons or datasets.USUAL[name].budgets(norm))))
         if norm == "linf" and chosen[-1] > 1:
             raise UserError(f"--epsilons {chosen[-1]:g} is more than 1, the range of the pixels, for the norm linf")
         n_shown = n_validation or len(data.X_test)
@@ -232,7 +226,7 @@ def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
 
 def run(
     plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
-) -> Ledger:
+) -> ModelLedger:
     """Attack each named contender at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
@@ -250,19 +244,19 @@ def run(
 
     Returns
     -------
-    Ledger
+    ModelLedger
         With the rows of earlier runs in the same folder.
 
     Raises
     ------
     UserError
-        See `Ledger`; rows of a model that had other parameters; too few training images for a class.
+        See `ModelLedger`; rows of a model that had other parameters; too few training images for a class.
     """
     from tqdm.auto import tqdm
 
     data, models = shown(plan, data), contenders(plan.task)
     stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
-    ledger = Ledger(out, asdict(plan), environment())
+    ledger = ModelLedger(out, asdict(plan), environment())
     _check_parameters(ledger, models, names)
     units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
     trial = None
@@ -274,12 +268,12 @@ def run(
             cache = out / "cache" / _path(out, name, seed).stem
             rows, images = measured(name, models, trial, cache, progress)
             _keep(out, name, seed, images)
-            ledger.add(Row(name, models[name].readout, seed, *row) for row in rows)
+            ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
             shutil.rmtree(cache, ignore_errors=True)  # it would be many times as large as all results
     return ledger
 
 
-def _check_parameters(ledger: Ledger, models: dict[str, Contender], names: Sequence[str]) -> None:
+def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: Sequence[str]) -> None:
     for row in ledger.rows:
         if row.metric != "train_seconds" or row.model not in names:
             continue

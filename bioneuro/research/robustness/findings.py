@@ -25,7 +25,7 @@ from ..comparison.findings import (
     grid,
     warned,
 )
-from ..records.output import new_figure, save
+from ..records.pictures import new_figure, save
 from .contenders import CEILING, CONTENDERS, OURS, SOURCES
 from .experiment import Kept, Plan
 

@@ -15,31 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier
-from .base import Attack, SampleRandom, ascent_values, at_least
 from .goals import Goal
 from .norms import COUNTING, L0
+from .random_search import PixelSearch, Proposals
+from .sample_random import SampleRandom
 
 __all__ = ["SparseRS"]
 
 #: Queries, of 10,000, from which on the share of pixels that is exchanged is divided by more: `DIVISORS`.
 STAGES = (0, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
-
-
-@dataclass(kw_only=True)
-class PixelSearch(Attack):
-    """What searches over sets of pixels share: their parameters, see `SparseRS`. A subclass writes `run`."""
-
-    n_queries: int = 1000
-    exchanged: float = 0.3
-
-    requires = ("predict", "classes_", "decision_function")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least("n_queries", self.n_queries, 1)
-        if not 0 < self.exchanged <= 1:
-            raise ValueError(f"exchanged must be in (0, 1], got {self.exchanged}")
 
 
 @dataclass(kw_only=True)
@@ -65,36 +50,38 @@ class SparseRS(PixelSearch):
     norms: ClassVar[tuple[str, ...]] = COUNTING
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
-        images = X.reshape(len(X), -1, cast(L0, self.geometry).channels)
-        pixels, channels = images.shape[1:]
+        return super().run(model, X, goal, epsilon, random) if epsilon >= 1 else X.copy()
+
+    def proposals(self, model: Classifier, X: NDArray, epsilon: float, random: SampleRandom) -> Proposals:
+        return _PixelSets(X, cast(L0, self.geometry).channels, epsilon, random, self.exchanged)
+
+
+class _PixelSets(Proposals):
+    """`chosen` (n, size) are the pixels changed so far."""
+
+    def __init__(self, X: NDArray, channels: int, epsilon: float, random: SampleRandom, exchanged: float) -> None:
+        self.images = X.reshape(len(X), -1, channels)
+        pixels = self.images.shape[1]
         size = min(int(epsilon), pixels)
-        if size == 0:
-            return X.copy()
-
-        def margin(candidates: NDArray, rows: NDArray) -> NDArray:
-            return ascent_values(model, candidates.reshape(len(rows), -1), goal[rows], "margin")
-
-        every = np.arange(len(X))
+        self.random, self.exchanged = random, exchanged * size
         uniform = random.uniform(pixels + size * channels)
-        chosen = uniform[:, :pixels].argsort(axis=1)[:, :size]
-        best = _painted(images, images, chosen, uniform[:, pixels:])
-        loss = margin(best, every)
-        for query in range(1, self.n_queries):
-            alive = np.flatnonzero(loss <= 0)
-            if not alive.size:
-                break
-            count = min(_count(self.exchanged * size, query / self.n_queries), size)
-            uniform = random.uniform(size + pixels + count * channels, rows=alive)
-            sets = _exchange(chosen[alive], count, uniform[:, : size + pixels])
-            proposal = images[alive].copy()
-            kept = sets[:, count:]
-            _put(proposal, kept, np.take_along_axis(best[alive], kept[:, :, None], axis=1))
-            proposal = _painted(proposal, images[alive], sets[:, :count], uniform[:, size + pixels :])
-            reached = margin(proposal, alive)
-            better = reached >= loss[alive]
-            rows = alive[better]
-            chosen[rows], best[rows], loss[rows] = sets[better], proposal[better], reached[better]
-        return best.reshape(X.shape)
+        self.chosen = self.proposed = uniform[:, :pixels].argsort(axis=1)[:, :size]
+        self.best = _painted(self.images, self.images, self.chosen, uniform[:, pixels:]).reshape(X.shape)
+
+    def propose(self, rows: NDArray, progress: float) -> NDArray:
+        clean = self.images[rows]
+        (pixels, channels), size = clean.shape[1:], self.chosen.shape[1]
+        count = min(_count(self.exchanged, progress), size)
+        uniform = self.random.uniform(size + pixels + count * channels, rows=rows)
+        self.proposed = _exchange(self.chosen[rows], count, uniform[:, : size + pixels])
+        fresh, kept = self.proposed[:, :count], self.proposed[:, count:]
+        images = clean.copy()
+        _put(images, kept, np.take_along_axis(self.best[rows].reshape(clean.shape), kept[:, :, None], axis=1))
+        return _painted(images, clean, fresh, uniform[:, size + pixels :]).reshape(len(rows), -1)
+
+    def keep(self, rows: NDArray, candidates: NDArray, better: NDArray[np.bool_]) -> None:
+        super().keep(rows, candidates, better)
+        self.chosen[rows[better]] = self.proposed[better]
 
 
 def _count(first: float, progress: float) -> int:

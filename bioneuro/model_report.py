@@ -23,7 +23,7 @@ __all__ = ["pathway_report", "report"]
 PRINTED = {
     "layer": "pathway",
     "density": "density",
-    "best": "best law",
+    "law": "law",
     "fitted_sigma": "σ(log w)",
     "skewness": "skewness",
     "ks_lognormal": "KS logn.",
@@ -61,10 +61,10 @@ def pathway_report(model: BioClassifier) -> pd.DataFrame:
     outgoing = model.outgoing()
     indices = analysis.dale_indices(outgoing)
     smallest = {name: np.nanmin(indices[cells]) for cells, made in outgoing.items() for name in made}
-    rows = []
+    rows, cuts = [], model.cuts()
     for name, W in model.weights().items():
         sign = "I" if W.nnz and W.data.max() <= 0 else "E"
-        row = analysis.weight_report(W, sign=sign)
+        row = analysis.weight_report(W, sign=sign, threshold=cuts.get(name))
         row.insert(0, "layer", name)
         row["dale_index"] = smallest[name]
         rows.append(row)
@@ -102,7 +102,7 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
     _fields(model, weights, axes[0, 0])
     for name, ax in (("association", axes[0, 1]), ("map", axes[1, 0])):
         if name in weights:
-            plot.weight_distribution(weights[name], ax)
+            plot.weight_distribution(model, ax, layer=name)
             ax.set_title(f"Weights: {name}", loc="left", fontsize=10)
         else:
             _say(ax, f"no {name}: plain vectors")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bioneuro.research import UserError
-from bioneuro.research.records.growing import GrowingTable
+from bioneuro.research.records.ledger import Ledger, ModelLedger, Row
 
 UNITS = [("a", 0), ("b", 0), ("a", 1)]
 calls = []
@@ -24,7 +24,7 @@ def no_calls():
 
 
 def table(path, configuration=None):
-    return GrowingTable(path / "t", configuration or {"n": 1}, {"python": "3"})
+    return Ledger(path / "t.csv", configuration or {"n": 1}, {"python": "3"})
 
 
 def test_only_what_is_missing_is_computed(tmp_path):
@@ -98,3 +98,55 @@ def test_configuration_that_cannot_be_read_is_not_overwritten(tmp_path):
     with pytest.raises(UserError, match="t.json is not a configuration; choose another --out"):
         table(tmp_path)
     assert (tmp_path / "t.json").read_text() == "{nonsense"
+
+
+# --- rows of models ---
+
+
+def _unit(model="m", seed=0, value=0.5):
+    return [
+        Row(model, "r", seed, "accuracy", "", value, ""),
+        Row(model, "r", seed, "density", "a, b", 1 / 3, 'say "x"'),
+    ]
+
+
+def test_ledger_returns_what_was_added(tmp_path):
+    ledger = ModelLedger(tmp_path / "new" / "folder", {"a": (1, 2)}, {})
+    assert not ledger.finished("m", 0)
+    ledger.add_rows(_unit())
+    again = ModelLedger(tmp_path / "new" / "folder", {"a": (1, 2)}, {})
+    assert again.rows == _unit()
+    assert again.finished("m", 0) and not again.finished("m", 1) and not again.finished("n", 0)
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    ledger = ModelLedger(tmp_path, {}, {})
+    ledger.add_rows(_unit())
+    before = ledger.path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        ledger.add_rows(_unit(seed=1))
+    assert ledger.path.read_bytes() == before
+    assert not ledger.finished("m", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["configuration.json", "results.csv"]
+
+
+def test_environments_are_kept_apart_and_once(tmp_path):
+    for environment in ({"commit": "a"}, {"commit": "b"}, {"commit": "a"}):
+        ModelLedger(tmp_path, {}, environment).add_rows(_unit())
+    kept = json.loads((tmp_path / "configuration.json").read_text())
+    assert kept["environments"] == [{"commit": "a"}, {"commit": "b"}]
+
+
+@pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "model,readout,seed,metric,setting,value,note\na,b,c\n"])
+def test_foreign_file_is_not_overwritten(tmp_path, content):
+    (tmp_path / "results.csv").write_text(content)
+    with pytest.raises(UserError, match="not a table of results"):
+        ModelLedger(tmp_path, {}, {})
+    assert (tmp_path / "results.csv").read_text() == content
+
+
+def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="cannot keep results"):
+        ModelLedger(tmp_path / "taken", {}, {})

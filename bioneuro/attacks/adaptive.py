@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier, WhiteBox
-from .base import Attack, SampleRandom, attack_survivors, predict
+from .answers import predict
+from .base import Attack, Composite
 from .goals import Goal
-from .norms import NORMS
+from .sample_random import SampleRandom
+from .survivors import attack_survivors
 
 __all__ = ["Adaptive", "SurrogateView", "offered_surrogates"]
 
@@ -21,7 +23,7 @@ HIDDEN = ("input_vjp", "response_vjp", "surrogates")
 
 
 class SurrogateView:
-    """One model to who asks for labels, another to who asks for logits and gradients.
+    """Labels are those of one model, logits and gradients those of another.
 
     A gradient attack on it climbs the surrogate's loss and stops a sample as soon as the true model is wrong: it need
     not know that there are two.
@@ -68,7 +70,7 @@ def offered_surrogates(model: Classifier) -> Mapping[str, WhiteBox]:
 
 
 @dataclass
-class Adaptive(Attack):
+class Adaptive(Composite):
     """A gradient attack through a surrogate that the model offers (Tramer et al. 2020, arXiv 2002.08347).
 
     The gradient is that of the surrogate, for example of softer competition; whether a sample is broken is asked of
@@ -84,14 +86,10 @@ class Adaptive(Attack):
 
     attack: Attack
     surrogate: str | None = None
-    norm: str = field(init=False, kw_only=True)
-    random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
 
-    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
-
-    def __post_init__(self) -> None:
-        self.norm = self.attack.norm
-        super().__post_init__()
+    @property
+    def parts(self) -> Sequence[Attack]:
+        return [self.attack]
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         attempts = [

@@ -11,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Loss, ResponseFront, WhiteBox
-from .base import Attack, AttackResult, SampleRandom, logits, loss_gradient, loss_values, predict
-from .combine import Ensemble, Transfer
+from .adaptive import Adaptive, offered_surrogates
+from .answers import gradient_of, logits, losses_of, predict
+from .base import Attack, AttackResult
 from .decision import CGBA, LEAST_QUERIES, RayS
+from .ensemble import Ensemble
 from .few_pixels import FewPixels
 from .frank_wolfe import FrankWolfe
 from .gradient import FGSM, LOSSES, PGD, attacked_gradient, offers_response
 from .landscape import end_points
 from .norms import LINF, NORMS
+from .sample_random import SampleRandom
 from .square import Square
-from .surrogate import Adaptive, offered_surrogates
+from .transfer import Transfer
 
 __all__ = ["CHECKS", "Case", "Finding", "Status"]
 
@@ -161,7 +164,7 @@ def _determinism(case: Case) -> Iterator[Finding]:
 
     difference = max(
         twice(lambda: logits(case.model, case.X)),
-        twice(lambda: loss_gradient(case.model.input_gradient, case.X, case.y, "ce")),
+        twice(lambda: gradient_of(case.model.input_gradient, case.X, case.y, "ce")),
     )
     yield judged("determinism", difference, difference <= ROUNDING)
 
@@ -195,18 +198,18 @@ def _difference_error(case: Case, images: NDArray, directions: NDArray, loss: Lo
     front = cast(ResponseFront, case.model)
     if in_response:
         points, to_images = np.asarray(front.response(images)), front.response_inverse
-        gradient = loss_gradient(front.response_gradient, images, case.y, loss)
+        gradient = gradient_of(front.response_gradient, images, case.y, loss)
         # Relative to the distance to the ends of the range, so that no response leaves it.
         directions = directions * np.minimum(points - front.response(np.zeros_like(images)),
                                              front.response(np.ones_like(images)) - points)  # fmt: skip
     else:
         points, to_images = images, lambda R: R
-        gradient = loss_gradient(case.model.input_gradient, images, case.y, loss)
+        gradient = gradient_of(case.model.input_gradient, images, case.y, loss)
     derivatives = (gradient.astype(float) * directions).sum(axis=1)
 
     def loss_at(step: float) -> NDArray:
         moved = np.asarray(to_images((points + step * directions).astype(points.dtype)))
-        return loss_values(case.model, moved.astype(images.dtype, copy=False), case.y, loss)
+        return losses_of(case.model, moved.astype(images.dtype, copy=False), case.y, loss)
 
     errors = []
     for step in DIFFERENCE_STEPS:
@@ -247,7 +250,7 @@ def _vanishing(case: Case) -> Iterator[Finding]:
 
 def _against_random(case: Case) -> Iterator[Finding]:
     ends = end_points(case.model, case.X, case.y, case.epsilon, case.norm, "margin", case.random_state)
-    along, elsewhere = (loss_values(case.model, images, case.y, "margin") for images in ends)
+    along, elsewhere = (losses_of(case.model, images, case.y, "margin") for images in ends)
     share = float((along >= elsewhere).mean())
     yield judged("gradient against random direction", share, share >= GRADIENT_SHARE)
 
