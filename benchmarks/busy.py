@@ -35,11 +35,11 @@ Call = Callable[..., object]
 
 
 @contextmanager
-def busy(processes: int) -> Iterator[None]:
+def busy(processes: int) -> Iterator[list[subprocess.Popen]]:
     """So many processes that compute without end."""
     running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
-        yield
+        yield running
     finally:
         for process in running:
             process.kill()
