@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = """
 _core
 threads _npz reference moments contrast checks progress atomic_write named images protocols dataset_files
-kernels synapses losses estimators analysis omniglot
+kernels synapses losses estimators analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot
 layers distortions
