@@ -252,7 +252,7 @@ class ConvNet(BackpropClassifier):
         check_number("dropout", self.dropout, ">= 0")
         if self.dropout >= 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
-        if self.n_threads is not None:
+        if self.n_threads not in (None, "auto"):
             check_count("n_threads", self.n_threads)
 
 
@@ -270,10 +270,10 @@ def _threads(n: int | None) -> Iterator[None]:
     """torch's number of threads, a global of the process, set and put back."""
     torch = _torch()
     before = torch.get_num_threads()
-    if n is not None and n != before:
+    if n not in (None, "auto", before):
         torch.set_num_threads(n)
     try:
         yield
     finally:
-        if n is not None and n != before:
+        if n not in (None, "auto", before):
             torch.set_num_threads(before)
