@@ -5,39 +5,41 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from bioneuro.checks import check_count
+from bioneuro.checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
 from bioneuro.connectivity import Init
 from bioneuro.estimators import (
     LogitClassifier,
+    all_or_nothing,
     check_classes,
     check_unit_interval,
     class_index,
     known_classes,
     validated,
+    validated_with_labels,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
+from bioneuro.images import image_shape_of
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
 from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
-from bioneuro.losses import loss_gradient
-from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
+from bioneuro.network import INFERENCE_BATCH, Network, epochs_of, readout_batch, slices, teaching_batch, untaught
 from bioneuro.progress import track
-from bioneuro.protocols import Loss, Pullback
+from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
+from bioneuro.threads import one_blas_thread
+from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -46,11 +48,41 @@ SAMPLES_PER_CELL = 6.5
 TEACHING_STEPS = 1000
 READOUT_STEPS = 1000
 
+#: What the parameters may be. Upper ends are far above what is of use: beyond them learning ends in garbage.
+PARAMETERS = {
+    "readout": (Choice(READOUTS),),
+    "feature_map": (Choice(FEATURE_MAPS),),
+    "competition": (Choice(COMPETITIONS),),
+    "n_cells": (Integer(),),
+    "n_columns": (Integer(),),
+    "patch_size": (Integer(), "auto"),
+    "exponent": (Number(0, ends="(]"),),
+    "semi_saturation": (Number(0, ends="(]"), np.inf),
+    "c0": (Number(0, ends="(]"),),
+    "g0": (Number(0, ends="(]"),),
+    "gate_exponent": (Number(0, 8, ends="(]"),),
+    "map_beta": (Number(0, 1e6, ends="(]"),),
+    "beta": (Number(0, 1e6, ends="(]"),),
+    "kappa": (Number(0, 1e6),),
+    "mixing": (Integer(0),),
+    "birth": (Number(0, 1000),),
+    "death": (Number(0, 1000),),
+    "gamma": (Number(0, 100),),
+    "teaching": (Number(0, 100),),
+    "vigilance": (Number(0, 1, ends="(]"), None),
+    "n_epochs": (Integer(), "auto"),
+    "teaching_epochs": (Integer(), "auto"),
+    "readout_epochs": (Integer(), "auto"),
+    "readout_eta": (Number(0, 100),),
+    "n_threads": (Integer(), "auto", None),
+    "progress": (Flag(),),
+}
+
 #: ``on_epoch(model, stage, done, n)``.
 OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
 
-class BioClassifier(TransformerMixin, LogitClassifier):
+class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, LogitClassifier):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
@@ -243,7 +275,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
 
         A call that fails leaves model and random state as they were; so do those of the other two.
         """
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread():
             self._fit(X, y, partial(self._passes, on_epoch))
         return self
 
@@ -256,20 +288,22 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         T = self._one_hot(y)
         shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
         network = self.network_
-        network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
+        with self._finite_after("the association"):
+            network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
         auto = {
-            "teaching": max(8, math.ceil(TEACHING_STEPS * teaching_batch(len(H)) / len(H))),
-            "readout": max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H))),
+            "teaching": max(8, epochs_of(TEACHING_STEPS, teaching_batch(len(H)), len(H))),
+            "readout": max(10, epochs_of(READOUT_STEPS, readout_batch(len(H)), len(H))),
         }
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
-            network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+            with self._finite_after("the teacher"):
+                network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(H, T, _epochs(self.readout_epochs, auto["readout"]), passes)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
         """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
         are, ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
-        with self._all_or_nothing("network_", "_rng"):
+        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
             self._partial_fit(X, y, classes)
         return self
 
@@ -288,35 +322,23 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             H = self.encoder_.encode(X)
         self.network_.association.vigilance = self.vigilance
         T = self._one_hot(y)
-        self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
+        with self._finite_after("the association"):
+            self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
         self._learn_readouts(H, T, 1, passes)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
         """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
         that is given ``encoder=self.encoder_``. ``on_epoch`` as in :meth:`fit`."""
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread():
             X = self._validate(X, reset=True)
             if hasattr(self, "network_"):
                 del self.network_  # it was learned on other features
             self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
         return self
 
-    @contextmanager
-    def _all_or_nothing(self, *changed: str) -> Iterator[None]:
-        """What fails inside leaves the model, with the attributes that are ``changed`` in place, and the random state
-        as they were."""
-        before, source = dict(vars(self)), check_random_state(self.random_state)
-        state = source.get_state()
-        network = before.get("network_")
-        shared = {id(part): part for part in (network and network.encoder, network and network.mixing)}  # these stay
-        kept = copy.deepcopy({name: before[name] for name in changed if name in before}, shared)
-        try:
-            yield
-        except Exception:
-            source.set_state(state)
-            vars(self).clear()
-            vars(self).update(before | kept)
-            raise
+    def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
+        network = getattr(self, "network_", None)
+        return all_or_nothing(self, *changed, shared=(network and network.encoder, network and network.mixing))
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""
@@ -372,10 +394,13 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
         competition = COMPETITIONS[self.competition]
-        association = Association(
+        self.network_ = untaught(
+            self.encoder_,
             n_cells,
-            H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
+            [self.readout],
+            rng=rng,
+            mixing=mixing,
             competition=competition,
             beta=self.beta,
             kappa=self.kappa,
@@ -383,67 +408,45 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
             teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
             init=self.init,
-            seed=int(rng.integers(2**31)),
             dtype=self.dtype,
             n_threads=self.n_threads,
         )
-        names = dict.fromkeys(["votes", self.readout])  # votes cost nothing: they are always there
-        seed = int(rng.integers(2**31))
-        readouts = {name: READOUTS[name](association, len(classes), seed=seed) for name in names}
         self.classes_, self._rng = classes, rng
-        self.network_ = Network(self.encoder_, association, readouts, mixing)
         return H
 
     def _one_hot(self, y: NDArray) -> NDArray:
         return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
 
     def _learn_readouts(self, H: NDArray, T: NDArray, n_epochs: int, passes: Progress) -> None:
-        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+        with self._finite_after("the readout"):
+            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+
+    @contextmanager
+    def _finite_after(self, learner: str) -> Iterator[None]:
+        """Weights that have left the numbers are named, also where something else stumbles over them first."""
+        failure = None
+        try:
+            yield
+        except ValueError as error:
+            failure = error
+        for name, synapses in self.network_.pathways().items():
+            if not np.isfinite(synapses.weights).all():
+                advice = "a rate or a gain is too large"
+                raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
+        if failure is not None:
+            raise failure
 
     # --- inference ---
+
+    @property
+    def _n_features_out(self) -> int:
+        """Of :meth:`transform`; scikit-learn names them by it."""
+        return self.encoder_.n_features
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Pooled features ``h (n, n_features_out)``: rates >= 0, rows of unit norm."""
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
-
-    def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
-
-        ``loss``: ``"ce"`` (softmax cross-entropy of the logits) or ``"margin"`` (``max_{k != t} z_k - z_t``).
-        """
-        return self._gradient(X, y, loss, "image")
-
-    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """Logits ``(n, n_classes)``, and the map from any gradient with respect to them to that with respect to ``X``.
-
-        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Activities of all of ``X`` stay
-        in memory as long as ``pull`` does: for batches.
-        """
-        return self.network_.vjp(self._checked(X), self.readout, space="image")
-
-    def response(self, X: NDArray) -> NDArray:
-        """Contrast response of the retina, strictly increasing in each pixel; without a retina ``X`` as it is."""
-        retina = self._retina()
-        return X if retina is None else retina.response(X)
-
-    def response_inverse(self, R: NDArray) -> NDArray:
-        """The ``X`` whose :meth:`response` is ``R``."""
-        retina = self._retina()
-        return R if retina is None else retina.response_inverse(R)
-
-    def response_slope(self, X: NDArray) -> NDArray:
-        """Derivative of :meth:`response`."""
-        retina = self._retina()
-        return np.ones_like(X) if retina is None else retina.response_slope(X)
-
-    def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
-        return self._gradient(X, y, loss, "response")
-
-    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """As :meth:`input_vjp`, with respect to ``response(X)``."""
-        return self.network_.vjp(self._checked(X), self.readout, space="response")
 
     def surrogates(self) -> dict[str, BioClassifier]:
         """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
@@ -477,8 +480,9 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             for cells, made in self.network_.outgoing().items()
         }
 
-    def _retina(self) -> Retina | None:
-        return getattr(self.encoder_, "retina", None)  # encoders of plain rates have none, whatever the image_shape
+    def _front(self) -> Front:
+        retina: Retina | None = getattr(self.encoder_, "retina", None)  # those of plain rates have none
+        return Identity() if retina is None else retina
 
     def _checked(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
@@ -491,17 +495,9 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         X = self._checked(X)
         return self.network_.logits(self.encoder_.encode(X), self.readout)
 
-    def _gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss, space: Space) -> NDArray:
-        X = self._checked(X)
-        y = np.asarray(y)
-        if y.shape != (len(X),):
-            raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
-        true = class_index(y, self.classes_)
-
-        def logits_grad(logits: NDArray, rows: slice) -> NDArray:
-            return loss_gradient(logits, true[rows], loss)
-
-        return self.network_.input_grad(X, logits_grad, self.readout, space=space)
+    def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
+        space: Space = "image" if isinstance(self._front(), Identity) else "response"
+        return self.network_.vjp(X, self.readout, space=space)
 
     # --- checks ---
 
@@ -511,8 +507,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         if reset:
             self._check_parameters()
-        rows, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(labels)
+        rows, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
         return self._checked_images(rows, reset), labels
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
@@ -525,7 +520,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
 
     def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
         if reset:
-            self.image_shape_ = self._resolved_image_shape(X.shape[1])
+            self.image_shape_ = image_shape_of(self.image_shape, X.shape[1], smallest=SMALLEST_IMAGE)
         if self.image_shape_ is not None:
             check_unit_interval(X, "for images", "rescale it, or pass image_shape=None for plain feature vectors")
         return X
@@ -536,45 +531,11 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         return tags
 
     def _check_parameters(self) -> None:
-        if self.readout not in READOUTS:
-            raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
-        if self.feature_map not in FEATURE_MAPS:
-            raise ValueError(f"feature_map must be one of {sorted(FEATURE_MAPS)}, got {self.feature_map!r}")
-        if self.competition not in COMPETITIONS:
-            raise ValueError(f"competition must be one of {sorted(COMPETITIONS)}, got {self.competition!r}")
-        if self.dtype not in ("float32", "float64", np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for name in ("n_cells", "n_columns", "n_epochs", "teaching_epochs", "readout_epochs"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value == "auto" and name.endswith("epochs"):
-                continue
-            check_count(name, value)
-        check_count("mixing", self.mixing, 0)
+        check_parameters(self, PARAMETERS)
+        check_dtype(self.dtype)
         excitatory_rule(self.rule)
-        for name in ("birth", "death", "gamma", "teaching", "kappa", "readout_eta"):
-            if not isinstance(getattr(self, name), Real):
-                raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be finite and >= 0, got {getattr(self, name)!r}")
         if self.death and not self.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
-        if self.vigilance is not None and not 0 < self.vigilance <= 1:
-            raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
-
-    def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
-        if self.image_shape is None:
-            return None
-        if isinstance(self.image_shape, str):
-            if self.image_shape != "auto":
-                raise ValueError(f"image_shape must be 'auto', None or a tuple, got {self.image_shape!r}")
-            side = math.isqrt(n_features)
-            return (side, side) if side * side == n_features and side >= SMALLEST_IMAGE else None
-        shape = tuple(self.image_shape)
-        if len(shape) not in (2, 3) or math.prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape must be (height, width[, channels]) with a product of {n_features} features, got {shape}"
-            )
-        return shape
 
 
 def _epochs(given: int | Literal["auto"], auto: int) -> int:

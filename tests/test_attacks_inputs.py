@@ -128,17 +128,8 @@ def test_no_attack_changes_or_freezes_what_it_reads(layout, dtype, binary):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epsilons": "8/255"}, "epsilons must hold real numbers, got '8/255' of dtype <U5"),
-        ({"epsilons": ["8/255", "0.1"]}, "epsilons must hold real numbers, got a list of dtype <U5"),
-        ({"epsilons": 0.1j}, "epsilons must hold real numbers, got 0.1j of dtype complex128"),
-        ({"epsilons": [object()]}, "epsilons must hold numbers: float"),
         ({"epsilons": np.nan}, r"epsilons must be finite and at least 0, got \[nan\]"),
-        ({"epsilons": np.ma.array([0.1, 0.2], mask=[0, 1])}, "epsilons must not be masked"),
-        ({"X": np.full((2, D), "a")}, "X must hold real numbers, got a ndarray of dtype <U1"),
-        ({"X": np.full((2, D), 0.5j)}, "X must hold real numbers, got a ndarray of dtype complex128"),
-        ({"X": np.full((2, D), object())}, "X must hold numbers: float"),
-        ({"X": np.ma.masked_greater(np.full((2, D), 0.5), 0.1)}, "X must not be masked"),
-        ({"X": csr_array((2, D))}, r"X must be dense, got a sparse csr_array: use X.toarray\(\)"),
+        ({"epsilons": None}, r"epsilons must be finite and at least 0, got \[nan\]"),
         ({"y": [3.0, np.nan]}, r"y must hold labels out of model.classes_; y\[1\] is (np.float64\()?nan"),
         ({"y": ["3", "7"]}, r"y must hold labels out of model.classes_; y\[0\] is "),
         ({"y": None}, "y must have one label for each of the 2 rows of X"),
@@ -151,6 +142,35 @@ def test_bad_arguments_are_named(arguments, message):
         PGD()(model, **good | arguments)
     with pytest.raises(ValueError, match=message):
         worst_case(model, **good | arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epsilons": "8/255"}, "epsilons must be an array of real numbers, got '8/255'"),
+        ({"epsilons": ["8/255", "0.1"]}, "epsilons must be an array of real numbers, got dtype <U5"),
+        ({"epsilons": 0.1j}, "epsilons must be an array of real numbers, got 0.1j"),
+        ({"epsilons": [object()]}, "epsilons must be an array of numbers, got list"),
+        ({"X": np.full((2, D), "a")}, "X must be an array of real numbers, got dtype <U1"),
+        ({"X": np.full((2, D), 0.5j)}, "X must be an array of real numbers, got dtype complex128"),
+        ({"X": np.full((2, D), object())}, "X must be an array of numbers, got ndarray"),
+        ({"X": csr_array((2, D))}, r"X must be a dense array, got a sparse csr_array: pass X.toarray\(\)"),
+    ],
+)
+def test_what_are_no_numbers_is_named(arguments, message):
+    good = {"X": np.full((2, D), 0.5), "y": [3, 7], "epsilons": 0.1}
+    model = Linear(np.random.default_rng(0).normal(size=(2, D)), classes=[3, 7])
+    for attack in (PGD().__call__, worst_case):
+        with pytest.raises(TypeError, match=message):
+            attack(model, **good | arguments)
+
+
+@pytest.mark.parametrize("name", ["X", "epsilons"])
+def test_masked_arrays_are_refused(name):
+    arguments = {"X": np.full((2, D), 0.5), "y": [3, 7], "epsilons": [0.1, 0.2]}
+    arguments[name] = np.ma.masked_greater(arguments[name], 0.15)
+    with pytest.raises(ValueError, match=f"{name} must not have masked values"):
+        PGD()(Linear(np.ones((2, D)), classes=[3, 7]), **arguments)
 
 
 # --- models that were fitted on tables
@@ -167,20 +187,13 @@ def test_a_model_fitted_on_a_table_is_attacked_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PGD(n_steps=2)(mlp, X, y, 0.1)
+        PGD(n_steps=2)(mlp, X.to_numpy(), y, 0.1)
         worst_case(mlp, X, y, 0.1, attacks={"fgsm": {}, "square": {"n_queries": 20}})
         audit(mlp, X, y, 0.1, n_steps=2, n_queries=130)
         loss_landscape(mlp, X, y, n_points=2)
         loss_by_step(mlp, X, y, n_steps=2)
         evaluate(mlp, X, y, corruptions=["brightness"], severities=[1], image_shape=(2, 2))
         Square(n_queries=5)(LogisticRegression().fit(X, y), X, y, 0.1)
-
-
-def test_an_array_for_such_a_model_is_warned_of_once():
-    X, y = table()
-    mlp = BackpropMLP((4,), n_epochs=2, random_state=0).fit(X, y)
-    with pytest.warns(UserWarning, match="X does not have valid feature names") as caught:
-        PGD(n_steps=2)(mlp, X.to_numpy(), y, 0.1)
-    assert len(caught) == 1
 
 
 def test_other_columns_are_refused():

@@ -177,7 +177,7 @@ def test_wrong_arguments_are_one_line(fits, tmp_path, monkeypatch, capsys, argum
 
 def test_plans_have_budgets_of_their_norm(digits):
     plan = Plan.for_dataset("digits", digits, norm="l2", tier="full")
-    assert plan.epsilons == robustness.EPSILONS["digits"]["l2"] and plan.middle == 0.5
+    assert plan.epsilons == datasets.USUAL["digits"].l2 and plan.middle == 0.5
     assert (plan.n_train, plan.n_attacked, plan.n_audited) == (1297, 500, 50)
     assert plan.task == Task("digits", 0.2), "adversarial training is Linf whatever is attacked"
     assert Plan.for_dataset("digits", digits, epsilons=[0.2, 0.1, 0.2]).epsilons == (0.1, 0.2)

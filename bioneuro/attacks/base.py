@@ -140,7 +140,7 @@ class Attack(ABC):
         Raises
         ------
         TypeError
-            The model lacks a method that the attack needs.
+            The model lacks a method that the attack needs; X or epsilons are no real numbers.
         ValueError
             X, y, epsilons or criterion out of shape or range, or the model returns NaN or a wrong shape.
         """

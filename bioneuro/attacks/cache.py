@@ -22,7 +22,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import write_atomically
+from ..atomic_write import write_atomically
 from ..protocols import Classifier, WhiteBox
 from .adaptive import offered_surrogates
 from .answers import logits, predict

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from ..checks import plain_array
 from ..protocols import Classifier
 
 __all__ = ["at_least", "check_budget", "check_images", "check_input", "checked_names"]
@@ -63,36 +63,27 @@ def at_least(name: str, value: float, minimum: float) -> None:
 
 
 def _real(values: Any, name: str) -> NDArray:
-    """An array of real numbers, or ValueError that names what it is instead."""
-    if issparse(values):
-        raise ValueError(f"{name} must be dense, got a sparse {type(values).__name__}: use {name}.toarray()")
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} must not be masked: fill the masked values in, or leave their rows out")
-    array = np.asarray(values)
+    """An array of real numbers, or TypeError that names what it is instead."""
+    array = plain_array(values, name)
     if array.dtype == object:
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must hold numbers: {error}") from error
+        return plain_array(values, name, np.float64)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold real numbers, got {_short(values)} of dtype {array.dtype}")
+        what = repr(values) if isinstance(values, str | complex) else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must be an array of real numbers, got {what}")
     return array
-
-
-def _short(values: Any) -> str:
-    return repr(values) if isinstance(values, str | complex) else f"a {type(values).__name__}"
 
 
 @contextmanager
 def checked_names(model: Classifier, X: Any) -> Iterator[None]:
-    """The columns of X are those that the model was fitted on, by name where both have names; asked once.
+    """The columns of X are those that the model was fitted on, by name where both have names.
 
     A model that was fitted on a table warns at every array it is given; attacks give it nothing else.
     """
     if not (isinstance(model, BaseEstimator) and hasattr(model, "feature_names_in_")):
         yield
         return
-    validate_data(model, X, reset=False, skip_check_array=True)
+    if hasattr(X, "columns"):
+        validate_data(model, X, reset=False, skip_check_array=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
         yield

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ..checks import check_count, check_number
 from ..connectivity import RandomState
-from ..images import image_shape_of
+from ..images import row_or_image
 from ..protocols import Pullback
+from ..white_box import Front
 from .backprop import BackpropClassifier
-from .front import Front, make_front
+from .input_responses import input_response
 
 if TYPE_CHECKING:
     import torch
@@ -58,8 +59,8 @@ class ConvNet(BackpropClassifier):
         With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
         > 0; X must then lie in [0, 1].
     binarise : None or float in (0, 1]
-        With it only ``x >= binarise`` counts; see :class:`bioneuro.baselines.front.Step` for its gradient, which is
-        straight-through. Not together with ``contrast``.
+        With it only ``x >= binarise`` counts; its gradient is straight-through, see
+        :class:`bioneuro.baselines.input_responses.Threshold`. Not together with ``contrast``.
     adversarial : None or (epsilon, n_steps)
         Adversarial training by PGD, see :class:`~bioneuro.baselines.backprop.BackpropClassifier`; X must then lie in
         [0, 1].
@@ -139,7 +140,7 @@ class ConvNet(BackpropClassifier):
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
-        self.image_shape_ = image_shape_of(self.image_shape, self.n_features_in_)
+        self.image_shape_ = row_or_image(self.image_shape, self.n_features_in_)
         self.parameters_ = [self._first_weights(shape) for shape in self._shapes(len(classes))]
         self._optimizer = _torch().optim.AdamW(
             [
@@ -231,7 +232,10 @@ class ConvNet(BackpropClassifier):
     # --- checks -------------------------------------------------------------------------------------------
 
     def _front(self) -> Front:
-        return make_front(self.contrast, self.binarise)
+        return input_response(self.contrast, self.binarise)
+
+    def _bounded_by(self) -> str:
+        return super()._bounded_by() or ("binarise" if self.binarise is not None else "")
 
     def _check_parameters(self) -> None:
         _torch()
@@ -248,7 +252,7 @@ class ConvNet(BackpropClassifier):
         check_number("dropout", self.dropout, ">= 0")
         if self.dropout >= 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
-        if self.n_threads is not None:
+        if self.n_threads not in (None, "auto"):
             check_count("n_threads", self.n_threads)
 
 
@@ -266,10 +270,10 @@ def _threads(n: int | None) -> Iterator[None]:
     """torch's number of threads, a global of the process, set and put back."""
     torch = _torch()
     before = torch.get_num_threads()
-    if n is not None and n != before:
+    if n not in (None, "auto", before):
         torch.set_num_threads(n)
     try:
         yield
     finally:
-        if n is not None and n != before:
+        if n not in (None, "auto", before):
             torch.set_num_threads(before)

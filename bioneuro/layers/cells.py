@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Array, Count, Flag, Maybe, Number, Part, Pathway
+from bioneuro._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
 from bioneuro.checks import SHARE, check
 from bioneuro.connectivity import Constant
 from bioneuro.layers.extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
@@ -57,7 +57,7 @@ class PlasticCells:
         "rate_memory": Number(0, open=True),
         "recruitment": Number(0, 1),
         "seed": Count(),
-        "n_threads": Maybe(Count(1)),
+        "n_threads": ThreadCount(),
         "step": Count(),
         "rate": Array("n_cells", low=0),
         "age": Array("n_cells", low=0),
@@ -188,7 +188,8 @@ class PlasticCells:
         eta = np.clip(1 / np.maximum(self.age, 1e-9), self.rule.eta, max(self.rule.eta, YOUNG_ETA))
         self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
         alpha = -np.expm1(-eta * c)
-        self._change(self.synapses, U, y, eta, c)
+        if not self.rule.recruits_only:
+            self._change(self.synapses, U, y, eta, c)
         self.step += 1
         self.unsettled += alpha
         self.rate += self.speed(n_seen) * (c / np.maximum(n_seen, 1) - self.rate)

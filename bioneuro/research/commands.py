@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..datasets import USUAL
 from . import UserError
 
 FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
-#: Data sets that the commands know.
-DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
 class _Stopped(Exception):
@@ -44,7 +43,7 @@ def compare(arguments: Sequence[str]) -> int:
         "more --seeds add to it. A small trial: --quick --seeds 1 --n-train 100."))  # fmt: skip
     parser.add_argument(
         "--dataset",
-        choices=DATASETS,
+        choices=USUAL,
         default="digits",
         help="digits comes with scikit-learn; the others are read from BIONEURO_DATA or downloaded",
     )
@@ -99,7 +98,7 @@ def attack(arguments: Sequence[str]) -> int:
         "Finished models are kept in results.csv whatever happens; the same command again goes on where it stopped, "
         "and more --models or --seeds add to it. Models: "
         + ", ".join(f'"{name}"' for name in contenders.CONTENDERS)))  # fmt: skip
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--dataset", choices=USUAL, default="digits")
     parser.add_argument("--norm", choices=("linf", "l2"), default="linf")
     parser.add_argument(
         "--epsilons", type=_positive, nargs="+", metavar="E", help="budgets in units of the range [0, 1]"
@@ -163,7 +162,7 @@ def claims(arguments: Sequence[str]) -> int:
         "A claim that fails is printed as failed; the exit code says only whether all of them ran. Finished seeds are "
         "kept: the same command again goes on where it stopped."))  # fmt: skip
     parser.add_argument("claims", nargs="*", metavar="C", help="numbers of claims, such as C1 C2 (default: all)")
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--dataset", choices=USUAL, default="digits")
     parser.add_argument("--seeds", type=_whole, metavar="N", help="number of seeds (default 3, with --full 5)")
     parser.add_argument("--n-train", type=_whole, metavar="N", help="training images instead of those of the settings")
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
@@ -207,7 +206,7 @@ def fewshot(arguments: Sequence[str]) -> int:
         help="curve (default): k images a class, whole test set; episodes: 5- and 20-way within held-out alphabets of "
         "Omniglot; omniglot: its official one-shot task",
     )
-    parser.add_argument("--dataset", choices=DATASETS, default="digits", help="of the curve")
+    parser.add_argument("--dataset", choices=USUAL, default="digits", help="of the curve")
     parser.add_argument("--shots", type=_whole, nargs="+", metavar="K", help="images a class of the curve")
     parser.add_argument("--models", nargs="+", metavar="M", help="names of models of the curve (default: all)")
     parser.add_argument(
@@ -256,7 +255,7 @@ def fewshot(arguments: Sequence[str]) -> int:
 def continual(arguments: Sequence[str]) -> int:
     """learn one task after another, one pass: accuracy and forgetting beside rivals on the same features"""
     parser = _Parser(prog="bioneuro continual", description=continual.__doc__)
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--dataset", choices=USUAL, default="digits")
     parser.add_argument(
         "--stream",
         default="class",
@@ -286,7 +285,7 @@ def continual(arguments: Sequence[str]) -> int:
     if options.stream not in task_streams.STREAMS:
         raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(task_streams.STREAMS)}")
     data = _load(options.dataset)
-    cells = options.cells or (300 if options.dataset == "digits" else 2000)
+    cells = options.cells or USUAL[options.dataset].n_cells
     plan = task_streams.Plan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
     with _kept_in(out):
@@ -300,7 +299,7 @@ def continual(arguments: Sequence[str]) -> int:
 
 
 def config(arguments: Sequence[str]) -> int:
-    """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
+    """print how this installation was built: compiler, SIMD path, threads"""
     _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
     from .. import show_config
 
@@ -343,8 +342,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
+    except OSError as error:  # a full disk, a folder that may not be written
+        if error.errno is None:
+            raise
+        _say(_of_the_system(error))
+        return FAILED
     except SystemExit as stop:  # argparse's way to end --help
         return int(stop.code or 0)
+
+
+def _of_the_system(error: OSError) -> str:
+    return str(error.strerror) + ("" if error.filename is None else f": {error.filename}")
 
 
 def _say(message: str) -> None:
@@ -425,6 +433,10 @@ def _kept_in(out: Path) -> Iterator[None]:
         raise _Stopped(f"interrupted; {kept}", INTERRUPTED) from stop
     except BrokenProcessPool as error:
         raise _Stopped(f"a process was killed; {kept}", FAILED) from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _Stopped(f"{_of_the_system(error)}; {kept}", FAILED) from error
 
 
 @contextmanager

@@ -50,6 +50,8 @@ class Rule(ABC):
     remembers: ClassVar[Mapping[str, Need]] = {}
     #: Whether a step stops at its target however large ``gain`` is; where not, too large a gain overshoots.
     saturating: ClassVar[bool] = False
+    #: Whether cells of a layer store what they take over and learn nothing after.
+    recruits_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.require_positive("eta")

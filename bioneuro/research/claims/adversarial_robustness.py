@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ... import analysis, attacks
 from ...classifier import BioClassifier
-from ...datasets import Dataset
+from ...datasets import USUAL, Dataset
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
-from ..robustness.experiment import EPSILONS
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -90,7 +89,7 @@ class RobustnessSettings(Settings):
     def sized(self, network: Any) -> Any:
         """An unfitted network with the sizes and the length of training of these settings."""
         if isinstance(network, BioClassifier):
-            return network.set_params(**self.network(network.random_state) | self.robust)
+            return network.set_params(**self.network(cast(int, network.random_state)) | self.robust)
         known = network.get_params()
         sizes = {"image_shape": self.image_shape, "n_epochs": self.mlp_epochs}
         return network.set_params(**{name: value for name, value in sizes.items() if name in known})
@@ -108,7 +107,7 @@ SMALL_ATTACK: dict[str, Any] = SMALL | {
 
 def budgets(data: Dataset, norm: str = "linf") -> tuple[float, ...]:
     """Budgets of the table of robustness for these images."""
-    return EPSILONS[data.name or "digits"][norm]
+    return USUAL[data.name or "digits"].budgets(norm)
 
 
 def besieged(

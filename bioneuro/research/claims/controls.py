@@ -65,11 +65,7 @@ class Additive(Rule):
 class RecruitOnly(LogRelaxation):
     """Cells store the sample that they take over, as it is, and learn nothing after."""
 
-    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
-        winners = Y.sum(axis=0)
-        taken_over = (Y.max(axis=1) == 1).all() and winners.max() == 1 and winners.sum() == len(Y)  # one cell a sample
-        if taken_over:
-            super().change(synapses, X, Y, gain, reward)
+    recruits_only: ClassVar[bool] = True
 
 
 #: Parameters of a network that only stores samples: all of their synapses, nothing learned by cells or taught to them.

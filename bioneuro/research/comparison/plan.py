@@ -3,32 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from ... import datasets
 from .. import UserError
 
-__all__ = ["DATASETS", "Plan"]
-
-
-class Defaults(NamedTuple):
-    """Of one data set; ``n_train`` None takes all training images.
-
-    On digits 40 steps of PGD leave at most two points less than 10, and the audit compares with four times as many
-    anyway.
-    """
-
-    n_train: int | None
-    n_train_quick: int
-    epsilons: tuple[float, ...]
-    pgd_steps: int
-
-
-DATASETS = {
-    "digits": Defaults(None, 400, (0.05, 0.1, 0.2), 10),
-    "mnist": Defaults(20_000, 2_000, (0.1, 0.2, 0.3), 20),
-    "fashion-mnist": Defaults(20_000, 2_000, (0.05, 0.1), 20),
-    "cifar10": Defaults(20_000, 2_000, (0.01, 0.03), 20),
-}
+__all__ = ["Plan"]
 
 
 @dataclass(frozen=True)
@@ -55,13 +34,13 @@ class Plan:
     def for_dataset(
         cls, name: str, n_available: int, *, n_train: int | None, quick: bool, epsilons: tuple[float, ...] | None
     ) -> Plan:
-        """The plan of a data set with `n_available` training images; None takes its defaults."""
-        defaults = DATASETS[name]
+        """The plan of a data set with `n_available` training images; None takes its usual."""
+        usual = datasets.USUAL[name]
         if n_train is None:
-            n_train = min(defaults.n_train_quick if quick else defaults.n_train or n_available, n_available)
+            n_train = min(usual.n_train_quick if quick else usual.n_train or n_available, n_available)
         if n_train > n_available:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
-        epsilons = tuple(sorted(set(epsilons or defaults.epsilons)))
+        epsilons = tuple(sorted(set(epsilons or usual.linf_compared)))
         if quick:
             return cls(name, n_train, quick, epsilons, 5, n_attacked=100, n_audited=25, audit_queries=100)
-        return cls(name, n_train, quick, epsilons, defaults.pgd_steps)
+        return cls(name, n_train, quick, epsilons, usual.pgd_steps)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...atomic_write import write_atomically
 from ...classifier import BioClassifier
-from ...files import write_atomically
 from .. import UserError
 
 __all__ = ["keep_configuration", "network_defaults"]
@@ -61,7 +61,7 @@ def _read(path: Path) -> tuple[Any, list[Any]]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return kept["configuration"], kept["environments"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is not a configuration; choose another --out") from error
 
 

@@ -6,35 +6,26 @@ between models are paired image by image, and a few adversarial images.
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import attacks, datasets
 from ...attacks.answers import predict
-from ...files import write_atomically
 from .. import UserError
-from ..comparison.plan import DATASETS
+from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
 from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
-__all__ = ["EPSILONS", "TIERS", "Kept", "Plan", "kept", "run"]
+__all__ = ["TIERS", "Kept", "Plan", "kept", "run"]
 
-#: Budgets by data set and norm.
-EPSILONS: dict[str, dict[str, tuple[float, ...]]] = {
-    "digits": {"linf": (0.05, 0.1, 0.2), "l2": (0.25, 0.5, 1.0)},
-    "mnist": {"linf": (0.1, 0.2, 0.3), "l2": (1.0, 1.5, 2.0)},
-    "fashion-mnist": {"linf": (0.025, 0.05, 0.1), "l2": (0.5, 1.0, 1.5)},
-    "cifar10": {"linf": (0.01, 0.02, 0.03), "l2": (0.125, 0.25, 0.5)},
-}
 #: The audit is made at the largest budget that leaves this share standing: where all are broken, nothing is masked.
 DOUBTED = 0.05
 
@@ -75,7 +66,7 @@ class Plan:
     n_train: int
     norm: str
     epsilons: tuple[float, ...]
-    tier: str
+    tier: Literal["quick", "full"]
     n_attacked: int
     n_audited: int
     audit_steps: int
@@ -92,7 +83,7 @@ class Plan:
     def task(self) -> Task:
         """What networks are made for; adversarial training trains against the largest Linf budget of the table, or
         against the usual one where another norm is attacked."""
-        linf = self.epsilons if self.norm == "linf" else EPSILONS[self.dataset]["linf"]
+        linf = self.epsilons if self.norm == "linf" else datasets.USUAL[self.dataset].linf
         return Task(self.dataset, max(linf))
 
     @classmethod
@@ -103,7 +94,7 @@ class Plan:
         *,
         norm: str = "linf",
         epsilons: Sequence[float] | None = None,
-        tier: str = "quick",
+        tier: Literal["quick", "full"] = "quick",
         n_train: int | None = None,
         n_attacked: int | None = None,
         n_validation: int = 0,
@@ -113,10 +104,10 @@ class Plan:
         if n_available < 1:
             raise UserError(f"--validation {n_validation} leaves none of the {len(data.X_train)} training images")
         if n_train is None:
-            n_train = min(n_available, n_available if tier == "full" else DATASETS[name].n_train or n_available)
+            n_train = min(n_available, n_available if tier == "full" else datasets.USUAL[name].n_train or n_available)
         if n_train > n_available:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
-        chosen = tuple(sorted(set(epsilons or EPSILONS[name][norm])))
+        chosen = tuple(sorted(set(epsilons or datasets.USUAL[name].budgets(norm))))
         if norm == "linf" and chosen[-1] > 1:
             raise UserError(f"--epsilons {chosen[-1]:g} is more than 1, the range of the pixels, for the norm linf")
         n_shown = n_validation or len(data.X_test)
@@ -298,10 +289,7 @@ def _path(out: Path, name: str, seed: int) -> Path:
 
 
 def _keep(out: Path, name: str, seed: int, images: Kept) -> None:
-    path, buffer = _path(out, name, seed), io.BytesIO()
-    path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(buffer, **images._asdict())
-    write_atomically(path, buffer.getvalue())
+    keep_arrays(_path(out, name, seed), **images._asdict())
 
 
 def kept(out: Path, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Kept]:
@@ -310,6 +298,5 @@ def kept(out: Path, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[st
     for name in names:
         for seed in seeds:
             if (path := _path(out, name, seed)).exists():
-                with np.load(path, allow_pickle=False) as images:
-                    found[name, seed] = Kept(**{field: images[field] for field in Kept._fields})
+                found[name, seed] = Kept(**kept_arrays(path, Kept._fields))
     return found

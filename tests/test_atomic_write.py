@@ -1,4 +1,4 @@
-"""bioneuro.files: what is written is whole or not there, and what was there keeps its place."""
+"""bioneuro.atomic_write: what is written is whole or not there, and what was there keeps its place."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import bioneuro as bn
-from bioneuro.files import replacing, write_atomically
+from bioneuro.atomic_write import replacing, write_atomically
 
 
 def names(folder):
@@ -169,7 +169,7 @@ def test_disk_that_is_full_gives_one_error_and_leaves_the_old_file(path):
 
 KILLED = """
 import os, signal, sys
-from bioneuro.files import replacing
+from bioneuro.atomic_write import replacing
 with replacing(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
