@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..attacks import PGD, Goal
-from ..checks import check_count, check_number
-from ..connectivity import RandomState, generator
+from ..checks import Count, Flag, Number, check_count, check_number
+from ..connectivity import generator
 from ..estimators import class_index, known_classes
 from ..network import batches
 from ..progress import track
@@ -28,23 +29,52 @@ WARM_UP = 0.4
 SINGLE_STEP, ALL_STEPS = 1.25, 2.5
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BackpropClassifier(GradientClassifier):
-    """Minibatch learning. A subclass has the parameters below and writes :meth:`_update` beside the network.
+    """Minibatch learning. A subclass writes :meth:`_update` beside the network.
 
     With ``adversarial=(epsilon, n_steps)`` each batch is replaced by its images under :class:`bioneuro.attacks.PGD` on
     the present network (Linf, random start; Madry et al. 2018, arXiv 1706.06083); ``n_steps = 1`` is a single step of
     1.25 epsilon, "fast" adversarial training (Wong, Rice & Kolter 2020, arXiv 2001.03994). The budget grows
     linearly over the first 40 % of the updates of ``fit``; in ``partial_fit`` it is whole from the start.
+
+    Parameters
+    ----------
+    learning_rate : float > 0
+    n_epochs : "auto" or int >= 1
+        Passes over the data in ``fit``; ``"auto"``: at least 15 passes and at least 1,500 updates.
+    batch_size : int >= 1
+        Most samples in an update.
+    weight_decay : float >= 0
+        Share of ``learning_rate`` by which weights (not biases) shrink in an update.
+    adversarial : None or (epsilon, n_steps)
+        Adversarial training; X must then lie in [0, 1].
+    random_state : int, RandomState, Generator or None
+        Of the first weights, the order of the samples and adversarial images.
+    n_threads : int >= 1 or None
+        Threads of the kernels; results do not depend on it.
+    progress : bool
+        Show a progress bar (tqdm).
+    contrast, dtype
+        See :class:`~bioneuro.baselines.base.GradientClassifier`.
     """
 
-    learning_rate: float
-    n_epochs: int | Literal["auto"]
-    batch_size: int
-    weight_decay: float
-    adversarial: tuple[float, int] | None
-    random_state: RandomState
-    progress: bool
+    learning_rate: float = 1e-3
+    n_epochs: int | Literal["auto"] = "auto"
+    batch_size: int = 128
+    weight_decay: float = 1e-2
+    adversarial: tuple[float, int] | None = None
+    n_threads: int | None = None
+    progress: bool = False
 
+    constraints = {
+        "learning_rate": (Number(0, ends="(]"),),
+        "n_epochs": (Count(), "auto"),
+        "batch_size": (Count(),),
+        "weight_decay": (Number(0),),
+        "n_threads": (Count(), None),
+        "progress": (Flag(),),
+    }
     #: Name of the progress bar.
     _description = "backprop"
     #: Passes that ``n_epochs="auto"`` makes over large data.
@@ -122,11 +152,6 @@ class BackpropClassifier(GradientClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_count("batch_size", self.batch_size)
-        if self.n_epochs != "auto":
-            check_count("n_epochs", self.n_epochs)
-        check_number("learning_rate", self.learning_rate, "> 0")
-        check_number("weight_decay", self.weight_decay, ">= 0")
         if self.adversarial is not None:
             if not isinstance(self.adversarial, tuple | list) or len(self.adversarial) != 2:
                 raise ValueError(f"adversarial must be None or (epsilon, n_steps), got {self.adversarial!r}")

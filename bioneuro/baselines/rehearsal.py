@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from ..checks import check_count, check_number
+from ..checks import Count, Number
 from .mlp import BackpropMLP
 from .streaming import Reservoir
 
 __all__ = ["ElasticMLP", "ReplayMLP"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ReplayMLP(BackpropMLP):
     """:class:`BackpropMLP` that trains on every batch of a stream together with as many stored samples.
 
@@ -23,43 +25,15 @@ class ReplayMLP(BackpropMLP):
 
     Parameters
     ----------
-    hidden : sequence of int
-    n_exemplars : int >= 1, default 1000
+    n_exemplars : int >= 1
         Samples kept.
-    **parameters
-        Of :class:`BackpropMLP`.
+    hidden and all others
+        Those of :class:`BackpropMLP`.
     """
 
-    def __init__(
-        self,
-        hidden: Any = (512,),
-        *,
-        n_exemplars: int = 1000,
-        learning_rate: float = 1e-3,
-        n_epochs: Any = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        adversarial: tuple[float, int] | None = None,
-        random_state: Any = None,
-        dtype: Any = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden,
-            learning_rate=learning_rate,
-            n_epochs=n_epochs,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            contrast=contrast,
-            adversarial=adversarial,
-            random_state=random_state,
-            dtype=dtype,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.n_exemplars = n_exemplars
+    n_exemplars: int = 1000
+
+    constraints = {"n_exemplars": (Count(),)}
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> ReplayMLP:
         """One pass over ``X`` with as many stored samples beside it; then its samples may be stored."""
@@ -76,16 +50,13 @@ class ReplayMLP(BackpropMLP):
         kept.add(np.asarray(X), np.searchsorted(self.classes_, y))
         return self
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_count("n_exemplars", self.n_exemplars)
-
     def n_stored(self) -> int:
         """Numbers kept: weights, biases, stored samples and their labels."""
         weights = sum(W.n_post * (W.n_pre + 1) for W in self.pathways_)
         return weights + self.reservoir_.n * (self.n_features_in_ + 1)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ElasticMLP(BackpropMLP):
     """:class:`BackpropMLP` whose weights are held where earlier tasks need them (elastic weight consolidation).
 
@@ -96,46 +67,17 @@ class ElasticMLP(BackpropMLP):
 
     Parameters
     ----------
-    hidden : sequence of int
-    strength : float >= 0, default 1000
-    n_fisher : int >= 1, default 1000
+    strength : float >= 0
+    n_fisher : int >= 1
         Latest samples that the information is measured on.
-    **parameters
-        Of :class:`BackpropMLP`.
+    hidden and all others
+        Those of :class:`BackpropMLP`.
     """
 
-    def __init__(
-        self,
-        hidden: Any = (512,),
-        *,
-        strength: float = 1000.0,
-        n_fisher: int = 1000,
-        learning_rate: float = 1e-3,
-        n_epochs: Any = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        adversarial: tuple[float, int] | None = None,
-        random_state: Any = None,
-        dtype: Any = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden,
-            learning_rate=learning_rate,
-            n_epochs=n_epochs,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            contrast=contrast,
-            adversarial=adversarial,
-            random_state=random_state,
-            dtype=dtype,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.strength = strength
-        self.n_fisher = n_fisher
+    strength: float = 1000.0
+    n_fisher: int = 1000
+
+    constraints = {"strength": (Number(0),), "n_fisher": (Count(),)}
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
@@ -183,11 +125,6 @@ class ElasticMLP(BackpropMLP):
                 dW = dW + strength * FW * (self.pathways_[k].weights - W)
                 db = db + strength * Fb * (self.biases_[k] - b)
             yield k, dW, db
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_number("strength", self.strength, ">= 0")
-        check_count("n_fisher", self.n_fisher)
 
     def n_stored(self) -> int:
         """Numbers kept: weights and biases, their anchor and their information."""
