@@ -1,6 +1,6 @@
 """Checks of arguments: one for each kind, whose errors name the argument, what is expected and what was given.
 
->>> check("n_cells", 3, Count(1))
+>>> check("n_cells", 3, Integer(1))
 >>> check("vigilance", None, Number(0, 1, ends="(]"), None)
 
 A class with many parameters writes them down as a table and calls :func:`check_parameters` in ``fit``.
@@ -19,7 +19,7 @@ from scipy import sparse
 
 __all__ = [
     "Choice",
-    "Count",
+    "Integer",
     "Flag",
     "Number",
     "check",
@@ -39,7 +39,7 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True)
-class Count:
+class Integer:
     """An integer of at least ``low`` and, where it is given, at most ``high``; never a bool."""
 
     low: int = 1
@@ -103,10 +103,10 @@ class Flag:
 class _Only:
     """One value and no other."""
 
-    value: str | None
+    value: str | float | None
 
     def __contains__(self, value: Any) -> bool:
-        return value is None if self.value is None else isinstance(value, str) and value == self.value
+        return value is None if self.value is None else isinstance(value, str | float) and value == self.value
 
     def __str__(self) -> str:
         return repr(self.value)
@@ -116,14 +116,14 @@ class _Only:
 SHARE, LEVEL = Number(0, 1), Number(0, 1, ends="()")
 
 
-def check(name: str, value: Any, *kinds: Kind | str | None) -> None:
-    """Raise ValueError unless ``value`` is of one of the kinds; a string or None stands for itself."""
-    allowed = [_Only(kind) if kind is None or isinstance(kind, str) else kind for kind in kinds]
+def check(name: str, value: Any, *kinds: Kind | str | float | None) -> None:
+    """Raise ValueError unless ``value`` is of one of the kinds; a string, a float or None stands for itself."""
+    allowed = [_Only(kind) if kind is None or isinstance(kind, str | float) else kind for kind in kinds]
     if not any(value in kind for kind in allowed):
         raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}, got {value!r}")
 
 
-def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | None, ...]]) -> None:
+def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | float | None, ...]]) -> None:
     """:func:`check` of the attributes of ``obj`` that a table names, in its order."""
     for name, kinds in table.items():
         check(name, getattr(obj, name), *kinds)
@@ -131,7 +131,7 @@ def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | None, ...]
 
 def check_count(name: str, value: Any, low: int = 1, high: int | None = None) -> None:
     """Raise ValueError unless ``value`` is an integer in [low, high]."""
-    check(name, value, Count(low, high))
+    check(name, value, Integer(low, high))
 
 
 def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:

@@ -5,29 +5,29 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bioneuro._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from bioneuro.checks import check_count
+from bioneuro.checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
 from bioneuro.connectivity import Init
 from bioneuro.estimators import (
     LogitClassifier,
+    all_or_nothing,
     check_classes,
     check_unit_interval,
     class_index,
     known_classes,
     validated,
+    validated_with_labels,
 )
 from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
 from bioneuro.layers.cells import excitatory_rule
@@ -46,11 +46,41 @@ SAMPLES_PER_CELL = 6.5
 TEACHING_STEPS = 1000
 READOUT_STEPS = 1000
 
+#: What the parameters may be. Upper ends are far above what is of use: beyond them learning ends in garbage.
+PARAMETERS = {
+    "readout": (Choice(READOUTS),),
+    "feature_map": (Choice(FEATURE_MAPS),),
+    "competition": (Choice(COMPETITIONS),),
+    "n_cells": (Integer(),),
+    "n_columns": (Integer(),),
+    "patch_size": (Integer(), "auto"),
+    "exponent": (Number(0, ends="(]"),),
+    "semi_saturation": (Number(0, ends="(]"), np.inf),
+    "c0": (Number(0, ends="(]"),),
+    "g0": (Number(0, ends="(]"),),
+    "gate_exponent": (Number(0, 8, ends="(]"),),
+    "map_beta": (Number(0, 1e6, ends="(]"),),
+    "beta": (Number(0, 1e6, ends="(]"),),
+    "kappa": (Number(0, 1e6),),
+    "mixing": (Integer(0),),
+    "birth": (Number(0, 1000),),
+    "death": (Number(0, 1000),),
+    "gamma": (Number(0, 100),),
+    "teaching": (Number(0, 100),),
+    "vigilance": (Number(0, 1, ends="(]"), None),
+    "n_epochs": (Integer(), "auto"),
+    "teaching_epochs": (Integer(), "auto"),
+    "readout_epochs": (Integer(), "auto"),
+    "readout_eta": (Number(0, 100),),
+    "n_threads": (Integer(), None),
+    "progress": (Flag(),),
+}
+
 #: ``on_epoch(model, stage, done, n)``.
 OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
 
-class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
+class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, LogitClassifier):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
@@ -256,14 +286,16 @@ class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
         T = self._one_hot(y)
         shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
         network = self.network_
-        network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
+        with self._finite_after("the association"):
+            network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
         auto = {
             "teaching": max(8, math.ceil(TEACHING_STEPS * teaching_batch(len(H)) / len(H))),
             "readout": max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H))),
         }
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
-            network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+            with self._finite_after("the teacher"):
+                network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(H, T, _epochs(self.readout_epochs, auto["readout"]), passes)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
@@ -288,7 +320,8 @@ class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
             H = self.encoder_.encode(X)
         self.network_.association.vigilance = self.vigilance
         T = self._one_hot(y)
-        self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
+        with self._finite_after("the association"):
+            self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
         self._learn_readouts(H, T, 1, passes)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
@@ -301,22 +334,9 @@ class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
             self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
         return self
 
-    @contextmanager
-    def _all_or_nothing(self, *changed: str) -> Iterator[None]:
-        """What fails inside leaves the model, with the attributes that are ``changed`` in place, and the random state
-        as they were."""
-        before, source = dict(vars(self)), check_random_state(self.random_state)
-        state = source.get_state()
-        network = before.get("network_")
-        shared = {id(part): part for part in (network and network.encoder, network and network.mixing)}  # these stay
-        kept = copy.deepcopy({name: before[name] for name in changed if name in before}, shared)
-        try:
-            yield
-        except Exception:
-            source.set_state(state)
-            vars(self).clear()
-            vars(self).update(before | kept)
-            raise
+    def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
+        network = getattr(self, "network_", None)
+        return all_or_nothing(self, *changed, shared=(network and network.encoder, network and network.mixing))
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""
@@ -398,9 +418,30 @@ class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
         return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
 
     def _learn_readouts(self, H: NDArray, T: NDArray, n_epochs: int, passes: Progress) -> None:
-        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+        with self._finite_after("the readout"):
+            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+
+    @contextmanager
+    def _finite_after(self, learner: str) -> Iterator[None]:
+        """Weights that have left the numbers are named, also where something else stumbles over them first."""
+        failure = None
+        try:
+            yield
+        except ValueError as error:
+            failure = error
+        for name, synapses in self.network_.pathways().items():
+            if not np.isfinite(synapses.weights).all():
+                advice = "a rate or a gain is too large"
+                raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
+        if failure is not None:
+            raise failure
 
     # --- inference ---
+
+    @property
+    def _n_features_out(self) -> int:
+        """Of :meth:`transform`; scikit-learn names them by it."""
+        return self.encoder_.n_features
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Pooled features ``h (n, n_features_out)``: rates >= 0, rows of unit norm."""
@@ -466,8 +507,7 @@ class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         if reset:
             self._check_parameters()
-        rows, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(labels)
+        rows, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
         return self._checked_images(rows, reset), labels
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
@@ -491,30 +531,11 @@ class BioClassifier(TransformerMixin, WhiteBoxMixin, LogitClassifier):
         return tags
 
     def _check_parameters(self) -> None:
-        if self.readout not in READOUTS:
-            raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
-        if self.feature_map not in FEATURE_MAPS:
-            raise ValueError(f"feature_map must be one of {sorted(FEATURE_MAPS)}, got {self.feature_map!r}")
-        if self.competition not in COMPETITIONS:
-            raise ValueError(f"competition must be one of {sorted(COMPETITIONS)}, got {self.competition!r}")
-        if self.dtype not in ("float32", "float64", np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for name in ("n_cells", "n_columns", "n_epochs", "teaching_epochs", "readout_epochs"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value == "auto" and name.endswith("epochs"):
-                continue
-            check_count(name, value)
-        check_count("mixing", self.mixing, 0)
+        check_parameters(self, PARAMETERS)
+        check_dtype(self.dtype)
         excitatory_rule(self.rule)
-        for name in ("birth", "death", "gamma", "teaching", "kappa", "readout_eta"):
-            if not isinstance(getattr(self, name), Real):
-                raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be finite and >= 0, got {getattr(self, name)!r}")
         if self.death and not self.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
-        if self.vigilance is not None and not 0 < self.vigilance <= 1:
-            raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
 
     def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
         if self.image_shape is None:

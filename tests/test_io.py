@@ -685,7 +685,7 @@ def test_missing_and_strange_attributes_are_refused(name):
         (lambda m: m.encoder_._pool_rows.__setitem__(0, np.inf), "_pool_rows of a FeatureMap must be an array"),
         (lambda m: m.__setattr__("n_features_in_", 63), "of a BioClassifier must be"),
         (lambda m: m.__setattr__("image_shape_", (8, 9)), r"must make 64 features, got \(8, 9\)"),
-        (lambda m: m.__setattr__("vigilance", np.nan), "vigilance must lie in"),
+        (lambda m: m.__setattr__("vigilance", np.nan), "vigilance must be a number in"),
         (lambda m: m.__delattr__("kappa"), "parameters of a BioClassifier are missing: kappa"),
         (lambda m: m.__delattr__("_rng"), "must have _rng"),
         (lambda m: m.__setattr__("predict", 1), "predict of a BioClassifier is not an attribute of it"),
