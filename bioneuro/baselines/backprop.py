@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..attacks import PGD, Goal
-from ..checks import Count, Flag, Number, check_count, check_number
+from ..checks import Flag, Integer, Number, check_count, check_number
 from ..connectivity import generator
-from ..estimators import class_index, known_classes
+from ..estimators import all_or_nothing, class_index, known_classes, learned
 from ..network import batches
 from ..progress import track
 from .base import GradientClassifier
@@ -69,10 +69,10 @@ class BackpropClassifier(GradientClassifier):
 
     constraints = {
         "learning_rate": (Number(0, ends="(]"),),
-        "n_epochs": (Count(), "auto"),
-        "batch_size": (Count(),),
+        "n_epochs": (Integer(), "auto"),
+        "batch_size": (Integer(),),
         "weight_decay": (Number(0),),
-        "n_threads": (Count(), None),
+        "n_threads": (Integer(), None),
         "progress": (Flag(),),
     }
     #: Name of the progress bar.
@@ -87,25 +87,34 @@ class BackpropClassifier(GradientClassifier):
     # --- learning -----------------------------------------------------------------------------------------
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> BackpropClassifier:
-        """Learn from ``X`` (n, n_features) and labels ``y`` (n,), from scratch."""
-        X, y = self._validate_labelled(X, y, reset=True)
-        self._start(np.unique(y))
-        n_epochs = self._passes(len(X))
-        self._n_planned = n_epochs * math.ceil(len(X) / self.batch_size)
-        self._learn(X, np.searchsorted(self.classes_, y), n_epochs)
+        """Learn from ``X`` (n, n_features) and labels ``y`` (n,), from scratch.
+
+        A call that fails or is interrupted leaves model and random state as they were; so does :meth:`partial_fit`.
+        """
+        with all_or_nothing(self):
+            X, y = self._validate_labelled(X, y, reset=True)
+            self._start(np.unique(y))
+            n_epochs = self._passes(len(X))
+            self._n_planned = n_epochs * math.ceil(len(X) / self.batch_size)
+            self._learn(X, class_index(y, self.classes_), n_epochs)
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BackpropClassifier:
         """Go on learning with one pass over ``X``; ``classes`` (all of them) is needed at the first call."""
-        first = not hasattr(self, "classes_")
-        X, y = self._validate_labelled(X, y, reset=first)
-        known = known_classes(self, classes, first)
-        true = class_index(y, known)
-        if first:
-            self._start(known)
-        self._n_planned = 0
-        self._learn(X, true, 1)
+        with all_or_nothing(self, *learned(self)):
+            first = not hasattr(self, "classes_")
+            X, y = self._validate_labelled(X, y, reset=first)
+            known = known_classes(self, classes, first)
+            true = class_index(y, known)
+            if first:
+                self._start(known)
+            self._n_planned = 0
+            self._show(X, true)
         return self
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        """Learn from one batch of a stream."""
+        self._learn(X, true, 1)
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)

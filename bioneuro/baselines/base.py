@@ -9,12 +9,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Kind, check_dtype, check_parameters
 from ..connectivity import RandomState
-from ..estimators import LogitClassifier, check_classes, check_unit_interval, validated
+from ..estimators import LogitClassifier, check_classes, check_unit_interval, validated, validated_with_labels
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Pullback
 from ..white_box import Front, WhiteBoxMixin
@@ -88,8 +87,7 @@ class GradientClassifier(WhiteBoxMixin, LogitClassifier):
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         self._check_parameters()
-        checked, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(labels)
+        checked, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
         return self._check_intensities(checked), labels
 
     def _check_intensities(self, X: NDArray) -> NDArray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Count, Number, check_count
+from ..checks import Integer, Number, check_count
 from ..images import image_shape_of
 from ..protocols import Pullback
 from ..white_box import Front
@@ -96,9 +96,9 @@ class ConvNet(BackpropClassifier):
     binarise: float | None = None
 
     constraints = {
-        "kernel_size": (Count(),),
-        "hidden": (Count(),),
-        "shift": (Count(0),),
+        "kernel_size": (Integer(),),
+        "hidden": (Integer(),),
+        "shift": (Integer(0),),
         "dropout": (Number(0, 1, ends="[)"),),
     }
 

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.cluster import KMeans
 
-from ..checks import Count, Number
+from ..checks import Integer, Number
 from ..connectivity import generator
+from ..estimators import all_or_nothing
 from ..network import slices
 from ..protocols import Pullback
 from .base import GradientClassifier
@@ -55,17 +56,18 @@ class NearestNeighbour(GradientClassifier):
     softness: float = 0.0
     n_prototypes: int | None = None
 
-    constraints = {"softness": (Number(0),), "n_prototypes": (Count(), None)}
+    constraints = {"softness": (Number(0),), "n_prototypes": (Integer(), None)}
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NearestNeighbour:
         """Keep ``X`` (n, n_features) with labels ``y`` (n,), or centres of it."""
-        X, y = self._validate_labelled(X, y, reset=True)
-        self._start(np.unique(y))
-        R, rng = self._front().response(X), generator(self.random_state)
-        kept = [self._centres(R[y == c], rng) for c in self.classes_]
-        self.prototypes_ = np.concatenate(kept)
-        self.ends_ = np.cumsum([len(rows) for rows in kept])
-        self._squares = np.einsum("ij,ij->i", self.prototypes_, self.prototypes_)
+        with all_or_nothing(self):
+            X, y = self._validate_labelled(X, y, reset=True)
+            self._start(np.unique(y))
+            R, rng = self._front().response(X), generator(self.random_state)
+            kept = [self._centres(R[y == c], rng) for c in self.classes_]
+            self.prototypes_ = np.concatenate(kept)
+            self.ends_ = np.cumsum([len(rows) for rows in kept])
+            self._squares = np.einsum("ij,ij->i", self.prototypes_, self.prototypes_)
         return self
 
     def _centres(self, R: NDArray, rng: np.random.Generator) -> NDArray:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import softmax
+from sklearn.utils.validation import check_is_fitted
 
-from ..checks import Count, Number
+from ..checks import Integer, Number
 from .mlp import BackpropMLP
 from .streaming import Reservoir
 
@@ -33,22 +34,20 @@ class ReplayMLP(BackpropMLP):
 
     n_exemplars: int = 1000
 
-    constraints = {"n_exemplars": (Count(),)}
+    constraints = {"n_exemplars": (Integer(),)}
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> ReplayMLP:
+    def _start(self, classes: NDArray) -> None:
+        super()._start(classes)
+        self.reservoir_ = Reservoir(self.n_exemplars, self.n_features_in_, len(classes), self._rng)
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
         """One pass over ``X`` with as many stored samples beside it; then its samples may be stored."""
-        kept = getattr(self, "reservoir_", None)
-        shown, labels = np.asarray(X), np.asarray(y)
-        if kept is not None:
-            rows = kept.rng.integers(kept.n, size=len(shown))
-            shown = np.concatenate([shown, kept.X[rows].astype(shown.dtype)])
-            labels = np.concatenate([labels, self.classes_[kept.true[rows]]])
-        super().partial_fit(shown, labels, classes)
-        if kept is None:
-            kept = Reservoir(self.n_exemplars, self.n_features_in_, len(self.classes_), self._rng)
-            self.reservoir_ = kept
-        kept.add(np.asarray(X), np.searchsorted(self.classes_, y))
-        return self
+        kept, shown, labels = self.reservoir_, X, true
+        if kept.n:
+            rows = self._rng.integers(kept.n, size=len(X))
+            shown, labels = np.concatenate([X, kept.X[rows].astype(X.dtype)]), np.concatenate([true, kept.true[rows]])
+        super()._show(shown, labels)
+        kept.add(X, true)
 
     def n_stored(self) -> int:
         """Numbers kept: weights, biases, stored samples and their labels."""
@@ -77,7 +76,7 @@ class ElasticMLP(BackpropMLP):
     strength: float = 1000.0
     n_fisher: int = 1000
 
-    constraints = {"strength": (Number(0),), "n_fisher": (Count(),)}
+    constraints = {"strength": (Number(0),), "n_fisher": (Integer(),)}
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
@@ -90,7 +89,13 @@ class ElasticMLP(BackpropMLP):
         self._latest = np.concatenate([self._latest, X])[-self.n_fisher :]
 
     def end_task(self) -> ElasticMLP:
-        """A task has ended: its weights become the anchor, with the information about it."""
+        """A task has ended: its weights become the anchor, with the information about it.
+
+        Nothing happens if no sample has been shown since the last one ended.
+        """
+        check_is_fitted(self, "pathways_")
+        if not len(self._latest):
+            return self
         fresh = self.information(self._front().response(self._latest))
         self.fisher_ = [
             (W + old_W, b + old_b)

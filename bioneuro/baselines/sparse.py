@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from ..analysis import site_index
-from ..checks import SHARE, Choice, Count, Number, check
+from ..checks import SHARE, Choice, Integer, Number, check
 from ..connectivity import HalfNormal, MixedSign
 from ..synapses import Synapses
 from .mlp import BackpropMLP
@@ -121,7 +121,7 @@ class SparseMLP(BackpropMLP):
         "allocation": (Choice(ALLOCATIONS),),
         "rewiring": (Choice(("none", "set", "rigl")),),
         "drop": (SHARE,),
-        "rewire_every": (Count(), "auto"),
+        "rewire_every": (Integer(), "auto"),
     }
 
     # --- places at the start ------------------------------------------------------------------------------
