@@ -70,6 +70,14 @@ class Count:
         return f"an integer >= {self.low}" + (f" and <= {self.high}" if self.high < Count.high else "")
 
 
+class ThreadCount:
+    """What ``n_threads`` may be."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        named = value is None or (isinstance(value, str) and value == "auto")
+        return None if named or Count(1).unmet(value, owner) is None else "an integer >= 1, 'auto' or None"
+
+
 class Flag:
     """True or False."""
 

@@ -37,6 +37,7 @@ from bioneuro.progress import track
 from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
+from bioneuro.threads import one_blas_thread
 from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -72,7 +73,7 @@ PARAMETERS = {
     "teaching_epochs": (Integer(), "auto"),
     "readout_epochs": (Integer(), "auto"),
     "readout_eta": (Number(0, 100),),
-    "n_threads": (Integer(), None),
+    "n_threads": (Integer(), "auto", None),
     "progress": (Flag(),),
 }
 
@@ -273,7 +274,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
 
         A call that fails leaves model and random state as they were; so do those of the other two.
         """
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread():
             self._fit(X, y, partial(self._passes, on_epoch))
         return self
 
@@ -301,7 +302,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
         """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
         are, ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
-        with self._all_or_nothing("network_", "_rng"):
+        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
             self._partial_fit(X, y, classes)
         return self
 
@@ -327,7 +328,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
         """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
         that is given ``encoder=self.encoder_``. ``on_epoch`` as in :meth:`fit`."""
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread():
             X = self._validate(X, reset=True)
             if hasattr(self, "network_"):
                 del self.network_  # it was learned on other features

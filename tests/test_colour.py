@@ -47,20 +47,19 @@ def generated(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = rng.permuted(np.tile(np.uint8(np.arange(PER_BATCH) % len(TINTS)), (6, 1)), axis=1)
     planes = np.stack([colour_planes(rng, y) for y in labels])
-    entry = datasets._REGISTRY["cifar10"]
-    published = entry.load
+    published = datasets.DATASETS["cifar10"]
+    (filename,) = published.sha256
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for batch, y, images in zip(published.BATCHES, labels, planes, strict=True):
+        for batch, y, images in zip(datasets.CIFAR10_BATCHES, labels, planes, strict=True):
             content = np.hstack([y[:, None], images.reshape(len(y), -1)]).tobytes()
-            member = tarfile.TarInfo(f"{published.INNER_FOLDER}/{batch}")
+            member = tarfile.TarInfo(f"{datasets.CIFAR10_FOLDER}/{batch}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     (tmp_path / "cifar10").mkdir()
-    (tmp_path / "cifar10" / published.ARCHIVE).write_bytes(buffer.getvalue())
-    sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    loader = replace(published, sha256=sha256, images_per_batch=PER_BATCH)
-    monkeypatch.setitem(datasets._REGISTRY, "cifar10", entry._replace(load=loader))
+    (tmp_path / "cifar10" / filename).write_bytes(buffer.getvalue())
+    sha256 = {filename: hashlib.sha256(buffer.getvalue()).hexdigest()}
+    monkeypatch.setitem(datasets.DATASETS, "cifar10", replace(published, sha256=sha256, n_test=PER_BATCH))
     monkeypatch.setenv("BIONEURO_DATA", str(tmp_path))
     return labels, planes
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bioneuro.research import UserError
+from bioneuro.research.records.arrays import keep_arrays, kept_arrays
 from bioneuro.research.records.ledger import Ledger, ModelLedger, Row
 
 UNITS = [("a", 0), ("b", 0), ("a", 1)]
@@ -98,6 +99,73 @@ def test_configuration_that_cannot_be_read_is_not_overwritten(tmp_path):
     with pytest.raises(UserError, match="t.json is not a configuration; choose another --out"):
         table(tmp_path)
     assert (tmp_path / "t.json").read_text() == "{nonsense"
+
+
+def counted(name, seed):
+    """Cells are counted in some models only: a column of whole numbers and of nothing."""
+    return pd.DataFrame({"model": [name], "cells": [50 if name == "a" else None]})
+
+
+def test_resuming_changes_no_digit(tmp_path):
+    whole = table(tmp_path / "whole").complete(counted, UNITS)
+    for n in range(1, 4):
+        resumed = table(tmp_path / "resumed").complete(counted, UNITS[:n])
+    assert (tmp_path / "whole" / "t.csv").read_bytes() == (tmp_path / "resumed" / "t.csv").read_bytes()
+    pd.testing.assert_frame_equal(whole, resumed, check_exact=True)
+    assert "\na,50,a 0\nb,nan,b 0\n" in (tmp_path / "whole" / "t.csv").read_text()
+
+
+def test_columns_in_another_order_find_their_place(tmp_path):
+    found = table(tmp_path)
+    found.add(pd.DataFrame({"x": [1], "unit": ["a"]}))
+    found.add(pd.DataFrame({"unit": ["b"], "x": [2]}))
+    assert (tmp_path / "t.csv").read_text() == "x,unit\n1,a\n2,b\n"
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "", "[]"])
+def test_hostile_configurations_are_refused(tmp_path, content):
+    (tmp_path / "t.json").write_text(content)
+    with pytest.raises(UserError, match="t.json is not a configuration"):
+        table(tmp_path)
+
+
+# --- arrays beside a table ---
+
+
+def test_arrays_come_back(tmp_path):
+    keep_arrays(tmp_path / "new" / "a.npz", x=np.arange(3), y=np.eye(2))
+    found = kept_arrays(tmp_path / "new" / "a.npz", ["y"])
+    np.testing.assert_array_equal(found["y"], np.eye(2))
+
+
+class Bomb:
+    def __reduce__(self):
+        return pytest.fail, ("the file ran code",)
+
+
+def pickled(path):
+    np.savez(path, x=np.array([Bomb()], object))
+
+
+def cut_short(path):
+    keep_arrays(path, x=np.arange(300))
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def changed(path):
+    keep_arrays(path, x=np.arange(300))
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "make", [pickled, cut_short, changed, lambda path: np.savez(path, z=1), lambda p: p.write_text("")]
+)
+def test_damaged_arrays_are_named(tmp_path, make):
+    make(tmp_path / "a.npz")
+    with pytest.raises(UserError, match="a.npz is damaged .*: delete it, and what it holds is left out"):
+        kept_arrays(tmp_path / "a.npz", ["x"])
 
 
 # --- rows of models ---

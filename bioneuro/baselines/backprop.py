@@ -51,7 +51,7 @@ class BackpropClassifier(GradientClassifier):
         Adversarial training; X must then lie in [0, 1].
     random_state : int, RandomState, Generator or None
         Of the first weights, the order of the samples and adversarial images.
-    n_threads : int >= 1 or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; results do not depend on it.
     progress : bool
         Show a progress bar (tqdm).
@@ -64,7 +64,7 @@ class BackpropClassifier(GradientClassifier):
     batch_size: int = 128
     weight_decay: float = 1e-2
     adversarial: tuple[float, int] | None = None
-    n_threads: int | None = None
+    n_threads: int | Literal["auto"] | None = None
     progress: bool = False
 
     constraints = {
@@ -72,7 +72,7 @@ class BackpropClassifier(GradientClassifier):
         "n_epochs": (Integer(), "auto"),
         "batch_size": (Integer(),),
         "weight_decay": (Number(0),),
-        "n_threads": (Integer(), None),
+        "n_threads": (Integer(), "auto", None),
         "progress": (Flag(),),
     }
     #: Name of the progress bar.

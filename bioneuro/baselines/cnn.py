@@ -228,10 +228,10 @@ def _threads(n: int | None) -> Iterator[None]:
     """torch's number of threads, a global of the process, set and put back."""
     torch = _torch()
     before = torch.get_num_threads()
-    if n is not None and n != before:
+    if n not in (None, "auto", before):
         torch.set_num_threads(n)
     try:
         yield
     finally:
-        if n is not None and n != before:
+        if n not in (None, "auto", before):
             torch.set_num_threads(before)

@@ -299,7 +299,7 @@ def continual(arguments: Sequence[str]) -> int:
 
 
 def config(arguments: Sequence[str]) -> int:
-    """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
+    """print how this installation was built: compiler, SIMD path, threads"""
     _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
     from .. import show_config
 
@@ -342,8 +342,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
+    except OSError as error:  # a full disk, a folder that may not be written
+        if error.errno is None:
+            raise
+        _say(_of_the_system(error))
+        return FAILED
     except SystemExit as stop:  # argparse's way to end --help
         return int(stop.code or 0)
+
+
+def _of_the_system(error: OSError) -> str:
+    return str(error.strerror) + ("" if error.filename is None else f": {error.filename}")
 
 
 def _say(message: str) -> None:
@@ -424,6 +433,10 @@ def _kept_in(out: Path) -> Iterator[None]:
         raise _Stopped(f"interrupted; {kept}", INTERRUPTED) from stop
     except BrokenProcessPool as error:
         raise _Stopped(f"a process was killed; {kept}", FAILED) from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _Stopped(f"{_of_the_system(error)}; {kept}", FAILED) from error
 
 
 @contextmanager

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ... import datasets
-from ...atomic_write import write_atomically
+from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
 from ..trial import Trial, stratified
@@ -127,10 +125,7 @@ def _weights_path(out: Path, name: str) -> Path:
 
 
 def _keep_weights(out: Path, name: str, W: sparse.csr_array) -> None:
-    path, buffer = _weights_path(out, name), io.BytesIO()
-    path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(buffer, weights=W.data)
-    write_atomically(path, buffer.getvalue())
+    keep_arrays(_weights_path(out, name), weights=W.data)
 
 
 def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
@@ -140,5 +135,4 @@ def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
         if model.make in seen or not _weights_path(out, name).exists():
             continue
         seen.add(model.make)
-        with np.load(_weights_path(out, name)) as kept:
-            yield name, kept["weights"]
+        yield name, kept_arrays(_weights_path(out, name), ["weights"])["weights"]

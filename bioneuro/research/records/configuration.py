@@ -61,7 +61,7 @@ def _read(path: Path) -> tuple[Any, list[Any]]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return kept["configuration"], kept["environments"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is not a configuration; choose another --out") from error
 
 

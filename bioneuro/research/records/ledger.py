@@ -59,7 +59,8 @@ class Ledger:
     ) -> None:
         self.path, self.configuration_path = path, configuration_path or path.with_suffix(".json")
         with _folder_for_results(path.parent):
-            self._frame = self._read()
+            self._text = self.path.read_bytes() if self.path.exists() else b""
+            self._frame = self._read(self._text)
             kept = None if self._frame.empty else self.path
             keep_configuration(self.configuration_path, configuration, environment, kept)
 
@@ -76,12 +77,16 @@ class Ledger:
         return not self._frame.empty and unit in set(self._units().itertuples(index=False, name=None))
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Add all rows of one unit, on disk before this returns."""
-        import pandas as pd
+        """Add all rows of one unit, on disk before this returns.
 
-        frame = rows if self._frame.empty else pd.concat([self._frame, rows], ignore_index=True)
-        write_table(frame, self.path)
-        self._frame = frame
+        What is there stays as it is, and is held as it would be read again: resuming changes no digit.
+        """
+        if self._frame.empty:
+            text = _csv(rows).encode()
+        else:
+            text = self._text.rstrip(b"\n") + b"\n" + _csv(rows[list(self._frame.columns)], header=False).encode()
+        write_atomically(self.path, text)
+        self._text, self._frame = text, self._read(text)
 
     def complete(
         self,
@@ -123,7 +128,7 @@ class Ledger:
     def _units(self) -> pd.DataFrame:
         return self._frame[list(self.unit_columns)].drop_duplicates()
 
-    def _read(self) -> pd.DataFrame:
+    def _read(self, text: bytes) -> pd.DataFrame:
         import pandas as pd
 
         if not self.path.exists():
@@ -132,7 +137,7 @@ class Ledger:
         if self.columns is not None:  # a setting may look like a number, a note like one that is missing
             exact |= {"dtype": dict(self.columns), "keep_default_na": False}
         try:
-            frame = pd.read_csv(self.path, **exact)
+            frame = pd.read_csv(io.BytesIO(text), **exact)
             if lacking := [name for name in self.columns or self.unit_columns if name not in frame]:
                 raise ValueError(f"no column {lacking[0]!r}")
         except ValueError as error:  # pandas' own errors are such
@@ -175,10 +180,12 @@ class ModelLedger(Ledger):
 
 def write_table(frame: pd.DataFrame, path: Path) -> Path:
     """A table as CSV, whole or not at all."""
-    buffer = io.StringIO()
-    frame.to_csv(buffer, index=False, na_rep="nan")
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, _csv(frame))
     return path
+
+
+def _csv(frame: pd.DataFrame, header: bool = True) -> str:
+    return frame.to_csv(index=False, na_rep="nan", header=header, lineterminator="\n")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ between models are paired image by image, and a few adversarial images.
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import attacks, datasets
-from ...atomic_write import write_atomically
 from ...attacks.answers import predict
 from .. import UserError
+from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
 from ..trial import Measure, Trial, stratified
@@ -290,10 +289,7 @@ def _path(out: Path, name: str, seed: int) -> Path:
 
 
 def _keep(out: Path, name: str, seed: int, images: Kept) -> None:
-    path, buffer = _path(out, name, seed), io.BytesIO()
-    path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(buffer, **images._asdict())
-    write_atomically(path, buffer.getvalue())
+    keep_arrays(_path(out, name, seed), **images._asdict())
 
 
 def kept(out: Path, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Kept]:
@@ -302,6 +298,5 @@ def kept(out: Path, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[st
     for name in names:
         for seed in seeds:
             if (path := _path(out, name, seed)).exists():
-                with np.load(path, allow_pickle=False) as images:
-                    found[name, seed] = Kept(**{field: images[field] for field in Kept._fields})
+                found[name, seed] = Kept(**kept_arrays(path, Kept._fields))
     return found
