@@ -141,6 +141,8 @@ def validated_with_labels(
 
 def check_labels(y: Any, name: str = "y") -> None:
     """Raise ValueError, which names the place, where a label is none: NaN or None."""
+    if y is None:  # which scikit-learn has words for
+        return
     labels = np.asarray(y)
     if np.ma.is_masked(y):
         raise ValueError(f"{name} must not have masked values")

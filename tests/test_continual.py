@@ -334,7 +334,7 @@ def test_cells_that_wait_are_mute():
 def test_vigilance_out_of_range(vigilance):
     with pytest.raises(ValueError, match=r"vigilance must lie in \(0, 1\]"):
         Association(10, 16, 2, vigilance=vigilance)
-    with pytest.raises(ValueError, match=r"vigilance must lie in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"vigilance must be a number in \(0, 1\] or None"):
         BioClassifier(vigilance=vigilance).fit(X, Y)
 
 
