@@ -29,10 +29,11 @@ from bioneuro.estimators import (
     validated,
     validated_with_labels,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
+from bioneuro.images import image_shape_of
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
 from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
-from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
+from bioneuro.network import INFERENCE_BATCH, Network, epochs_of, readout_batch, slices, teaching_batch, untaught
 from bioneuro.progress import track
 from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
@@ -290,8 +291,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         with self._finite_after("the association"):
             network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
         auto = {
-            "teaching": max(8, math.ceil(TEACHING_STEPS * teaching_batch(len(H)) / len(H))),
-            "readout": max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H))),
+            "teaching": max(8, epochs_of(TEACHING_STEPS, teaching_batch(len(H)), len(H))),
+            "readout": max(10, epochs_of(READOUT_STEPS, readout_batch(len(H)), len(H))),
         }
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
@@ -393,10 +394,13 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
         competition = COMPETITIONS[self.competition]
-        association = Association(
+        self.network_ = untaught(
+            self.encoder_,
             n_cells,
-            H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
+            [self.readout],
+            rng=rng,
+            mixing=mixing,
             competition=competition,
             beta=self.beta,
             kappa=self.kappa,
@@ -404,15 +408,10 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
             teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
             init=self.init,
-            seed=int(rng.integers(2**31)),
             dtype=self.dtype,
             n_threads=self.n_threads,
         )
-        names = dict.fromkeys(["votes", self.readout])  # votes cost nothing: they are always there
-        seed = int(rng.integers(2**31))
-        readouts = {name: READOUTS[name](association, len(classes), seed=seed) for name in names}
         self.classes_, self._rng = classes, rng
-        self.network_ = Network(self.encoder_, association, readouts, mixing)
         return H
 
     def _one_hot(self, y: NDArray) -> NDArray:
@@ -521,7 +520,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
 
     def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
         if reset:
-            self.image_shape_ = self._resolved_image_shape(X.shape[1])
+            self.image_shape_ = image_shape_of(self.image_shape, X.shape[1], smallest=SMALLEST_IMAGE)
         if self.image_shape_ is not None:
             check_unit_interval(X, "for images", "rescale it, or pass image_shape=None for plain feature vectors")
         return X
@@ -537,21 +536,6 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         excitatory_rule(self.rule)
         if self.death and not self.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
-
-    def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
-        if self.image_shape is None:
-            return None
-        if isinstance(self.image_shape, str):
-            if self.image_shape != "auto":
-                raise ValueError(f"image_shape must be 'auto', None or a tuple, got {self.image_shape!r}")
-            side = math.isqrt(n_features)
-            return (side, side) if side * side == n_features and side >= SMALLEST_IMAGE else None
-        shape = tuple(self.image_shape)
-        if len(shape) not in (2, 3) or math.prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape must be (height, width[, channels]) with a product of {n_features} features, got {shape}"
-            )
-        return shape
 
 
 def _epochs(given: int | Literal["auto"], auto: int) -> int:

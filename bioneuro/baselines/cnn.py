@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import Integer, Number, check_count
-from ..images import image_shape_of
+from ..images import row_or_image
 from ..protocols import Pullback
 from ..white_box import Front
 from .backprop import BackpropClassifier
@@ -106,7 +106,7 @@ class ConvNet(BackpropClassifier):
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
-        self.image_shape_ = image_shape_of(self.image_shape, self.n_features_in_)
+        self.image_shape_ = row_or_image(self.image_shape, self.n_features_in_)
         self.parameters_ = [self._first_weights(shape) for shape in self._shapes(len(classes))]
         self._optimizer = _torch().optim.AdamW(
             [
