@@ -17,7 +17,7 @@ class Moments(NamedTuple):
     to rounding.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # as in every NamedTuple with a field of that name
     mean: NDArray[np.float64]
     squares: NDArray[np.float64]
 

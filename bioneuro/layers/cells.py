@@ -52,7 +52,7 @@ class PlasticCells:
         "rule": Part(Rule),
         "turnover": Part(Turnover),
         "intrinsic": Flag(),
-        "init": Part(Callable),
+        "init": Part(Callable),  # type: ignore[arg-type]
         "homeostasis": Number(),
         "rate_memory": Number(0, open=True),
         "recruitment": Number(0, 1),
@@ -248,5 +248,5 @@ def own_rule(rule: RuleLike, seed: int, n_threads: int | None, name: str = "rule
     made = excitatory_rule(rule, name)
     own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
     if "seed" in {field.name for field in fields(made) if field.init}:
-        own["seed"] = made.seed + seed
+        own["seed"] = vars(made)["seed"] + seed
     return replace(made, **own) if own else made
