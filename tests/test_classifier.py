@@ -454,7 +454,8 @@ def test_an_encoder_that_others_use_is_not_copied(digits):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", [{}, {"feature_map": "local"}, {"image_shape": None}, {"mixing": 0}])
 def test_a_sample_has_the_same_logits_and_gradient_alone_and_in_any_batch(digits, readout, dtype, kind):
-    model = BioClassifier(**SMALL, readout=readout, dtype=dtype, **kind).fit(digits.X_train[:100], digits.y_train[:100])
+    model = BioClassifier(**{**SMALL, **kind}, readout=readout, dtype=dtype)
+    model.fit(digits.X_train[:100], digits.y_train[:100])
     X, y = digits.X_test[:37].astype(dtype), digits.y_test[:37]
     logits, gradient = model.decision_function(X), model.input_gradient(X, y)
     for size in (1, 5, 16):
