@@ -65,11 +65,11 @@ def compare(arguments: Sequence[str]) -> int:
 
     from .comparison import experiment, findings
     from .comparison.models import MODELS
-    from .comparison.plan import Plan
+    from .comparison.plan import ComparisonPlan
 
     start = time.perf_counter()
     data = _load(options.dataset)
-    plan = Plan.for_dataset(
+    plan = ComparisonPlan.for_dataset(
         options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
     )
     out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
@@ -130,7 +130,7 @@ def attack(arguments: Sequence[str]) -> int:
 
     names, left_out = _chosen_contenders(options.models)
     data = _load(options.dataset)
-    plan = experiment.Plan.for_dataset(
+    plan = experiment.AttackPlan.for_dataset(
         options.dataset,
         data,
         norm=options.norm,
@@ -286,7 +286,7 @@ def continual(arguments: Sequence[str]) -> int:
         raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(task_streams.STREAMS)}")
     data = _load(options.dataset)
     cells = options.cells or USUAL[options.dataset].n_cells
-    plan = task_streams.Plan(options.stream, options.n_train, cells, options.map_from)
+    plan = task_streams.StreamPlan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
     with _kept_in(out):
         frame = task_streams.run(plan, options.dataset, data, options.seeds, out)

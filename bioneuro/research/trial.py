@@ -35,7 +35,7 @@ class Draw(Protocol):
 
 
 class Trainable(Protocol):
-    """What a trial asks of a model: see `comparison.models.Model`."""
+    """What a trial asks of a model: see `comparison.models.ComparedModel`."""
 
     @property
     def make(self) -> Callable[[int], Any]: ...

@@ -24,8 +24,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -169,7 +169,7 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
     full = RobustnessSettings()
 
     def run(self, data: Dataset, seed: int, settings: RobustnessSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         epsilons = budgets(data)
         models = contenders(Task(data.name, max(epsilons)))
         fitted: dict[Any, Any] = {}
@@ -240,7 +240,7 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
         styles = {OURS: "-", CONTROL: "--", CEILING: ":"}
         for i, name in enumerate(frame["condition"].unique()):
             bound = "≤ " if warnings(frame, name) else ""
-            draw_curve(
+            draw_mean(
                 ax,
                 curve_of(frame, name, ROBUST_ACCURACY),
                 marker="osD^vPX*<>h"[i % 11],

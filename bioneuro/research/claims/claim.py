@@ -104,7 +104,7 @@ class Split(NamedTuple):
     test: Images
 
 
-def split(data: Dataset, settings: Settings, seed: int) -> Split:
+def split_images(data: Dataset, settings: Settings, seed: int) -> Split:
     """Training and validation images in which every class keeps its share, and random test images."""
     rows = stratified(data.y_train, settings.n_train + settings.n_validation, seed)
     held_out = rows[stratified(data.y_train[rows], settings.n_validation, seed)]
@@ -208,7 +208,7 @@ def curve_of(frame: pd.DataFrame, condition: str, measure: str) -> pd.DataFrame:
     return rows.pivot(index="x", columns="seed", values="value").sort_index()
 
 
-def draw_curve(ax: Axes, curve: pd.DataFrame, **style: Any) -> None:
+def draw_mean(ax: Axes, curve: pd.DataFrame, **style: Any) -> None:
     """Mean over the seeds, with the band of the 95 % interval where there are two or more."""
     intervals = [analysis.mean_interval(row[np.isfinite(row)]) for row in curve.to_numpy()]
     (line,) = ax.plot(curve.index, [interval.mean for interval in intervals], **style)

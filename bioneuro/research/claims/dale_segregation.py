@@ -27,8 +27,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -152,7 +152,7 @@ class DaleSegregation(Claim[DaleSettings]):
     full = DaleSettings()
 
     def run(self, data: Dataset, seed: int, settings: DaleSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X)
         seen, unseen = (Images(encoder.transform(images.X), images.y) for images in (train, test))
         runs = [(condition, shared, factor) for condition, (shared, factor) in FEEDBACK.items()]
@@ -217,7 +217,7 @@ class DaleSegregation(Claim[DaleSettings]):
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for measure, color in ("Dale index", "#0072B2"), ("share of cells at 0.95", "#009E73"), ("accuracy", "0.4"):
-            draw_curve(ax, curve_of(frame, AXON, measure), color=color, marker="o", label=f"{measure}, {AXON}")
+            draw_mean(ax, curve_of(frame, AXON, measure), color=color, marker="o", label=f"{measure}, {AXON}")
         for condition, marker in (SYNAPSE, "s"), (DENDRITE, "^"):
             index = analysis.mean_interval(_of(frame, condition, "Dale index"))
             types = _of(frame, condition, "share of E cells").mean()

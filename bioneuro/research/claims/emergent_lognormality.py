@@ -29,7 +29,7 @@ from .claim import (
     Progress,
     Settings,
     Verdict,
-    split,
+    split_images,
     values_of,
     weak,
 )
@@ -156,7 +156,7 @@ class EmergentLognormality(Claim[LognormalSettings]):
     full = LognormalSettings()
 
     def run(self, data: Dataset, seed: int, settings: LognormalSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         # the encoder is the same for all: what differs then is the association's own doing
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         parameters = settings.network(seed, encoder=encoder)

@@ -29,8 +29,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -100,7 +100,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
     full = SparsitySettings()
 
     def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         yield from self._rivals(train, test, seed, settings, progress)
         course: list[Found] = []
 
@@ -249,7 +249,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             curve = curve_of(frame, condition, measure)
             if condition == TURNOVER:
                 curve.index = curve_of(frame, condition, "density of all layers").mean(axis=1).to_numpy()
-            draw_curve(ax, curve, color=colour, marker=marker, markersize=4, label=label)
+            draw_mean(ax, curve, color=colour, marker=marker, markersize=4, label=label)
         for condition, measure, label, style in (
             ("dense", "accuracy delta", "ours, nothing dies", "--"),
             ("MLP", "accuracy", "MLP, dense", ":"),
@@ -261,7 +261,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
         course = curve_of(frame, "association, association", "density")
         for place, curve, scale, label in ((0.72, rates, "log", self.x_name), (0.36, course, "linear", "training")):
             beside = ax.inset_axes((1.12, place, 0.26, 0.2))
-            draw_curve(beside, curve, color="0.2")
+            draw_mean(beside, curve, color="0.2")
             beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1)
             beside.set(xscale=scale, ylim=(0, max(0.3, 1.1 * curve.to_numpy().max())))
             beside.set_xlabel(label, fontsize=6)

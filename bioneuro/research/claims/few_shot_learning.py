@@ -21,8 +21,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -63,7 +63,7 @@ class FewShotLearning(Claim[FewShotSettings]):
     full = FewShotSettings()
 
     def run(self, data: Dataset, seed: int, settings: FewShotSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         models = self._models(data, settings)
         for name, model in progress(models.items(), "models"):
             curve = fewshot.low_data_curve(
@@ -149,7 +149,7 @@ class FewShotLearning(Claim[FewShotSettings]):
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for name, marker in zip(dict.fromkeys(frame["condition"]), "osD^vPX*", strict=False):
             style = "-" if name in (OURS, "bioneuro") else ":" if name in CONTROLS else "--"
-            draw_curve(ax, curve_of(frame, name, MEASURE), marker=marker, linestyle=style, label=name)
+            draw_mean(ax, curve_of(frame, name, MEASURE), marker=marker, linestyle=style, label=name)
         shots = sorted(frame["x"].dropna().unique())
         ax.set(xscale="log", xlabel=self.x_name, ylabel="test accuracy", ylim=(0, 1.02))
         ax.set_xticks(shots, labels=[f"{k:g}" for k in shots])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..records.ledger import write_table
-from ..records.pictures import new_figure, save
+from ..records.pictures import blank_figure, save_picture
 from .claim import NOT_SHOWN, Claim, Verdict
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], ou
     """One picture a claim, ``<number>.png``."""
     written = []
     for claim in claims:
-        figure = new_figure(7.2, 4.6)
+        figure = blank_figure(7.2, 4.6)
         ax = claim.figure(frames[claim.number], figure.subplots())
         n_seeds = frames[claim.number]["seed"].nunique()
         ax.set_title(f"{claim.number}, {claim.title} ({n_seeds} seeds; bands: 95 % intervals)", loc="left", fontsize=10)
-        written.append(save(figure, out / f"{claim.number}.png"))
+        written.append(save_picture(figure, out / f"{claim.number}.png"))
     return written

@@ -16,7 +16,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import FeatureMap, Retina
 from ..natural_images import dead_leaves, gaussian_twin
-from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split, values_of, weak
+from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split_images, values_of, weak
 from .controls import STORED, hidden_rates, perceptron_rates
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Outcome(NamedTuple):
     words: str
 
 
-def tested(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
+def judged(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
     """One family of paired tests over the seeds."""
     differences = [
         analysis.paired_difference(values_of(frame, condition, measure), values_of(frame, rival, measure))
@@ -218,7 +218,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
             yield from part
 
     def _codes(self, data: Dataset, seed: int, settings: RepresentationSettings) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         network = BioClassifier(**settings.network(seed)).fit(*train)
         yield Found(OURS, "accuracy", network.score(*test))
         yield from describe_rates("inputs", test.X, test.y, seed)
@@ -255,7 +255,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
             yield from describe_fields(condition, fields, settings.n_fields, seed)
 
     def verdict(self, frame: DataFrame) -> Verdict:
-        claimed, emergent = tested(CLAIMED, frame), tested(EMERGENT, frame)
+        claimed, emergent = judged(CLAIMED, frame), judged(EMERGENT, frame)
         share = values_of(frame, LEAVES, "share oriented")
         form = NOT_SHOWN
         if all(test.holds for test in claimed) and share.mean() >= MOSTLY:

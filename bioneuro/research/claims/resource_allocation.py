@@ -26,8 +26,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
 )
 from .controls import class_balanced, score
@@ -112,7 +112,7 @@ class ResourceAllocation(Claim[ResourceSettings]):
     full = ResourceSettings()
 
     def run(self, data: Dataset, seed: int, settings: ResourceSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         for ratio in progress(settings.ratios, "imbalance"):
             images, order = long_tailed(train, ratio, seed)
             n_cells = max(10, min(settings.n_cells, round(settings.cells_per_image * len(images.y))))
@@ -189,8 +189,8 @@ class ResourceAllocation(Claim[ResourceSettings]):
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for name, marker in zip(("bioneuro delta", "bioneuro votes", *RIVALS), "osD^", strict=True):
-            draw_curve(ax, curve_of(frame, name, "accuracy, rare classes"), marker=marker, label=name)
-        draw_curve(ax, curve_of(frame, "bioneuro", "cells in use"), color="0.5", linestyle=":", label="cells in use")
+            draw_mean(ax, curve_of(frame, name, "accuracy, rare classes"), marker=marker, label=name)
+        draw_mean(ax, curve_of(frame, "bioneuro", "cells in use"), color="0.5", linestyle=":", label="cells in use")
         ax.set(xscale="log", xlabel=self.x_name, ylabel=f"accuracy on the rarest {N_RARE} classes", ylim=(0, 1.02))
         ax.legend(frameon=False, fontsize=8)
         return ax

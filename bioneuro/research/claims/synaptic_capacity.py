@@ -28,8 +28,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -160,7 +160,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
 
     def run(self, data: Dataset, seed: int, settings: CapacitySettings, progress: Progress) -> Iterator[Found]:
         data = of_classes(data)
-        parts = split(data, settings.fitted_to(data), seed)
+        parts = split_images(data, settings.fitted_to(data), seed)
         train, validation, test = parts
         encoder = UnitNorm(data.X_train.shape[1])
         xs = {"by cell": settings.births, "by input": settings.input_thetas}
@@ -321,7 +321,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
             capacity, accuracy = (curve_of(frame, f"{name}, {largest}", m) for m in ("C_S", "accuracy"))
             accuracy.index = capacity.mean(axis=1).to_numpy()
             label = f"ours, {name}" if name in (*OURS, SHUFFLED) else name
-            draw_curve(ax, accuracy.sort_index(), color=colour, marker="o", markersize=4, label=label)
+            draw_mean(ax, accuracy.sort_index(), color=colour, marker="o", markersize=4, label=label)
         plain = f"{BACKPROPAGATION}, {largest}"
         ax.plot(
             _mean(frame, plain, "C_S"), _mean(frame, plain, "accuracy"), "s", color="#D55E00", label=BACKPROPAGATION

@@ -23,7 +23,7 @@ from .adversarial_robustness import (
     middle,
     warnings,
 )
-from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split, values_of, weak
+from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split_images, values_of, weak
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
 
@@ -98,7 +98,7 @@ class WhyRobust(Claim[AblationSettings]):
     full = AblationSettings(n_attacked=100)  # a dozen networks a seed
 
     def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         epsilons = budgets(data)
         parameters = settings.network(seed) | settings.robust
         sources = {"MLP": BackpropMLP(random_state=seed, n_epochs=settings.mlp_epochs).fit(*train)}

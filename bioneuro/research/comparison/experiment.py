@@ -17,17 +17,19 @@ from ..records.ledger import ModelLedger, Row
 from ..trial import Trial, stratified
 from .measurements import MEASUREMENTS, described_cells
 from .models import MODELS
-from .plan import Plan
+from .plan import ComparisonPlan
 
 __all__ = ["run", "weight_samples"]
 
 
-def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None) -> ModelLedger:
+def run(
+    plan: ComparisonPlan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None
+) -> ModelLedger:
     """Measure every model at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ComparisonPlan
     data : Dataset
     out : Path
         Folder of the ledger, and of the weights of the first seed for the figures.
@@ -83,7 +85,7 @@ def _sharing() -> list[list[str]]:
 
 
 def _units(
-    plan: Plan,
+    plan: ComparisonPlan,
     data: datasets.Dataset,
     out: Path,
     seed: int,
@@ -109,7 +111,7 @@ def _all_units(*task: Any) -> list[list[Row]]:
     return list(_units(*task))
 
 
-def configuration(plan: Plan) -> dict[str, Any]:
+def configuration(plan: ComparisonPlan) -> dict[str, Any]:
     """The plan and every parameter of every model: what rows must share to be compared."""
     models = {
         name: {key: repr(value) for key, value in model.make(0).get_params().items()} for name, model in MODELS.items()
@@ -129,7 +131,7 @@ def _keep_weights(out: Path, name: str, W: sparse.csr_array) -> None:
 
 
 def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
-    """Model and weights of the first seed, once for each trained network."""
+    """ComparedModel and weights of the first seed, once for each trained network."""
     seen = set()
     for name, model in MODELS.items():
         if model.make in seen or not _weights_path(out, name).exists():

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import analysis, plot
-from ..records.pictures import new_figure, save
+from ..records.pictures import blank_figure, save_picture
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .plan import Plan
+    from .plan import ComparisonPlan
 
 __all__ = ["differences", "figures", "table", "text"]
 
@@ -212,14 +212,14 @@ def audit_lines(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
-def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Sequence[str]) -> str:
+def text(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], references: Sequence[str]) -> str:
     """The whole report.
 
     Parameters
     ----------
     frame : DataFrame
         Rows of the ledger.
-    plan : Plan
+    plan : ComparisonPlan
     ours, references : sequence of str
         Every model of the first is set against each of the second.
     """
@@ -244,7 +244,7 @@ def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Se
     return "\n".join(blocks)
 
 
-def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
+def _notes(frame: pd.DataFrame, plan: ComparisonPlan) -> list[str]:
     """What must be known to read the table."""
     attack = (
         f"PGD: Linf, the worst of cross-entropy, margin, and margin through surrogates of the network (softer "
@@ -302,18 +302,18 @@ def draw_curve(
     rows = frame[frame["metric"] == metric].rename(columns={"setting": setting, "value": value or metric})
     if rows.empty:
         return None
-    figure = new_figure(6.4, 4.2)
+    figure = blank_figure(6.4, 4.2)
     draw(rows.astype({setting: float}), ax=figure.subplots())
-    return save(figure, path)
+    return save_picture(figure, path)
 
 
 def _weight_figure(samples: Sequence[tuple[str, NDArray]], path: Path) -> Path | None:
     if not samples:
         return None
-    figure = new_figure(7.2 * len(samples), 4.8)
+    figure = blank_figure(7.2 * len(samples), 4.8)
     for ax, (model, weights) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
         excitatory = weights > 0
         plot.weight_distribution(weights[excitatory], ax)
         moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
         ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
-    return save(figure, path)
+    return save_picture(figure, path)

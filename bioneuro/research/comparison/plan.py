@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from ... import datasets
 from .. import UserError
 
-__all__ = ["Plan"]
+__all__ = ["ComparisonPlan"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """Everything that the results depend on, besides the models and the number of seeds."""
 
     dataset: str
@@ -33,7 +33,7 @@ class Plan:
     @classmethod
     def for_dataset(
         cls, name: str, n_available: int, *, n_train: int | None, quick: bool, epsilons: tuple[float, ...] | None
-    ) -> Plan:
+    ) -> ComparisonPlan:
         """The plan of a data set with `n_available` training images; None takes its usual."""
         usual = datasets.USUAL[name]
         if n_train is None:

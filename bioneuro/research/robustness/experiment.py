@@ -24,7 +24,7 @@ from ..records.ledger import ModelLedger, Row
 from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
-__all__ = ["TIERS", "Kept", "Plan", "kept", "run"]
+__all__ = ["TIERS", "Kept", "AttackPlan", "kept", "run"]
 
 #: The audit is made at the largest budget that leaves this share standing: where all are broken, nothing is masked.
 DOUBTED = 0.05
@@ -43,7 +43,7 @@ TIERS = {"quick": Tier(200, 30, 20, 200), "full": Tier(1000, 50, 50, 1000)}
 
 
 @dataclass(frozen=True)
-class Plan:
+class AttackPlan:
     """Everything that the results depend on, besides the models and the number of seeds.
 
     Parameters
@@ -98,7 +98,7 @@ class Plan:
         n_train: int | None = None,
         n_attacked: int | None = None,
         n_validation: int = 0,
-    ) -> Plan:
+    ) -> AttackPlan:
         """The plan of a data set; None takes its defaults."""
         n_available = len(data.X_train) - n_validation
         if n_available < 1:
@@ -118,7 +118,7 @@ class Plan:
         return cls(name, n_train, norm, chosen, tier, **sizes._asdict(), n_validation=n_validation)
 
 
-def shown(plan: Plan, data: datasets.Dataset) -> datasets.Dataset:
+def tested_on(plan: AttackPlan, data: datasets.Dataset) -> datasets.Dataset:
     """The data, the end of the training set in place of the test set where settings are sought."""
     if not plan.n_validation:
         return data
@@ -152,7 +152,7 @@ class Kept(NamedTuple):
 
 
 def measured(
-    name: str, models: dict[str, Contender], trial: Trial[Plan], cache: Path, progress: bool = False
+    name: str, models: dict[str, Contender], trial: Trial[AttackPlan], cache: Path, progress: bool = False
 ) -> tuple[list[Measure], Kept]:
     """Rows and images of one contender at one seed; attacks that are done are found in ``cache`` if interrupted."""
     plan, network = trial.plan, trial.network(models[name])
@@ -177,7 +177,7 @@ def measured(
         rows.append(Measure("robust_accuracy", f"{epsilon:g}", float(accuracy)))
     rows += broken_by(result)
     if trial.seed == 0:
-        rows += audited(network, sources, trial, result)
+        rows += audit_of(network, sources, trial, result)
     shown = slice(plan.n_pictured)
     adversarial = result.adversarial[list(plan.epsilons).index(plan.middle), shown]
     X, y = (part[shown] for part in trial.attacked)
@@ -191,8 +191,8 @@ def broken_by(result: attacks.WorstCase) -> Iterator[Measure]:
             yield Measure("broken_by", f"{epsilon:g} {attack}", float((broken == attack).mean()))
 
 
-def audited(
-    network: Any, sources: Mapping[str, Any], trial: Trial[Plan], result: attacks.WorstCase
+def audit_of(
+    network: Any, sources: Mapping[str, Any], trial: Trial[AttackPlan], result: attacks.WorstCase
 ) -> Iterator[Measure]:
     """The checks of the attack, where it leaves something to be doubted."""
     plan = trial.plan
@@ -224,13 +224,13 @@ def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
 
 
 def run(
-    plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
+    plan: AttackPlan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
 ) -> ModelLedger:
     """Attack each named contender at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
     ----------
-    plan : Plan
+    plan : AttackPlan
     data : Dataset
     out : Path
         Folder of the ledger and, in ``images/``, of what each model did image by image; an interrupted model goes on
@@ -253,7 +253,7 @@ def run(
     """
     from tqdm.auto import tqdm
 
-    data, models = shown(plan, data), contenders(plan.task)
+    data, models = tested_on(plan, data), contenders(plan.task)
     stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
     ledger = ModelLedger(out, asdict(plan), environment())
     _check_parameters(ledger, models, names)
