@@ -41,7 +41,7 @@ OURS, OURS_EXPANDED = "bioneuro", "bioneuro, expanded"
 #: The network trained on everything at once, by readout: what a stream costs is measured against these.
 CEILINGS = {"votes": "all at once, votes", "delta": "all at once, delta"}
 ALL_AT_ONCE = "all at once"
-#: Samples in an update of backpropagation: a stream is shown once, so they had better be many updates.
+#: Samples in an update of backpropagation: a stream is shown only once, so updates should be many.
 UPDATE = 16
 #: What a model sees of a stream: pixels, features of the map, or rates of as many cells as there is a budget for, which
 #: combine a few of those at random.
@@ -49,8 +49,8 @@ INPUT, MAP, EXPANDED = "input", "map", "expanded"
 
 
 class Learner(NamedTuple):
-    """A row of the table: ``make(n_cells, n_features, seed)``; ``sees`` a key of what :func:`streams` gives;
-    ``rival``: it neither stores samples nor is told where tasks end, so it is measured against."""
+    """A row of the table: ``make(n_cells, n_features, seed)``; ``sees``, a key of what :func:`streams` returns;
+    ``rival``: it neither stores samples nor is told where tasks end, so ours is compared with it."""
 
     make: Callable[[int, int, int], Any]
     sees: str = MAP
@@ -159,7 +159,7 @@ def _measured(plan: StreamPlan, shown: Mapping[str, Stream], name: str, seed: in
 def _all_at_once(plan: StreamPlan, stream: Stream, seed: int) -> pd.DataFrame:
     """Ours, by each readout, trained on the whole stream as one set: one part, tested on every task."""
     joint = _ours(plan.n_cells, stream.X.shape[1], seed).set_params(readout="delta").fit(stream.X, stream.y)
-    # votes are always there
+    # its votes are learned whatever its readout
     return continual.table(
         (name, seed, continual.tested(joint.set_params(readout=readout), stream)) for readout, name in CEILINGS.items()
     )

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 #: Goals: points lost (as a share) of what a task was answered best, and against training on everything at once.
 FORGETTING, BELOW_CEILING = 0.02, 0.015
-#: Rivals that keep no sample and are not told where tasks end, on the same features and beside them.
+#: Rivals that keep no sample and are not told where tasks end: all of them, and those on the same features.
 RIVALS = [name for name, model in MODELS.items() if model.rival]
 ON_FEATURES = [name for name in RIVALS if MODELS[name].sees != INPUT]
 
 
 @dataclass(frozen=True)
 class ContinualSettings(Settings):
-    """``n_cells`` are the budget of cells, and of samples that the control with stored samples keeps."""
+    """``n_cells``: the budget of cells, and of samples for the control that stores samples."""
 
     n_cells: int = 2000
 

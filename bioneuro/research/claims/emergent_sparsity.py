@@ -57,7 +57,7 @@ UNPRUNED = {"dense": DENSE, "log-relaxation, dense": FORMER}
 
 
 def plateau(rate: ArrayLike, density: ArrayLike) -> float:
-    """Decades of ``rate`` over which the density hardly changes, at most; 0 where it always does."""
+    """Longest range of ``rate``, in decades, over which density hardly changes; 0 if there is none."""
     rate, density = np.log10(np.asarray(rate, float)), np.asarray(density, float)
     flat = np.abs(np.diff(np.log10(density)) / np.diff(rate)) <= FLAT
     flat &= density[:-1] < FULL
@@ -105,7 +105,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
         course: list[Found] = []
 
         def watch(model: BioClassifier, stage: str, done: int, n: int) -> None:
-            """Density of what learns in a stage, before it and after each pass; x is the share of it that is done."""
+            """Density of the pathways that learn in a stage, before it and after each pass; x is the share done."""
             if not hasattr(model, "network_"):  # the map, which keeps its synapses
                 return
             part = {"association": "association", "teaching": "association", "readout": "readout"}[stage]
@@ -125,7 +125,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
         births = [ratio * network.birth for ratio in settings.ratios]
         runs += [(TURNOVER, {"birth": birth}, birth / network.death) for birth in births]
         for condition, changed, x in progress(runs, "rates of turnover"):
-            if changed != {"birth": network.birth}:  # that is the default
+            if changed != {"birth": network.birth}:  # the default network
                 fitted = BioClassifier(**settings.network(seed, encoder=encoder) | changed).fit(*train)
             else:
                 fitted = network

@@ -1,4 +1,4 @@
-"""What claims were found to be: one table of verdicts with the figures that decided, a file of all rows, pictures."""
+"""Report on the claims: a table of verdicts with the figures that decided, a file of all rows, pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH = 120
 
 
 def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset: str, n_seeds: int, full: bool) -> str:
-    """One table of all claims, then what each states and the figures that decided."""
+    """A table of all claims, then the statement of each and the figures that decided."""
     size = "" if full else "; SMALL SETTINGS: a look, not a result (--full)"
     rows = [("", "claim", "effect [95 % interval]", "verdict")]
     details = []
@@ -50,7 +50,7 @@ def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
 
 
 def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
-    """One picture a claim, ``<number>.png``."""
+    """One picture for each claim, ``<number>.png``."""
     written = []
     for claim in claims:
         figure = blank_figure(7.2, 4.6)

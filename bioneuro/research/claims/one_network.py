@@ -1,4 +1,4 @@
-"""ONE: all goals at once. One network with its defaults, unchanged, measured by the quick settings of each claim."""
+"""ONE: all goals at once. One network with unchanged defaults, measured with the quick settings of each claim."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ WORST: dict[str, Callable[[list[float]], float]] = {
 
 
 class Target(NamedTuple):
-    """What a claim asks of a ``measure``, at ``x``: its mean over the seeds in [low, high]."""
+    """The interval [low, high] in which a claim wants the mean over the seeds of a ``measure``, at ``x``."""
 
     claim: str
     measure: str
@@ -216,7 +216,7 @@ class OneNetwork(Claim[OneSettings]):
 
     @staticmethod
     def _signs(network: BioClassifier, parts: Split, settings: OneSettings, seed: int) -> Iterator[Found]:
-        """Cells that begin with both transmitters, on the network's features, by the rule of C3."""
+        """Dale index of cells that begin with both transmitters, on the network's features, by the rule of C3."""
         seen, unseen = (Images(network.transform(images.X), images.y) for images in (parts.train, parts.test))
         for measure, value in on_features(AXON, RULE, seen, unseen, settings.dale, seed):
             if measure in SIGNS:
@@ -313,7 +313,7 @@ class OneNetwork(Claim[OneSettings]):
 
     @staticmethod
     def _without_goal(frame: pd.DataFrame, goals: list[Target]) -> Iterator[str]:
-        """What else was measured of the network."""
+        """Measures of the network that have no goal."""
         rows = frame[(frame["condition"] == NETWORK) & (frame["measure"] != DATA)]
         asked = {(goal.measure, goal.x) for goal in goals}
         for measure, x in rows[["measure", "x"]].drop_duplicates().itertuples(index=False):
@@ -324,7 +324,7 @@ class OneNetwork(Claim[OneSettings]):
 
     @staticmethod
     def _worth_by_cells(frame: pd.DataFrame) -> Iterator[str]:
-        """Learning against recruitment only, a line a readout; the p-values are one family."""
+        """Learning against recruitment only, a line for each readout; the p-values are one family."""
         gains = {
             (readout, n): values_of(frame, NETWORK, f"{GAINED}, {readout}", n)
             for readout in ("votes", "delta")
@@ -361,7 +361,7 @@ class OneNetwork(Claim[OneSettings]):
 
 
 def _like(network: BioClassifier, settings: OneSettings, seed: int, **changed: Any) -> BioClassifier:
-    """An unfitted network with the same encoder that differs in what is ``changed``."""
+    """An unfitted network with the same encoder and the parameters ``changed``."""
     return BioClassifier(**settings.network(seed, encoder=network.encoder_) | changed)
 
 

@@ -60,7 +60,7 @@ class InnerMap(FeatureMap):
 
 
 def scene_map(seed: int) -> InnerMap:
-    """A map for natural patches that has learned nothing yet, with the classifier's defaults."""
+    """An untrained map for natural patches, with the classifier's defaults."""
     default = BioClassifier()
     retina = Retina(PATCH, default.exponent, default.semi_saturation)
     return InnerMap(SCENE, n_columns=default.n_columns, retina=retina, beta=default.map_beta, random_state=seed)
@@ -86,7 +86,7 @@ def independent_components(scenes: NDArray, n: int, seed: int) -> NDArray[np.flo
     patches = patches[rng.permutation(len(patches))[: PATCHES_PER_SCENE * len(scenes)]].astype(float)
     patches -= patches.mean(axis=1, keepdims=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # filters of noise have nothing to converge to
+        warnings.simplefilter("ignore", ConvergenceWarning)  # on noise there is nothing to converge to
         ica = FastICA(n, whiten="unit-variance", max_iter=300, tol=1e-3, random_state=seed).fit(patches)
     return ica.components_.reshape(-1, PATCH, PATCH)
 
@@ -139,14 +139,14 @@ class Criterion(NamedTuple):
     sign: int
 
 
-#: What a code should be, and in which direction.
+#: Measures of a code, and the direction in which each should differ.
 CODING = {
     "population sparseness": 1,
     "lifetime sparseness": 1,
     "selectivity above chance": 1,
     "correlation": -1,
 }
-#: What is claimed; and what must hold as well if it is to owe nothing to the spectrum or to competition alone.
+#: The claimed criteria; and those that must hold too if neither spectrum nor competition alone explains them.
 CLAIMED = (
     *(Criterion(OURS, measure, MLP, sign) for measure, sign in CODING.items()),
     Criterion(OURS, "correlation", "inputs", -1),
@@ -313,7 +313,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
 
 
 def _tables(frame: DataFrame) -> Iterator[str]:
-    """Means over the seeds, a line a condition: first the rates, then the fields."""
+    """Means over the seeds, a line for each condition: first the rates, then the fields."""
 
     def mean(condition: str, measure: str) -> float:
         return values_of(frame, condition, measure).mean()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: The rarest classes whose accuracy is looked at.
+#: Number of the rarest classes whose accuracy is measured.
 N_RARE = 3
 #: Goal: share of cells that win at least one training image.
 IN_USE = 0.98
@@ -45,7 +45,7 @@ RIVALS = ("MLP", "MLP reweighted")
 
 
 def long_tailed(images: Images, ratio: float, seed: int) -> tuple[Images, NDArray]:
-    """Images whose classes are ever rarer, ``n_c = n_max ratio^(-c / (C - 1))`` (Cui et al. 2019, arXiv:1901.05555).
+    """A long-tailed subset of images, ``n_c = n_max ratio^(-c / (C - 1))`` (Cui et al. 2019, arXiv:1901.05555).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def long_tailed(images: Images, ratio: float, seed: int) -> tuple[Images, NDArra
 
 
 def difficulty(train: Images, test: Images) -> NDArray[np.float64]:
-    """Error of the nearest class mean of the pixels on each class (n_classes,): a judge that is no network here."""
+    """Error of the nearest class mean of the pixels on each class, (n_classes,): a judge that is no network."""
     classes = np.unique(train.y)
     means = np.stack([train.X[train.y == c].mean(axis=0) for c in classes])
     wrong = classes[cdist(test.X, means).argmin(axis=1)] != test.y

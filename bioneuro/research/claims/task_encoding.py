@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Passes over the training images after which the code is looked at.
+#: Passes over the training images after which the code is measured.
 PASSES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-#: Times the labels are shuffled to see the information that the estimator finds where there is none.
+#: Shuffles of the labels: the information that the estimator finds where there is none.
 N_SHUFFLES = 20
 
 
@@ -201,7 +201,7 @@ class TaskEncoding(Claim[TaskSettings]):
 
 
 def _trend(curve: pd.DataFrame) -> NDArray[np.float64]:
-    """Rank correlation (Spearman) with x, one a seed; 0 where nothing changes."""
+    """Rank correlation (Spearman) with x, one for each seed; 0 where nothing changes."""
     found = [stats.spearmanr(curve.index, values).statistic if np.ptp(values) else 0.0 for _, values in curve.items()]
     return np.array(found)
 

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FULL = "full network"
-#: Share of the gain of the association's competition that is left where it is softer.
+#: Gain of the softer competition of the association, relative to the default.
 SOFTER = 0.25
 
 
 class Ablation(NamedTuple):
-    """A principle, and how a network without it is made.
+    """A principle, and how a network is made without it.
 
     ``changed``: parameters of a network that then learns again, given the full one. ``made``: the network itself, of
     the full one and its training images. ``tests``: counts in the verdict; the others say more about one that does.
@@ -106,7 +106,7 @@ class WhyRobust(Claim[AblationSettings]):
         yield from besieged(FULL, full, test, epsilons, settings, sources, seed)
         for name in progress(settings.ablations, "ablations"):
             ablation = ABLATIONS[name]
-            # what does not change the encoder keeps it: one less source of chance
+            # the encoder is kept unless the ablation changes it: one less source of randomness
             changed = parameters | {"encoder": full.encoder_} | ablation.changed(full)
             network = ablation.made(full, train) if ablation.made else BioClassifier(**changed).fit(*train)
             yield from besieged(name, network, test, epsilons, settings, sources, seed)

@@ -1,4 +1,4 @@
-"""How much is done in a comparison, by data set."""
+"""The plan of a comparison: sizes and budgets, by data set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ComparisonPlan:
 
     @property
     def audit_epsilon(self) -> float:
-        """The largest, where attacks that follow a masked gradient fall furthest behind those that do not."""
+        """The largest budget: there attacks along a masked gradient fall furthest behind others."""
         return max(self.epsilons)
 
     @classmethod

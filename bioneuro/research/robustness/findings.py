@@ -1,4 +1,4 @@
-"""What a ledger of `attack` says: who stands how firmly, whose figure is to be believed, and who is better than whom.
+"""Report on a ledger of `attack`: how robust each model is, whether its audit agrees, and who is better than whom.
 
 Computed from the rows of the ledger and, with fewer than three seeds, from what is kept image by image.
 """
@@ -54,7 +54,7 @@ def _rows_of(frame: pd.DataFrame, model: str, column: str) -> pd.DataFrame:
 
 
 def _hits(images: Kept, column: str, plan: AttackPlan) -> np.ndarray:
-    """Which images are right, clean or at a budget."""
+    """Which images are classified correctly, clean or at a budget."""
     return images.correct if column == CLEAN else images.standing[_columns(plan).index(column) - 1]
 
 
@@ -62,7 +62,7 @@ def _hits(images: Kept, column: str, plan: AttackPlan) -> np.ndarray:
 
 
 def _cell(rows: pd.DataFrame, column: str, plan: AttackPlan) -> str:
-    """Percent, with the interval over the seeds, or of one seed over its images."""
+    """Percent, with the interval over the seeds, or over the images if there is one seed."""
     values = rows["value"].to_numpy(float)
     if not values.size:
         return "-"
@@ -75,7 +75,7 @@ def _cell(rows: pd.DataFrame, column: str, plan: AttackPlan) -> str:
 
 
 def _strongest(frame: pd.DataFrame, model: str, plan: AttackPlan) -> str:
-    """The attack that broke most at the middle budget, and its share of all that attacks broke there."""
+    """The attack that broke most images at the middle budget, and its share of all that were broken there."""
     rows = frame[(frame["model"] == model) & (frame["metric"] == "broken_by")]
     budget, attack = rows["setting"].str.split(" ", n=1).str[0], rows["setting"].str.split(" ", n=1).str[1]
     shares = rows["value"].groupby(attack[budget == f"{plan.middle:g}"]).sum()
@@ -119,7 +119,7 @@ def _role(model: str) -> str:
 
 
 def differences(frame: pd.DataFrame, images: Images, plan: AttackPlan, ours: str) -> list[Difference]:
-    """One of our networks minus each other contender, in points, Holm-adjusted over all of them.
+    """Differences of one of our networks from each other contender, in points, Holm-adjusted over all of them.
 
     Over the seeds that both have if these are three or more (Student); else image by image at their first seed
     (McNemar's exact test).
@@ -168,7 +168,7 @@ def _difference_table(found: Sequence[Difference], plan: AttackPlan) -> str:
 
 
 def _in_words(found: Sequence[Difference], ours: str, plan: AttackPlan) -> list[str]:
-    """At which budgets our network beats every control, and what it does not beat; the ceiling apart."""
+    """At which budgets our network beats every control, and which controls it does not beat; the ceiling apart."""
     lines = []
     for column in _columns(plan):
         controls = [d for d in found if d.label == column and _role(d.reference) != CEILING]
@@ -232,7 +232,7 @@ def _size_of_it(plan: AttackPlan) -> str:
 
 
 def _notes(plan: AttackPlan) -> list[str]:
-    """What must be known to read the table."""
+    """Notes needed to read the table."""
     sources = ", ".join(SOURCES)
     return [
         f"An image stands if no attack breaks it; attacks come one after another, each on what the earlier ones left, "
@@ -272,7 +272,7 @@ def figures(
 
 
 def _with_clean(frame: pd.DataFrame) -> pd.DataFrame:
-    """The accuracy on the whole test set as that at budget 0."""
+    """With the accuracy on the whole test set as the value at budget 0."""
     import pandas as pd
 
     clean = frame[frame["metric"] == "accuracy"].assign(metric="robust_accuracy", setting="0")
