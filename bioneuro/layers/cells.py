@@ -57,9 +57,9 @@ class PlasticCells:
         "seed": Count(),
         "n_threads": Maybe(Count(1)),
         "step": Count(),
-        "rate": Array("n_cells", low=0),
-        "age": Array("n_cells", low=0),
-        "unsettled": Array("n_cells", low=0),
+        "rate": Array("n_cells", low=0, dtype=np.dtype(float)),
+        "age": Array("n_cells", low=0, dtype=np.dtype(float)),
+        "unsettled": Array("n_cells", low=0, dtype=np.dtype(float)),
     }
 
     def check_saved(self) -> None:
