@@ -7,6 +7,8 @@ from numpy import float32, float64, int32, int64
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
 
+from bioneuro.threads import Threads
+
 _Index: TypeAlias = NDArray[int32] | NDArray[int64]
 _Values: TypeAlias = NDArray[float32] | NDArray[float64]
 
@@ -14,10 +16,11 @@ class _Config(TypedDict):
     compiler: str
     simd: Literal["generic", "avx2", "avx512"]
     simd_best: Literal["generic", "avx2", "avx512"]
-    openmp: int
     n_threads: int
 
 def config() -> _Config: ...
+def set_num_threads(n_threads: Threads) -> None: ...
+def thread_counts() -> tuple[int, int]: ...
 def forward(
     indptr: _Index,
     indices: _Index,
@@ -25,7 +28,7 @@ def forward(
     X: _Values,
     bias: _Values | None = None,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
 ) -> _Values: ...
@@ -36,7 +39,7 @@ def input_grad(
     dY: _Values,
     n_cols: int,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
 ) -> _Values: ...
@@ -46,7 +49,7 @@ def weight_grad(
     X: _Values,
     dY: _Values,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
 ) -> _Values: ...
@@ -57,7 +60,7 @@ def backward(
     X: _Values,
     dY: _Values,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     dX: _Values | None = None,
     G: _Values | None = None,
     layout: CapsuleType | None = None,
@@ -69,7 +72,7 @@ def layout(
     n_cols: int,
     transposed: bool,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> CapsuleType: ...
 def layout_refresh(
     layout: CapsuleType,
@@ -78,7 +81,7 @@ def layout_refresh(
     data: _Values,
     n_cols: int,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> None: ...
 def layout_bytes(layout: CapsuleType, /) -> int: ...
 def compete(
@@ -87,7 +90,7 @@ def compete(
     beta: float = 1.0,
     threshold: _Values | None = None,
     k: int | None = None,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
 ) -> _Values: ...
 def compete_grad(
@@ -95,7 +98,7 @@ def compete_grad(
     dY: _Values,
     *,
     beta: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
 ) -> _Values: ...
 
@@ -127,7 +130,7 @@ def plasticity_step(
     theta: float = 0.0,
     seed: int = 0,
     step: int = 0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     **parameters: float,
 ) -> int: ...
 def hebbian_step(
@@ -141,15 +144,15 @@ def hebbian_step(
     gain: _Values | None = None,
     seed: int = 0,
     step: int = 0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     layout: CapsuleType | None = None,
     **parameters: float,
 ) -> int: ...
-def extent(x: _Values, *, n_threads: int | None = None) -> tuple[float, float]: ...
+def extent(x: _Values, *, n_threads: Threads = None) -> tuple[float, float]: ...
 def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...
 def transpose_index(indptr: _Index, indices: _Index, n_cols: int) -> tuple[_Index, _Index, _Index]: ...
 def prune(
-    indptr: _Index, indices: _Index, data: _Values, theta: float, *, n_threads: int | None = None
+    indptr: _Index, indices: _Index, data: _Values, theta: float, *, n_threads: Threads = None
 ) -> tuple[_Index, _Index, _Values]: ...
 def candidates(
     indptr: _Index,
@@ -159,7 +162,7 @@ def candidates(
     *,
     seed: int,
     step: int,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> tuple[_Index, _Index]: ...
 def grow(
     indptr: _Index,
@@ -171,7 +174,7 @@ def grow(
     n_grow: int,
     weight: float,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> tuple[_Index, _Index, _Values]: ...
 def turnover(
     indptr: _Index,
@@ -187,7 +190,7 @@ def turnover(
     sign: Literal["E", "I"] = "E",
     seed: int,
     step: int,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> tuple[_Index, _Index, _Values, int]: ...
 def patches(
     R: _Values,
@@ -196,7 +199,7 @@ def patches(
     c0: float = 0.5,
     g0: float = 0.5,
     gate_exponent: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> tuple[_Values, _Values]: ...
 def patches_grad(
     R: _Values,
@@ -207,7 +210,7 @@ def patches_grad(
     c0: float = 0.5,
     g0: float = 0.5,
     gate_exponent: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> _Values: ...
 def feature_map(
     R: _Values,
@@ -221,5 +224,5 @@ def feature_map(
     c0: float = 0.5,
     g0: float = 0.5,
     gate_exponent: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> _Values: ...

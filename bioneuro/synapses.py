@@ -363,12 +363,12 @@ class Synapses:
             ``eta`` times them overflows. (Weights do not: they saturate.)
         """
         rule, nonnegative = self._rule(form, parameters)
-        largest = []
+        largest = {}
         for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
             self._check_vector(array, name, size)
-            largest.append(_check_range(array, name, _lowest(name, nonnegative)))
+            largest[name] = _check_range(array, name, _lowest(name, nonnegative))
         if not _relaxes(nonnegative):
-            self._check_drive(*largest, rule.parameters["eta"])
+            self._check_drive(largest["G"], largest["c"], rule.parameters["eta"])
         n_silent = _core.plasticity_step(
             self._indptr, self._indices, self._data, G, c, rule, theta=theta, seed=seed, step=step, n_threads=n_threads
         )

@@ -4,8 +4,6 @@
 
 #include "parallel.h"
 
-int py_default_threads = 1;
-
 static const int value_types[BIO_N_VALUES] = {NPY_FLOAT32, NPY_FLOAT64};
 static const int index_types[BIO_N_INDICES] = {NPY_INT32, NPY_INT64};
 
@@ -167,16 +165,17 @@ PyArrayObject *py_output(PyObject *out, const char *name, int ndim, const npy_in
 }
 
 int py_threads(PyObject *object, int *n_threads) {
-    *n_threads = py_default_threads;
+    *n_threads = bio_default_threads();
     if (object == NULL || object == Py_None) return 0;
+    if (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "auto") == 0) return 0;
     if (!PyIndex_Check(object) || PyBool_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "n_threads must be None or an integer >= 1, got %R", object);
+        PyErr_Format(PyExc_TypeError, "n_threads must be None, 'auto' or an integer >= 1, got %R", object);
         return -1;
     }
     Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* NULL: too large a number is clipped */
     if (n == -1 && PyErr_Occurred()) return -1;
     if (n < 1 || n > 1024) {
-        PyErr_Format(PyExc_ValueError, "n_threads must be None or an integer in [1, 1024], got %R", object);
+        PyErr_Format(PyExc_ValueError, "n_threads must be None, 'auto' or an integer in [1, 1024], got %R", object);
         return -1;
     }
     *n_threads = (int)n;

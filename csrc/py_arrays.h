@@ -48,7 +48,7 @@ int py_no_overlap(PyArrayObject *a, const char *name, PyArrayObject *b, const ch
 /* `out` checked for type, shape and writeability (new array when None). A new reference. */
 PyArrayObject *py_output(PyObject *out, const char *name, int ndim, const npy_intp *dims, bio_value value);
 
-/* n_threads argument: None means the default; otherwise an integer >= 1. Returns 0 or -1. */
+/* n_threads argument: None and "auto" mean the default; otherwise an integer >= 1. Returns 0 or -1. */
 int py_threads(PyObject *object, int *n_threads);
 
 /* A real number in [low, high]; NaN never is. `expected` says so in words. An absent argument (NULL) leaves *number
@@ -67,9 +67,6 @@ int py_layout(PyObject *object, const bio_csr *w, int transposed, bio_layout **l
 
 /* Converts a kernel's status into None-result success (0) or an exception (-1). */
 int py_status(bio_status status);
-
-/* Default number of threads, set at import from BIONEURO_NUM_THREADS or OpenMP. */
-extern int py_default_threads;
 
 /* Function tables of the families, each in its own py_<family>.c. */
 extern PyMethodDef py_linear_methods[];
