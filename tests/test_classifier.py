@@ -143,7 +143,7 @@ def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
         score.append(model.score(digits.X_test, digits.y_test))
     assert model.encoder_ is encoder
     assert in_use[0] < in_use[1] <= 300
-    assert score[2] > max(score[0], 0.85)
+    assert score[2] > max(score[0], 0.92)
 
 
 def test_features_learned_without_labels_serve_another_classifier(digits):
@@ -454,7 +454,8 @@ def test_an_encoder_that_others_use_is_not_copied(digits):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", [{}, {"feature_map": "local"}, {"image_shape": None}, {"mixing": 0}])
 def test_a_sample_has_the_same_logits_and_gradient_alone_and_in_any_batch(digits, readout, dtype, kind):
-    model = BioClassifier(**SMALL, readout=readout, dtype=dtype, **kind).fit(digits.X_train[:100], digits.y_train[:100])
+    model = BioClassifier(**{**SMALL, **kind}, readout=readout, dtype=dtype)
+    model.fit(digits.X_train[:100], digits.y_train[:100])
     X, y = digits.X_test[:37].astype(dtype), digits.y_test[:37]
     logits, gradient = model.decision_function(X), model.input_gradient(X, y)
     for size in (1, 5, 16):
