@@ -1,4 +1,4 @@
-"""Running mean and variance of what comes in batches of any size."""
+"""Running mean and variance of data that come in batches of any size."""
 
 from __future__ import annotations
 
