@@ -1,4 +1,4 @@
-"""The C core. Structure is trusted here; :mod:`bioneuro.kernels` is the same with every argument checked."""
+"""The C core. Structure is trusted here unless ``check`` is set, as it is in :mod:`bioneuro.kernels`."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias, TypedDict, final
@@ -10,6 +10,11 @@ from typing_extensions import CapsuleType
 _Index: TypeAlias = NDArray[int32] | NDArray[int64]
 _Values: TypeAlias = NDArray[float32] | NDArray[float64]
 
+@final
+class _Guard:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
+
 class _Config(TypedDict):
     compiler: str
     simd: Literal["generic", "avx2", "avx512"]
@@ -18,6 +23,7 @@ class _Config(TypedDict):
     n_threads: int
 
 def config() -> _Config: ...
+def lock() -> tuple[_Guard, _Guard]: ...
 def forward(
     indptr: _Index,
     indices: _Index,
@@ -28,6 +34,7 @@ def forward(
     n_threads: int | None = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> _Values: ...
 def input_grad(
     indptr: _Index,
@@ -39,6 +46,7 @@ def input_grad(
     n_threads: int | None = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> _Values: ...
 def weight_grad(
     indptr: _Index,
@@ -49,6 +57,7 @@ def weight_grad(
     n_threads: int | None = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> _Values: ...
 def backward(
     indptr: _Index,
@@ -61,6 +70,7 @@ def backward(
     dX: _Values | None = None,
     G: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> tuple[_Values, _Values]: ...
 def layout(
     indptr: _Index,
@@ -128,6 +138,7 @@ def plasticity_step(
     seed: int = 0,
     step: int = 0,
     n_threads: int | None = None,
+    check: bool = False,
     **parameters: float,
 ) -> int: ...
 def hebbian_step(
@@ -143,13 +154,25 @@ def hebbian_step(
     step: int = 0,
     n_threads: int | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
     **parameters: float,
 ) -> int: ...
-def extent(x: _Values, *, n_threads: int | None = None) -> tuple[float, float]: ...
+def normalize_rows(
+    indptr: _Index, indices: _Index, data: _Values, *, n_threads: int | None = None, check: bool = False
+) -> None: ...
+def minmax(x: _Values, *, n_threads: int | None = None) -> tuple[float, float]: ...
 def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...
-def transpose_index(indptr: _Index, indices: _Index, n_cols: int) -> tuple[_Index, _Index, _Index]: ...
+def transpose_index(
+    indptr: _Index, indices: _Index, n_cols: int, *, check: bool = False
+) -> tuple[_Index, _Index, _Index]: ...
 def prune(
-    indptr: _Index, indices: _Index, data: _Values, theta: float, *, n_threads: int | None = None
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    theta: float,
+    *,
+    n_threads: int | None = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index, _Values]: ...
 def candidates(
     indptr: _Index,
@@ -160,6 +183,7 @@ def candidates(
     seed: int,
     step: int,
     n_threads: int | None = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index]: ...
 def grow(
     indptr: _Index,
@@ -172,6 +196,7 @@ def grow(
     weight: float,
     *,
     n_threads: int | None = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index, _Values]: ...
 def turnover(
     indptr: _Index,
@@ -188,6 +213,7 @@ def turnover(
     seed: int,
     step: int,
     n_threads: int | None = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index, _Values, int]: ...
 def patches(
     R: _Values,

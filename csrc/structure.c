@@ -12,6 +12,9 @@
  */
 static size_t row_grain(size_t n_rows, size_t work) { return (n_rows << 15) / (work + 1) + 1; }
 
+/* Said by any worker of a second call that found less than the first had counted. */
+static void has_changed(int *changed) { __atomic_store_n(changed, 1, __ATOMIC_RELAXED); }
+
 /* ---- turnover: its draws ---- */
 
 enum {

@@ -269,7 +269,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: (repr(rule), hash(rule), rule == pickle.loads(pickle.dumps(rule)), rule.parameters, rule.form),
         lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
         lambda: kernels.backward(*w, X, dY), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY, k=2),
-        lambda: kernels.feature_map(R, filters, pool, pool), lambda: _core.extent(X),
+        lambda: kernels.feature_map(R, filters, pool, pool), lambda: _core.minmax(X),
         lambda: _core.layout_refresh(_core.layout(*w, n_cols, True), *w, n_cols),
         lambda: _core.backward(*w, X, dY, layout=layout, dX=dX, G=G),
         lambda: _core.config(),
@@ -294,7 +294,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0),
         lambda: kernels.patches_grad(R, U, gate[1:]),
         lambda: kernels.backward(*w, X, dY[1:]), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY[1:]),
-        lambda: kernels.feature_map(R, filters, pool[:, 1:], pool), lambda: _core.extent(W),
+        lambda: kernels.feature_map(R, filters, pool[:, 1:], pool), lambda: _core.minmax(W),
         lambda: _core.layout(*w, 0, True), lambda: _core.layout_refresh(layout, *w[:2], nan, n_cols - 1),
         lambda: _core.forward(*w, X, layout=layout), lambda: _core.backward(*w, X, dY, G=G[1:]),
     ]
