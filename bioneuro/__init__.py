@@ -40,7 +40,7 @@ from bioneuro import (
 )
 from bioneuro.classifier import BioClassifier
 from bioneuro.io import load, save
-from bioneuro.sheet import pathway_report, report
+from bioneuro.model_report import pathway_report, report
 from bioneuro.synapses import Synapses
 
 __version__ = _version("bioneuro")

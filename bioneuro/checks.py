@@ -1,25 +1,179 @@
-"""Checks of parameters: errors that name the parameter, what is expected and what was given."""
+"""Checks of arguments: one for each kind, whose errors name the argument, what is expected and what was given.
+
+>>> check("n_cells", 3, Integer(1))
+>>> check("vigilance", None, Number(0, 1, ends="(]"), None)
+
+A class with many parameters writes them down as a table and calls :func:`check_parameters` in ``fit``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 
-__all__ = ["check_count", "check_dtype", "check_number"]
+__all__ = [
+    "Choice",
+    "Integer",
+    "Flag",
+    "Number",
+    "check",
+    "check_count",
+    "check_dtype",
+    "check_level",
+    "check_number",
+    "check_parameters",
+    "plain_array",
+]
 
 
-def check_count(name: str, value: Any, low: int = 1) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-        raise ValueError(f"{name} must be an integer >= {low}, got {value!r}")
+class Kind(Protocol):
+    """What a value may be: ``value in kind``, and ``str(kind)`` says it in words."""
+
+    def __contains__(self, value: Any) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Integer:
+    """An integer of at least ``low`` and, where it is given, at most ``high``; never a bool."""
+
+    low: int = 1
+    high: int | None = None
+
+    def __contains__(self, value: Any) -> bool:
+        whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+        return whole and self.low <= int(value) and (self.high is None or int(value) <= self.high)
+
+    def __str__(self) -> str:
+        return f"an integer >= {self.low}" if self.high is None else f"an integer in [{self.low}, {self.high}]"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number in an interval; ``ends`` are its brackets, as in ``(0, 1]``; never a bool."""
+
+    low: float = 0.0
+    high: float = np.inf
+    ends: Literal["[]", "[)", "(]", "()"] = "[]"
+
+    def __contains__(self, value: Any) -> bool:
+        if not isinstance(value, Real) or isinstance(value, bool | np.bool_) or not np.isfinite(float(value)):
+            return False
+        above = value > self.low if self.ends[0] == "(" else value >= self.low
+        below = value < self.high if self.ends[1] == ")" else value <= self.high
+        return bool(above and below)
+
+    def __str__(self) -> str:
+        if self.high == np.inf:
+            bound = "" if self.low == -np.inf else f" {'>' if self.ends[0] == '(' else '>='} {self.low:g}"
+            return f"a finite number{bound}"
+        return f"a number in {self.ends[0]}{self.low:g}, {self.high:g}{self.ends[1]}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few strings."""
+
+    names: Collection[str]
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, str) and value in self.names
+
+    def __str__(self) -> str:
+        return f"one of {sorted(self.names)}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, bool | np.bool_)
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True)
+class _Only:
+    """One value and no other."""
+
+    value: str | float | None
+
+    def __contains__(self, value: Any) -> bool:
+        return value is None if self.value is None else isinstance(value, str | float) and value == self.value
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+#: A share of a whole, and a level of confidence.
+SHARE, LEVEL = Number(0, 1), Number(0, 1, ends="()")
+
+
+def check(name: str, value: Any, *kinds: Kind | str | float | None) -> None:
+    """Raise ValueError unless ``value`` is of one of the kinds; a string, a float or None stands for itself."""
+    allowed = [_Only(kind) if kind is None or isinstance(kind, str | float) else kind for kind in kinds]
+    if not any(value in kind for kind in allowed):
+        raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}, got {value!r}")
+
+
+def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | float | None, ...]]) -> None:
+    """:func:`check` of the attributes of ``obj`` that a table names, in its order."""
+    for name, kinds in table.items():
+        check(name, getattr(obj, name), *kinds)
+
+
+def check_count(name: str, value: Any, low: int = 1, high: int | None = None) -> None:
+    """Raise ValueError unless ``value`` is an integer in [low, high]."""
+    check(name, value, Integer(low, high))
 
 
 def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
-    if not isinstance(value, Real) or not np.isfinite(float(value)) or value < 0 or (value == 0 and low == "> 0"):
-        raise ValueError(f"{name} must be a finite number {low}, got {value!r}")
+    """Raise ValueError unless ``value`` is a finite number > 0, or >= 0."""
+    check(name, value, Number(0, ends="(]" if low == "> 0" else "[]"))
+
+
+def check_level(level: Any) -> None:
+    """Raise ValueError unless ``level`` is a level of confidence."""
+    check("level", level, LEVEL)
 
 
 def check_dtype(dtype: Any) -> None:
-    if np.dtype(dtype) not in (np.float32, np.float64):
+    """Raise ValueError unless ``dtype`` is that of weights."""
+    try:
+        good = np.dtype(dtype) in (np.float32, np.float64) and dtype is not None
+    except TypeError:
+        good = False
+    if not good:
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+
+
+def plain_array(value: Any, name: str, dtype: DTypeLike | None = None) -> NDArray:
+    """``value`` as an array, without a copy where none is needed.
+
+    What NumPy would take in silence and get wrong is refused by name: masks, which it drops, imaginary parts, and
+    sparse matrices, which it wraps.
+    """
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} must not have masked values: leave them out (.compressed()) or fill them (.filled(0))"
+        )
+    if sparse.issparse(value):
+        raise TypeError(f"{name} must be a dense array, got a sparse {type(value).__name__}: pass {name}.toarray()")
+    if hasattr(value, "to_scipy"):
+        raise TypeError(f"{name} must be a dense array, got {type(value).__name__}: pass .to_scipy().toarray()")
+    try:
+        array = np.asarray(value)
+        if dtype is None:
+            return array
+        if np.iscomplexobj(array):
+            raise TypeError("complex numbers")
+        return np.asarray(array, dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__} ({error})") from error

@@ -5,38 +5,39 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from numbers import Real
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bioneuro.checks import check_count
+from bioneuro._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
+from bioneuro.checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
 from bioneuro.connectivity import Init
 from bioneuro.estimators import (
     LogitClassifier,
+    all_or_nothing,
     check_classes,
     check_unit_interval,
     class_index,
     known_classes,
     validated,
+    validated_with_labels,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
-from bioneuro.layers.competitive import RuleLike, excitatory_rule
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
+from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
-from bioneuro.losses import loss_gradient
 from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
 from bioneuro.progress import track
-from bioneuro.protocols import Loss, Pullback
-from bioneuro.rules import Contrastive, Turnover
+from bioneuro.protocols import Pullback
+from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
+from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -45,11 +46,41 @@ SAMPLES_PER_CELL = 6.5
 TEACHING_STEPS = 1000
 READOUT_STEPS = 1000
 
+#: What the parameters may be. Upper ends are far above what is of use: beyond them learning ends in garbage.
+PARAMETERS = {
+    "readout": (Choice(READOUTS),),
+    "feature_map": (Choice(FEATURE_MAPS),),
+    "competition": (Choice(COMPETITIONS),),
+    "n_cells": (Integer(),),
+    "n_columns": (Integer(),),
+    "patch_size": (Integer(), "auto"),
+    "exponent": (Number(0, ends="(]"),),
+    "semi_saturation": (Number(0, ends="(]"), np.inf),
+    "c0": (Number(0, ends="(]"),),
+    "g0": (Number(0, ends="(]"),),
+    "gate_exponent": (Number(0, 8, ends="(]"),),
+    "map_beta": (Number(0, 1e6, ends="(]"),),
+    "beta": (Number(0, 1e6, ends="(]"),),
+    "kappa": (Number(0, 1e6),),
+    "mixing": (Integer(0),),
+    "birth": (Number(0, 1000),),
+    "death": (Number(0, 1000),),
+    "gamma": (Number(0, 100),),
+    "teaching": (Number(0, 100),),
+    "vigilance": (Number(0, 1, ends="(]"), None),
+    "n_epochs": (Integer(), "auto"),
+    "teaching_epochs": (Integer(), "auto"),
+    "readout_epochs": (Integer(), "auto"),
+    "readout_eta": (Number(0, 100),),
+    "n_threads": (Integer(), None),
+    "progress": (Flag(),),
+}
+
 #: ``on_epoch(model, stage, done, n)``.
 OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
 
-class BioClassifier(TransformerMixin, LogitClassifier):
+class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, LogitClassifier):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
@@ -135,6 +166,33 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     Inoue, Roehrbein & Knoblauch 2026, arXiv:2603.03234 (the principles; the equations are this project's
     reconstruction).
     """
+
+    SAVED: ClassVar = {
+        "n_features_in_": Missing(Count(1)),
+        "classes_": Missing(Labels()),
+        "encoder_": Missing(Part(Encoder, {"n_inputs": "n_features_in_"})),
+        "network_": Missing(
+            Part(Network, {"association.n_classes": "classes_.size", "encoder.n_inputs": "n_features_in_"})
+        ),
+        "image_shape_": Missing(Maybe(Part(tuple))),
+        "feature_names_in_": Missing(Strings("n_features_in_")),
+        "_rng": Missing(Part(np.random.Generator)),
+        ...: Plain(),  # parameters, which learning checks, and what scikit-learn keeps
+    }
+
+    def check_saved(self) -> None:
+        """Whether all of the parameters are there, and what has been learned goes with them
+        (:mod:`bioneuro._attributes`)."""
+        missing = set(self._get_param_names()) - vars(self).keys()
+        if missing:
+            raise ValueError(f"parameters of a BioClassifier are missing: {', '.join(sorted(missing))}")
+        shape = getattr(self, "image_shape_", None)
+        if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
+            raise ValueError(f"image_shape_ of a BioClassifier must make {self.n_features_in_} features, got {shape}")
+        if hasattr(self, "network_"):
+            self._check_parameters()
+            if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
+                raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
 
     def __init__(
         self,
@@ -228,14 +286,16 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         T = self._one_hot(y)
         shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
         network = self.network_
-        network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
+        with self._finite_after("the association"):
+            network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
         auto = {
             "teaching": max(8, math.ceil(TEACHING_STEPS * teaching_batch(len(H)) / len(H))),
             "readout": max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H))),
         }
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
-            network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+            with self._finite_after("the teacher"):
+                network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(H, T, _epochs(self.readout_epochs, auto["readout"]), passes)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
@@ -260,7 +320,8 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             H = self.encoder_.encode(X)
         self.network_.association.vigilance = self.vigilance
         T = self._one_hot(y)
-        self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
+        with self._finite_after("the association"):
+            self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
         self._learn_readouts(H, T, 1, passes)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
@@ -273,22 +334,9 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
         return self
 
-    @contextmanager
-    def _all_or_nothing(self, *changed: str) -> Iterator[None]:
-        """What fails inside leaves the model, with the attributes that are ``changed`` in place, and the random state
-        as they were."""
-        before, source = dict(vars(self)), check_random_state(self.random_state)
-        state = source.get_state()
-        network = before.get("network_")
-        shared = {id(part): part for part in (network and network.encoder, network and network.mixing)}  # these stay
-        kept = copy.deepcopy({name: before[name] for name in changed if name in before}, shared)
-        try:
-            yield
-        except Exception:
-            source.set_state(state)
-            vars(self).clear()
-            vars(self).update(before | kept)
-            raise
+    def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
+        network = getattr(self, "network_", None)
+        return all_or_nothing(self, *changed, shared=(network and network.encoder, network and network.mixing))
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""
@@ -343,16 +391,17 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             mixing = Mixing(H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
-        kind = COMPETITIONS[self.competition]
-        association = kind(
+        competition = COMPETITIONS[self.competition]
+        association = Association(
             n_cells,
             H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
+            competition=competition,
             beta=self.beta,
             kappa=self.kappa,
             rule=self.rule,
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
-            teacher=Contrastive(eta=self.teaching) if self.teaching and kind.taught else None,
+            teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
             init=self.init,
             seed=int(rng.integers(2**31)),
             dtype=self.dtype,
@@ -369,52 +418,35 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
 
     def _learn_readouts(self, H: NDArray, T: NDArray, n_epochs: int, passes: Progress) -> None:
-        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+        with self._finite_after("the readout"):
+            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+
+    @contextmanager
+    def _finite_after(self, learner: str) -> Iterator[None]:
+        """Weights that have left the numbers are named, also where something else stumbles over them first."""
+        failure = None
+        try:
+            yield
+        except ValueError as error:
+            failure = error
+        for name, synapses in self.network_.pathways().items():
+            if not np.isfinite(synapses.weights).all():
+                advice = "a rate or a gain is too large"
+                raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
+        if failure is not None:
+            raise failure
 
     # --- inference ---
+
+    @property
+    def _n_features_out(self) -> int:
+        """Of :meth:`transform`; scikit-learn names them by it."""
+        return self.encoder_.n_features
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Pooled features ``h (n, n_features_out)``: rates >= 0, rows of unit norm."""
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
-
-    def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """Gradient of the SUM of the losses with respect to ``X``, ``(n, n_features)``.
-
-        ``loss``: ``"ce"`` (softmax cross-entropy of the logits) or ``"margin"`` (``max_{k != t} z_k - z_t``).
-        """
-        return self._gradient(X, y, loss, "image")
-
-    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """Logits ``(n, n_classes)``, and the map from any gradient with respect to them to that with respect to ``X``.
-
-        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Activities of all of ``X`` stay
-        in memory as long as ``pull`` does: for batches.
-        """
-        return self.network_.vjp(self._checked(X), self.readout, space="image")
-
-    def response(self, X: NDArray) -> NDArray:
-        """Contrast response of the retina, strictly increasing in each pixel; without a retina ``X`` as it is."""
-        retina = self._retina()
-        return X if retina is None else retina.response(X)
-
-    def response_inverse(self, R: NDArray) -> NDArray:
-        """The ``X`` whose :meth:`response` is ``R``."""
-        retina = self._retina()
-        return R if retina is None else retina.response_inverse(R)
-
-    def response_slope(self, X: NDArray) -> NDArray:
-        """Derivative of :meth:`response`."""
-        retina = self._retina()
-        return np.ones_like(X) if retina is None else retina.response_slope(X)
-
-    def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """As :meth:`input_gradient`, with respect to ``response(X)``: where the response is flat, this is not."""
-        return self._gradient(X, y, loss, "response")
-
-    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """As :meth:`input_vjp`, with respect to ``response(X)``."""
-        return self.network_.vjp(self._checked(X), self.readout, space="response")
 
     def surrogates(self) -> dict[str, BioClassifier]:
         """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
@@ -434,6 +466,12 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
 
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each stored synapse would be silent, (nnz,) in CSR order, of pathways that are pruned: the
+        ``threshold`` of :func:`bioneuro.analysis.fit_weight_distribution`."""
+        check_is_fitted(self, "network_")
+        return self.network_.cuts()
+
     def outgoing(self) -> dict[str, dict[str, sp.csr_array]]:
         """What each population of cells makes: those of :meth:`weights` whose columns are its cells, by name."""
         check_is_fitted(self, "network_")
@@ -442,8 +480,9 @@ class BioClassifier(TransformerMixin, LogitClassifier):
             for cells, made in self.network_.outgoing().items()
         }
 
-    def _retina(self) -> Retina | None:
-        return getattr(self.encoder_, "retina", None)  # encoders of plain rates have none, whatever the image_shape
+    def _front(self) -> Front:
+        retina: Retina | None = getattr(self.encoder_, "retina", None)  # those of plain rates have none
+        return Identity() if retina is None else retina
 
     def _checked(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
@@ -456,17 +495,9 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         X = self._checked(X)
         return self.network_.logits(self.encoder_.encode(X), self.readout)
 
-    def _gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss, space: Space) -> NDArray:
-        X = self._checked(X)
-        y = np.asarray(y)
-        if y.shape != (len(X),):
-            raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
-        true = class_index(y, self.classes_)
-
-        def logits_grad(logits: NDArray, rows: slice) -> NDArray:
-            return loss_gradient(logits, true[rows], loss)
-
-        return self.network_.input_grad(X, logits_grad, self.readout, space=space)
+    def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
+        space: Space = "image" if isinstance(self._front(), Identity) else "response"
+        return self.network_.vjp(X, self.readout, space=space)
 
     # --- checks ---
 
@@ -476,8 +507,7 @@ class BioClassifier(TransformerMixin, LogitClassifier):
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         if reset:
             self._check_parameters()
-        rows, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(labels)
+        rows, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
         return self._checked_images(rows, reset), labels
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
@@ -501,30 +531,11 @@ class BioClassifier(TransformerMixin, LogitClassifier):
         return tags
 
     def _check_parameters(self) -> None:
-        if self.readout not in READOUTS:
-            raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
-        if self.feature_map not in FEATURE_MAPS:
-            raise ValueError(f"feature_map must be one of {sorted(FEATURE_MAPS)}, got {self.feature_map!r}")
-        if self.competition not in COMPETITIONS:
-            raise ValueError(f"competition must be one of {sorted(COMPETITIONS)}, got {self.competition!r}")
-        if self.dtype not in ("float32", "float64", np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for name in ("n_cells", "n_columns", "n_epochs", "teaching_epochs", "readout_epochs"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value == "auto" and name.endswith("epochs"):
-                continue
-            check_count(name, value)
-        check_count("mixing", self.mixing, 0)
+        check_parameters(self, PARAMETERS)
+        check_dtype(self.dtype)
         excitatory_rule(self.rule)
-        for name in ("birth", "death", "gamma", "teaching", "kappa", "readout_eta"):
-            if not isinstance(getattr(self, name), Real):
-                raise TypeError(f"{name} must be a number, got {getattr(self, name)!r}")
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be finite and >= 0, got {getattr(self, name)!r}")
         if self.death and not self.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
-        if self.vigilance is not None and not 0 < self.vigilance <= 1:
-            raise ValueError(f"vigilance must lie in (0, 1] or be None, got {self.vigilance!r}")
 
     def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
         if self.image_shape is None:

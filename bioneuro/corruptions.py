@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import distortions
-from .attacks.base import SampleRandom, check_input, predict
+from .attacks.answers import predict
+from .attacks.inputs import check_images, check_input, checked_names
+from .attacks.sample_random import SampleRandom
 from .checks import check_count
 from .distortions import Distortion, Draws
 from .images import resolve_shape
@@ -101,7 +103,7 @@ def corrupt(
         An unknown name, a severity, shape or seed out of range, or X out of shape or range.
     """
     corruption, severity = _named(name), _checked_severity(severity)
-    X = _checked_images(X)
+    X = check_images(X)
     shape = _two_sided(X.shape[1], image_shape, None)
     return _apply(X, corruption, severity, shape, random_state)
 
@@ -154,21 +156,21 @@ def evaluate(
         import pandas as pd
     except ImportError as error:
         raise ImportError("tables of results need pandas: pip install pandas") from error
-    X, y, _ = check_input(model, X, y, 0.0)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    shape = _two_sided(X.shape[1], image_shape, model)
+    rows, labels, _ = check_input(model, X, y, 0.0)
+    check_count("batch_size", batch_size)
+    shape = _two_sided(rows.shape[1], image_shape, model)
     names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
     cases = [(name, _named(name), _checked_severity(level)) for name in names for level in severities]
-    batches = [slice(i, i + batch_size) for i in range(0, len(X), batch_size)]
+    batches = [slice(i, i + batch_size) for i in range(0, len(rows), batch_size)]
 
     def accuracy(change: Callable[[NDArray], NDArray]) -> float:
-        return float(np.mean(np.concatenate([predict(model, change(X[rows])) == y[rows] for rows in batches])))
+        return float(np.mean(np.concatenate([predict(model, change(rows[b])) == labels[b] for b in batches])))
 
-    table = [("none", 0, accuracy(np.copy))]
-    for name, corruption, level in track(cases, progress, "corruptions"):
-        change = partial(_apply, corruption=corruption, severity=level, shape=shape, random_state=random_state)
-        table.append((name, level, accuracy(change)))
+    with checked_names(model, X):
+        table = [("none", 0, accuracy(np.copy))]
+        for name, corruption, level in track(cases, progress, "corruptions"):
+            change = partial(_apply, corruption=corruption, severity=level, shape=shape, random_state=random_state)
+            table.append((name, level, accuracy(change)))
     return pd.DataFrame(table, columns=["corruption", "severity", "accuracy"])
 
 
@@ -195,16 +197,6 @@ def _checked_severity(severity: int) -> int:
     if severity not in SEVERITIES:
         raise ValueError(f"severity must be an integer from 1 to 5, got {severity!r}")
     return int(severity)
-
-
-def _checked_images(X: ArrayLike) -> NDArray:
-    X = np.asarray(X)
-    if X.ndim != 2 or X.size == 0:
-        raise ValueError(f"X must be (n, features) and not empty, got shape {X.shape}")
-    X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
-    if not ((X >= 0) & (X <= 1)).all():
-        raise ValueError("X must lie in [0, 1]")
-    return X
 
 
 def _two_sided(features: int, image_shape: tuple[int, ...] | None, model: object) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .attacks.base import SampleRandom
+from .attacks import SampleRandom
 
 __all__ = [
     "Distortion",

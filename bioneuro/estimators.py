@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 __all__ = [
     "LogitClassifier",
+    "all_or_nothing",
     "check_classes",
+    "check_labels",
     "check_unit_interval",
     "class_index",
     "known_classes",
     "sum_is_finite",
     "validated",
+    "validated_with_labels",
 ]
 
 
@@ -45,6 +54,32 @@ class LogitClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[winner]
 
 
+@contextmanager
+def all_or_nothing(model: Any, *changed: str, shared: Iterable[Any] = ()) -> Iterator[None]:
+    """What fails or is interrupted inside leaves the model, and the random state it was given, as they were.
+
+    Parameters
+    ----------
+    model : object
+        Its attributes are put back; ``random_state``, if it has one, is rewound.
+    *changed : str
+        Attributes that are changed in place, of which a copy is kept. All others are replaced, or stay.
+    shared : objects
+        What is not copied with them, since nothing changes it.
+    """
+    before = dict(vars(model))
+    source = check_random_state(getattr(model, "random_state", 0))
+    state = source.get_state()
+    memo = {id(part): part for part in shared}
+    kept = copy.deepcopy({name: before[name] for name in changed if name in before}, memo)
+    try:
+        yield
+    except BaseException:  # Ctrl-C, too
+        source.set_state(state)
+        model.__dict__ = before | kept
+        raise
+
+
 def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
     """Rows for a fitted model, in C order: what `validate_data` makes of them.
 
@@ -55,6 +90,32 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
     if plain and not named and X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
         return X
     return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
+
+
+def validated_with_labels(
+    model: BaseEstimator, X: ArrayLike, y: ArrayLike, dtype: DTypeLike, *, reset: bool = True
+) -> tuple[NDArray, NDArray]:
+    """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
+    check_labels(y)
+    rows, labels = validate_data(model, X, y, reset=reset, dtype=np.dtype(dtype), order="C")
+    check_classification_targets(labels)
+    return rows, labels
+
+
+def check_labels(y: Any, name: str = "y") -> None:
+    """Raise ValueError, which names the place, where a label is none: NaN or None."""
+    labels = np.asarray(y)
+    if np.ma.is_masked(y):
+        raise ValueError(f"{name} must not have masked values")
+    if labels.dtype.kind == "f":
+        missing = np.isnan(labels)
+    elif labels.dtype == object:
+        missing = np.array([label is None or label != label for label in labels.ravel()], bool)
+    else:
+        return
+    if missing.any():
+        i = int(np.argmax(missing))
+        raise ValueError(f"{name} must hold a label for each row, but {name}[{i}] is {labels.ravel()[i]}")
 
 
 def sum_is_finite(X: NDArray) -> bool:
@@ -77,11 +138,12 @@ def check_classes(classes: NDArray) -> None:
 
 
 def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
-    """Position of each label in the sorted ``classes``."""
+    """Position of each label in ``classes``, the column of its logit."""
     unseen = np.flatnonzero(~np.isin(y, classes))
     if unseen.size:
         raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
-    return np.searchsorted(classes, y)
+    order = np.argsort(classes)  # of other libraries' models they need not be sorted
+    return order[np.searchsorted(classes, y, sorter=order)]
 
 
 def known_classes(model: LogitClassifier, classes: ArrayLike | None, first: bool) -> NDArray:
@@ -89,6 +151,7 @@ def known_classes(model: LogitClassifier, classes: ArrayLike | None, first: bool
     if first:
         if classes is None:
             raise ValueError("classes must be passed to the first call of partial_fit")
+        check_labels(classes, "classes")
         return np.unique(classes)
     if classes is not None and not np.array_equal(np.unique(classes), model.classes_):
         raise ValueError(f"classes must be those of the first call, {model.classes_}, got {np.unique(classes)}")

@@ -3,8 +3,9 @@
 A file is an .npz archive: arrays ``a0, a1, ...``, and ``header``, the UTF-8 bytes of a JSON text that names the format,
 its version, and how objects are made of plain values and those arrays. Nothing is ever pickled, and loading makes
 instances of the classes in :data:`CLASSES` only, so that no code of the file runs. A new layer or readout can be saved
-once it has a line there. A learning rule of the user's own, class or function, is saved by its module and name, and
-found again among the modules that are imported by then; a file has nothing imported and nothing called
+once it has a line there and says in ``SAVED`` what its attributes must be (:mod:`bioneuro._attributes`); both
+:func:`save` and :func:`load` hold it to that. A learning rule of the user's own, class or function, is saved by its
+module and name, and found again among the modules that are imported by then; a file has nothing imported
 (:mod:`bioneuro.named`).
 """
 
@@ -13,19 +14,23 @@ from __future__ import annotations
 import json
 import math
 import os
-import zipfile
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib.metadata import version as installed_version
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import connectivity, layers
+from bioneuro._attributes import Array, Count, Need, Plain, check_attributes
+from bioneuro._npz import KINDS, Archive
+from bioneuro._random_states import BIT_GENERATORS, generator_of, state_of
+from bioneuro.atomic_write import replacing
 from bioneuro.classifier import BioClassifier
-from bioneuro.files import replacing
+from bioneuro.layers.cells import PlasticCells
 from bioneuro.named import find, name_of
 from bioneuro.network import Network
 from bioneuro.rules import RULES, FunctionRule, Rule, Turnover, is_rule_function
@@ -35,7 +40,9 @@ __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 3
+VERSION = 4
+#: Those that are read: the attributes of version 3 are brought up to date as they are read.
+READABLE = (3, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
@@ -50,11 +57,15 @@ CLASSES: dict[str, type] = {
         layers.DeltaReadout,
         layers.FeatureMap,
         layers.Hypercolumns,
+        layers.InhibitoryCells,
         layers.LocalMap,
         layers.Mixing,
         layers.PerturbationReadout,
+        layers.Recruitment,
         layers.Retina,
+        layers.SoftmaxPool,
         layers.UnitNorm,
+        layers.Vigilance,
         layers.VotesReadout,
         connectivity.Constant,
         connectivity.HalfNormal,
@@ -67,17 +78,19 @@ CLASSES: dict[str, type] = {
     )
 }
 
-#: Sources of random numbers that a file may name.
-_BIT_GENERATORS: dict[str, type[np.random.BitGenerator]] = {
-    cls.__name__: cls
-    for cls in (
-        np.random.MT19937,
-        np.random.PCG64,
-        np.random.PCG64DXSM,
-        np.random.Philox,
-        np.random.SFC64,
-    )
+#: What traces of pathways must be.
+TRACES: dict[str, Need] = {
+    "steps": Count(),
+    "pre_count": Count(),
+    "pre_mean": Array("n_pre"),
+    "pre_squares": Array("n_pre", low=0),
+    **{f"{rule.__qualname__}.{name}": need for rule in RULES.values() for name, need in rule.remembers.items()},
 }
+
+#: Bytes that a header may have: objects made of its text take some twenty times as many.
+LARGEST_HEADER = 1 << 24
+#: Values within values.
+DEEPEST = 64
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -90,15 +103,18 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         :func:`load` gives goes on learning bit for bit as ``model`` would have.
     path : str or path-like
         Used as it is; ``.npz`` is the customary ending. A file that is there is replaced in one step once the new one
-        is complete.
+        is complete, and keeps its mode; a symbolic link is followed.
 
     Raises
     ------
     TypeError
         The model holds something that cannot be saved, such as a function for ``init`` or a rule without a name of its
         own; names where.
+    ValueError
+        An attribute is not what its class says it must be, such as weights that are no numbers any more:
+        :func:`load` would refuse it.
     OSError
-        The file cannot be written.
+        The file cannot be written, or ``path`` is something other than a plain file; what was there is left as it was.
     """
     writer = _Writer()
     header = {
@@ -108,12 +124,19 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         "model": writer.encode(model, "model"),
     }
     text = json.dumps(header, allow_nan=False).encode()
-    with replacing(Path(path)) as file:
+    if len(text) > LARGEST_HEADER:
+        raise TypeError(
+            f"model cannot be saved: its values that are no arrays take {len(text)} bytes, more than {LARGEST_HEADER}"
+        )
+    with replacing(path) as file:
         np.savez(file, header=np.frombuffer(text, np.uint8), **cast(Any, writer.arrays))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
     """Read what :func:`save` wrote.
+
+    Nothing that the file says is believed unseen: sizes are compared with the bytes that are there, attributes with
+    what their class says they must be. Memory is bounded by the size of the file.
 
     Returns
     -------
@@ -122,54 +145,91 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises
     ------
-    FileNotFoundError
-        There is no such file.
+    OSError
+        There is no such file (FileNotFoundError), or it cannot be opened.
     ValueError
-        Not a file of :func:`save`, one of another version, a damaged or a truncated one, or one that holds pickles or
-        classes not in :data:`CLASSES`; a rule of the user's own whose module is not imported, or not as it was.
+        Not a file of :func:`save`, one of another version, a damaged or a truncated one, or one that holds pickles,
+        classes not in :data:`CLASSES` or values that these refuse; a rule of the user's own whose module is not
+        imported, or not as it was. Says which.
     """
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path} is not a file written by bioneuro.save, or it was cut short")
-        file.seek(0)
+    with _opened(path) as file:
         try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (zipfile.BadZipFile, EOFError, ValueError, KeyError, RuntimeError, OSError) as error:
-            raise ValueError(f"{path} is damaged, or holds something other than arrays of numbers: {error}") from error
-    header = _header(arrays, path)
-    try:
-        return _Reader(arrays).decode(header["model"])
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} is damaged: its header and its arrays do not go together ({error!r})") from error
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be loaded: {error}") from error
+            archive = Archive(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a file written by bioneuro.save, or it was cut short: {error}") from error
+        header = _header(archive, path)
+        try:
+            archive.check()
+            model = _Reader(archive).decode(header["model"])
+        except MemoryError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be loaded: {error}") from error
+        except Exception as error:  # a header of other types than save writes can fail anywhere
+            raise ValueError(f"{path} is damaged: its header and its arrays do not go together ({error!r})") from error
+        if archive.unread:
+            unnamed = ", ".join(sorted(archive.unread)[:5])
+            raise ValueError(f"{path} is damaged: its header names none of {unnamed}")
+        return model
 
 
-def _header(arrays: Mapping[str, NDArray], path: str | os.PathLike[str]) -> dict[str, Any]:
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    # A FIFO would be waited for without end, where it is opened for reading alone.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path} is not a file written by bioneuro.save: it is no plain file")
+        yield file
+
+
+def _header(archive: Archive, path: str | os.PathLike[str]) -> dict[str, Any]:
     """The header, of this format and version."""
     try:
-        header = json.loads(arrays["header"].tobytes().decode())
+        header = json.loads(archive.read("header", LARGEST_HEADER).tobytes().decode(), parse_constant=_no_number)
         ours = header["format"] == FORMAT
-    except (KeyError, ValueError, TypeError, AttributeError):
-        ours = False
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} was not written by bioneuro.save: it has no header of that format ({error})"
+        ) from error
     if not ours:
-        raise ValueError(f"{path} was not written by bioneuro.save: it has no header of that format")
-    if header.get("version") != VERSION:
+        raise ValueError(f"{path} was not written by bioneuro.save: its header is of another format")
+    if header.get("version") not in READABLE:
         raise ValueError(
             f"{path} has version {header.get('version')} of the format, written by bioneuro {header.get('bioneuro')}; "
-            f"this is bioneuro {installed_version('bioneuro')}, which reads version {VERSION}"
+            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {' and '.join(map(str, READABLE))}"
         )
     return header
 
 
-class _Writer:
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _Depth:
+    """How deep values lie in each other."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        self.depth += 1
+        try:
+            if self.depth > DEEPEST:
+                raise ValueError(f"values lie in each other more than {DEEPEST} deep")
+            yield
+        finally:
+            self.depth -= 1
+
+
+class _Writer(_Depth):
     """Objects to JSON values: a number, string, bool or None is itself, all else a dict with a ``kind``.
 
     An object met again is a reference to its first appearance, by the order in which objects are met.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.arrays: dict[str, NDArray] = {}
         self.seen: dict[int, int] = {}
         self.alive: list[Any] = []  # whose ids must not be used again
@@ -179,17 +239,26 @@ class _Writer:
             return value
         if type(value) is float:
             return value if math.isfinite(value) else {"kind": "float", "value": str(value)}
-        if type(value) in (list, tuple):
-            items = [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
-            return {"kind": type(value).__name__, "items": items}
-        if type(value) is dict:
-            return {"kind": "dict", "items": self.named(value, where)}
         if isinstance(value, np.dtype):
             return {"kind": "dtype", "name": value.str}
         if isinstance(value, type) and issubclass(value, np.floating):
             return {"kind": "type", "name": np.dtype(value).str}
         if isinstance(value, np.generic):
             return {"kind": "scalar", "value": self.array(np.asarray(value), where)}
+        try:
+            with self.deeper():
+                return self.encode_container(value, where)
+        except ValueError as error:
+            if self.depth:
+                raise
+            raise ValueError(f"model cannot be saved: {error}") from error
+
+    def encode_container(self, value: Any, where: str) -> dict[str, Any]:
+        if type(value) in (list, tuple):
+            items = [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return {"kind": type(value).__name__, "items": items}
+        if type(value) is dict:
+            return {"kind": "dict", "items": self.named(value, where)}
         if id(value) in self.seen:
             return {"kind": "same", "as": self.seen[id(value)]}
         self.seen[id(value)] = len(self.alive)
@@ -197,7 +266,7 @@ class _Writer:
         return self.encode_object(value, where)
 
     def encode_object(self, value: Any, where: str) -> dict[str, Any]:
-        if type(value) is np.ndarray:
+        if type(value) in (np.ndarray, np.memmap):
             if value.dtype.hasobject:  # class labels that are Python strings
                 return {"kind": "objects", "shape": value.shape, "items": self.encode(value.ravel().tolist(), where)}
             return {"kind": "array", "name": self.array(value, where)}
@@ -205,50 +274,65 @@ class _Writer:
             names = ("indptr", "indices", "weights")
             arrays = {name: self.array(getattr(value, name), where) for name in names}
             traces = self.named(value.traces, f"{where}.traces")
+            check_traces(value)
             return {"kind": "synapses", **arrays, "n_pre": value.n_pre, "sign": value.sign, "traces": traces}
         if type(value) in (np.random.Generator, np.random.RandomState):
-            generator = type(value) is np.random.Generator
-            state = value.bit_generator.state if generator else value.get_state(legacy=False)
-            if state["bit_generator"] in _BIT_GENERATORS:
-                return {"kind": "generator" if generator else "random_state", "state": self.encode(state, where)}
+            state = state_of(value)
+            if state["bit_generator"] in BIT_GENERATORS:
+                kind = "generator" if type(value) is np.random.Generator else "random_state"
+                return {"kind": kind, "state": self.encode(state, where)}
         name = type(value).__name__
         if CLASSES.get(name) is type(value):
-            return {"kind": "object", "class": name, "state": self.named(vars(value), where, ".{}")}
-        if isinstance(value, Rule):
+            encoded = {"kind": "object", "class": name, "state": self.named(vars(value), where, ".{}")}
+        elif isinstance(value, Rule):
             parameters = {field.name: getattr(value, field.name) for field in fields(value)}
-            return {"kind": "rule", **name_of(type(value), where), "state": self.named(parameters, where, ".{}")}
-        if is_rule_function(value):
+            state = self.named(parameters, where, ".{}")
+            encoded = {"kind": "rule", **name_of(type(value), where), "state": state}
+        elif is_rule_function(value):
             return {"kind": "function", **name_of(value, where)}
-        raise TypeError(
-            f"{where} cannot be saved: a {type(value).__module__}.{type(value).__qualname__} is neither plain data nor "
-            "an instance of a class in bioneuro.io.CLASSES"
-        )
+        else:
+            raise TypeError(
+                f"{where} cannot be saved: a {type(value).__module__}.{type(value).__qualname__} is neither plain data "
+                "nor an instance of a class in bioneuro.io.CLASSES"
+            )
+        check_attributes(value)
+        return encoded
 
     def named(self, items: Mapping[Any, Any], where: str, form: str = "[{!r}]") -> dict[str, Any]:
         for name in items:
-            if type(name) is not str:
+            if not isinstance(name, str):  # a NumPy string will do: a grid search gives such parameters
                 raise TypeError(f"{where} cannot be saved: its key {name!r} is not a string")
-        return {name: self.encode(value, where + form.format(name)) for name, value in items.items()}
+        return {str(name): self.encode(value, where + form.format(str(name))) for name, value in items.items()}
 
     def array(self, array: NDArray, where: str) -> str:
-        if array.dtype.kind not in "biufcSUMm":
+        if array.dtype.kind not in KINDS:
             raise TypeError(f"{where} cannot be saved: an array of {array.dtype}")
         name = f"a{len(self.arrays)}"
         self.arrays[name] = array
         return name
 
 
-class _Reader:
+#: Stands for an object as long as it is being read.
+_UNFINISHED = object()
+
+
+class _Reader(_Depth):
     """What :class:`_Writer` wrote, back to objects."""
 
-    def __init__(self, arrays: Mapping[str, NDArray]) -> None:
-        self.arrays = arrays
+    def __init__(self, archive: Archive) -> None:
+        super().__init__()
+        self.array = archive.read
         self.seen: list[Any] = []
 
     def decode(self, value: Any) -> Any:
         if not isinstance(value, dict):
+            if isinstance(value, list):
+                raise ValueError("a list stands where a value must")
             return value
-        kind = value["kind"]
+        with self.deeper():
+            return self.decode_kind(value["kind"], value)
+
+    def decode_kind(self, kind: str, value: dict[str, Any]) -> Any:
         if kind == "float":
             return float(value["value"])
         if kind in ("list", "tuple"):
@@ -257,47 +341,33 @@ class _Reader:
         if kind == "dict":
             return self.named(value["items"])
         if kind == "dtype":
-            return np.dtype(value["name"])
+            return _dtype(value["name"], KINDS)
         if kind == "type":
-            return np.dtype(value["name"]).type
+            return _dtype(value["name"], "f").type
         if kind == "scalar":
-            return self.arrays[value["value"]][()]
+            return self.array(value["value"]).reshape(())[()]
         if kind == "same":
-            return self.seen[value["as"]]
+            return self.same(value["as"])
         place = len(self.seen)
-        self.seen.append(None)
-        if kind in ("object", "rule"):
-            return self.decode_object(value, place)
-        self.seen[place] = made = self.decode_value(kind, value)
+        self.seen.append(_UNFINISHED)
+        self.seen[place] = made = self.decode_object(kind, value)
         return made
 
-    def decode_object(self, value: dict[str, Any], place: int) -> Any:
-        if value["kind"] == "rule":
-            cls = find(value["module"], value["name"])
-            if not (isinstance(cls, type) and issubclass(cls, Rule)):
-                raise ValueError(f"{value['name']} of module {value['module']!r} is not a class of rules")
-        elif value["class"] in CLASSES:
-            cls = CLASSES[value["class"]]
-        else:
-            raise ValueError(f"class {value['class']!r} is not in bioneuro.io.CLASSES")
-        if issubclass(cls, Rule):
-            check_parameters(cls, value["state"])
-        made: Any = object.__new__(cls)
-        self.seen[place] = made
-        vars(made).update(self.named(value["state"]))
-        return made
+    def same(self, place: Any) -> Any:
+        if not isinstance(place, int) or not 0 <= place < len(self.seen) or self.seen[place] is _UNFINISHED:
+            raise ValueError(f"it refers to an object {place!r} that is not there before it")
+        return self.seen[place]
 
-    def decode_value(self, kind: str, value: dict[str, Any]) -> Any:
+    def decode_object(self, kind: str, value: dict[str, Any]) -> Any:
         if kind == "array":
-            return self.arrays[value["name"]]
+            return self.array(value["name"])
         if kind == "objects":
-            array = np.empty(math.prod(value["shape"]), object)
-            array[:] = self.decode(value["items"])
-            return array.reshape(value["shape"])
+            return _objects(self.decode(value["items"]), value["shape"])
         if kind == "synapses":
-            indptr, indices, weights = (self.arrays[value[name]] for name in ("indptr", "indices", "weights"))
-            synapses = Synapses(indptr, indices, weights, value["n_pre"], sign=value["sign"])
+            arrays = (self.array(value[name]) for name in ("indptr", "indices", "weights"))
+            synapses = Synapses(*arrays, value["n_pre"], sign=value["sign"])
             synapses.traces.update(self.named(value["traces"]))
+            check_traces(synapses)
             return synapses
         if kind == "function":
             function = find(value["module"], value["name"])
@@ -305,18 +375,55 @@ class _Reader:
                 raise ValueError(f"{value['name']} of module {value['module']!r} is not a function of four arguments")
             return function
         if kind in ("generator", "random_state"):
-            state = self.decode(value["state"])
-            source = _BIT_GENERATORS[state["bit_generator"]]()
-            if kind == "generator":
-                source.state = state
-                return np.random.Generator(source)
-            random_state = np.random.RandomState(source)
-            random_state.set_state(state)
-            return random_state
+            return generator_of(self.decode(value["state"]), kind == "random_state")
+        if kind in ("object", "rule"):
+            cls, state = _class_of(kind, value), self.named(value["state"])
+            made: Any = object.__new__(cls)
+            vars(made).update(cls.upgraded(state) if issubclass(cls, PlasticCells) else state)
+            check_attributes(made)
+            return made
         raise ValueError(f"unknown kind of value {kind!r}")
 
     def named(self, items: dict[str, Any]) -> dict[str, Any]:
         return {name: self.decode(value) for name, value in items.items()}
+
+
+def _class_of(kind: str, value: dict[str, Any]) -> type:
+    """One of :data:`CLASSES`, or a class of rules of the user's own, whose parameters are still those of the file."""
+    if kind == "object" and value["class"] not in CLASSES:
+        raise ValueError(f"class {value['class']!r} is not in bioneuro.io.CLASSES")
+    cls = CLASSES[value["class"]] if kind == "object" else find(value["module"], value["name"])
+    if kind == "rule" and not (isinstance(cls, type) and issubclass(cls, Rule)):
+        raise ValueError(f"{value['name']} of module {value['module']!r} is not a class of rules")
+    if issubclass(cls, Rule):
+        check_parameters(cls, value["state"])
+    return cls
+
+
+def _dtype(name: str, kinds: str) -> np.dtype:
+    """A dtype of plain values by its name in files."""
+    dtype = np.dtype(name) if isinstance(name, str) else None
+    if dtype is None or dtype.kind not in kinds or dtype.str != name:
+        raise ValueError(f"{name!r} is no dtype of plain values")
+    return dtype
+
+
+def _objects(items: Any, shape: Any) -> NDArray:
+    """An array of objects out of a list of as many as it has."""
+    if not isinstance(items, list) or math.prod(shape) != len(items) or min(shape, default=0) < 0:
+        raise ValueError(f"an array of shape {shape} is made of another number of items")
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array.reshape(shape)
+
+
+def check_traces(synapses: Synapses) -> None:
+    """What learning has gathered on a pathway must be of its size; rules of the user's own check theirs."""
+    for name, value in synapses.traces.items():
+        need = TRACES.get(name, Array("nnz") if name.endswith("_ij") else Plain())
+        wanted = need.unmet(value, synapses)
+        if wanted:
+            raise ValueError(f"traces[{name!r}] of a pathway must be {wanted}")
 
 
 def check_parameters(rule: type[Rule], state: Mapping[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Each, Maybe, Part
 from bioneuro.layers.association import Association
 from bioneuro.layers.mixing import Mixing
 from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
@@ -22,7 +24,9 @@ REWIRE_EVERY = 20
 
 
 class Network:
-    """A composition of layers; :class:`bioneuro.BioClassifier` is this with labels, defaults and checks.
+    """Layers in their order: passes features on from one to the next, in learning, in inference and for gradients.
+
+    It knows neither labels nor defaults, and checks nothing: :class:`bioneuro.BioClassifier` does.
 
     Parameters
     ----------
@@ -34,6 +38,13 @@ class Network:
         Between encoder and association; None: the association sees the features themselves.
     """
 
+    SAVED: ClassVar = {
+        "encoder": Part(Encoder),
+        "mixing": Maybe(Part(Mixing, {"n_inputs": "encoder.n_features"})),
+        "association": Part(Association, {"synapses.n_pre": "n_mixed"}),
+        "readouts": Each(Part(Readout, {"association": "association"})),
+    }
+
     def __init__(
         self,
         encoder: Encoder,
@@ -42,6 +53,11 @@ class Network:
         mixing: Encoder | None = None,
     ) -> None:
         self.encoder, self.association, self.readouts, self.mixing = encoder, association, readouts, mixing
+
+    @property
+    def n_mixed(self) -> int:
+        """Rates that the association sees."""
+        return (self.encoder if self.mixing is None else self.mixing).n_features
 
     def mixed(self, H: NDArray) -> NDArray:
         """What the association sees of features ``H``."""
@@ -61,25 +77,22 @@ class Network:
     ) -> None:
         """Competitive learning on features ``H`` with one-hot labels ``T``, and turnover of synapses as it goes."""
         layer = self.association
-        for _ in progress(range(n_epochs), desc="association"):
-            for batch in batches(len(H), association_batch(len(H)), rng):
-                layer.learn(self.mixed(H[batch]), T[batch])
-                if layer.step % REWIRE_EVERY == 0:
-                    layer.rewire()
+        for rows, _ in shown(len(H), association_batch(len(H)), n_epochs, rng, progress, "association"):
+            layer.learn(self.mixed(H[rows]), T[rows])
+            if layer.step % REWIRE_EVERY == 0:
+                layer.rewire()
         layer.rewire()
 
     def teach_association(
         self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """The third factor: cells are taught by the labels, ever more slowly."""
-        batch_size = teaching_batch(len(H))
-        n_steps, step = n_epochs * -(-len(H) // batch_size), 0
-        for _ in progress(range(n_epochs), desc="teaching"):
-            for batch in batches(len(H), batch_size, rng):
-                self.association.teach(self.mixed(H[batch]), T[batch], 1 - step / n_steps)
-                step += 1
-                if step % REWIRE_EVERY == 0:
-                    self.association.rewire(scale=False)
+        for step, (rows, left) in enumerate(
+            shown(len(H), teaching_batch(len(H)), n_epochs, rng, progress, "teaching"), start=1
+        ):
+            self.association.teach(self.mixed(H[rows]), T[rows], left)
+            if step % REWIRE_EVERY == 0:
+                self.association.rewire(scale=False)
 
     def learn_readouts(
         self,
@@ -95,32 +108,18 @@ class Network:
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        drives, batch_size = None, readout_batch(len(H))
-        if len(H) * self.association.n_cells <= CACHED_DRIVES:
-            drives = self.drive(H)
-        n_steps, step = n_epochs * len(batches(len(H), batch_size, rng)), 0
-        for _ in progress(range(n_epochs), desc="readout"):
-            for batch in batches(len(H), batch_size, rng):
-                drive = self.drive(H[batch]) if drives is None else drives[batch]
-                for readout in learned:
-                    readout.learn(drive, T[batch], eta * (1 - step / n_steps))
-                step += 1
+        drives = self.drive(H) if len(H) * self.association.n_cells <= CACHED_DRIVES else None
+        rng.permutation(len(H))  # drawn and not used: so that a seed gives the network that it always gave
+        for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
+            drive = self.drive(H[rows]) if drives is None else drives[rows]
+            for readout in learned:
+                readout.learn(drive, T[rows], eta * left)
 
     # --- inference ---
 
     def logits(self, H: NDArray, readout: str) -> NDArray:
         """Logits ``(n, n_classes)`` of features ``H`` by the named readout."""
         out = [self.readouts[readout].logits(self.drive(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
-        return np.concatenate(out)
-
-    def input_grad(
-        self, X: NDArray, logits_grad: Callable[[NDArray, slice], NDArray], readout: str, *, space: Space = "image"
-    ) -> NDArray:
-        """Gradient of a function of the logits with respect to ``X``; ``logits_grad(logits, rows)`` is its slope."""
-        out = []
-        for rows in slices(len(X), INFERENCE_BATCH):
-            logits, pullback = self.vjp(X[rows], readout, space=space)
-            out.append(pullback(logits_grad(logits, rows)))
         return np.concatenate(out)
 
     def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
@@ -149,6 +148,16 @@ class Network:
             named |= readout.pathways()
         return named
 
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each stored synapse would be silent, of the pathways whose small weights were cut away.
+
+        Turnover cuts nothing: small synapses die sooner, but of every size some live.
+        """
+        found: dict[str, NDArray] = {}
+        for readout in self.readouts.values():
+            found |= getattr(readout, "cuts", dict)()
+        return found
+
     def outgoing(self) -> dict[str, dict[str, Synapses]]:
         """What each population of cells makes: its pathways by name, whose columns are its cells."""
         maker = {"map": "retina"}
@@ -175,6 +184,23 @@ def readout_batch(n: int) -> int:
     return min(100, max(10, n // 10))
 
 
+def shown(
+    n: int, size: int, n_epochs: int, rng: np.random.Generator, progress: Progress, stage: str
+) -> Iterator[tuple[NDArray[np.int64], float]]:
+    """Random minibatches that show ``n`` samples ``n_epochs`` times, each with the share of the steps that is left,
+    from 1 down."""
+    n_steps, step = n_epochs * n_batches(n, size), 0
+    for _ in progress(range(n_epochs), desc=stage):
+        for rows in batches(n, size, rng):
+            yield rows, 1 - step / n_steps
+            step += 1
+
+
+def n_batches(n: int, size: int) -> int:
+    """Minibatches of at most ``size`` that cover ``n`` samples."""
+    return max(1, -(-n // size))
+
+
 def slices(n: int, size: int) -> list[slice]:
     """Consecutive slices of at most ``size`` that cover ``range(n)``."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
@@ -183,4 +209,4 @@ def slices(n: int, size: int) -> list[slice]:
 def batches(n: int, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Random minibatches of row numbers that cover ``range(n)`` once, of at most ``size`` rows and nearly equal."""
     order = rng.permutation(n)
-    return np.array_split(order, max(1, -(-n // size)))
+    return np.array_split(order, n_batches(n, size))

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .datasets import Dataset, DatasetCorruptError, _check_sha256, _folder, _obtain
+from bioneuro.dataset_files import DatasetCorruptError, check_sha256, folder_of, obtain, reading
 
-__all__ = ["Characters", "OneShotRun", "background", "load_split", "one_shot_runs", "resize"]
+__all__ = ["Characters", "OneShotRun", "background", "one_shot_runs", "resize"]
 
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 #: Path below `URL` and SHA-256 of each archive.
@@ -36,8 +36,9 @@ ARCHIVES = {
 }
 #: Side of the drawings in pixels.
 SIDE = 105
-#: Drawers whose drawings `load_split` keeps for testing.
-TEST_DRAWERS = range(16, 21)
+#: What a file of the archives may unpack to, and how many times the size of the archive all of them together: drawings
+#: are a few hundred bytes, compressed before they were archived.
+LARGEST_FILE, LARGEST_EXPANSION = 1 << 16, 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,16 +111,17 @@ def background(data_dir: str | os.PathLike[str] | None = None) -> Characters:
         Without Pillow, which decodes the images.
     """
     content = _archive("images_background_small1.zip", data_dir)
-    paths = sorted(path for path in content if path.endswith(".png"))
-    parts = [path.split("/") for path in paths]  # images_background_small1/Greek/character01/0394_01.png
-    names, labels = np.unique([f"{part[1]}/{part[2]}" for part in parts], return_inverse=True)
-    return Characters(
-        np.stack([_ink(content[path]) for path in paths]),
-        labels.astype(np.int64),
-        np.array([part[1] for part in parts]),
-        np.array([int(part[3][-6:-4]) for part in parts]),
-        tuple(names.tolist()),
-    )
+    with reading("images_background_small1.zip"):
+        paths = sorted(path for path in content if path.endswith(".png"))
+        parts = [path.split("/") for path in paths]  # images_background_small1/Greek/character01/0394_01.png
+        names, labels = np.unique([f"{part[1]}/{part[2]}" for part in parts], return_inverse=True)
+        return Characters(
+            np.stack([_ink(content, path) for path in paths]),
+            labels.astype(np.int64),
+            np.array([part[1] for part in parts]),
+            np.array([int(part[3][-6:-4]) for part in parts]),
+            tuple(names.tolist()),
+        )
 
 
 def one_shot_runs(data_dir: str | os.PathLike[str] | None = None) -> list[OneShotRun]:
@@ -128,31 +130,19 @@ def one_shot_runs(data_dir: str | os.PathLike[str] | None = None) -> list[OneSho
     Parameters and errors as of :func:`background`.
     """
     content = _archive("all_runs.zip", data_dir)
-    runs = []
-    for folder in sorted({path.split("/")[0] for path in content}):
-        pairs = [line.split() for line in content[f"{folder}/class_labels.txt"].decode().splitlines() if line.strip()]
-        train = sorted(path for path in content if path.startswith(f"{folder}/training/") and path.endswith(".png"))
-        runs.append(
-            OneShotRun(
-                int(folder.removeprefix("run")),
-                np.stack([_ink(content[path]) for path in train]),
-                np.stack([_ink(content[test]) for test, _ in pairs]),
-                np.array([train.index(answer) for _, answer in pairs], dtype=np.int64),
-            )
-        )
-    return runs
+    with reading("all_runs.zip"):
+        return [_run(content, folder) for folder in sorted({path.split("/")[0] for path in content})]
 
 
-def load_split(name: str, folder: Path | None) -> Dataset:
-    """The background set as a classification data set: 28 x 28, ink 1, drawers 1 to 15 train and 16 to 20 test.
-
-    Omniglot has no published split of that kind: this one is ours, and its figures compare with nothing else.
-    """
-    characters = background(None if folder is None else folder.parent)
-    shape = (28, 28)
-    X, test = characters.at(shape), np.isin(characters.drawers, TEST_DRAWERS)
-    y = characters.labels
-    return Dataset(X[~test], y[~test], X[test], y[test], shape, characters.names)
+def _run(content: dict[str, bytes], folder: str) -> OneShotRun:
+    pairs = [line.split() for line in content[f"{folder}/class_labels.txt"].decode().splitlines() if line.strip()]
+    train = sorted(path for path in content if path.startswith(f"{folder}/training/") and path.endswith(".png"))
+    return OneShotRun(
+        int(folder.removeprefix("run")),
+        np.stack([_ink(content, path) for path in train]),
+        np.stack([_ink(content, test) for test, _ in pairs]),
+        np.array([train.index(answer) for _, answer in pairs], dtype=np.int64),
+    )
 
 
 def resize(images: NDArray, image_shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -171,6 +161,8 @@ def resize(images: NDArray, image_shape: tuple[int, int]) -> NDArray[np.float32]
     """
     if len(image_shape) != 2 or min(image_shape) < 1:
         raise ValueError(f"image_shape must be (height, width), each at least 1, got {image_shape}")
+    if np.ma.is_masked(images):
+        raise ValueError("images must not be masked")
     images = np.asarray(images)
     if images.ndim != 3:
         raise ValueError(f"images must have shape (n, height, width), got {images.shape}")
@@ -195,22 +187,26 @@ def _archive(filename: str, data_dir: str | os.PathLike[str] | None) -> dict[str
 
     def read(path: Path, _: str) -> dict[str, bytes]:
         archived = path.read_bytes()
-        _check_sha256(archived, sha256, path)
-        with zipfile.ZipFile(io.BytesIO(archived)) as archive:
-            return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+        check_sha256(archived, sha256, path)
+        with reading(path), zipfile.ZipFile(io.BytesIO(archived)) as archive:
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            sizes = [info.file_size for info in files]
+            if max(sizes, default=0) > LARGEST_FILE or sum(sizes) > LARGEST_EXPANSION * len(archived):
+                raise DatasetCorruptError(f"{path} is corrupt: it unpacks to {sum(sizes)} bytes")
+            return {info.filename: archive.read(info) for info in files}
 
     url = URL + remote.removesuffix(filename)
-    (content,) = _obtain("omniglot", _folder("omniglot", data_dir), [filename], url, read)
+    (content,) = obtain("omniglot", folder_of("omniglot", data_dir), [filename], url, read)
     return content
 
 
-def _ink(png: bytes) -> NDArray[np.bool_]:
+def _ink(content: dict[str, bytes], path: str) -> NDArray[np.bool_]:
     """The drawing in a PNG file: True where it is black."""
     try:
         from PIL import Image  # an optional dependency, needed only here
     except ImportError as error:
         raise ImportError('the images of Omniglot need Pillow: pip install "bioneuro[data]"') from error
-    ink = ~np.asarray(Image.open(io.BytesIO(png)).convert("1"))
-    if ink.shape != (SIDE, SIDE):
-        raise DatasetCorruptError(f"an image of Omniglot has shape {ink.shape}, expected {(SIDE, SIDE)}")
-    return ink
+    with reading(path), Image.open(io.BytesIO(content[path])) as image:
+        if image.size != (SIDE, SIDE):  # before anything of that size is made
+            raise DatasetCorruptError(f"{path} of Omniglot has shape {image.size[::-1]}, expected {(SIDE, SIDE)}")
+        return ~np.asarray(image.convert("1"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 __all__ = [
     "candidates",
@@ -427,31 +428,32 @@ def turnover(
 
 
 def contrast_response(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
-    """Naka-Rushton response ``r = x^n (1 + s^n) / (x^n + s^n)`` for ``0 <= x``; ``s = inf`` gives ``x^n``, so that
-    ``n = 1, s = inf`` is the identity."""
-    xn = x**exponent
+    """Naka & Rushton's ``R = R_max c^n / (c^n + c_50^n)`` with ``c_50 = semi_saturation``, ``R_max`` such that
+    ``R(1) = 1``: in double precision, as a logistic function of log contrast. ``semi_saturation = inf`` gives ``c^n``.
+    """
+    with np.errstate(divide="ignore"):
+        log_x = np.log(np.asarray(x, float))
     if np.isinf(semi_saturation):
-        return xn
-    sn = semi_saturation**exponent
-    return xn * (1 + sn) / (xn + sn)
+        return np.exp(exponent * log_x)
+    log_s = np.log(semi_saturation)
+    return expit(exponent * (log_x - log_s)) / expit(-exponent * log_s)
 
 
 def contrast_response_inverse(r: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
     """The ``x`` whose :func:`contrast_response` is ``r``, for ``0 <= r <= 1``."""
+    r = np.asarray(r, float)
     if np.isinf(semi_saturation):
         return r ** (1 / exponent)
-    # In double precision: in single, 1 + s^n - r is 0 at r = 1 from n = 24 on.
-    wide = np.asarray(r, np.float64)
-    x = semi_saturation * (wide / (1 + semi_saturation**exponent - wide)) ** (1 / exponent)
-    return x.astype(np.result_type(r, np.float32), copy=False)
+    full = expit(-exponent * np.log(semi_saturation))
+    return semi_saturation * np.exp(logit(r * full) / exponent)
 
 
 def contrast_response_slope(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
-    """Derivative ``dr/dx`` of :func:`contrast_response`."""
-    if np.isinf(semi_saturation):
-        return exponent * x ** (exponent - 1)
-    sn = semi_saturation**exponent
-    return exponent * x ** (exponent - 1) * sn * (1 + sn) / (x**exponent + sn) ** 2
+    """Derivative ``dr/dx`` of :func:`contrast_response`, for ``x > 0``: ``r n / x``, times ``1 - R / R_max``."""
+    r = contrast_response(x, exponent, semi_saturation)
+    x = np.asarray(x, float)
+    left = 1.0 if np.isinf(semi_saturation) else expit(exponent * np.log(semi_saturation / x))
+    return r * left * exponent / x
 
 
 def _windows(images: NDArray, patch_size: int) -> NDArray:

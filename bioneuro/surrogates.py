@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from bioneuro.layers.association import Association
-from bioneuro.layers.circuit import Circuit
-from bioneuro.layers.protocols import Space
+from bioneuro.layers.pools import SoftmaxPool
+from bioneuro.layers.protocols import Competition, Space
 from bioneuro.network import Network
 from bioneuro.protocols import Pullback
 from bioneuro.synapses import Synapses
@@ -121,7 +121,7 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
     (both readouts, softmax and circuit). Others broke fewer, mostly the same: an eighth of beta, nearest cells at other
     gains, softer columns in the backward pass only, a higher floor under the square root behind the pooling.
     """
-    soft = _soften(network, one_pool=True) if isinstance(network.association, Circuit) else network
+    soft = network if network.association.competition.taught else _soften(network, one_pool=True)
     columns = getattr(network.encoder, "columns", None)
     found = {"nearest cells": _nearest(soft)}
     if columns is not None:
@@ -151,20 +151,26 @@ def _soften(
     all_winners: bool = False,
 ) -> Network:
     """A network that shares the weights of another and competes differently; gains are relative to those it has."""
-    association, encoder = copy.copy(network.association), network.encoder
+    competition = network.association.competition
     if one_pool:
-        association = object.__new__(Association)
-        association.__dict__.update(vars(network.association))
-    association.beta *= beta
+        competition = SoftmaxPool(
+            network.association.n_cells, beta=competition.beta, sharpening=competition.sharpening,
+            n_threads=network.association.n_threads,
+        )  # fmt: skip
+    association = network.association.with_competition(_softer(competition, beta, all_winners))
+    encoder = network.encoder
     if hasattr(encoder, "columns"):
-        encoder = copy.copy(encoder)
-        encoder.columns = copy.copy(encoder.columns)
-        encoder.columns.beta *= map_beta
-        if all_winners:
-            encoder.columns.k = None
-    if all_winners:
-        association.k = None
+        encoder, columns = copy.copy(encoder), encoder.columns
+        encoder.columns = columns.with_competition(_softer(columns.competition, map_beta, all_winners))
     readouts = {name: copy.copy(readout) for name, readout in network.readouts.items()}
     for readout in readouts.values():
-        vars(readout)["association"] = association
+        readout.association = association
     return Network(encoder, association, readouts, network.mixing)
+
+
+def _softer(competition: Competition, factor: float, all_winners: bool) -> Competition:
+    softer = copy.copy(competition)
+    softer.beta *= factor
+    if all_winners:
+        softer.k = None
+    return softer

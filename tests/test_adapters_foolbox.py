@@ -158,3 +158,39 @@ def test_colour_images_go_there_and_back():
 def test_attacks_that_cannot_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         FoolboxAttack(**arguments)
+
+
+# --- images that an attack has lost
+
+
+def test_an_image_with_nan_has_nan_logits_and_a_nan_gradient_and_the_others_are_as_they_were():
+    for name in ("mlp", "bio"):
+        model, _, _, images, _ = victims(name, 5)
+        for view in (model, Linear(np.random.default_rng(0).normal(size=(3, images[0].size)))):
+            adapted = to_foolbox(view, image_shape=(images.shape[2], images.shape[3]))
+            whole = torch.tensor(images, requires_grad=True)
+            logits = adapted(whole)
+            logits[:, 0].sum().backward()
+            lost = torch.tensor(images)
+            lost[2, 0, 1, 1] = torch.nan
+            lost.requires_grad_()
+            found = adapted(lost)
+            found[:, 0].sum().backward()
+            others = [i for i in range(len(images)) if i != 2]
+            assert torch.isnan(found[2]).all() and torch.isnan(lost.grad[2]).all()
+            assert torch.equal(found[others], logits[others]) and torch.equal(lost.grad[others], whole.grad[others])
+            with torch.no_grad():
+                assert torch.isnan(adapted(lost)[2]).all()
+
+
+def test_attacks_that_make_nan_of_one_image_lose_only_that():
+    model, X, y, images, true = victims("mlp", 12)
+    true = true.copy()
+    true[-1] = (true[-1] + 1) % 10  # misclassified without any attack: the boundary attack divides by its distance, 0
+    for attack in (foolbox.attacks.BoundaryAttack(steps=20), foolbox.attacks.NewtonFoolAttack(steps=3)):
+        torch.manual_seed(0)
+        _, found, success = attack(to_foolbox(model), torch.tensor(images), torch.tensor(true), epsilons=2.0)
+        assert found.shape == images.shape and success[:-1].any()
+    result = FoolboxAttack(name="NewtonFoolAttack", parameters={"steps": 3}, norm="l2")(model, X, y, [0.5, 2.0])
+    assert np.isfinite(result.adversarial).all() and (result.distance <= result.epsilons[:, None]).all()
+    np.testing.assert_array_equal(result.success[1], model.predict(result.adversarial[1]) != y)

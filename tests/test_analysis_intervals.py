@@ -54,7 +54,7 @@ def test_one_pair_has_no_p_value():
         (lambda: analysis.mean_interval([]), "values must be 1-d with at least one value"),
         (lambda: analysis.mean_interval([[1.0, 2.0]]), r"got shape \(1, 2\)"),
         (lambda: analysis.mean_interval([1.0, np.nan]), r"values\[1\] is nan"),
-        (lambda: analysis.mean_interval([1.0, 2.0], level=95), r"level must be in \(0, 1\), got 95"),
+        (lambda: analysis.mean_interval([1.0, 2.0], level=95), r"level must be a number in \(0, 1\), got 95"),
         (lambda: analysis.paired_difference([1.0], [1.0, 2.0]), "paired: they have 1 and 2 values"),
         (lambda: analysis.paired_difference([1.0], [np.inf]), r"b\[0\] is inf"),
         (lambda: analysis.holm([0.1, 1.2]), r"p_values\[1\] is 1.2"),

@@ -13,7 +13,7 @@ def test_row_thresholds_by_hand():
     assert analysis.row_index(W).tolist() == [0, 0, 2, 2]
     assert analysis.site_index(W).tolist() == [1, 2, 6, 8]
     assert analysis.row_thresholds(W, 0.25).tolist() == [1.0, 1.0, 0.25, 0.25]
-    with pytest.raises(ValueError, match=r"theta must be in \[0, 1\], got 2"):
+    with pytest.raises(ValueError, match=r"theta must be a number in \[0, 1\], got 2"):
         analysis.row_thresholds(W, 2)
 
 

@@ -74,7 +74,7 @@ def test_shares_must_be_paired():
 
 @pytest.mark.parametrize("level", [0, 1, 1.5])
 def test_level_is_checked(level):
-    with pytest.raises(ValueError, match="level must be in"):
+    with pytest.raises(ValueError, match="level must be a number in"):
         analysis.share_interval([True], level)
-    with pytest.raises(ValueError, match="level must be in"):
+    with pytest.raises(ValueError, match="level must be a number in"):
         analysis.paired_shares([True], [True], level)

@@ -6,8 +6,8 @@ from attack_models import Contrast, D, Linear, Quantised, Saturated
 
 from bioneuro import BioClassifier, datasets
 from bioneuro.attacks import PGD, Adaptive, Targeted, worst_case
-from bioneuro.attacks.surrogate import SurrogateView
-from bioneuro.layers import COMPETITIONS, Association
+from bioneuro.attacks.adaptive import SurrogateView
+from bioneuro.layers import COMPETITIONS, SoftmaxPool
 from bioneuro.protocols import Surrogates
 from bioneuro.surrogates import NearestCells, StraightThrough
 
@@ -200,11 +200,11 @@ def test_surrogates_break_what_the_networks_own_gradient_does_not(digits):
     assert (adaptive.success & ~own.success).sum() >= 5
 
 
-class Winners(Association):
+class Winners(SoftmaxPool):
     """Only 3 cells are active."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs, k=3)
+    def __init__(self, n_cells, **options):
+        super().__init__(n_cells, **{**options, "k": 3})
 
 
 def test_backward_pass_sees_the_cells_that_k_winners_hide(digits, monkeypatch):
@@ -227,7 +227,8 @@ def test_circuit_offers_a_softmax_in_its_place(digits):
     model = network(digits, competition="circuit", n_cells=60)
     offered = model.surrogates()
     soft = offered["beta/2"]
-    assert type(soft.network_.association) is Association and soft.network_.association.beta == model.beta / 2
+    assert type(soft.network_.association.competition) is SoftmaxPool
+    assert soft.network_.association.beta == model.beta / 2
     X, y = (part[:10] for part in digits[2:])
     assert gradient_error(soft, X, y, "ce") < 1e-3
     assert (soft.predict(digits[2]) == model.predict(digits[2])).mean() > 0.5

@@ -18,7 +18,7 @@ from bioneuro.attacks import (
     Transfer,
     UniformNoise,
 )
-from bioneuro.attacks.base import ascent_values
+from bioneuro.attacks.answers import ascent_values
 from bioneuro.baselines import BackpropMLP
 from bioneuro.protocols import Differentiable, DifferentiableFront, ResponseFront
 

@@ -56,17 +56,17 @@ def test_zero_budget_is_clean_accuracy(binary):
 
 
 def test_margin_is_positive_exactly_when_misclassified():
-    from bioneuro.attacks.base import loss_values
+    from bioneuro.attacks.answers import losses_of
 
     rng = np.random.default_rng(0)
     model = Linear(rng.normal(size=(4, D)), classes=list("abcd"))
     X = rng.uniform(size=(100, D))
     y = rng.choice(model.classes_, 100)
-    np.testing.assert_array_equal(loss_values(model, X, y, "margin") > 0, model.predict(X) != y)
+    np.testing.assert_array_equal(losses_of(model, X, y, "margin") > 0, model.predict(X) != y)
     z = model.decision_function(X)
     true = np.searchsorted(model.classes_, y)
     softmax = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(loss_values(model, X, y, "ce"), -np.log(softmax[np.arange(100), true]))
+    np.testing.assert_allclose(losses_of(model, X, y, "ce"), -np.log(softmax[np.arange(100), true]))
 
 
 def test_integer_images_are_attacked_as_floats():

@@ -20,7 +20,7 @@ from bioneuro.attacks import (
     WorstCase,
     worst_case,
 )
-from bioneuro.attacks.registry import plan, tier_attacks
+from bioneuro.attacks.registry import named_attacks, tier_attacks
 
 STEPS = {"fgsm": {}, "pgd-margin": {"n_steps": 10}, "square": {"n_queries": 30}}
 
@@ -115,12 +115,12 @@ def test_targeted_worst_case():
 def test_tiers_name_attacks_that_exist_with_parameters_they_have(tier, norm):
     honest = Linear(np.eye(2))
     model = Quantised(np.eye(2))
-    steps = plan(model, tier_attacks(tier, norm), norm, {"honest": honest}, 0)
+    steps = named_attacks(model, tier_attacks(tier, norm), norm, {"honest": honest}, 0)
     names = [step.name for step in steps]
     assert len(set(names)) == len(names) and {step.attack.norm for step in steps} == {norm}
     assert any(name.endswith("by not quantised") for name in names)
     assert any(name.endswith("from honest") for name in names)
-    assert len(plan(honest, tier_attacks(tier, norm), norm, (), 0)) < len(
+    assert len(named_attacks(honest, tier_attacks(tier, norm), norm, (), 0)) < len(
         steps
     )  # nothing to offer, nothing to craft on
 
@@ -186,12 +186,58 @@ def test_interrupted_run_goes_on_bit_for_bit_and_asks_only_for_what_is_missing(b
     again = Counted(model)
     same(worst_case(again, X, y, epsilons, attacks=STEPS, cache=tmp_path), through)
     assert again.asked["input_gradient"] < whole.asked["input_gradient"]
-    # and once more: of the model nothing but its fingerprint is asked
+    # and once more: of the model nothing is asked but its fingerprint, and one pass over what was kept
     kept = Counted(model)
     same(worst_case(kept, X, y, epsilons, attacks=STEPS, cache=tmp_path, batch_size=7), through)
     assert kept.asked["input_gradient"] == 4 * 16  # two losses in two norms at the probes
-    assert kept.asked["decision_function"] == len(X) + 16 and kept.asked["predict"] == 2 * len(X) + 16
+    assert (
+        kept.asked["decision_function"] == len(X) + 16
+        and kept.asked["predict"] == 2 * len(X) + 16 + through.n_tried.sum()
+    )
     assert len(list(tmp_path.iterdir())) == 6
+
+
+TAMPERED = {
+    "all broken": (lambda kept: {"success": np.ones_like(kept["success"])}, "the model does not confirm"),
+    "none broken": (lambda kept: {"success": np.zeros_like(kept["success"])}, "the model does not confirm"),
+    "far away": (lambda kept: {"adversarial": np.ones_like(kept["adversarial"])}, "within 0.02 of the samples"),
+    "as they were": (lambda kept: {"adversarial": kept["adversarial"] * 0 + 0.5}, "within 0.02 of the samples"),
+    "outside the range": (lambda kept: {"adversarial": kept["adversarial"] + 2}, r"not all in \[0, 1\]"),
+    "NaN": (lambda kept: {"adversarial": np.full_like(kept["adversarial"], np.nan)}, r"not all in \[0, 1\]"),
+    "a pickle": (lambda kept: {"success": np.array([print] * 200, object)}, "Object arrays cannot be loaded"),
+    "a bomb": (lambda kept: {"adversarial": np.zeros((3000, 1000))}, "adversarial.npy takes 24000128 bytes"),
+    "one more sample": (lambda kept: {"success": np.ones(201, bool)}, r"its success is bool \(201,\)"),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_edited_results_are_found_out_and_replaced(how, binary, tmp_path):
+    model, X, y = binary
+    change, problem = TAMPERED[how]
+    run = {"attacks": ["pgd-margin"], "cache": tmp_path}
+    first = worst_case(model, X, y, 0.02, **run)
+    (path,) = tmp_path.iterdir()
+    kept = dict(np.load(path))
+    np.savez_compressed(path, **kept | change(kept))
+    with pytest.warns(UserWarning, match=f"is not a usable result .*{problem}.* run again and the file replaced"):
+        same(worst_case(model, X, y, 0.02, **run), first)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(worst_case(model, X, y, 0.02, **run), first)
+
+
+def test_a_file_cut_short_is_closed_and_replaced(binary, tmp_path):
+    model, X, y = binary
+    run = {"attacks": ["fgsm"], "cache": tmp_path}
+    first = worst_case(model, X, y, 0.02, **run)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for n in [*range(0, len(whole), 97), len(whole) - 1]:
+        path.write_bytes(whole[:n])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            same(worst_case(model, X, y, 0.02, **run), first)
+        assert [w.category for w in caught] == [UserWarning]  # no ResourceWarning
 
 
 def n_files(folder):

@@ -128,7 +128,7 @@ def test_response_gradient_is_not_masked_on_black():
 def test_inference_does_not_depend_on_its_chunks(monkeypatch):
     model, X, y = small()
     whole = model.decision_function(X), model.input_gradient(X, y)
-    monkeypatch.setattr("bioneuro.baselines.base.INFERENCE_BATCH", 4)
+    monkeypatch.setattr("bioneuro.white_box.INFERENCE_BATCH", 4)
     np.testing.assert_array_equal(model.decision_function(X), whole[0])
     np.testing.assert_array_equal(model.input_gradient(X, y), whole[1])
 

@@ -11,7 +11,7 @@ from test_baselines import RETINA, X3, Y3, losses, slope
 
 from bioneuro.attacks import PGD, Square
 from bioneuro.baselines import BackpropMLP, ConvNet
-from bioneuro.baselines.front import Step
+from bioneuro.baselines.input_responses import Threshold
 from bioneuro.datasets import load
 from bioneuro.protocols import DifferentiableFront
 
@@ -243,15 +243,15 @@ def test_refuses_intensities(params, name):
 
 
 def test_step_front_maps_the_ball_to_corners_and_back():
-    front, rng = Step(0.5), np.random.default_rng(0)
+    front, rng = Threshold(0.5), np.random.default_rng(0)
     X, R = rng.random((20, 30)), rng.random((20, 30))
     low, high = np.maximum(X - 0.2, 0), np.minimum(X + 0.2, 1)
     box = front.response(low), front.response(high)
     assert set(np.unique(front.response(X))) == {0, 1}
     point = np.clip(R, *box)
-    image = np.clip(front.inverse(point), low, high)
+    image = np.clip(front.response_inverse(point), low, high)
     np.testing.assert_array_equal(front.response(image), np.round(point))
-    np.testing.assert_array_equal(front.slope(X), 1)
+    np.testing.assert_array_equal(front.response_slope(X), 1)
 
 
 def test_binarised_network_ignores_what_does_not_cross_the_threshold(digits):

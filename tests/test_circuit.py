@@ -52,7 +52,7 @@ def test_residuals_of_all_samples_are_kept(circuit, samples, monkeypatch):
     H = samples[0][:25]
     circuit.drive(H)
     whole = circuit.residual
-    monkeypatch.setattr("bioneuro.layers.circuit.CHUNK", 10)
+    monkeypatch.setattr("bioneuro.layers.inhibition.CHUNK", 10)
     circuit.drive(H)
     assert circuit.residual.shape == whole.shape == (25,)
 
@@ -121,8 +121,8 @@ def test_stronger_inhibition_leaves_fewer_cells_active_and_lower_rates(circuit, 
 
 
 def test_a_circuit_without_rest_warns(samples, monkeypatch):
-    monkeypatch.setattr("bioneuro.layers.circuit.TOLERANCE", 1e-30)
-    monkeypatch.setattr("bioneuro.layers.circuit.MAX_ITER", 2)
+    monkeypatch.setattr("bioneuro.layers.inhibition.TOLERANCE", 1e-30)
+    monkeypatch.setattr("bioneuro.layers.inhibition.MAX_ITER", 2)
     with pytest.warns(ConvergenceWarning, match="samples found no rest"):
         learned(samples, n_epochs=1)
 

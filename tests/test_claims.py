@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from bioneuro import datasets
-from bioneuro.__main__ import main
-from bioneuro.claims import CLAIMS, report
-from bioneuro.claims.base import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split
-from bioneuro.experiments import UserError
+from bioneuro.research import UserError
+from bioneuro.research.claims import CLAIMS, experiment, findings
+from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split
+from bioneuro.research.commands import main
 
 COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
 N_SEEDS = 2
@@ -29,7 +29,7 @@ def runs(digits, tmp_path_factory, request):
 
     def frame(number):
         if number not in kept:
-            kept.update(report.run([CLAIMS[number]], "digits", digits, out, N_SEEDS, full=full))
+            kept.update(experiment.run([CLAIMS[number]], "digits", digits, out, N_SEEDS, full=full))
         return kept[number]
 
     return frame
@@ -68,7 +68,7 @@ def test_verdict_and_figure_come_from_the_rows(runs, number):
 @pytest.mark.claims
 def test_a_seed_gives_the_same_rows_again(digits, runs, tmp_path, request):
     full = request.config.getoption("--full-claims")
-    again = report.run([CLAIMS["C9"]], "digits", digits, tmp_path, 1, full=full)["C9"]
+    again = experiment.run([CLAIMS["C9"]], "digits", digits, tmp_path, 1, full=full)["C9"]
     first = runs("C9")
     pd.testing.assert_frame_equal(again, first[first["seed"] == 0].reset_index(drop=True))
 
@@ -86,7 +86,7 @@ class Constant:
         self.seeds = []
 
     def run(self, data, seed, settings, progress):
-        from bioneuro.claims import Found
+        from bioneuro.research.claims import Found
 
         self.seeds.append(seed)
         yield Found("only", "value", seed, note="told, with a comma")
@@ -103,29 +103,29 @@ class Constant:
 
 def test_a_run_goes_on_where_it_stopped(digits, tmp_path):
     claim = Constant()
-    report.run([claim], "digits", digits, tmp_path, 2)
-    frame = report.run([claim], "digits", digits, tmp_path, 3)["C0"]
+    experiment.run([claim], "digits", digits, tmp_path, 2)
+    frame = experiment.run([claim], "digits", digits, tmp_path, 3)["C0"]
     assert claim.seeds == [0, 1, 2]
     assert frame.loc[frame["measure"] == "varied", "x"].eq(0.5).all()
     assert frame.loc[frame["measure"] == "value", "x"].isna().all()
-    fewer = report.run([claim], "digits", digits, tmp_path, 1)["C0"]
+    fewer = experiment.run([claim], "digits", digits, tmp_path, 1)["C0"]
     assert set(fewer["seed"]) == {0}, "the rows must be those of the seeds that were asked for"
 
 
 def test_other_settings_are_kept_apart(digits, tmp_path):
-    report.run([Constant()], "digits", digits, tmp_path, 1)
+    experiment.run([Constant()], "digits", digits, tmp_path, 1)
     with pytest.raises(UserError, match="another configuration"):
-        report.run([Constant()], "digits", digits, tmp_path, 1, n_train=60)
+        experiment.run([Constant()], "digits", digits, tmp_path, 1, n_train=60)
 
 
 def test_a_failed_claim_is_printed_as_failed(digits, tmp_path):
     claim = Constant()
-    frames = report.run([claim], "digits", digits, tmp_path, 3)
-    printed = report.text([claim], {"C0": claim.verdict(frames["C0"])}, "digits", 3, full=False)
+    frames = experiment.run([claim], "digits", digits, tmp_path, 3)
+    printed = findings.text([claim], {"C0": claim.verdict(frames["C0"])}, "digits", 3, full=False)
     assert "FAILED; strong" in printed and "1 [-1.48, 3.48]" in printed and "SMALL SETTINGS" in printed
-    (path,) = report.figures([claim], frames, tmp_path)
+    (path,) = findings.figures([claim], frames, tmp_path)
     assert path.stat().st_size > 0
-    read = pd.read_csv(report.write_csv(frames, tmp_path / "claims.csv"))
+    read = pd.read_csv(findings.write_csv(frames, tmp_path / "claims.csv"))
     pd.testing.assert_frame_equal(read.fillna({"note": ""}), frames["C0"])
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from bioneuro import BioClassifier, datasets
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
-from bioneuro.claims import CLAIMS
-from bioneuro.claims.base import DENSE, NOT_SHOWN, STRONG, Images
-from bioneuro.claims.capacity import (
+from bioneuro.layers import UnitNorm
+from bioneuro.research.claims import CLAIMS
+from bioneuro.research.claims.claim import DENSE, NOT_SHOWN, STRONG, Images
+from bioneuro.research.claims.controls import hidden_rates, magnitude_pruned, perceptron_rates
+from bioneuro.research.claims.synaptic_capacity import (
     BACKPROPAGATION,
     CHOROWSKI,
     CLASSES,
@@ -20,8 +22,6 @@ from bioneuro.claims.capacity import (
     inputs_compete,
     of_classes,
 )
-from bioneuro.claims.networks import hidden_rates, magnitude_pruned, perceptron_rates
-from bioneuro.layers import UnitNorm
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bioneuro.claims import CLAIMS
-from bioneuro.claims.base import NOT_SHOWN
-from bioneuro.claims.one_network import DATA, DATA_GOALS, GAINED, GOALS, NETWORK
-from bioneuro.claims.report import Row, frame_of
+from bioneuro.research.claims import CLAIMS
+from bioneuro.research.claims.claim import NOT_SHOWN
+from bioneuro.research.claims.experiment import Row, frame_of
+from bioneuro.research.claims.one_network import DATA, DATA_GOALS, GAINED, GOALS, NETWORK
 
 ALL = (*GOALS, *DATA_GOALS["mnist"])
 

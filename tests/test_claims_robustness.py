@@ -8,12 +8,19 @@ import pytest
 from scipy import sparse
 
 from bioneuro import BioClassifier, datasets
-from bioneuro.claims import ablated, ablation
-from bioneuro.claims.ablation import ABLATIONS, FULL, WhyRobust
-from bioneuro.claims.base import NOT_SHOWN, STRONG, Images
-from bioneuro.claims.robustness import ROBUST_ACCURACY, WARNINGS, Robustness, besieged, budgets
-from bioneuro.experiments.contenders import CONTENDERS, CONTROL, ROBUST, Task, contenders
 from bioneuro.layers import Retina
+from bioneuro.research.claims import lesions as ablated
+from bioneuro.research.claims import why_robust as ablation
+from bioneuro.research.claims.adversarial_robustness import (
+    ROBUST_ACCURACY,
+    WARNINGS,
+    AdversarialRobustness,
+    besieged,
+    budgets,
+)
+from bioneuro.research.claims.claim import NOT_SHOWN, STRONG, Images
+from bioneuro.research.claims.why_robust import ABLATIONS, FULL, WhyRobust
+from bioneuro.research.robustness.contenders import CONTENDERS, CONTROL, ROBUST, Task, contenders
 
 SEEDS = range(4)
 EPSILONS = (0.05, 0.1, 0.2)
@@ -41,7 +48,7 @@ CONTROLS = {name: 0.5 for name, contender in CONTENDERS.items() if contender.rol
 
 def c4(changed, **more):
     robust = {"bioneuro": 0.8, "bioneuro votes": 0.7, **CONTROLS, "MLP, adversarially trained": 0.9} | changed
-    return Robustness().verdict(frame_of("C4", robust, **more))
+    return AdversarialRobustness().verdict(frame_of("C4", robust, **more))
 
 
 def test_c4_is_strong_where_every_control_is_beaten():
@@ -102,7 +109,7 @@ def test_why_is_not_shown_where_nothing_matters_or_the_audit_warns():
 
 
 @pytest.mark.parametrize(("claim", "frame"), [
-    (Robustness(), frame_of("C4", {"bioneuro": 0.8, **CONTROLS})),
+    (AdversarialRobustness(), frame_of("C4", {"bioneuro": 0.8, **CONTROLS})),
     (WhyRobust(), frame_of("WHY", {FULL: 0.8, "no map": 0.2}, warned=("no map",))),
 ])  # fmt: skip
 def test_figures_draw_every_condition(claim, frame):
@@ -209,7 +216,7 @@ def test_pixel_rates_have_no_map(digits):
 
 def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
     monkeypatch.setitem(ROBUST, "digits", {"exponent": 3.0, "n_cells": 7})
-    settings = Robustness.small.fitted_to(digits)
+    settings = AdversarialRobustness.small.fitted_to(digits)
     assert settings.robust == {"exponent": 3.0, "n_cells": 7} and asdict(settings)["robust"] == settings.robust
     models = contenders(Task("digits", 0.2))
     ours = settings.sized(models["bioneuro"].make(5))
@@ -219,7 +226,7 @@ def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
 
 
 def test_a_siege_is_told_in_rows(full, digits):
-    settings = Robustness.small
+    settings = AdversarialRobustness.small
     test = ablation.split(digits, settings.fitted_to(digits), 0).test
     rows = list(besieged("it", full, test, budgets(digits), settings, {}, 0))
     measures = [row.measure for row in rows]

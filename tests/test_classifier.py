@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bioneuro as bn
@@ -279,6 +280,16 @@ class Failing(bn.rules.LogCovariance):
         super().change(synapses, X, Y, gain, reward)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Runaway(bn.rules.LogCovariance):
+    """Ends beyond all numbers."""
+
+    def change(self, synapses, X, Y, gain, reward):
+        super().change(synapses, X, Y, gain, reward)
+        if synapses.nnz:
+            synapses._data[0] = np.inf
+
+
 BAD_CALLS = [
     (lambda X, y: (X[:, 1:], y), ValueError, "63 features"),
     (lambda X, y: (X * np.nan, y), ValueError, "NaN"),
@@ -344,6 +355,88 @@ def test_a_fit_that_fails_leaves_what_was_learned(digits):
     assert state(model) == before
 
 
+@pytest.mark.parametrize("stage", ["feature map", "association", "teaching", "readout"])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_a_second_fit_that_is_interrupted_leaves_the_old_model(digits, stage, stop):
+    X, y = digits.X_train[:100], digits.y_train[:100]
+    model = BioClassifier(**{**SMALL, "random_state": np.random.RandomState(3)}).fit(X, y)
+    before, answers = state(model), model.decision_function(X)
+
+    def interrupt(model, at, done, n):
+        if at == stage and done:
+            raise stop
+
+    with pytest.raises(stop):
+        model.fit(X[y < 3], y[y < 3], on_epoch=interrupt)
+    assert state(model) == before
+    np.testing.assert_array_equal(model.decision_function(X), answers)
+
+
+def test_a_first_fit_that_is_interrupted_leaves_a_model_that_is_not_fitted(digits):
+    model = BioClassifier(**SMALL)
+
+    def interrupt(model, stage, done, n):
+        if stage == "readout":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(digits.X_train[:100], digits.y_train[:100], on_epoch=interrupt)
+    with pytest.raises(NotFittedError):
+        model.predict(digits.X_test[:2])
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("labels", "place"),
+    [
+        (np.array([0.0, 1.0, np.nan, 1.0] * 5), r"y\[2\] is nan"),
+        (np.array([0, 1, 0, None] * 5, object), r"y\[3\] is None"),
+        (np.array(["a", np.nan, "b", "c"] * 5, object), r"y\[1\] is nan"),
+    ],
+)
+def test_labels_that_are_missing_are_named(call, labels, place):
+    model, X = BioClassifier(**SMALL), np.random.default_rng(0).uniform(size=(20, 64))
+    arguments = {} if call == "fit" else {"classes": [0, 1]}
+    with pytest.raises(ValueError, match=f"y must hold a label for each row, but {place}"):
+        getattr(model, call)(X, labels, **arguments)
+
+
+def test_classes_that_are_missing_are_named(digits):
+    with pytest.raises(ValueError, match=r"classes must hold a label for each row, but classes\[1\] is nan"):
+        BioClassifier(**SMALL).partial_fit(digits.X_train[:20], digits.y_train[:20], classes=[0, np.nan])
+
+
+def test_weights_that_are_not_finite_are_named_with_the_stage(digits):
+    model = BioClassifier(**SMALL, rule=Runaway())
+    with pytest.raises(ValueError, match="weights of association are not finite after the association learned"):
+        model.fit(digits.X_train[:100], digits.y_train[:100])
+    assert not hasattr(model, "network_")
+
+
+# --- scikit-learn's containers and names ---
+
+
+def test_features_have_names_and_come_in_the_container_asked_for(digits):
+    pd = pytest.importorskip("pandas")
+    model = BioClassifier(**SMALL).set_output(transform="pandas").fit(digits.X_train[:100], digits.y_train[:100])
+    out = model.transform(digits.X_test[:3])
+    n = model.encoder_.n_features
+    assert isinstance(out, pd.DataFrame)
+    assert list(out) == list(model.get_feature_names_out()) == [f"bioclassifier{i}" for i in range(n)]
+    model.set_output(transform="default")
+    np.testing.assert_array_equal(model.transform(digits.X_test[:3]), out)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_fitted_on_a_frame_is_attacked_without_a_warning(digits):
+    pd = pytest.importorskip("pandas")
+    names = [f"pixel {i}" for i in range(64)]
+    model = BioClassifier(**SMALL).fit(pd.DataFrame(digits.X_train[:100], columns=names), digits.y_train[:100])
+    attack = bn.attacks.PGD(norm="linf", n_steps=2)
+    frame = pd.DataFrame(digits.X_test[:4], columns=names)
+    attack(model, frame, digits.y_test[:4], 0.1)
+
+
 def test_an_encoder_that_others_use_is_not_copied(digits):
     X, y = digits.X_train[:100], digits.y_train[:100]
     encoder = BioClassifier(**SMALL).fit_features(X).encoder_
@@ -373,30 +466,34 @@ def fit_with(**parameters):
         ({"rule": "vogels"}, "rule must learn on pathways of sign 'E' and without a reward, got Vogels"),
         ({"mixing": -1}, "mixing must be an integer >= 0, got -1"),
         ({"mixing": 2.5}, "mixing must be an integer >= 0, got 2.5"),
-        ({"birth": -0.1}, "birth must be finite and >= 0, got -0.1"),
+        ({"birth": -0.1}, r"birth must be a number in \[0, 1000\], got -0.1"),
         ({"birth": 0.0}, "birth must be > 0 where synapses die"),
-        ({"death": np.inf}, "death must be finite and >= 0, got inf"),
-        ({"gamma": np.nan}, "gamma must be finite and >= 0, got nan"),
-        ({"teaching": -1.0}, "teaching must be finite and >= 0, got -1.0"),
-        ({"teaching_epochs": 0}, "teaching_epochs must be an integer >= 1, got 0"),
-        ({"kappa": -1.0}, "kappa must be finite and >= 0, got -1.0"),
-        ({"readout_eta": np.nan}, "readout_eta must be finite and >= 0, got nan"),
+        ({"death": np.inf}, r"death must be a number in \[0, 1000\], got inf"),
+        ({"death": "4"}, r"death must be a number in \[0, 1000\], got '4'"),
+        ({"gamma": np.nan}, r"gamma must be a number in \[0, 100\], got nan"),
+        ({"teaching": -1.0}, r"teaching must be a number in \[0, 100\], got -1.0"),
+        ({"teaching_epochs": 0}, "teaching_epochs must be an integer >= 1 or 'auto', got 0"),
+        ({"kappa": -1.0}, r"kappa must be a number in \[0, 1e\+06\], got -1.0"),
+        ({"kappa": 1e30}, r"kappa must be a number in \[0, 1e\+06\], got 1e\+30"),
+        ({"readout_eta": np.nan}, r"readout_eta must be a number in \[0, 100\], got nan"),
+        ({"readout_eta": 1e30}, r"readout_eta must be a number in \[0, 100\], got 1e\+30"),
         ({"image_shape": "square"}, "image_shape must be 'auto'"),
         ({"image_shape": (8, 9)}, "product of 64 features"),
-        ({"n_epochs": "all"}, "n_epochs must be an integer >= 1"),
-        ({"exponent": 0.0}, "exponent must be > 0"),
-        ({"n_threads": 0}, "n_threads must be"),
-        ({"beta": 0.0}, "beta must be > 0"),
+        ({"n_epochs": "all"}, "n_epochs must be an integer >= 1 or 'auto', got 'all'"),
+        ({"n_cells": True}, "n_cells must be an integer >= 1, got True"),
+        ({"patch_size": 0}, "patch_size must be an integer >= 1 or 'auto', got 0"),
+        ({"vigilance": 1.5}, r"vigilance must be a number in \(0, 1\] or None, got 1.5"),
+        ({"exponent": 0.0}, "exponent must be a finite number > 0, got 0.0"),
+        ({"semi_saturation": -np.inf}, "semi_saturation must be a finite number > 0 or inf, got -inf"),
+        ({"n_threads": 0}, "n_threads must be an integer >= 1 or None, got 0"),
+        ({"progress": "yes"}, "progress must be True or False, got 'yes'"),
+        ({"beta": 0.0}, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
+        ({"beta": 1e30}, r"beta must be a number in \(0, 1e\+06\], got 1e\+30"),
     ],
 )
 def test_refuses_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         fit_with(**parameters)
-
-
-def test_refuses_a_number_in_quotes():
-    with pytest.raises(TypeError, match="death must be a number, got '4'"):
-        fit_with(death="4")
 
 
 def test_refuses_a_class_in_place_of_a_rule():

@@ -1,5 +1,6 @@
 """The command line: exit codes, and one line for every mistake."""
 
+import errno
 import socket
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 import bioneuro
-from bioneuro.__main__ import COMMANDS, main
+from bioneuro.research.commands import COMMANDS, main
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,28 @@ def test_interrupt_anywhere_has_no_traceback(capsys, monkeypatch):
     monkeypatch.setitem(COMMANDS, "config", interrupted)
     assert main(["config"]) == 130
     assert capsys.readouterr().err == "bioneuro: interrupted\n"
+
+
+def test_full_disk_has_no_traceback(capsys, monkeypatch, tmp_path):
+    def full(arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "results.csv"))
+
+    monkeypatch.setitem(COMMANDS, "config", full)
+    assert main(["config"]) == 1
+    assert capsys.readouterr().err == f"bioneuro: No space left on device: {tmp_path / 'results.csv'}\n"
+
+
+def test_full_disk_says_what_is_kept(capsys, monkeypatch, tmp_path):
+    pd = pytest.importorskip("pandas")
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("bioneuro.research.records.ledger.write_atomically", full)
+    monkeypatch.setattr("bioneuro.research.task_streams._measured", lambda *_: pd.DataFrame({"x": [1]}))
+    assert main(["continual", "--out", str(tmp_path), "--seeds", "1", "--n-train", "100"]) == 1
+    message = capsys.readouterr().err
+    assert f"No space left on device: {tmp_path / 'class.csv'}; what is finished is kept in {tmp_path}" in message
 
 
 def test_help_names_every_command_and_option(capsys):

@@ -11,13 +11,15 @@ from scipy.special import log_softmax
 
 import bioneuro as bn
 from bioneuro import BioClassifier, datasets
-from bioneuro.__main__ import main
-from bioneuro.claims.base import Settings
-from bioneuro.claims.circuit import CircuitCompetition
-from bioneuro.claims.lognormal import LognormalWeights
-from bioneuro.claims.representations import PlausibleRepresentations
-from bioneuro.claims.task_encoding import TaskEncoding
-from bioneuro.experiments import compare
+from bioneuro.research.claims.circuit_competition import CircuitCompetition
+from bioneuro.research.claims.claim import Settings
+from bioneuro.research.claims.emergent_lognormality import EmergentLognormality
+from bioneuro.research.claims.plausible_representations import PlausibleRepresentations
+from bioneuro.research.claims.task_encoding import TaskEncoding
+from bioneuro.research.commands import main
+from bioneuro.research.comparison import experiment as compare
+from bioneuro.research.comparison.models import Model
+from bioneuro.research.trial import Trial
 
 SHAPE = (32, 32, 3)
 #: Tint of each class; all have the same mean over the colours, so that a gray image does not tell them.
@@ -45,18 +47,19 @@ def generated(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = rng.permuted(np.tile(np.uint8(np.arange(PER_BATCH) % len(TINTS)), (6, 1)), axis=1)
     planes = np.stack([colour_planes(rng, y) for y in labels])
-    published = datasets._REGISTRY["cifar10"]
+    published = datasets.DATASETS["cifar10"]
+    (filename,) = published.sha256
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for batch, y, images in zip(published.BATCHES, labels, planes, strict=True):
+        for batch, y, images in zip(datasets.CIFAR10_BATCHES, labels, planes, strict=True):
             content = np.hstack([y[:, None], images.reshape(len(y), -1)]).tobytes()
-            member = tarfile.TarInfo(f"{published.INNER_FOLDER}/{batch}")
+            member = tarfile.TarInfo(f"{datasets.CIFAR10_FOLDER}/{batch}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     (tmp_path / "cifar10").mkdir()
-    (tmp_path / "cifar10" / published.ARCHIVE).write_bytes(buffer.getvalue())
-    sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "cifar10", replace(published, sha256=sha256, images_per_batch=PER_BATCH))
+    (tmp_path / "cifar10" / filename).write_bytes(buffer.getvalue())
+    sha256 = {filename: hashlib.sha256(buffer.getvalue()).hexdigest()}
+    monkeypatch.setitem(datasets.DATASETS, "cifar10", replace(published, sha256=sha256, n_test=PER_BATCH))
     monkeypatch.setenv("BIONEURO_DATA", str(tmp_path))
     return labels, planes
 
@@ -119,8 +122,8 @@ def test_comparison_and_claims_tell_the_network_the_shape(generated):
     """3,072 features are no square: left to itself the network would take them for plain vectors."""
     data = bn.datasets.load("cifar10")
     plan = compare.Plan.for_dataset("cifar10", len(data.X_train), n_train=40, quick=True, epsilons=None)
-    model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
-    assert compare.Trial(plan, data, 0).network(model).image_shape_ == SHAPE
+    model = Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
+    assert Trial(plan, data, 0).network(model).image_shape_ == SHAPE
 
     settings = Settings(n_cells=20, changed={"mixing": 200, "readout_epochs": 1}).fitted_to(data)
     X, y = data.X_train[:20], data.y_train[:20]
@@ -140,7 +143,7 @@ def test_claims_learn_features_of_images_of_that_shape(generated, monkeypatch):
         raise Seen
 
     settings = Settings(n_train=40, n_validation=10, n_test=20, n_cells=10).fitted_to(data)
-    for claim in (CircuitCompetition(), TaskEncoding(), LognormalWeights()):
+    for claim in (CircuitCompetition(), TaskEncoding(), EmergentLognormality()):
         with monkeypatch.context() as patch, pytest.raises(Seen):
             patch.setattr(BioClassifier, "fit_features", note)
             list(claim.run(data, 0, settings, lambda items, _: items))
@@ -156,7 +159,7 @@ def test_representations_in_colour_are_described_without_fields(generated):
 
 
 def test_compare_runs_on_cifar10(generated, monkeypatch, tmp_path, capsys):
-    model = compare.Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
+    model = Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
     monkeypatch.setattr(compare, "MODELS", {"small": model})
     monkeypatch.setattr(compare, "MEASUREMENTS", {"training": compare.MEASUREMENTS["training"]})
     out = tmp_path / "results"

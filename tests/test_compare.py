@@ -12,10 +12,15 @@ pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
 from bioneuro import BioClassifier, datasets
-from bioneuro.__main__ import main
 from bioneuro.baselines import BackpropMLP
-from bioneuro.experiments import UserError, compare, report
-from bioneuro.experiments.ledger import Ledger, Row
+from bioneuro.research import UserError
+from bioneuro.research.commands import main
+from bioneuro.research.comparison import experiment as compare
+from bioneuro.research.comparison import findings as report
+from bioneuro.research.comparison.models import Model
+from bioneuro.research.comparison.plan import Plan
+from bioneuro.research.records.ledger import Row
+from bioneuro.research.trial import Trial, stratified
 
 TINY = ["compare", "--quick", "--n-train", "100", "--epsilons", "0.1", "--jobs", "1"]
 
@@ -34,9 +39,9 @@ def fits(monkeypatch):
 
     shared, other = maker("shared"), maker("other")
     models = {
-        "one": compare.Model(shared, "softmax", "hidden_1", ours=True),
-        "one again": compare.Model(shared, "softmax", "hidden_1", ours=True),
-        "other": compare.Model(other, "softmax", "hidden_1"),
+        "one": Model(shared, "softmax", "hidden_1", ours=True),
+        "one again": Model(shared, "softmax", "hidden_1", ours=True),
+        "other": Model(other, "softmax", "hidden_1"),
     }
     monkeypatch.setattr(compare, "MODELS", models)
     monkeypatch.setattr(compare, "configuration", lambda plan: {"n_train": plan.n_train})
@@ -194,10 +199,10 @@ def test_other_configuration_in_the_same_folder_is_refused(fits, tmp_path, capsy
 
 
 def test_configuration_follows_plan_and_parameters(monkeypatch):
-    plan = compare.Plan.for_dataset("digits", 1297, n_train=None, quick=False, epsilons=None)
+    plan = Plan.for_dataset("digits", 1297, n_train=None, quick=False, epsilons=None)
     assert plan.n_train == 1297
     before = compare.configuration(plan)
-    changed = compare.Model(lambda seed: BackpropMLP((9,)), "softmax", "hidden_1")
+    changed = Model(lambda seed: BackpropMLP((9,)), "softmax", "hidden_1")
     monkeypatch.setitem(compare.MODELS, "MLP", changed)
     assert compare.configuration(plan) != before
 
@@ -217,63 +222,11 @@ def test_killed_process_is_one_line(monkeypatch, tmp_path, capsys):
 def test_processes_change_no_value(monkeypatch, tmp_path):
     _small(monkeypatch, ["MLP"])  # of this process only
     sizes = {"pgd_steps": 2, "n_attacked": 10, "n_audited": 5, "audit_queries": 5, "shots": (1,)}
-    plan = compare.Plan("digits", 50, True, (0.1,), **sizes)
+    plan = Plan("digits", 50, True, (0.1,), **sizes)
     data = datasets.load("digits")
     serial, parallel = (compare.run(plan, data, tmp_path / f"{n}", 2, n_jobs=n).rows for n in (1, 2))
     assert len(serial) > 30
     assert [r for r in serial if r.metric != "train_seconds"] == [r for r in parallel if r.metric != "train_seconds"]
-
-
-# --- the ledger ---
-
-
-def _unit(model="m", seed=0, value=0.5):
-    return [
-        Row(model, "r", seed, "accuracy", "", value, ""),
-        Row(model, "r", seed, "density", "a, b", 1 / 3, 'say "x"'),
-    ]
-
-
-def test_ledger_returns_what_was_added(tmp_path):
-    ledger = Ledger(tmp_path / "new" / "folder", {"a": (1, 2)}, {})
-    assert not ledger.finished("m", 0)
-    ledger.add(_unit())
-    again = Ledger(tmp_path / "new" / "folder", {"a": (1, 2)}, {})
-    assert again.rows == _unit()
-    assert again.finished("m", 0) and not again.finished("m", 1) and not again.finished("n", 0)
-
-
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    ledger = Ledger(tmp_path, {}, {})
-    ledger.add(_unit())
-    before = ledger.path.read_bytes()
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        ledger.add(_unit(seed=1))
-    assert ledger.path.read_bytes() == before
-    assert not ledger.finished("m", 1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["configuration.json", "results.csv"]
-
-
-def test_environments_are_kept_apart_and_once(tmp_path):
-    for environment in ({"commit": "a"}, {"commit": "b"}, {"commit": "a"}):
-        Ledger(tmp_path, {}, environment).add(_unit())
-    kept = json.loads((tmp_path / "configuration.json").read_text())
-    assert kept["environments"] == [{"commit": "a"}, {"commit": "b"}]
-
-
-@pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "model,readout,seed,metric,setting,value,note\na,b,c\n"])
-def test_foreign_file_is_not_overwritten(tmp_path, content):
-    (tmp_path / "results.csv").write_text(content)
-    with pytest.raises(UserError, match="not a ledger"):
-        Ledger(tmp_path, {}, {})
-    assert (tmp_path / "results.csv").read_text() == content
-
-
-def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(UserError, match="cannot keep results"):
-        Ledger(tmp_path / "taken", {}, {})
 
 
 # --- data of a trial ---
@@ -281,14 +234,14 @@ def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
 
 def test_stratified_keeps_shares_and_depends_on_the_seed():
     y = np.repeat([0, 1, 2], [600, 300, 100])
-    rows = compare.stratified(y, 100, 0)
+    rows = stratified(y, 100, 0)
     assert len(set(rows)) == 100
     assert np.bincount(y[rows]).tolist() == [60, 30, 10]
-    assert np.array_equal(rows, compare.stratified(y, 100, 0))
-    assert set(rows) != set(compare.stratified(y, 100, 1))
-    assert sorted(compare.stratified(y, 1000, 0)) == list(range(1000))
+    assert np.array_equal(rows, stratified(y, 100, 0))
+    assert set(rows) != set(stratified(y, 100, 1))
+    assert sorted(stratified(y, 1000, 0)) == list(range(1000))
     with pytest.raises(UserError, match="class without an image"):
-        compare.stratified(y, 2, 0)
+        stratified(y, 2, 0)
 
 
 def test_models_of_a_seed_see_the_same_images(monkeypatch):
@@ -299,9 +252,9 @@ def test_models_of_a_seed_see_the_same_images(monkeypatch):
             seen.append(X)
             return self
 
-    a, b = (compare.Model(make, "", "") for make in (lambda seed: Spy(), lambda seed: Spy()))
-    plan = compare.Plan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=None)
-    trial = compare.Trial(plan, datasets.load("digits"), 3)
+    a, b = (Model(make, "", "") for make in (lambda seed: Spy(), lambda seed: Spy()))
+    plan = Plan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=None)
+    trial = Trial(plan, datasets.load("digits"), 3)
     for n_shot in (None, 5):
         for model in (a, b, a):
             trial.network(model, n_shot)

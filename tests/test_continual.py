@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioneuro import BioClassifier, continual, datasets, plot
-from bioneuro.__main__ import main
 from bioneuro.baselines import (
     ElasticMLP,
     ExemplarNeighbours,
@@ -17,9 +16,10 @@ from bioneuro.baselines import (
 )
 from bioneuro.baselines.streaming import Reservoir
 from bioneuro.continual.protocol import Result
-from bioneuro.experiments import continual as experiment
 from bioneuro.layers import Association, UnitNorm
 from bioneuro.layers.growth import cells_for, novel_inputs
+from bioneuro.research import task_streams as experiment
+from bioneuro.research.commands import main
 
 rng = np.random.default_rng(0)
 N = 200

@@ -204,7 +204,7 @@ def test_evaluate_reads_the_shape_of_the_model():
         ({"severity": 2.5}, "severity must be an integer from 1 to 5, got 2.5"),
         ({"X": np.zeros(16)}, r"X must be \(n, features\) and not empty, got shape \(16,\)"),
         ({"X": np.full((2, 16), 1.5)}, r"X must lie in \[0, 1\]"),
-        ({"X": np.full((2, 16), np.nan)}, r"X must lie in \[0, 1\]"),
+        ({"X": np.full((2, 16), np.nan)}, "X must be finite; row 0, feature 0 is nan"),
         ({"image_shape": (3, 5)}, r"image_shape \(3, 5\) does not fit 16 features"),
         ({"image_shape": (16, 1)}, "rows of 16 features are none: give image_shape"),
         ({"X": np.zeros((2, 15))}, "rows of 15 features are none: give image_shape"),
@@ -217,7 +217,7 @@ def test_bad_arguments(arguments, message):
 
 
 def test_bad_batch_size():
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="batch_size must be an integer >= 1, got 0"):
         evaluate(*template_model(), batch_size=0)
 
 

@@ -8,6 +8,7 @@ import struct
 import sys
 import tarfile
 import threading
+import tracemalloc
 from dataclasses import FrozenInstanceError, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,9 +19,12 @@ import pytest
 from sklearn.datasets import load_digits
 
 from bioneuro import datasets
-from bioneuro.datasets import DatasetCorruptError, DatasetNotFoundError, load, subset_per_class
+from bioneuro.datasets import DATASETS, USUAL, DatasetCorruptError, DatasetNotFoundError, load, subset_per_class
 
 DATA = os.environ.get("BIONEURO_DATA", "")
+
+
+CIFAR10 = "cifar-10-binary.tar.gz"
 
 
 def needs_files(name):
@@ -50,7 +54,7 @@ def tiny_mnist(tmp_path, monkeypatch):
         rng.integers(0, 256, (3, 28, 28), dtype=np.uint8),
         np.array([9, 2, 6], np.uint8),
     ]
-    published = datasets._REGISTRY["mnist"]
+    published = DATASETS["mnist"]
     folder = tmp_path / "mnist"
     folder.mkdir()
     sha256 = {}
@@ -58,7 +62,7 @@ def tiny_mnist(tmp_path, monkeypatch):
         content = idx_bytes(values)
         (folder / filename).write_bytes(gzip.compress(content))
         sha256[filename] = hashlib.sha256(content).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "mnist", replace(published, sha256=sha256))
+    monkeypatch.setitem(DATASETS, "mnist", replace(published, sha256=sha256))
     return raw
 
 
@@ -68,18 +72,18 @@ def tiny_cifar10(tmp_path, monkeypatch):
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 10, (6, 2), dtype=np.uint8)
     planes = rng.integers(0, 256, (6, 2, 3, 32, 32), dtype=np.uint8)
-    published = datasets._REGISTRY["cifar10"]
+    published = DATASETS["cifar10"]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for i, batch in enumerate(published.BATCHES):
+        for i, batch in enumerate(datasets.CIFAR10_BATCHES):
             content = np.hstack([labels[i, :, None], planes[i].reshape(2, -1)]).tobytes()
             member = tarfile.TarInfo(f"cifar-10-batches-bin/{batch}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     (tmp_path / "cifar10").mkdir()
-    (tmp_path / "cifar10" / published.ARCHIVE).write_bytes(buffer.getvalue())
+    (tmp_path / "cifar10" / CIFAR10).write_bytes(buffer.getvalue())
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    monkeypatch.setitem(datasets._REGISTRY, "cifar10", replace(published, sha256=sha256, images_per_batch=2))
+    monkeypatch.setitem(DATASETS, "cifar10", replace(published, sha256={CIFAR10: sha256}, n_test=2))
     return labels, planes
 
 
@@ -190,7 +194,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def from_server(monkeypatch, name, server):
-    monkeypatch.setitem(datasets._REGISTRY, name, replace(datasets._REGISTRY[name], url=f"{server}{name}/"))
+    monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], url=f"{server}{name}/"))
 
 
 def files_below(folder):
@@ -299,6 +303,144 @@ def test_dataset_is_frozen_and_prints_short():
     assert repr(data).startswith("Dataset(n_train=1297, n_test=500, image_shape=(8, 8)")
 
 
+# --- corrupt copies in the cache
+
+
+def test_corrupt_copy_in_the_cache_is_downloaded_again(tmp_path, tiny_mnist, server, cache, monkeypatch):
+    """The disk was full, the machine went down: no later load may fail for it."""
+    from_server(monkeypatch, "mnist", server)
+    load("mnist")
+    (copy,) = cache.rglob("t10k-labels*")
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:20])
+    with pytest.warns(UserWarning, match="t10k-labels.* is corrupt.*: it is deleted and downloaded again"):
+        np.testing.assert_array_equal(load("mnist").y_test, tiny_mnist[3])
+    assert copy.read_bytes() == whole
+
+
+@pytest.mark.filterwarnings("ignore:.*is deleted and downloaded again")
+def test_corrupt_copy_without_a_network_says_what_to_do(tmp_path, tiny_mnist, server, cache, monkeypatch):
+    from_server(monkeypatch, "mnist", server)
+    load("mnist")
+    (copy,) = cache.rglob("t10k-labels*")
+    copy.write_bytes(b"")
+    (tmp_path / "mnist" / copy.name).unlink()
+    with pytest.raises(DatasetNotFoundError, match="t10k-labels.* not found.*Two ways to get it"):
+        load("mnist")
+
+
+def test_corrupt_file_in_a_folder_names_the_remedy(tmp_path, tiny_mnist):
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz").write_bytes(b"")
+    with pytest.raises(DatasetCorruptError, match="t10k-images.*Delete it and put the published file, from https:"):
+        load("mnist", data_dir=tmp_path)
+
+
+def test_a_good_download_is_read_once(tmp_path, tiny_mnist, server, cache, monkeypatch):
+    from_server(monkeypatch, "mnist", server)
+    read, unpacked = [], datasets.unpacked
+    monkeypatch.setattr(datasets, "unpacked", lambda path, limit: read.append(path) or unpacked(path, limit))
+    load("mnist")
+    assert len(read) == 4
+
+
+# --- hostile files
+
+
+def published_as(monkeypatch, tmp_path, filename, content):
+    """A file with another content, and its hash in the table."""
+    info = DATASETS["mnist"]
+    (tmp_path / "mnist" / filename).write_bytes(gzip.compress(content))
+    sha256 = {**info.sha256, filename: hashlib.sha256(content).hexdigest()}
+    monkeypatch.setitem(DATASETS, "mnist", replace(info, sha256=sha256))
+
+
+def header(*shape, kind=8):
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, kind, len(shape), *shape)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        header(3, 28)[:-1],
+        header(3, 28, 28),
+        header(2**32 - 1, 28, 28) + bytes(2352),
+        header(0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF) + bytes(2352),
+        header(3, 56, 14) + bytes(2352),
+        header(3, 784) + bytes(2352),
+        header(3, 28, 28, kind=13) + bytes(4 * 2352),
+        header(3, 28, 28) + bytes(2353),
+        header(2, 28, 28) + bytes(1568),
+    ],
+)
+def test_hostile_idx_files_are_refused(tmp_path, tiny_mnist, monkeypatch, content):
+    """Behind a hash that is right: what the format declares is compared with what there is."""
+    published_as(monkeypatch, tmp_path, "t10k-images-idx3-ubyte.gz", content)
+    with pytest.raises(DatasetCorruptError, match="(t10k-images-idx3-ubyte.gz|mnist) is corrupt"):
+        load("mnist", data_dir=tmp_path)
+
+
+def test_labels_of_no_class_are_refused(tmp_path, tiny_mnist, monkeypatch):
+    published_as(monkeypatch, tmp_path, "t10k-labels-idx1-ubyte.gz", header(3) + bytes([1, 2, 10]))
+    with pytest.raises(DatasetCorruptError, match="mnist is corrupt: 3 test images, 3 labels, the largest 10"):
+        load("mnist", data_dir=tmp_path)
+
+
+def test_gzip_bombs_are_not_unpacked(tmp_path, tiny_mnist):
+    """1 GiB in 1 MiB: no more is unpacked than is published."""
+    path = tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(bytes(1 << 24), 9) * 64)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetCorruptError, match="it has more than the 10008 bytes that are published"):
+            load("mnist", data_dir=tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_unpacked_batches_are_read_no_further_than_they_should_reach(tmp_path, tiny_cifar10):
+    for batch in datasets.CIFAR10_BATCHES:
+        (tmp_path / "cifar10" / batch).touch()
+    os.truncate(tmp_path / "cifar10" / "data_batch_1.bin", 1 << 32)  # a hole: it takes no room on disk
+    with pytest.raises(DatasetCorruptError, match="data_batch_1.bin is corrupt: 6147 bytes, expected 6146.*Delete it"):
+        load("cifar10", data_dir=tmp_path)
+
+
+def test_archive_without_a_batch_is_refused(tmp_path, tiny_cifar10, monkeypatch):
+    buffer = io.BytesIO()
+    tarfile.open(fileobj=buffer, mode="w:gz").close()
+    (tmp_path / "cifar10" / CIFAR10).write_bytes(buffer.getvalue())
+    sha256 = {CIFAR10: hashlib.sha256(buffer.getvalue()).hexdigest()}
+    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], sha256=sha256))
+    with pytest.raises(DatasetCorruptError, match="cifar-10-binary.tar.gz is corrupt: .*data_batch_1.bin"):
+        load("cifar10", data_dir=tmp_path)
+
+
+# --- the table
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_table_says_what_the_files_hold(name):
+    info = DATASETS[name]
+    if info.url and not (Path(DATA) / name).is_dir():
+        pytest.skip(f"$BIONEURO_DATA/{name}/ is not there")
+    data = load(name, data_dir=DATA or None)
+    assert (data.image_shape, len(data.class_names)) == (info.image_shape, info.n_classes)
+    assert (len(data.X_train), len(data.X_test)) == (info.n_train, info.n_test)
+    assert set(np.unique(data.y_train)) == set(range(info.n_classes))
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_usual_sizes_and_budgets_fit_the_data(name):
+    info, usual = DATASETS[name], USUAL[name]
+    assert info.usual is usual
+    for budgets in (usual.budgets("linf"), usual.budgets("l2"), usual.linf_compared):
+        assert all(0 < a < b for a, b in zip(budgets, budgets[1:], strict=False))
+    assert max(usual.linf) <= 1
+    assert usual.n_train_quick <= (usual.n_train or info.n_train) <= info.n_train
+
+
 # --- balanced subsets
 
 
@@ -325,5 +467,7 @@ def test_subset_errors():
         subset_per_class(np.zeros((4, 2)), y, 2)
     with pytest.raises(ValueError, match="n_per_class must be at least 1, got 0"):
         subset_per_class(np.zeros((4, 2)), y, 0)
+    with pytest.raises(ValueError, match="X and y must not be masked"):
+        subset_per_class(np.zeros((4, 2)), np.ma.masked_equal(y, 1), 1)
     with pytest.raises(ValueError, match=r"shapes \(3, 2\) and \(4,\)"):
         subset_per_class(np.zeros((3, 2)), y, 1)

@@ -8,12 +8,13 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 import bioneuro as bn
-from bioneuro.__main__ import main
-from bioneuro.experiments import UserError, few_shot_models
-from bioneuro.experiments import fewshot as experiment
-from bioneuro.experiments.few_shot_models import ORIGINS, FixedColumns, few_image_models
 from bioneuro.fewshot import FeatureReadout
 from bioneuro.omniglot import Characters
+from bioneuro.research import UserError
+from bioneuro.research.commands import main
+from bioneuro.research.few_images import experiment
+from bioneuro.research.few_images import models as few_shot_models
+from bioneuro.research.few_images.models import ORIGINS, FixedColumns, few_image_models
 
 
 @pytest.fixture(scope="module")

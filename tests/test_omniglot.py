@@ -3,7 +3,9 @@
 import hashlib
 import io
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +33,10 @@ def drawing(seed, shape=(105, 105)):
     return np.random.default_rng(seed).random(shape) < 0.1
 
 
-def keep(folder, filename, files, monkeypatch):
+def keep(folder, filename, files, monkeypatch, compression=zipfile.ZIP_STORED):
     """Write an archive and register it under its own hash."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         for path, content in files.items():
             archive.writestr(path, content)
     folder.mkdir(exist_ok=True)
@@ -105,8 +107,72 @@ def test_missing_archive_says_where_to_get_it(tmp_path):
 def test_image_of_another_size_is_refused(tmp_path, monkeypatch):
     files = {"images_background_small1/Greek/character01/01_01.png": png(drawing(0, (10, 10)))}
     keep(tmp_path / "omniglot", "images_background_small1.zip", files, monkeypatch)
-    with pytest.raises(DatasetCorruptError, match=r"shape \(10, 10\), expected \(105, 105\)"):
+    with pytest.raises(DatasetCorruptError, match=r"01_01.png of Omniglot has shape \(10, 10\), expected \(105, 105\)"):
         omniglot.background(tmp_path)
+
+
+BACKGROUND = "images_background_small1.zip"
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+#: An image of 2 GiB, by its header.
+HUGE = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1 << 15, 1 << 16, 8, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", HUGE, png(drawing(0))[:-30], b"GIF89a" + bytes(30)])
+def test_hostile_images_are_refused(tmp_path, monkeypatch, content):
+    keep(
+        tmp_path / "omniglot",
+        BACKGROUND,
+        {"images_background_small1/Greek/character01/01_01.png": content},
+        monkeypatch,
+    )
+    with pytest.raises(DatasetCorruptError, match=r"01_01.png (is corrupt|of Omniglot has shape \(65536, 32768\))"):
+        omniglot.background(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["01_01.png", "images_background_small1/Greek/character01/xx.png", "images_background_small1/Greek/01_01.png"],
+)
+def test_names_that_say_nothing_are_refused(tmp_path, monkeypatch, path):
+    keep(tmp_path / "omniglot", BACKGROUND, {path: png(drawing(0))}, monkeypatch)
+    with pytest.raises(DatasetCorruptError, match=f"{BACKGROUND} is corrupt"):
+        omniglot.background(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("run01/class_labels.txt", b"run01/test/item01.png run01/training/none.png"),
+        ("run01/class_labels.txt", b"one two three"),
+        ("run01/class_labels.txt", b"\xff\xfe"),
+        ("run01/other.txt", b""),
+        ("other/class_labels.txt", b""),
+    ],
+)
+def test_hostile_runs_are_refused(tmp_path, monkeypatch, path, content):
+    files = {"run01/test/item01.png": png(drawing(0)), "run01/training/class01.png": png(drawing(0)), path: content}
+    keep(tmp_path / "omniglot", "all_runs.zip", files, monkeypatch)
+    with pytest.raises(DatasetCorruptError, match="all_runs.zip is corrupt"):
+        omniglot.one_shot_runs(tmp_path)
+
+
+@pytest.mark.parametrize("files", [{"a.png": bytes(1 << 20)}, {f"{k}.png": bytes(60_000) for k in range(50)}])
+def test_zip_bombs_are_not_unpacked(tmp_path, monkeypatch, files):
+    keep(tmp_path / "omniglot", BACKGROUND, files, monkeypatch, zipfile.ZIP_DEFLATED)
+    with pytest.raises(
+        DatasetCorruptError, match=f"{BACKGROUND} is corrupt: it unpacks to {sum(map(len, files.values()))}"
+    ):
+        omniglot.background(tmp_path)
+
+
+def test_masked_images_are_refused():
+    with pytest.raises(ValueError, match="images must not be masked"):
+        resize(np.ma.masked_equal(np.eye(4)[None], 1), (2, 2))
 
 
 # --- sizes ---

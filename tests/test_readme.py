@@ -38,7 +38,7 @@ def test_ci_runs_the_test_command():
 
 
 def test_the_command_of_the_comparison_exists():
-    from bioneuro.__main__ import COMMANDS
+    from bioneuro.research.commands import COMMANDS
 
     assert "compare" in COMMANDS and "config" in COMMANDS
 

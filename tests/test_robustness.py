@@ -12,13 +12,16 @@ pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
 from bioneuro import BioClassifier, attacks, datasets
-from bioneuro.__main__ import main
 from bioneuro.attacks import registry
 from bioneuro.baselines import BackpropMLP
-from bioneuro.experiments import UserError, contenders, robustness, robustness_report
-from bioneuro.experiments.contenders import CEILING, CONTENDERS, OURS, Contender, Task
-from bioneuro.experiments.ledger import Row
-from bioneuro.experiments.robustness import Kept, Plan
+from bioneuro.research import UserError
+from bioneuro.research.commands import main
+from bioneuro.research.records.ledger import Row
+from bioneuro.research.robustness import contenders
+from bioneuro.research.robustness import experiment as robustness
+from bioneuro.research.robustness import findings as robustness_report
+from bioneuro.research.robustness.contenders import CEILING, CONTENDERS, OURS, Contender, Task
+from bioneuro.research.robustness.experiment import Kept, Plan
 
 TINY = ["attack", "--n-train", "100", "--epsilons", "0.05", "0.1", "--n-attacked", "12"]
 
@@ -174,7 +177,7 @@ def test_wrong_arguments_are_one_line(fits, tmp_path, monkeypatch, capsys, argum
 
 def test_plans_have_budgets_of_their_norm(digits):
     plan = Plan.for_dataset("digits", digits, norm="l2", tier="full")
-    assert plan.epsilons == robustness.EPSILONS["digits"]["l2"] and plan.middle == 0.5
+    assert plan.epsilons == datasets.USUAL["digits"].l2 and plan.middle == 0.5
     assert (plan.n_train, plan.n_attacked, plan.n_audited) == (1297, 500, 50)
     assert plan.task == Task("digits", 0.2), "adversarial training is Linf whatever is attacked"
     assert Plan.for_dataset("digits", digits, epsilons=[0.2, 0.1, 0.2]).epsilons == (0.1, 0.2)

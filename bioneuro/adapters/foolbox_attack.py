@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.base import Attack, SampleRandom, class_index
+from ..attacks.base import Attack
 from ..attacks.goals import Goal
+from ..attacks.sample_random import SampleRandom
+from ..estimators import class_index
 from ..protocols import WhiteBox
 from .images import ImageModel
 from .wrap import require, to_foolbox
@@ -63,7 +65,7 @@ class FoolboxAttack(Attack):
         import torch
         from foolbox import criteria
 
-        labels = torch.from_numpy(class_index(model, goal.true if goal.target is None else goal.target))
+        labels = torch.from_numpy(class_index(goal.true if goal.target is None else goal.target, model.classes_))
         criterion = criteria.Misclassification if goal.target is None else criteria.TargetedMisclassification
         view, (attack, seeks_smallest) = ImageModel(model, self.image_shape), self._made()
         images = view.unpacked(X)

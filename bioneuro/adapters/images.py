@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.base import logits
+from ..attacks.answers import logits
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Classifier
 
@@ -41,26 +41,39 @@ class ImageModel:
         self.shape = _channels_first(image_shape, model)
 
     def logits(self, images: NDArray) -> NDArray:
-        """(n, n_classes), in the dtype of the images (n, channels, height, width) or rows (n, features)."""
-        X = self.rows(images)
+        """(n, n_classes), in the dtype of the images (n, channels, height, width) or rows (n, features).
+
+        NaN for an image with a NaN in it, as of a network in torch: one that an attack has lost does not stop the rest.
+        """
+        X, lost = self._seen(images)
+        return _marked(self._logits(X).astype(images.dtype, copy=False), lost)
+
+    def _logits(self, X: NDArray) -> NDArray:
         if hasattr(self.model, "input_vjp"):  # not decision_function: they may differ by a constant a sample
-            z = np.concatenate([self.model.input_vjp(X[rows])[0] for rows in slices(len(X), INFERENCE_BATCH)])
-        else:
-            z = logits(self.model, X)
-            z -= z.mean(axis=1, keepdims=True)
-        return z.astype(images.dtype, copy=False)
+            return np.concatenate([self.model.input_vjp(X[rows])[0] for rows in slices(len(X), INFERENCE_BATCH)])
+        z = logits(self.model, X)
+        return z - z.mean(axis=1, keepdims=True)
 
     def vjp(self, images: NDArray) -> tuple[NDArray, Pullback]:
         """Logits as in :meth:`logits`, and how to pull a gradient with respect to them back to the images."""
+        X, lost = self._seen(images)
         if hasattr(self.model, "input_vjp"):
-            outputs, to_rows = self.model.input_vjp(self.rows(images))
+            outputs, to_rows = self.model.input_vjp(X)
         else:
-            outputs, to_rows = self.logits(images), self._losses_pullback(self.rows(images))
+            outputs, to_rows = self._logits(X), self._losses_pullback(X)
 
         def pullback(dlogits: NDArray) -> NDArray:
-            return self._images(np.asarray(to_rows(dlogits), images.dtype), images.shape)
+            unknown = lost | np.isnan(dlogits).any(axis=1)
+            gradient = np.asarray(to_rows(np.where(unknown[:, None], 0, dlogits)), images.dtype)
+            return self._images(_marked(gradient, unknown), images.shape)
 
-        return np.asarray(outputs, images.dtype), pullback
+        return _marked(np.asarray(outputs, images.dtype), lost), pullback
+
+    def _seen(self, images: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Rows that the model can look at, and which of them stand for images with a NaN in them."""
+        X = self.rows(images)
+        lost = np.isnan(X).any(axis=1)
+        return np.where(lost[:, None], X.dtype.type(0), X) if lost.any() else X, lost
 
     def _losses_pullback(self, X: NDArray) -> Pullback:
         """From gradients of the cross-entropy alone.
@@ -105,6 +118,11 @@ class ImageModel:
             return rows
         n, channels, height, width = shape
         return np.ascontiguousarray(np.moveaxis(rows.reshape(n, height, width, channels), -1, 1))
+
+
+def _marked(values: NDArray, lost: NDArray[np.bool_]) -> NDArray:
+    """The rows (n, k), NaN where they are `lost` (n,)."""
+    return np.where(lost[:, None], values.dtype.type(np.nan), values) if lost.any() else values
 
 
 def _channels_first(image_shape: tuple[int, ...] | None, model: Classifier) -> tuple[int, ...] | None:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checks import plain_array
+
 
 class PairwiseCorrelation(NamedTuple):
     """Mean and standard deviation of the correlation over pairs of cells, mean of its size, and the cells that vary."""
@@ -35,7 +37,7 @@ def pairwise_correlation(rates: ArrayLike) -> PairwiseCorrelation:
     ValueError
         Wrong shape, or rates that are not finite.
     """
-    rates = np.asarray(rates, dtype=float)
+    rates = plain_array(rates, "rates", np.float64)
     if rates.ndim != 2 or len(rates) < 2:
         raise ValueError(f"rates must have shape (n_stimuli >= 2, n_cells), got {rates.shape}")
     if not np.isfinite(rates).all():
@@ -59,7 +61,7 @@ def fraction_active(rates: ArrayLike) -> float:
     ValueError
         No rates, or rates that are negative or not finite.
     """
-    rates = np.asarray(rates, dtype=float)
+    rates = plain_array(rates, "rates", np.float64)
     if rates.size == 0:
         raise ValueError("rates must not be empty")
     if not (np.isfinite(rates).all() and (rates >= 0).all()):

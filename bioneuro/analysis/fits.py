@@ -9,11 +9,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..checks import check_count, check_level, plain_array
 from .laws import DISTRIBUTIONS, Candidate, Params
-from .samples import Floats, Sample, positive_weights, sample_of, stored
+from .samples import Floats, Sample, positive_weights, sample_of, stored, warn_if_cut
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: Kolmogorov-Smirnov distance beyond which a fitted law does not describe the weights, however far it is ahead of the
+#: others: 0.05, and in small samples what sampling alone comes to (1 / sqrt(n) is the 95 % point to within a tenth for
+#: two fitted parameters; Lilliefors 1967).
+LARGEST_KS = 0.05
+
+
+#: Standard error of the mean log-likelihood ratio, relative to the ratios, below which their spread is rounding.
+LEAST_SPREAD = 1e-9
 
 
 class Vuong(NamedTuple):
@@ -77,6 +88,11 @@ def _uniforms(law: stats.rv_continuous, params: Params, sample: Sample) -> Float
     return np.clip(-np.expm1(log_sf), 0.0, 1.0)
 
 
+def describes(ks: float, n: int) -> bool:
+    """Whether a law at this Kolmogorov-Smirnov distance from `n` weights describes them (`LARGEST_KS`)."""
+    return ks <= max(LARGEST_KS, 1 / np.sqrt(n))
+
+
 def _ks(uniforms: Floats) -> float:
     return float(stats.ks_1samp(uniforms, stats.uniform.cdf, method="asymp").statistic)
 
@@ -93,8 +109,9 @@ def fit_weight_distribution(
 
     Parameters
     ----------
-    weights : array_like or scipy.sparse, any shape
-        Weights >= 0, of one sign. Zeros and synapses that are not stored are silent: counted, not fitted.
+    weights : Synapses, scipy.sparse or array_like, any shape
+        Weights >= 0, of one sign. Zeros and synapses that are not stored are silent: counted, not fitted. Repeated
+        entries of a sparse matrix are one weight, their sum; masked values are left out.
     threshold : float or array_like, optional
         Where weights were cut: one value, or one per weight in the order of `weights` (of the stored
         values in CSR order if sparse; see `row_thresholds`). 0 <= threshold <= weight.
@@ -106,12 +123,19 @@ def fit_weight_distribution(
     DataFrame
         One row per candidate, least AIC first: `distribution`, `params` (keywords of the scipy.stats law),
         `loglik`, `aic`, `bic`, and `ks`, the Kolmogorov-Smirnov distance between the uniform law and
-        u = (F(w) - F(t)) / (1 - F(t)). `attrs` holds `n` and `n_silent`.
+        u = (F(w) - F(t)) / (1 - F(t)). `attrs` holds `n`, `n_silent`, and `best`: the first law if it describes the
+        weights (KS up to 0.05, in small samples up to 1 / sqrt(n)), None where none does, since the least bad of some
+        laws is not thereby a law of the weights.
 
     Raises
     ------
     ValueError
         Weights that are empty, all equal, negative or not finite; a threshold above its weight.
+
+    Warns
+    -----
+    UserWarning
+        No threshold, and weights that end sharply at the lower end, as after pruning: a cut turns one law into another.
 
     Notes
     -----
@@ -135,6 +159,8 @@ def fit_weight_distribution(
     names = list(DISTRIBUTIONS if distributions is None else distributions)
     if not names:
         raise ValueError("distributions is empty: name at least one")
+    weights = stored(weights)
+    warn_if_cut(weights, threshold)
     sample = sample_of(weights, threshold)
     n = sample.x.size
     rows = []
@@ -153,7 +179,8 @@ def fit_weight_distribution(
             }
         )
     frame = pandas().DataFrame(rows).sort_values("aic", kind="stable", ignore_index=True)
-    frame.attrs.update(n=n, n_silent=sample.n_silent)
+    best = frame["distribution"][0] if describes(frame["ks"][0], n) else None
+    frame.attrs.update(n=n, n_silent=sample.n_silent, best=best)
     return frame
 
 
@@ -194,11 +221,11 @@ def truncated_density(x: ArrayLike, distribution: str, params: Params, *, thresh
     ndarray, shape of x
     """
     law = _candidate(distribution).law
-    x = np.asarray(x, dtype=np.float64)
+    x = plain_array(x, "x", np.float64)
     log_f = law.logpdf(x, **params)
     if threshold is None:
         return np.exp(log_f)
-    cut, count = np.unique(np.asarray(threshold, dtype=np.float64), return_counts=True)
+    cut, count = np.unique(plain_array(threshold, "threshold", np.float64), return_counts=True)
     log_mass = np.logaddexp.accumulate(np.log(count / count.sum()) - law.logsf(cut, **params))
     n_below = np.searchsorted(cut, x, side="right")
     return np.exp(log_f + np.append(-np.inf, log_mass)[n_below])
@@ -208,7 +235,7 @@ def _cluster(values: Floats, groups: ArrayLike | None, keep: NDArray[np.bool_]) 
     """Sums of `values` by group; each value is its own group without `groups`."""
     if groups is None:
         return values
-    groups = np.asarray(groups).ravel()
+    groups = plain_array(groups, "groups").ravel()
     if groups.size != keep.size:
         raise ValueError(f"groups must hold one index per weight ({keep.size}), got {groups.size}")
     sums = np.bincount(np.unique(groups[keep], return_inverse=True)[1], values)
@@ -230,8 +257,8 @@ def vuong(
 
     With m_i = log f_a(w_i) - log f_b(w_i) (truncated laws under a cut), the statistic is
     sum(m) / sqrt(V). Without groups V = n var(m) [1]_. With groups the sums R_g of m_i - mean(m) over each
-    of G cells give V = G / (G - 1) sum(R_g^2), and Student's t with G - 1 degrees of freedom the p-value
-    and interval: weights of one cell share its input and its norm, so they are not n independent witnesses.
+    of G cells give V = G / (G - 1) sum(R_g^2): weights of one cell share its input and its norm, so they are not n
+    independent witnesses. The p-value and the interval are Student's, with G - 1 (or n - 1) degrees of freedom.
 
     Parameters
     ----------
@@ -241,14 +268,20 @@ def vuong(
         normal cut at 0) the statistic is not normal: compare AIC instead.
     groups : array_like, optional
         Cell of each weight, in the order of `weights`; see `row_index`.
-    level : float
+    level : float in (0, 1)
         Of the interval of the mean log-likelihood ratio.
 
     Returns
     -------
     Vuong
         `statistic`, two-sided `p_value`, `mean_log_ratio` per weight with `low` and `high`, `n`,
-        `n_groups`. Positive favours `a`.
+        `n_groups`. Positive favours `a`. Of no more weights than the two laws have parameters, or where the ratio is
+        the same for all, the spread is unknown: the statistic is NaN, the interval has no ends and p is 1.
+
+    Raises
+    ------
+    ValueError
+        `a` and `b` alike or unknown; fewer than two groups; what `fit_weight_distribution` refuses.
 
     References
     ----------
@@ -256,6 +289,8 @@ def vuong(
     """
     if a == b:
         raise ValueError(f"a and b are both {a!r}: compare two different distributions")
+    check_level(level)
+    weights = stored(weights)
     sample = sample_of(weights, threshold)
 
     def log_likelihood(name: str) -> Floats:
@@ -264,10 +299,13 @@ def vuong(
 
     ratio = log_likelihood(a) - log_likelihood(b)
     n, mean = ratio.size, float(ratio.mean())
-    sums = _cluster(ratio - mean, groups, stored(weights)[0] > 0)
+    sums = _cluster(ratio - mean, groups, weights.values > 0)
     error = float(np.sqrt(sums.size / (sums.size - 1) * np.sum(sums**2))) / n
-    reference = stats.norm if groups is None else stats.t(sums.size - 1)
-    statistic = mean / error if error > 0 else np.nan
+    n_params = _candidate(a).n_params + _candidate(b).n_params
+    if n <= n_params or error <= LEAST_SPREAD * float(np.abs(ratio).max()):
+        return Vuong(np.nan, 1.0, mean, -np.inf, np.inf, n, sums.size)
+    reference = stats.t(sums.size - 1)
+    statistic = mean / error
     half = float(reference.ppf((1 + level) / 2)) * error
     p_value = float(2 * reference.sf(abs(statistic)))
     return Vuong(statistic, p_value, mean, mean - half, mean + half, n, sums.size)
@@ -309,8 +347,7 @@ def ks_bootstrap(
     ----------
     .. [1] A. Clauset, C. R. Shalizi & M. E. J. Newman, SIAM Review 51:661 (2009), section 4.
     """
-    if n_boot < 1:
-        raise ValueError(f"n_boot must be >= 1, got {n_boot}")
+    check_count("n_boot", n_boot)
     candidate, sample = _candidate(distribution), sample_of(weights, threshold)
     rng = np.random.default_rng(random_state)
     params = candidate.fitted(sample)
@@ -336,7 +373,7 @@ def log_moments(weights: Any) -> LogMoments:
 
     Parameters
     ----------
-    weights : array_like or scipy.sparse
+    weights : Synapses, scipy.sparse or array_like
         Weights >= 0, of one sign.
     """
     log_w = np.log(positive_weights(weights)[0])

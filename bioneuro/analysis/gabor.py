@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
+from ..checks import plain_array
 from .fits import pandas
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _starts(field: Floats, shape: tuple[int, int]) -> Floats:
 
 
 def _checked(field: ArrayLike, name: str = "field") -> Floats:
-    field = np.asarray(field, np.float64)
+    field = plain_array(field, name, np.float64)
     if field.ndim != 2 or min(field.shape) < 4:
         raise ValueError(f"{name} must be 2-d, at least 4 x 4 (a Gabor function has 8 parameters), got {field.shape}")
     if not np.isfinite(field).all():
@@ -272,7 +273,7 @@ def orientation_index(fields: ArrayLike) -> Floats:
     ----------
     .. [1] D. L. Ringach, R. M. Shapley & M. J. Hawken, J. Neuroscience 22:5639 (2002).
     """
-    given = np.asarray(fields, np.float64)
+    given = plain_array(fields, "fields", np.float64)
     if given.ndim != 3:
         raise ValueError(f"fields must be (n, height, width), got {given.shape}")
     n, height, width = given.shape
@@ -304,7 +305,7 @@ def fit_gabors(fields: ArrayLike) -> pd.DataFrame:
         One row a field: the columns of :class:`GaborFit`; `orientation`, `aspect`, `nx`, `ny`; `orientation_index` of
         the field itself (:func:`orientation_index`).
     """
-    fields = np.asarray(fields, np.float64)
+    fields = plain_array(fields, "fields", np.float64)
     index = orientation_index(fields)
     fits = [fit_gabor(_checked(field, f"fields[{i}]")) for i, field in enumerate(fields)]
     frame = pandas().DataFrame(fits, columns=GaborFit._fields)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..checks import check_count, check_number, plain_array
 from .samples import Floats
 
 NATS_PER_BIT = float(np.log(2))
@@ -38,7 +39,7 @@ def discrete_entropy(values: ArrayLike) -> tuple[float, float]:
     ----------
     .. [1] G. A. Miller, in: Information Theory in Psychology, ed. H. Quastler (1955), 95-100.
     """
-    values = np.asarray(values)
+    values = plain_array(values, "values")
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"values must be 1-d with at least one value, got shape {values.shape}")
     counts = np.unique(values, return_counts=True)[1]
@@ -55,7 +56,7 @@ def discrete_information(a: ArrayLike, b: ArrayLike) -> DiscreteInformation:
     ----------
     a, b : array_like of discrete values, (n,)
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = plain_array(a, "a"), plain_array(b, "b")
     if a.shape != b.shape:
         raise ValueError(f"a and b must be paired: they have shapes {a.shape} and {b.shape}")
     codes = [np.unique(values, return_inverse=True)[1].ravel() for values in (a, b)]
@@ -66,6 +67,8 @@ def discrete_information(a: ArrayLike, b: ArrayLike) -> DiscreteInformation:
 
 def shuffled_information(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n_shuffles: int = 20) -> Floats:
     """:func:`discrete_information` with ``b`` in random order, ``(n_shuffles,)``: what is found where there is none."""
+    check_count("n_shuffles", n_shuffles)
+    discrete_information(a, b)  # what it refuses is refused before anything is drawn
     return np.array([discrete_information(a, rng.permutation(b)).information for _ in range(n_shuffles)])
 
 
@@ -93,8 +96,7 @@ def relative_noise(rates: ArrayLike, share: float) -> float:
     share : float > 0
     """
     rates = _rates(rates)
-    if not (np.isfinite(share) and share > 0):
-        raise ValueError(f"share must be finite and > 0, got {share}")
+    check_number("share", share, "> 0")
     sd = share * float(np.sqrt(rates.var(axis=0).mean()))
     if sd == 0:
         raise ValueError("rates must vary: all samples give the same")
@@ -178,13 +180,12 @@ def information_by_samples(
     sizes : iterable of int in [2, n]
     rng : Generator
     """
-    rates = _rates(rates)
-    order, found = rng.permutation(len(rates)), []
-    for size in sizes:
-        if not 2 <= size <= len(rates):
-            raise ValueError(f"sizes must lie in [2, {len(rates)}], got {size}")
-        found.append(information_bounds(rates[order[:size]], noise_sd))
-    return found
+    rates, sizes = _rates(rates), list(sizes)
+    _check_noise(noise_sd)
+    for i, size in enumerate(sizes):
+        check_count(f"sizes[{i}]", size, 2, len(rates))
+    order = rng.permutation(len(rates))
+    return [information_bounds(rates[order[:size]], noise_sd) for size in sizes]
 
 
 def synaptic_capacity(information: float, n_non_silent: int) -> float:
@@ -196,20 +197,17 @@ def synaptic_capacity(information: float, n_non_silent: int) -> float:
         In bits.
     n_non_silent : int >= 1
     """
-    if not information >= 0:
-        raise ValueError(f"information must be >= 0, got {information}")
-    if not n_non_silent >= 1:
-        raise ValueError(f"n_non_silent must be >= 1, got {n_non_silent}")
+    check_number("information", information, ">= 0")
+    check_count("n_non_silent", n_non_silent)
     return information / n_non_silent
 
 
 def _check_noise(noise_sd: float) -> None:
-    if not (np.isfinite(noise_sd) and noise_sd > 0):
-        raise ValueError(f"noise_sd must be finite and > 0, got {noise_sd}")
+    check_number("noise_sd", noise_sd, "> 0")
 
 
 def _rates(rates: ArrayLike) -> NDArray[np.float64]:
-    rates = np.asarray(rates, dtype=np.float64)
+    rates = plain_array(rates, "rates", np.float64)
     if rates.ndim != 2 or len(rates) < 2:
         raise ValueError(f"rates must have shape (n, n_cells) with n >= 2, got {rates.shape}")
     if not np.isfinite(rates).all():

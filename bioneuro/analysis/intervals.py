@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..checks import check_level, plain_array
+
 Floats = NDArray[np.float64]
 
 
@@ -39,7 +41,7 @@ def _check_each(good: NDArray[np.bool_], values: Floats, name: str, rule: str) -
 
 
 def _finite_1d(values: ArrayLike, name: str) -> Floats:
-    values = np.asarray(values, dtype=np.float64)
+    values = plain_array(values, name, np.float64)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{name} must be 1-d with at least one value, got shape {values.shape}")
     _check_each(np.isfinite(values), values, name, "finite")
@@ -60,8 +62,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> MeanInterval:
     MeanInterval
         `mean`, `low`, `high`, `half_width`, `n`; one value has a mean and NaN for the rest.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level}")
+    check_level(level)
     values = _finite_1d(values, "values")
     mean, n = float(values.mean()), values.size
     half = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values)) if n > 1 else np.nan
@@ -116,7 +117,7 @@ def holm(p_values: ArrayLike) -> Floats:
     ----------
     .. [1] S. Holm, Scandinavian Journal of Statistics 6:65 (1979).
     """
-    p = _finite_1d(np.nan_to_num(np.asarray(p_values, float), nan=1.0), "p_values")
+    p = _finite_1d(np.nan_to_num(plain_array(p_values, "p_values", np.float64), nan=1.0), "p_values")
     _check_each((p >= 0) & (p <= 1), p, "p_values", "in [0, 1]")
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)

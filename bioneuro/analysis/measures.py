@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ..checks import SHARE, check, plain_array
 from .fits import fit_weight_distribution, log_moments, pandas
-from .samples import Floats, check_cut, check_weights, positive_weights, stored
+from .samples import Floats, as_matrix, check_cut, check_weights, positive_part, stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,13 +30,13 @@ SONG_2005 = LogNormalReference(mu=-0.702, sigma=0.9355)
 
 def row_index(W: Any) -> NDArray[np.intp]:
     """Post-synaptic cell of each stored weight of `W` in CSR order, (nnz,): the `groups` of `vuong`."""
-    W = sparse.csr_array(W)
+    W = as_matrix(W)
     return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
 
 
 def site_index(W: Any) -> NDArray[np.intp]:
     """Place of each stored weight of `W` in CSR order, ``row n_pre + column``, (nnz,): sorted where the columns are."""
-    W = sparse.csr_array(W)
+    W = as_matrix(W)
     return row_index(W) * W.shape[1] + W.indices
 
 
@@ -44,7 +45,7 @@ def row_thresholds(W: Any, theta: float) -> Floats:
 
     Parameters
     ----------
-    W : scipy.sparse, (n_post, n_pre)
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
     theta : float in [0, 1]
 
     Returns
@@ -52,24 +53,25 @@ def row_thresholds(W: Any, theta: float) -> Floats:
     ndarray, (nnz,)
         In CSR order.
     """
-    if not 0 <= theta <= 1:
-        raise ValueError(f"theta must be in [0, 1], got {theta}")
-    W = sparse.csr_array(W)
+    check("theta", theta, SHARE)
+    W = as_matrix(W)
     row_max = np.zeros(W.shape[0])
     rows = row_index(W)
     np.maximum.at(row_max, rows, np.abs(W.data))
     return theta * row_max[rows]
 
 
-def _describe_fit(magnitudes: Floats, threshold: ArrayLike | None) -> dict[str, Any]:
+def _describe_fit(magnitudes: sparse.csr_array, threshold: Floats | None) -> dict[str, Any]:
     """Columns of `weight_report` that need a fit; NaN where there is nothing to tell apart."""
-    if magnitudes.size == 0 or np.ptp(magnitudes) == 0:
-        columns = ("aic_to_second", "aic_to_lognormal", "ks_lognormal", "fitted_mu", "fitted_sigma")
-        return {"best": None, **dict.fromkeys(columns, np.nan)}
+    if np.ptp(magnitudes.data) == 0:
+        columns = ("ks_best", "aic_to_second", "aic_to_lognormal", "ks_lognormal", "fitted_mu", "fitted_sigma")
+        return {"best": None, "law": None, **dict.fromkeys(columns, np.nan)}
     fit = fit_weight_distribution(magnitudes, threshold=threshold)
     lognormal = fit[fit.distribution == "lognormal"].iloc[0]
     return {
         "best": fit.distribution[0],
+        "ks_best": fit.ks[0],
+        "law": fit.attrs["best"],
         "aic_to_second": fit.aic[1] - fit.aic[0],
         "aic_to_lognormal": lognormal.aic - fit.aic[0],
         "ks_lognormal": lognormal.ks,
@@ -83,7 +85,7 @@ def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike
 
     Parameters
     ----------
-    W : scipy.sparse, (n_post, n_pre)
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
     sign : {None, "mixed", "E", "I", 1, -1}
         None or "mixed": E are the weights > 0, I the magnitudes of those < 0. "E" or 1: one excitatory
         pathway, all weights >= 0. "I" or -1: one inhibitory pathway, all <= 0 or as magnitudes, all >= 0.
@@ -98,8 +100,9 @@ def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike
         - `pathway` E or I; `n` weights; `density` = n / (n_post n_pre); `silent_share` of all pairs, the
           same for E and I of one matrix
         - `mu`, `sigma`, `skewness`, `kurtosis` (excess) of log w
-        - `best` law by AIC; `aic_to_second`, its lead; `aic_to_lognormal`, its lead over the lognormal (0
-          if that is the best); `ks_lognormal`; `fitted_mu`, `fitted_sigma` of the (truncated) lognormal
+        - `best` law by AIC and its KS distance `ks_best`; `law`, the same if it describes the weights, None where no
+          law does (see `fit_weight_distribution`); `aic_to_second`, its lead; `aic_to_lognormal`, its lead over the
+          lognormal (0 if that is the best); `ks_lognormal`; `fitted_mu`, `fitted_sigma` of the (truncated) lognormal
         - `cortex_mu`, `cortex_sigma`: Song et al. 2005, ln mV
 
     Raises
@@ -109,8 +112,8 @@ def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike
     """
     if sign not in (None, "mixed", "E", "I", 1, -1):
         raise ValueError(f"sign must be None, 'mixed', 'E', 'I', 1 or -1, got {sign!r}")
-    W = sparse.csr_array(W)
-    values, size = stored(W)
+    W = as_matrix(W)
+    values, size, _ = stored(W)
     mixed = sign in (None, "mixed")
     if sign in ("I", -1) and (values <= 0).all():
         values = -values
@@ -122,19 +125,20 @@ def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike
     for pathway, mask in parts.items():
         if not mask.any():
             continue
-        magnitudes = np.abs(values[mask])
+        part = sparse.csr_array((np.where(mask, np.abs(values), 0), W.indices, W.indptr), W.shape)
+        magnitudes = part.data[mask]
         mu, sigma, skewness, kurtosis = log_moments(magnitudes)
         rows.append(
             {
                 "pathway": pathway,
                 "n": magnitudes.size,
                 "density": magnitudes.size / size,
-                "silent_share": 1 - density(W),
+                "silent_share": 1 - np.count_nonzero(values) / size,
                 "mu": mu,
                 "sigma": sigma,
                 "skewness": skewness,
                 "kurtosis": kurtosis,
-                **_describe_fit(magnitudes, None if cut is None else cut[mask]),
+                **_describe_fit(part, None if cut is None else np.where(mask, cut, 0)),
                 "cortex_mu": SONG_2005.mu,
                 "cortex_sigma": SONG_2005.sigma,
             }
@@ -150,7 +154,7 @@ def dale_index(W: Any, *others: Any) -> Floats:
 
     Parameters
     ----------
-    W, *others : scipy.sparse or 2-d array_like, (n_post, n_pre)
+    W, *others : Synapses, scipy.sparse or 2-d array_like, (n_post, n_pre)
         Signed pathways whose columns are the same cells; their rows may differ in number.
 
     Returns
@@ -158,7 +162,12 @@ def dale_index(W: Any, *others: Any) -> Floats:
     ndarray, (n_pre,)
         In [0, 1]; NaN for a cell without synapses.
     """
-    pathways = [sparse.csr_array(V, dtype=np.float64) for V in (W, *others)]
+    pathways = []
+    for i, V in enumerate((W, *others)):
+        name = f"others[{i - 1}]" if i else "W"
+        pathways.append(as_matrix(V, name))
+        if not np.isfinite(pathways[-1].data).all():
+            raise ValueError(f"{name} must hold finite weights")
     n_pre = {V.shape[1] for V in pathways}
     if len(n_pre) > 1:
         raise ValueError(f"pathways must have the same pre-synaptic cells (columns), got {sorted(n_pre)}")
@@ -184,8 +193,8 @@ def dale_indices(outgoing: Mapping[str, Mapping[str, Any]]) -> dict[str, Floats]
 
 
 def density(W: Any) -> float:
-    """Share of the possible synapses of `W` (scipy.sparse or array) that are not silent, in [0, 1]."""
-    values, size = stored(W)
+    """Share of the possible synapses of `W` (Synapses, scipy.sparse or array) that are not silent, in [0, 1]."""
+    values, size, _ = stored(W, "W")
     if size == 0:
         raise ValueError("W is empty: it has no possible synapse")
     return np.count_nonzero(values) / size
@@ -198,7 +207,7 @@ def gini(weights: Any, *, silent: bool = False) -> float:
 
     Parameters
     ----------
-    weights : array_like or scipy.sparse
+    weights : Synapses, scipy.sparse or array_like
         Weights >= 0, of one sign.
     silent : bool
         Whether silent synapses count as weights of 0; by default they are left apart.
@@ -207,8 +216,9 @@ def gini(weights: Any, *, silent: bool = False) -> float:
     ----------
     .. [1] N. Hurley & S. Rickard, IEEE Trans. Information Theory 55:4723 (2009).
     """
-    w = np.sort(positive_weights(weights)[0])
-    n = stored(weights)[1] if silent else w.size
+    values, size, _ = stored(weights)
+    w = np.sort(positive_part(values, None)[0])
+    n = size if silent else w.size
     rank = np.arange(n - w.size + 1, n + 1)
     return float(2 * (rank @ w) / (n * w.sum()) - (n + 1) / n)
 
@@ -237,7 +247,7 @@ def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> F
     .. [1] A. Treves & E. T. Rolls, Network 2:371 (1991).
     .. [2] W. E. Vinje & J. L. Gallant, Science 287:1273 (2000).
     """
-    rates = np.asarray(rates, dtype=np.float64)
+    rates = plain_array(rates, "rates", np.float64)
     if not np.isfinite(rates).all() or (rates < 0).any():
         raise ValueError("rates must be finite and >= 0")
     mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))

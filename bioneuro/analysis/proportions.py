@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..checks import check_level, plain_array
 from .intervals import MeanInterval, PairedDifference
 
 
 def _yes_or_no(values: ArrayLike, name: str) -> NDArray[np.bool_]:
-    values = np.asarray(values)
+    values = plain_array(values, name)
     if values.ndim != 1 or values.size == 0 or not np.isin(values, (0, 1)).all():
         raise ValueError(f"{name} must be 1-d with at least one value, each True or False, got shape {values.shape}")
     return values.astype(bool)
@@ -35,8 +36,7 @@ def share_interval(hits: ArrayLike, level: float = 0.95) -> MeanInterval:
     .. [1] E. B. Wilson, Journal of the American Statistical Association 22:209 (1927).
     """
     hits = _yes_or_no(hits, "hits")
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level}")
+    check_level(level)
     low, high = stats.binomtest(int(hits.sum()), hits.size).proportion_ci(level, method="wilson")
     return MeanInterval(float(hits.mean()), float(low), float(high), float(high - low) / 2, hits.size)
 
@@ -65,8 +65,7 @@ def paired_shares(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> PairedDiff
     a, b = _yes_or_no(a, "a"), _yes_or_no(b, "b")
     if a.size != b.size:
         raise ValueError(f"a and b must be paired: they have {a.size} and {b.size} values")
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level}")
+    check_level(level)
     n, only_a, only_b = a.size, int((a & ~b).sum()), int((b & ~a).sum())
     p_a, p_b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
     half = float(stats.norm.ppf((1 + level) / 2) * np.sqrt((p_a + p_b - (p_a - p_b) ** 2) / (n + 2)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import plain_array
 from .activity import pairwise_correlation
 from .fits import pandas
 from .measures import treves_rolls
@@ -21,7 +22,7 @@ ACTIVE = 0.1
 
 
 def _rates(rates: ArrayLike, name: str = "rates") -> Floats:
-    rates = np.asarray(rates, np.float64)
+    rates = plain_array(rates, name, np.float64)
     if rates.ndim != 2 or len(rates) < 2 or not rates.shape[1]:
         raise ValueError(f"{name} must be (n_stimuli, n_cells) with at least 2 stimuli and 1 cell, got {rates.shape}")
     if not np.isfinite(rates).all() or (rates < 0).any():
@@ -31,7 +32,7 @@ def _rates(rates: ArrayLike, name: str = "rates") -> Floats:
 
 def _labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
     """Each stimulus's class as a number from 0."""
-    labels = np.asarray(labels)
+    labels = plain_array(labels, "labels")
     if labels.shape != (n,):
         raise ValueError(f"labels must be one for each stimulus, shape ({n},), got {labels.shape}")
     classes, index = np.unique(labels, return_inverse=True)

@@ -2,27 +2,115 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ..checks import plain_array
+
 Floats = NDArray[np.float64]
+
+
+#: Least weights that show whether small ones were cut away.
+LEAST_WEIGHTS = 100
+#: How close together the smallest hundredth of the weights may lie in log w, relative to the way from there to the
+#: smallest tenth, before they look cut: about 0.9 of a lognormal, 0.6 of the laws that end most steeply, less than 0.2
+#: where a twentieth of a lognormal was cut away.
+SHARPEST_EDGE = 0.2
+
+
+class Stored(NamedTuple):
+    """Weights that are stored, in CSR order, with the row of each where they have rows, and how many there could be."""
+
+    values: Floats
+    size: int
+    rows: NDArray[np.intp] | None
 
 
 def _is_scalar(value: ArrayLike) -> bool:
     return np.ndim(value) == 0
 
 
-def stored(weights: Any) -> tuple[Floats, int]:
-    """Stored values as float64, and the number of synapses that could have been stored."""
+def as_matrix(W: Any, name: str = "W") -> sparse.csr_array:
+    """A weight matrix as a csr_array of float64: repeated entries are one weight, their sum; W stays as it is.
+
+    Parameters
+    ----------
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
+    """
+    if hasattr(W, "to_scipy"):  # the library's own pathway
+        W = W.to_scipy()
+    if not sparse.issparse(W):
+        W = plain_array(W, name, np.float64)
+    if W.ndim != 2:
+        raise ValueError(f"{name} must be 2-d (n_post, n_pre), got shape {W.shape}")
+    A = sparse.csr_array(W)
+    if np.iscomplexobj(A.data):
+        raise TypeError(f"{name} must hold real numbers, got {A.dtype}")
+    # an object of our own on the arrays: what scipy notes about it, and does to it, is no concern of the caller's
+    A = sparse.csr_array((A.data.astype(np.float64, copy=False), A.indices, A.indptr), A.shape, copy=False)
+    if A.has_canonical_format:
+        return A
+    summed = A.copy()
+    summed.sum_duplicates()
+    return A if summed.nnz == A.nnz else summed  # in the order given, where that is all that is unusual
+
+
+def stored(weights: Any, name: str = "weights") -> Stored:
+    """Stored values as float64, and the number of synapses that could have been stored. Masked ones are left out."""
+    if hasattr(weights, "to_scipy") or (sparse.issparse(weights) and weights.ndim == 2):
+        A = as_matrix(weights, name)
+        return Stored(A.data, A.shape[0] * A.shape[1], np.repeat(np.arange(A.shape[0]), np.diff(A.indptr)))
     if sparse.issparse(weights):
-        return np.asarray(sparse.csr_array(weights).data, dtype=np.float64), int(np.prod(weights.shape))
-    values = np.asarray(weights, dtype=np.float64).ravel()
-    return values, values.size
+        return stored(sparse.coo_array(weights).reshape(1, -1), name)
+    keep = ~np.ma.getmaskarray(weights).ravel() if np.ma.is_masked(weights) else slice(None)
+    array = plain_array(np.ma.getdata(weights) if isinstance(weights, np.ma.MaskedArray) else weights, name, np.float64)
+    values = array.ravel()[keep]
+    rows = np.repeat(np.arange(len(array)), array.shape[1])[keep] if array.ndim == 2 else None
+    return Stored(values, values.size, rows)
+
+
+def looks_cut(weights: Stored) -> bool:
+    """Whether small weights seem to have been cut away, at one value or at a share of each row's largest.
+
+    Then the smallest of those left lie much closer together than those of any law that is whole.
+    """
+    positive = weights.values > 0
+    log_w = np.log(weights.values[positive])
+    if log_w.size < LEAST_WEIGHTS:
+        return False
+    if _sharp_edge(log_w):
+        return True
+    if weights.rows is None:
+        return False
+    rows = weights.rows[positive]
+    largest = np.full(rows.max() + 1, -np.inf)
+    np.maximum.at(largest, rows, log_w)
+    below = log_w < largest[rows]  # a row's largest says nothing of its cut
+    return bool(below.sum() >= LEAST_WEIGHTS and _sharp_edge((log_w - largest[rows])[below]))
+
+
+def _sharp_edge(log_w: Floats) -> bool:
+    hundredth = max(10, log_w.size // 100)
+    places = [0, hundredth, min(10 * hundredth, log_w.size // 3)]
+    least, low, high = np.partition(log_w, places)[places]
+    return bool(0 < low - least < SHARPEST_EDGE * (high - low))
+
+
+def warn_if_cut(weights: Stored, threshold: ArrayLike | None, stacklevel: int = 3) -> None:
+    """Warn of a fit that ignores a cut."""
+    if threshold is None and looks_cut(weights):
+        warnings.warn(
+            "weights look cut: there are none below a sharp lower end, as after pruning. What is left of one law then "
+            "passes for another: say where they were cut (threshold=..., see row_thresholds)",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _first(bad: NDArray[np.bool_]) -> int | None:
@@ -43,7 +131,7 @@ def check_weights(values: Floats) -> None:
 
 def check_cut(values: Floats, threshold: ArrayLike) -> Floats:
     """Broadcast `threshold` to one cut a weight; silent weights may lie below theirs."""
-    cut = np.asarray(threshold, dtype=np.float64)
+    cut = plain_array(threshold, "threshold", np.float64)
     if not (_is_scalar(cut) or cut.size == values.size):
         raise ValueError(f"threshold must be a scalar or one per weight ({values.size}), got {cut.size}")
     cut = np.broadcast_to(cut if _is_scalar(cut) else cut.ravel(), values.shape)
@@ -67,7 +155,11 @@ def positive_weights(weights: Any, threshold: ArrayLike | None = None) -> tuple[
     weights : ndarray, (n,)
     cuts : ndarray, (n,), or None without `threshold`
     """
-    values, _ = stored(weights)
+    return positive_part(stored(weights).values, threshold)
+
+
+def positive_part(values: Floats, threshold: ArrayLike | None) -> tuple[Floats, Floats | None]:
+    """:func:`positive_weights` of weights as they are stored."""
     check_weights(values)
     keep = values > 0
     return values[keep], None if threshold is None else check_cut(values, threshold)[keep]
@@ -123,7 +215,8 @@ class Sample:
 
 
 def sample_of(weights: Any, threshold: ArrayLike | None) -> Sample:
-    x, cut = positive_weights(weights, threshold)
+    values, size, _ = weights if isinstance(weights, Stored) else stored(weights)
+    x, cut = positive_part(values, threshold)
     if x.min() == x.max():
         raise ValueError(f"all {x.size} weights are equal ({x[0]:g}): no distribution can be fitted")
     unit = float(np.exp(np.mean(np.log(x))))
@@ -133,4 +226,4 @@ def sample_of(weights: Any, threshold: ArrayLike | None) -> Sample:
             raise ValueError("every weight lies at its threshold: no distribution can be fitted")
         cut, which = np.unique(cut, return_inverse=True)
         cut = cut / unit
-    return Sample(x / unit, unit, cut, which, stored(weights)[1] - x.size)
+    return Sample(x / unit, unit, cut, which, size - x.size)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ..protocols import WhiteBox
 from .ascent import Ascent
-from .base import at_least
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up
+from .inputs import at_least
 from .spaces import Space, View
 
 __all__ = ["APGD"]
@@ -76,7 +76,7 @@ class APGD(GradientAttack):
         return towards_runners_up(model, X, goal, self.n_target_classes)
 
     def search(self, points: NDArray) -> Search:
-        return _Search.at(points, self.loss, checkpoints(self.n_steps))
+        return _Halving.at(points, self.loss, checkpoints(self.n_steps))
 
 
 def checkpoints(n_steps: int) -> dict[int, int]:
@@ -90,7 +90,7 @@ def checkpoints(n_steps: int) -> dict[int, int]:
 
 
 @dataclass
-class _Search:
+class _Halving:
     """Where each of n samples is, was one step ago, and was best, with loss and gradient."""
 
     loss: Ascent
@@ -109,7 +109,7 @@ class _Search:
     n_seen: int = 0
 
     @classmethod
-    def at(cls, points: NDArray, loss: Ascent, periods: dict[int, int]) -> _Search:
+    def at(cls, points: NDArray, loss: Ascent, periods: dict[int, int]) -> _Halving:
         """Nothing seen yet. The start will count as a rise, which is taken off in advance."""
         n = len(points)
         worst, none = np.full(n, -np.inf), np.zeros_like(points)
@@ -117,7 +117,7 @@ class _Search:
         best = points.copy(), worst.copy(), none.copy()
         return cls(loss, periods, points, points, worst, none, *best, size, rises, worst, halved)
 
-    def __getitem__(self, rows: NDArray) -> _Search:
+    def __getitem__(self, rows: NDArray) -> _Halving:
         arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)
 

@@ -1,7 +1,7 @@
 """Is a robustness figure to be believed? The signs of gradient masking, each measured: pass, warn or a value.
 
 After Athalye, Carlini & Wagner 2018 (arXiv 1802.00420), section 3.1, and Carlini et al. 2019, "On evaluating
-adversarial robustness" (arXiv 1902.06705). The checks are in `bioneuro.attacks.checks`.
+adversarial robustness" (arXiv 1902.06705). The checks are in `bioneuro.attacks.masking_checks`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from ..progress import track
 from ..protocols import WhiteBox
-from .base import check_input
-from .checks import CHECKS, Case
 from .gradient import PGD
+from .inputs import check_budget, check_input, checked_names
+from .masking_checks import CHECKS, Case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,11 +107,11 @@ def audit(
     except ImportError as error:
         raise ImportError("tables of results need pandas: pip install pandas") from error
     PGD(norm=norm, n_steps=n_steps).check_model(model)
-    X, y, budgets = check_input(model, X, y, epsilon)
-    if budgets.size != 1 or budgets[0] == 0:
-        raise ValueError(f"epsilon must be one positive number, got {epsilon}")
+    images, labels, budgets = check_input(model, X, y, epsilon)
     named = dict(sources) if isinstance(sources, Mapping) else {str(i): source for i, source in enumerate(sources)}
-    case = Case(model, X, y, float(budgets[0]), norm, n_steps, n_queries, named, random_state, batch_size)
-    findings = [finding for check in track(CHECKS, progress, "audit") for finding in check(case)]
+    epsilon = check_budget(budgets)
+    case = Case(model, images, labels, epsilon, norm, n_steps, n_queries, named, random_state, batch_size)
+    with checked_names(model, X):
+        findings = [finding for check in track(CHECKS, progress, "audit") for finding in check(case)]
     rows = [(name, float(value), status) for name, value, status in findings]
     return pd.DataFrame(rows, columns=["check", "value", "status"])

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import blake2b
-from typing import Any, ClassVar, cast, final
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, cast, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import losses
-from ..estimators import sum_is_finite
 from ..progress import track
-from ..protocols import Classifier, Loss, WhiteBox
+from ..protocols import Classifier, WhiteBox
+from .answers import finite, predict
 from .goals import Criterion, Goal, as_goal
-from .norms import NORMS, Norm
+from .inputs import at_least, check_input, checked_names
+from .norms import NORMS, Norm, distances
+from .sample_random import SampleRandom
+from .survivors import STANDS, broken_without_attack, campaign
 
-__all__ = ["Attack", "AttackResult", "SampleRandom"]
+__all__ = ["Attack", "AttackResult", "Composite"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class AttackResult:
         meet it without any attack count as broken, at distance 0; a sample broken at one budget is broken at
         every larger one, by the same image.
     distance : ndarray of shape (K, N), float64
-        Distance of ``adversarial`` from X in `norm`, successful or not.
+        Distance of ``adversarial`` from X in `norm`, successful or not; never more than the budget, to the last digit.
     norm : {"linf", "l2", "l0", "l0-rgb"}
     """
 
@@ -140,29 +140,37 @@ class Attack(ABC):
         Raises
         ------
         TypeError
-            The model lacks a method that the attack needs.
+            The model lacks a method that the attack needs; X or epsilons are no real numbers.
         ValueError
             X, y, epsilons or criterion out of shape or range, or the model returns NaN or a wrong shape.
         """
         self.check_model(model)
-        X, y, budgets = check_input(model, X, y, epsilons)
+        images, labels, budgets = check_input(model, X, y, epsilons)
         at_least("batch_size", batch_size, 1)
-        white_box, goal = cast(WhiteBox, model), as_goal(criterion, y, np.asarray(model.classes_))
+        white_box, goal = cast(WhiteBox, model), as_goal(criterion, labels, np.asarray(model.classes_))
 
-        adversarial = np.empty((len(budgets), *X.shape), X.dtype)
-        success = np.empty((len(budgets), len(X)), bool)
-        current, broken = X.copy(), np.zeros(len(X), bool)
-        if not (self.begins_at_X and (budgets > 0).all()):
-            broken = goal.is_adversarial(predict(model, X))
-        for k in np.argsort(budgets, kind="stable"):
-            alive = np.flatnonzero(~broken) if budgets[k] > 0 else np.arange(0)
-            batches = [alive[i : i + batch_size] for i in range(0, len(alive), batch_size)]
-            for rows in track(batches, progress, f"{type(self).__name__} {self.norm} {budgets[k]:g}"):
-                current[rows] = self.attempt(white_box, X[rows], goal[rows], float(budgets[k]))
-                broken[rows] = goal[rows].is_adversarial(predict(model, current[rows]))
-            adversarial[k], success[k] = current, broken
-        distance = np.stack([self.geometry.distance(a.astype(np.float64) - X) for a in adversarial])
-        return AttackResult(budgets, adversarial, success, distance, self.norm)
+        def run(attack: Attack, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:
+            return attack.at(white_box, images[rows], goal[rows], epsilon, batch_size, progress)
+
+        with checked_names(model, X):
+            clean = np.zeros(len(images), bool)
+            if not (self.begins_at_X and (budgets > 0).all()):
+                clean = broken_without_attack(model, images, goal, batch_size)
+            reached = campaign(images, budgets, clean, [self], run)
+        distance = np.stack([distances(self.geometry, found, images) for found in reached.adversarial])
+        return AttackResult(budgets, reached.adversarial, reached.broken_by != STANDS, distance, self.norm)
+
+    @final
+    def at(
+        self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, batch_size: int, progress: bool
+    ) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Images (n, features) and success (n,) at one budget, batch by batch; no checks of its arguments."""
+        images, success = np.empty_like(X), np.empty(len(X), bool)
+        batches = [slice(i, i + batch_size) for i in range(0, len(X), batch_size)]
+        for rows in track(batches, progress, f"{type(self).__name__} {self.norm} {epsilon:g}"):
+            images[rows] = self.attempt(model, X[rows], goal[rows], epsilon)
+            success[rows] = goal[rows].is_adversarial(predict(model, images[rows]))
+        return images, success
 
     @final
     def attempt(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float) -> NDArray:
@@ -190,128 +198,23 @@ class Attack(ABC):
         return NORMS[self.norm]
 
 
-class SampleRandom:
-    """A stream of random numbers for each sample of a batch, a function of (seed, the sample's content).
+@dataclass
+class Composite(Attack):
+    """An attack made of others: it has their norm, and draws no random numbers of its own."""
 
-    So an attack gives a sample the same noise whichever samples surround it.
-    """
+    norm: str = field(init=False, kw_only=True)
+    random_state: int | np.random.Generator | None = field(default=0, init=False, kw_only=True)
 
-    def __init__(self, seed: int, X: NDArray) -> None:
-        self._seed, self._X = seed, X
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
-    @cached_property
-    def _generators(self) -> list[np.random.Generator]:
-        digests = (blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in self._X)
-        return [np.random.default_rng([self._seed, int.from_bytes(digest, "little")]) for digest in digests]
+    @property
+    @abstractmethod
+    def parts(self) -> Sequence[Attack]:
+        """The attacks it is made of."""
 
-    def _chosen(self, rows: NDArray | None) -> list[np.random.Generator]:
-        return self._generators if rows is None else [self._generators[row] for row in rows]
-
-    def uniform(self, size: int, *, rows: NDArray | None = None) -> NDArray[np.float64]:
-        """Uniform in [0, 1), (n, size), for all samples or for `rows` only."""
-        return np.stack([generator.random(size) for generator in self._chosen(rows)])
-
-    def normal(self, size: int, *, rows: NDArray | None = None) -> NDArray[np.float64]:
-        """Standard normal, (n, size)."""
-        return np.stack([generator.standard_normal(size) for generator in self._chosen(rows)])
-
-
-def attack_survivors(
-    model: Classifier, X: NDArray, goal: Goal, attempts: Iterable[Callable[[NDArray], NDArray]]
-) -> NDArray:
-    """Make attempts in turn, each only on the samples that no earlier one broke.
-
-    An attempt maps row indices to candidates for these rows. Returns (n, features): the candidate that
-    broke the sample, else the last one.
-    """
-    found, alive = X.copy(), np.arange(len(X))
-    for i, attempt in enumerate(attempts):
-        if i:  # asked before the next attempt, not after the last: whoever called asks anyway
-            alive = alive[~goal[alive].is_adversarial(predict(model, found[alive]))]
-        if not alive.size:
-            break
-        found[alive] = attempt(alive)
-    return found
-
-
-# --- asking the model ---
-
-
-def predict(model: Classifier, X: NDArray) -> NDArray:
-    """Predicted labels, (n,)."""
-    return np.asarray(model.predict(X)).reshape(len(X))
-
-
-def logits(model: Classifier, X: NDArray) -> NDArray[np.float64]:
-    """``decision_function`` as (n, n_classes); the one column z of a binary model becomes [0, z]."""
-    return as_logits(model.decision_function(X), len(X), len(model.classes_))
-
-
-def as_logits(z: ArrayLike, n: int, n_classes: int) -> NDArray[np.float64]:
-    """What a model returned as logits, checked; see `logits`."""
-    z = np.asarray(z, dtype=np.float64)
-    if z.ndim == 1:
-        z = np.column_stack([np.zeros_like(z), z])
-    return finite(z, "decision_function", (n, n_classes))
-
-
-def loss_values(model: Classifier, X: NDArray, y: NDArray, loss: Loss) -> NDArray[np.float64]:
-    """Loss of each sample, (n,), from ``decision_function``; see `bioneuro.protocols` for the two losses."""
-    return losses.loss_values(logits(model, X), class_index(model, y), loss)
-
-
-def ascent_values(model: Classifier, X: NDArray, goal: Goal, loss: Loss) -> NDArray[np.float64]:
-    """What an attack on `goal` ascends, (n,): the margin is positive exactly where the goal is reached."""
-    return goal.sign * loss_values(model, X, goal.labels, loss)
-
-
-def class_index(model: Classifier, y: NDArray) -> NDArray[np.intp]:
-    """Column of the logits that belongs to each label."""
-    order = np.argsort(model.classes_)
-    return order[np.searchsorted(model.classes_, y, sorter=order)]
-
-
-def loss_gradient(gradient: Callable[..., NDArray], X: NDArray, y: NDArray, loss: Loss) -> NDArray:
-    """The model's ``input_gradient`` or ``response_gradient``, its shape and finiteness checked."""
-    return finite(np.asarray(gradient(X, y, loss=loss)), getattr(gradient, "__name__", "gradient"), X.shape)
-
-
-# --- checks ---
-
-
-def finite(values: NDArray, name: str, shape: tuple[int, ...]) -> NDArray:
-    if values.shape != shape:
-        raise ValueError(f"{name} returned shape {values.shape}, expected {shape}")
-    if not sum_is_finite(values) and not np.isfinite(values).all():
-        raise ValueError(f"{name} returned NaN or infinity for sample {np.argwhere(~np.isfinite(values))[0][0]}")
-    return values
-
-
-def at_least(name: str, value: float, minimum: float) -> None:
-    if not value >= minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
-
-
-def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
-    X, y = np.asarray(X), np.asarray(y)
-    if X.ndim != 2 or X.size == 0:
-        raise ValueError(f"X must be (n, features) and not empty, got shape {X.shape}")
-    X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
-    if y.shape != (len(X),):
-        raise ValueError(f"y must have one label for each of the {len(X)} rows of X, got shape {y.shape}")
-    for wrong, problem in (
-        (~np.isfinite(X), "X must be finite"),
-        ((X < 0) | (X > 1), "X must lie in [0, 1]"),
-    ):
-        if wrong.any():
-            row, feature = np.argwhere(wrong)[0]
-            raise ValueError(f"{problem}; row {row}, feature {feature} is {X[row, feature]}")
-    unknown = np.flatnonzero(~np.isin(y, model.classes_))
-    if unknown.size:
-        raise ValueError(f"y must hold labels out of model.classes_; y[{unknown[0]}] is {y[unknown[0]]!r}")
-    budgets = np.atleast_1d(np.asarray(epsilons, dtype=np.float64))
-    if budgets.ndim != 1 or budgets.size == 0:
-        raise ValueError(f"epsilons must be a number or a flat sequence, got shape {budgets.shape}")
-    if not (np.isfinite(budgets) & (budgets >= 0)).all():
-        raise ValueError(f"epsilons must be finite and at least 0, got {budgets.tolist()}")
-    return X, y, budgets
+    def __post_init__(self) -> None:
+        norms = {attack.norm for attack in self.parts}
+        if len(norms) != 1:
+            raise ValueError(f"attacks must be at least one, all of one norm; got norms {sorted(norms)}")
+        (self.norm,) = norms
+        super().__post_init__()

@@ -1,7 +1,8 @@
 """Results of attacks on disk, one file for each attack and budget, so that an interrupted worst case goes on.
 
 A file's key says what the result depends on: the samples attacked and their goals, the budget, every parameter of the
-attack, and the model, known by what it answers. A result of something else is never taken for it.
+attack, and the model, known by what it answers. A result of something else is never taken for it. Nor is a file
+believed: its images are measured against the budget and shown to the model once more.
 """
 
 from __future__ import annotations
@@ -9,29 +10,35 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from hashlib import blake2b
 from numbers import Number
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import write_atomically
+from ..atomic_write import write_atomically
 from ..protocols import Classifier, WhiteBox
-from .base import Attack, SampleRandom, logits, predict
+from .adaptive import offered_surrogates
+from .answers import logits, predict
+from .base import Attack
 from .goals import Goal
 from .gradient import LOSSES, attacked_gradient
-from .surrogate import offered_surrogates
+from .norms import NORMS, Norm, distances
+from .sample_random import SampleRandom
+from .survivors import broken_without_attack
 
 __all__ = ["Cache"]
 
 #: Of the files' layout and of what goes into a key; files of other versions are not read.
-VERSION = 1
+VERSION = 2
+#: Bytes that a file may hold beyond those of its images.
+MARGIN = 1 << 20
 #: Samples whose gradients, and whose answers to noise of this strength, tell a model from others that agree on X.
 N_PROBES, PROBE_NOISE = 16, 0.25
 #: Samples given to a model at once: a constant, as rounding may depend on it.
@@ -48,6 +55,8 @@ class Cache:
     model : Classifier
     X : array of shape (N, features)
     y : array of shape (N,)
+    batch_size : int
+        Samples given to the model at once when kept images are shown to it again.
 
     Raises
     ------
@@ -55,12 +64,12 @@ class Cache:
         `folder` is a file.
     """
 
-    def __init__(self, folder: str | PathLike[str], model: Classifier, X: NDArray, y: NDArray) -> None:
+    def __init__(self, folder: str | PathLike[str], model: Classifier, X: NDArray, y: NDArray, batch_size: int) -> None:
         self.folder = Path(folder)
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(f"cache must be a folder, but {self.folder} is a file")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._X, self._y = X, y
+        self._X, self._y, self._asked, self._batch_size = X, y, model, batch_size
         self._model = self._fingerprint(model)
 
     def key(self, attack: Attack, name: str, X: NDArray, goal: Goal, epsilon: float) -> dict[str, Any]:
@@ -81,36 +90,68 @@ class Cache:
             "model": self._model,
         }
 
-    def load(self, key: Mapping[str, Any], X: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]] | None:
-        """Images and success of the attack with this key, or None; a file that cannot be that is reported."""
+    def result(
+        self,
+        name: str,
+        attack: Attack,
+        X: NDArray,
+        goal: Goal,
+        epsilon: float,
+        run: Callable[[], tuple[NDArray, NDArray[np.bool_]]],
+    ) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Images and success of an attack on samples X: what is kept of it, or else what ``run()`` gives, kept now."""
+        key = self.key(attack, name, X, goal, epsilon)
         path = self._path(key)
-        if not path.exists():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                found = json.loads(bytes(file["key"]))
-                adversarial, success = file["adversarial"], file["success"]
-            if found != dict(key):
-                raise ValueError("it belongs to another model, attack or sample")
-            if adversarial.shape != X.shape or adversarial.dtype != X.dtype:
-                raise ValueError(f"its images are {adversarial.dtype} {adversarial.shape}, not {X.dtype} {X.shape}")
-            if success.shape != (len(X),) or success.dtype != bool:
-                raise ValueError(f"its success is {success.dtype} {success.shape}, not bool {(len(X),)}")
-        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-            warnings.warn(
-                f"{path} is not a usable result ({type(error).__name__}: {error}); {key['attack']} at "
-                f"{epsilon:g} is run again and the file replaced",
-                stacklevel=3,
-            )
-            return None
-        return adversarial, success
+        if path.exists():
+            try:
+                return self._checked(self._read(path, key, X), NORMS[attack.norm], X, goal, epsilon)
+            except Exception as error:  # whatever is wrong with a file, the attack can be run again
+                warnings.warn(
+                    f"{path} is not a usable result ({type(error).__name__}: {error}); {name} at {epsilon:g} is run "
+                    "again and the file replaced",
+                    stacklevel=2,
+                )
+        images, success = run()
+        self._store(path, key, images, success)
+        return images, success
 
-    def store(self, key: Mapping[str, Any], adversarial: NDArray, success: NDArray[np.bool_]) -> None:
+    def _read(self, path: Path, key: Mapping[str, Any], X: NDArray) -> tuple[NDArray, NDArray]:
+        """What a file holds of the result with this key, as it is; memory stays bounded by what is expected."""
+        with path.open("rb") as file:
+            with ZipFile(file) as members:
+                for member in members.infolist():
+                    if member.file_size > X.nbytes + MARGIN:
+                        raise ValueError(f"{member.filename} takes {member.file_size} bytes")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                found, images, success = (arrays[name] for name in ("key", "adversarial", "success"))
+        if json.loads(bytes(found)) != dict(key):
+            raise ValueError("it belongs to another model, attack or sample")
+        return images, success
+
+    def _checked(
+        self, result: tuple[NDArray, NDArray], norm: Norm, X: NDArray, goal: Goal, epsilon: float
+    ) -> tuple[NDArray, NDArray[np.bool_]]:
+        """The result if it is one: images within the budget, and the success that the model, asked again, confirms."""
+        images, success = result
+        if images.shape != X.shape or images.dtype != X.dtype:
+            raise ValueError(f"its images are {images.dtype} {images.shape}, not {X.dtype} {X.shape}")
+        if success.shape != (len(X),) or success.dtype != bool:
+            raise ValueError(f"its success is {success.dtype} {success.shape}, not bool {(len(X),)}")
+        if not ((images >= 0) & (images <= 1)).all() or not (distances(norm, images, X) <= epsilon).all():
+            raise ValueError(f"its images are not all in [0, 1] and within {epsilon:g} of the samples")
+        confirmed = broken_without_attack(self._asked, images, goal, self._batch_size)
+        wrong = np.flatnonzero(confirmed != success)
+        if wrong.size:
+            raise ValueError(f"what it says of {wrong.size} of {len(X)} samples, the model does not confirm")
+        return images, success
+
+    def _store(self, path: Path, key: Mapping[str, Any], images: NDArray, success: NDArray[np.bool_]) -> None:
         """Write a result in one step: it is there as a whole or not at all."""
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(key).encode(), np.uint8)
-        np.savez_compressed(buffer, key=text, adversarial=adversarial, success=success)
-        write_atomically(self._path(key), buffer.getvalue())
+        np.savez_compressed(buffer, key=text, adversarial=images, success=success)
+        write_atomically(path, buffer.getvalue())
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -16,9 +16,12 @@ from scipy.ndimage import gaussian_filter
 
 from ..images import resolve_shape
 from ..protocols import Classifier
-from .base import Attack, SampleRandom, at_least, predict
+from .answers import predict
+from .base import Attack
 from .goals import Goal
+from .inputs import at_least
 from .norms import L2
+from .sample_random import SampleRandom
 
 __all__ = ["CGBA", "RayS"]
 

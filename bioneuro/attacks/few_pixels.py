@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier
-from .base import SampleRandom, ascent_values
-from .goals import Goal
-from .sparse import PixelSearch
+from .random_search import PixelSearch, Proposals
+from .sample_random import SampleRandom
 
 __all__ = ["FewPixels"]
 
@@ -52,20 +51,18 @@ class FewPixels(PixelSearch):
     norm: str = "l2"
     norms: ClassVar[tuple[str, ...]] = ("l2",)
 
-    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
-        best, features = X.copy(), X.shape[1]
-        loss = ascent_values(model, best, goal, "margin")
-        for query in range(1, self.n_queries):
-            alive = np.flatnonzero(loss <= 0)
-            if not alive.size:
-                break
-            share = self.exchanged * LAST ** (query / self.n_queries)
-            uniform = random.uniform(2 + 2 * features, rows=alive)
-            proposal = _proposal(X[alive], best[alive], epsilon, share, uniform)
-            reached = ascent_values(model, proposal, goal[alive], "margin")
-            better = reached >= loss[alive]
-            best[alive[better]], loss[alive[better]] = proposal[better], reached[better]
-        return best
+    def proposals(self, model: Classifier, X: NDArray, epsilon: float, random: SampleRandom) -> Proposals:
+        return _Exchanges(X, epsilon, random, self.exchanged)
+
+
+class _Exchanges(Proposals):
+    def __init__(self, X: NDArray, epsilon: float, random: SampleRandom, exchanged: float) -> None:
+        self.X, self.epsilon, self.random, self.exchanged = X, epsilon, random, exchanged
+        self.best = X.copy()
+
+    def propose(self, rows: NDArray, progress: float) -> NDArray:
+        uniform = self.random.uniform(2 + 2 * self.X.shape[1], rows=rows)
+        return _proposal(self.X[rows], self.best[rows], self.epsilon, self.exchanged * LAST**progress, uniform)
 
 
 def _proposal(X: NDArray, best: NDArray, epsilon: float, share: float, uniform: NDArray) -> NDArray:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from ..protocols import ResponseFront, WhiteBox
 from .ascent import Ascent
-from .base import SampleRandom, at_least
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up, unit_mean
-from .norms import L2
+from .inputs import at_least
+from .norms import L2, distances
+from .sample_random import SampleRandom
 from .spaces import Ball, Eyes, Space, View, eyes_in_input, eyes_in_response, offers_response
 
 __all__ = ["FrankWolfe"]
@@ -139,7 +140,7 @@ class _Farthest(Ball):
         for _ in range(HALVINGS):
             middle = np.sqrt(inside * outside)
             images = image(middle)
-            fits = L2.distance(images - self.X)[:, None] <= self.epsilon
+            fits = distances(L2, images, self.X)[:, None] <= self.epsilon
             found = np.where(fits, images, found)
             inside, outside = np.where(fits, middle, inside), np.where(fits, outside, middle)
         return found

@@ -10,14 +10,19 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..estimators import class_index
 from ..losses import LOSSES
 from ..protocols import Loss, WhiteBox
 from . import spaces
+from .answers import logits
 from .ascent import ASCENTS, Ascent
-from .base import Attack, SampleRandom, at_least, attack_survivors, class_index, logits
+from .base import Attack
 from .goals import Goal
+from .inputs import at_least
 from .norms import NORMS
+from .sample_random import SampleRandom
 from .spaces import SPACES, Space, View, offers_response, space_for
+from .survivors import attack_survivors
 
 __all__ = ["BIM", "FGSM", "LOSSES", "PGD", "GradientAttack", "attacked_gradient", "offers_response"]
 
@@ -247,7 +252,7 @@ def towards_runners_up(model: WhiteBox, X: NDArray, goal: Goal, n_classes: int) 
     if goal.target is not None or not n_classes:
         return [goal]
     z = logits(model, X)
-    z[np.arange(len(X)), class_index(model, goal.true)] = -np.inf
+    z[np.arange(len(X)), class_index(goal.true, model.classes_)] = -np.inf
     wrong = np.argsort(-z, axis=1, kind="stable")[:, : min(n_classes, z.shape[1] - 1)]
     return [goal.towards(np.asarray(model.classes_)[column]) for column in wrong.T]
 

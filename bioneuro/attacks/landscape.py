@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..protocols import Classifier, Loss, WhiteBox
-from .base import SampleRandom, at_least, check_input, loss_values
+from .answers import losses_of
 from .goals import Goal
 from .gradient import FGSM, PGD, offers_response
+from .inputs import at_least, check_budget, check_input, checked_names
 from .norms import NORMS
+from .sample_random import SampleRandom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,23 +77,23 @@ def loss_landscape(
         pandas is not installed.
     """
     pd = _pandas()
-    X, y, epsilon = _checked(model, X, y, epsilon, norm)
     at_least("n_points", n_points, 2)
     if not reach > 0:
         raise ValueError(f"reach must be positive, got {reach}")
-    ends = end_points(model, X, y, epsilon, norm, loss, random_state)
-    shares = np.linspace(0, reach, n_points)
+    images, labels, epsilon = _checked(model, X, y, epsilon, norm)
     frames = []
-    for direction, end in zip(DIRECTIONS, ends, strict=True):
-        for share in shares:
-            images = np.clip(X + share * (end - X), 0, 1).astype(X.dtype)
-            columns = {
-                "sample": np.arange(len(X)),
-                "direction": direction,
-                "distance": share * epsilon,
-                "loss": loss_values(model, images, y, loss),
-            }
-            frames.append(pd.DataFrame(columns))
+    with checked_names(model, X):
+        ends = end_points(model, images, labels, epsilon, norm, loss, random_state)
+        for direction, end in zip(DIRECTIONS, ends, strict=True):
+            for share in np.linspace(0, reach, n_points):
+                moved = np.clip(images + share * (end - images), 0, 1).astype(images.dtype)
+                columns = {
+                    "sample": np.arange(len(images)),
+                    "direction": direction,
+                    "distance": share * epsilon,
+                    "loss": losses_of(model, moved, labels, loss),
+                }
+                frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True).sort_values(["sample", "direction", "distance"], ignore_index=True)
 
 
@@ -137,11 +139,12 @@ def loss_by_step(
         pandas is not installed.
     """
     pd = _pandas()
-    X, y, epsilon = _checked(model, X, y, epsilon, norm)
+    images, labels, epsilon = _checked(model, X, y, epsilon, norm)
     seen = _Recorder(model)
     attack = PGD(norm=norm, loss=loss, n_steps=n_steps, early_stop=False, random_state=random_state)
-    last = attack.attempt(cast(WhiteBox, seen), X, Goal(y), epsilon)
-    losses = np.stack([loss_values(model, images, y, loss) for images in [*seen.images, last]])
+    with checked_names(model, X):
+        last = attack.attempt(cast(WhiteBox, seen), images, Goal(labels), epsilon)
+        losses = np.stack([losses_of(model, points, labels, loss) for points in [*seen.images, last]])
     step, sample = np.indices(losses.shape)
     columns = {"sample": sample.ravel(), "step": step.ravel(), "loss": losses.ravel()}
     return pd.DataFrame(columns).sort_values(["sample", "step"], ignore_index=True)
@@ -178,9 +181,7 @@ class _Recorder:
 def _checked(model: Classifier, X: Any, y: Any, epsilon: float, norm: str) -> tuple[NDArray, NDArray, float]:
     FGSM(norm=norm).check_model(model)
     X, y, budgets = check_input(model, X, y, epsilon)
-    if budgets.size != 1 or budgets[0] == 0:
-        raise ValueError(f"epsilon must be one positive number, got {epsilon}")
-    return X, y, float(budgets[0])
+    return X, y, check_budget(budgets)
 
 
 def _pandas() -> Any:

@@ -10,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import Classifier
-from .base import Attack, SampleRandom, at_least, attack_survivors
+from .base import Attack
 from .goals import Goal
+from .inputs import at_least
 from .norms import L0, NORMS
+from .sample_random import SampleRandom
+from .survivors import attack_survivors
 
 __all__ = ["GaussianNoise", "SaltAndPepper", "UniformNoise"]
 
 
 @dataclass(kw_only=True)
 class _Noise(Attack):
+    """Several draws in turn. A subclass writes `noisy`."""
+
     n_draws: int = 10
 
     def __post_init__(self) -> None:
@@ -57,12 +62,7 @@ class UniformNoise(_Noise):
 class GaussianNoise(_Noise):
     """Gaussian noise: standard deviation epsilon / 2 cut at epsilon (Linf), or epsilon / sqrt(features) (L2).
 
-    Parameters
-    ----------
-    n_draws : int >= 1
-        Tries a sample; it is broken if any of them meets the criterion.
-    norm, random_state
-        See `Attack`.
+    ``n_draws`` and the other parameters are those of `UniformNoise`.
     """
 
     def noisy(self, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
@@ -76,14 +76,8 @@ class SaltAndPepper(_Noise):
     """Features, in L0 pixels, turned white or black at random, as many as the budget holds.
 
     In L0 that is epsilon of them; in L2 as many as fit into epsilon^2; in Linf all, each as far as epsilon lets it
-    go. A pixel keeps its place in the random order but costs nothing where it has the value already.
-
-    Parameters
-    ----------
-    n_draws : int >= 1
-        Tries a sample; it is broken if any of them meets the criterion.
-    norm, random_state
-        See `Attack`.
+    go. A pixel keeps its place in the random order but costs nothing where it has the value already. ``n_draws`` and
+    the other parameters are those of `UniformNoise`.
     """
 
     norms: ClassVar[tuple[str, ...]] = tuple(NORMS)

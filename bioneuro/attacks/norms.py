@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from .base import SampleRandom
 
-__all__ = ["NORMS", "Norm"]
+__all__ = ["NORMS", "Norm", "distances"]
 
 
 class Norm(Protocol):
@@ -23,7 +23,7 @@ class Norm(Protocol):
         ...
 
     def project(self, Z: NDArray, X: NDArray, epsilon: float) -> NDArray:
-        """A point of both the ball around X and [0, 1] close to Z, in X's dtype."""
+        """A point of both the ball around X and [0, 1] close to Z, in X's dtype: `distance` says <= epsilon."""
         ...
 
     def steepest(self, gradient: NDArray) -> NDArray:
@@ -39,6 +39,11 @@ class Norm(Protocol):
         ...
 
 
+def distances(norm: Norm, images: NDArray, X: NDArray) -> NDArray[np.float64]:
+    """How far images are from X, (n,), computed in float64 whatever their dtype: what a budget is compared with."""
+    return norm.distance(images.astype(np.float64) - X)
+
+
 class _Linf:
     def distance(self, delta: NDArray) -> NDArray:
         return np.abs(delta, dtype=np.float64).max(axis=1)
@@ -48,7 +53,11 @@ class _Linf:
 
     def box(self, X: NDArray, epsilon: float) -> tuple[NDArray, NDArray]:
         """Lowest and highest image of the ball, both in [0, 1]."""
-        return np.maximum(X - X.dtype.type(epsilon), 0), np.minimum(X + X.dtype.type(epsilon), 1)
+        exact = X.astype(np.float64, copy=False)
+        low, high = np.maximum(exact - epsilon, 0).astype(X.dtype), np.minimum(exact + epsilon, 1).astype(X.dtype)
+        # Rounding may lead out of the ball, by less than one number.
+        low = np.where(exact - low > epsilon, np.nextafter(low, X), low)
+        return low, np.where(high - exact > epsilon, np.nextafter(high, X), high)
 
     def steepest(self, gradient: NDArray) -> NDArray:
         # The sign, four times as fast as np.sign. What is below the least normal number, a power of 2, counts less.
@@ -76,7 +85,16 @@ class _L2:
         delta *= (epsilon / np.maximum(length, max(epsilon, np.finfo(float).tiny))).astype(X.dtype)
         delta += X
         np.copyto(delta, Z, where=length <= epsilon, casting="same_kind")
-        return np.clip(delta, 0, 1, out=delta)
+        return self._inside(np.clip(delta, 0, 1, out=delta), X, epsilon)
+
+    def _inside(self, images: NDArray, X: NDArray, epsilon: float) -> NDArray:
+        """The images; of those that rounding has left outside the ball, what a little less of their change makes."""
+        less = np.finfo(float).eps
+        while (out := np.flatnonzero(distances(self, images, X) > epsilon)).size:
+            change = images[out].astype(np.float64) - X[out]
+            images[out] = X[out] + max(1 - less, 0.0) * change
+            less *= 2
+        return images
 
     def steepest(self, gradient: NDArray) -> NDArray:
         # Scaled by the largest entry first: the squares of a tiny gradient would underflow to a length of 0.

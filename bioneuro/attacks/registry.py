@@ -8,20 +8,41 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..protocols import Classifier, WhiteBox
+from .adaptive import Adaptive, offered_surrogates
 from .apgd import APGD
 from .base import Attack
-from .combine import Transfer
 from .decision import CGBA, RayS
+from .ensemble import Ensemble
 from .few_pixels import FewPixels
 from .frank_wolfe import FrankWolfe
 from .gradient import BIM, FGSM, PGD
 from .noise import GaussianNoise, SaltAndPepper, UniformNoise
 from .norms import NORMS
-from .sparse import SparseRS
+from .sparse_rs import SparseRS
 from .square import Square
-from .surrogate import Adaptive, offered_surrogates
+from .transfer import Transfer
 
-__all__ = ["ATTACKS", "TIERS", "Step", "plan", "tier_attacks"]
+#: What `bioneuro.attacks` offers of this: every attack that there is.
+__all__ = [
+    "APGD",
+    "ATTACKS",
+    "BIM",
+    "CGBA",
+    "FGSM",
+    "PGD",
+    "TIERS",
+    "Adaptive",
+    "Ensemble",
+    "FewPixels",
+    "FrankWolfe",
+    "GaussianNoise",
+    "RayS",
+    "SaltAndPepper",
+    "SparseRS",
+    "Square",
+    "Transfer",
+    "UniformNoise",
+]
 
 #: Attacks by name, each called with ``norm=`` and ``random_state=``: cheap and strong ones first.
 ATTACKS: dict[str, Callable[..., Attack]] = {
@@ -100,7 +121,7 @@ TIERS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-class Step(NamedTuple):
+class NamedAttack(NamedTuple):
     """One attack of a worst case, and the name that results give it."""
 
     name: str
@@ -114,13 +135,13 @@ def tier_attacks(tier: str, norm: str) -> dict[str, dict[str, Any]]:
     return {name: params for name, params in TIERS[tier].items() if norm in _norms(name)}
 
 
-def plan(
+def named_attacks(
     model: Classifier,
     attacks: Sequence[str | Attack] | Mapping[str, Mapping[str, Any]],
     norm: str,
     sources: Sequence[WhiteBox] | Mapping[str, WhiteBox],
     random_state: int,
-) -> list[Step]:
+) -> list[NamedAttack]:
     """The attacks to run, made and named, in the order asked for.
 
     Parameters
@@ -148,15 +169,15 @@ def plan(
     if named and not transfers:
         asked.append("transfer:pgd-ce")
         parameters = {**parameters, "transfer:pgd-ce": FOR_TRANSFER}
-    steps: list[Step] = []
+    found: list[NamedAttack] = []
     for attack in asked:
         if isinstance(attack, str):
-            steps += _made(model, attack, dict(parameters.get(attack, {})), norm, named, random_state)
+            found += _made(model, attack, dict(parameters.get(attack, {})), norm, named, random_state)
         elif attack.norm != norm:
             raise ValueError(f"{type(attack).__name__} is for norm {attack.norm!r}, worst_case was asked for {norm!r}")
         else:
-            steps.append(Step(type(attack).__name__, attack))
-    return _unique(steps)
+            found.append(NamedAttack(type(attack).__name__, attack))
+    return _unique(found)
 
 
 def _made(
@@ -166,24 +187,24 @@ def _made(
     norm: str,
     sources: Mapping[str, WhiteBox],
     random_state: int,
-) -> Iterator[Step]:
-    """The steps that one name stands for."""
+) -> Iterator[NamedAttack]:
+    """The attacks that one name stands for."""
     make, plain = _maker(name)
 
-    def attack(step: str) -> Attack:
-        digest = blake2b(f"{random_state} {step}".encode(), digest_size=4).digest()
+    def attack(called: str) -> Attack:
+        digest = blake2b(f"{random_state} {called}".encode(), digest_size=4).digest()
         return make(norm=norm, random_state=int.from_bytes(digest, "little"), **parameters)
 
     if name.startswith(ADAPTIVE):
         for surrogate in offered_surrogates(model):
-            step = f"{plain} by {surrogate}"
-            yield Step(step, Adaptive(attack(step), surrogate))
+            called = f"{plain} by {surrogate}"
+            yield NamedAttack(called, Adaptive(attack(called), surrogate))
     elif name.startswith(TRANSFER):
         for source, source_model in sources.items():
-            step = f"{plain} from {source}"
-            yield Step(step, Transfer(source_model, attack(step)))
+            called = f"{plain} from {source}"
+            yield NamedAttack(called, Transfer(source_model, attack(called)))
     else:
-        yield Step(name, attack(name))
+        yield NamedAttack(name, attack(name))
 
 
 def _maker(name: str) -> tuple[Callable[..., Attack], str]:
@@ -201,10 +222,10 @@ def _norms(name: str) -> tuple[str, ...]:
     return getattr(make, "func", make).norms
 
 
-def _unique(steps: list[Step]) -> list[Step]:
+def _unique(found: list[NamedAttack]) -> list[NamedAttack]:
     """Names numbered where they repeat, as those of objects do."""
-    names = [step.name for step in steps]
+    names = [attack.name for attack in found]
     return [
-        Step(f"{name} {names[:i].count(name) + 1}" if names.count(name) > 1 else name, steps[i].attack)
+        NamedAttack(f"{name} {names[:i].count(name) + 1}" if names.count(name) > 1 else name, found[i].attack)
         for i, name in enumerate(names)
     ]

@@ -14,9 +14,10 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..estimators import class_index
 from ..protocols import Differentiable, DifferentiableFront, Loss, Pullback, ResponseFront, WhiteBox
+from .answers import as_logits, ascent_values, finite, gradient_of, predict
 from .ascent import Ascent, available, slope, value
-from .base import as_logits, ascent_values, class_index, finite, loss_gradient, predict
 from .goals import Goal
 from .norms import LINF, Norm
 
@@ -166,7 +167,7 @@ class _Plain:
 
     def gradient(self, loss: Ascent) -> NDArray:
         of = "margin" if loss == "dlr" else loss
-        return self.goal.sign * loss_gradient(self.eyes.gradient, self.images, self.goal.labels, of)
+        return self.goal.sign * gradient_of(self.eyes.gradient, self.images, self.goal.labels, of)
 
 
 class _OnePass:
@@ -196,8 +197,8 @@ class _OnePass:
 
     @cached_property
     def columns(self) -> tuple[NDArray, NDArray | None]:
-        goal = self.goal[self.rows]
-        return class_index(self.model, goal.true), None if goal.aim is None else class_index(self.model, goal.aim)
+        goal, classes = self.goal[self.rows], self.model.classes_
+        return class_index(goal.true, classes), None if goal.aim is None else class_index(goal.aim, classes)
 
     def value(self, loss: Ascent) -> NDArray[np.float64]:
         true, aim = self.columns

@@ -7,15 +7,17 @@ row and column, and it fits images that are not square (plain vectors are images
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..images import resolve_shape
 from ..protocols import Classifier
-from .base import Attack, SampleRandom, ascent_values, at_least
-from .goals import Goal
+from .random_search import Proposals, RandomSearch
+from .sample_random import SampleRandom
 
 __all__ = ["Square"]
 
@@ -24,7 +26,7 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 @dataclass(kw_only=True)
-class Square(Attack):
+class Square(RandomSearch):
     """Score-based random search over square windows.
 
     A proposal is kept if it raises the margin loss ``max_{k != y} z_k - z_y``, with a target t ``z_t - max_{k != t}
@@ -44,38 +46,44 @@ class Square(Attack):
         See `Attack`.
     """
 
-    n_queries: int = 1000
     p_init: float = 0.8
     image_shape: tuple[int, ...] | None = None
 
-    requires = ("predict", "classes_", "decision_function")
+    sideways: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_queries", self.n_queries, 1)
         if not 0 < self.p_init <= 1:
             raise ValueError(f"p_init must be in (0, 1], got {self.p_init}")
 
-    def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
+    def proposals(self, model: Classifier, X: NDArray, epsilon: float, random: SampleRandom) -> Proposals:
         images = X.reshape(len(X), *resolve_shape(X.shape[1], self.image_shape, model))
         start, propose, n_uniform = (_stripes, _signs, 2) if self.norm == "linf" else (_tiles, _bumps, 5)
-
-        def margin(candidates: NDArray, rows: NDArray) -> NDArray:
-            return ascent_values(model, candidates.reshape(X[rows].shape), goal[rows], "margin")
-
         best = start(images, epsilon, random)
-        loss = margin(best, np.arange(len(X)))
         draws = random.uniform(self.n_queries * (n_uniform + images.shape[3])).reshape(len(X), self.n_queries, -1)
-        for query in range(1, self.n_queries):
-            alive = np.flatnonzero(loss <= 0)
-            if not alive.size:
-                break
-            share = _share(self.p_init, query / self.n_queries)
-            candidates = propose(images[alive], best[alive], epsilon, share, draws[alive, query - 1])
-            reached = margin(candidates, alive)
-            better = reached > loss[alive]
-            best[alive[better]], loss[alive[better]] = candidates[better], reached[better]
-        return best.reshape(X.shape)
+        return _Windows(images, best, epsilon, self.p_init, propose, draws)
+
+
+class _Windows(Proposals):
+    """`draws` (n, n_queries, k) are the random numbers of each query."""
+
+    def __init__(
+        self,
+        images: NDArray,
+        start: NDArray,
+        epsilon: float,
+        p_init: float,
+        change: Callable[[NDArray, NDArray, float, float, NDArray], NDArray],
+        draws: NDArray,
+    ) -> None:
+        self.images, self.epsilon, self.p_init, self.change, self.draws = images, epsilon, p_init, change, draws
+        self.best = start.reshape(len(images), -1)
+
+    def propose(self, rows: NDArray, progress: float) -> NDArray:
+        images = self.images[rows]
+        best, query = self.best[rows].reshape(images.shape), round(progress * self.draws.shape[1])
+        share = _share(self.p_init, progress)
+        return self.change(images, best, self.epsilon, share, self.draws[rows, query - 1]).reshape(len(rows), -1)
 
 
 def _share(p_init: float, progress: float) -> float:

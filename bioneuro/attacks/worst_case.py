@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..progress import track
 from ..protocols import Classifier, WhiteBox
-from .base import Attack, AttackResult, at_least, check_input, predict
+from .base import Attack, AttackResult
 from .cache import Cache
-from .goals import Criterion, Goal, Targeted, as_goal
-from .norms import NORMS
-from .registry import Step, plan, tier_attacks
+from .goals import Criterion, as_goal
+from .inputs import at_least, check_input, checked_names
+from .norms import NORMS, distances
+from .registry import NamedAttack, named_attacks, tier_attacks
+from .survivors import STANDS, broken_without_attack, campaign
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["WorstCase", "worst_case"]
 
 #: In `WorstCase.broken_by`: wrong without any attack; not broken.
-CLEAN, STANDS = "clean", ""
+CLEAN_NAME, STANDS_NAME = "clean", ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -153,88 +155,38 @@ def worst_case(
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm!r}")
     chosen = tier_attacks(tier or "quick", norm) if attacks is None else attacks
-    steps = plan(model, chosen, norm, sources, int(random_state))
-    if not steps:
+    named = named_attacks(model, chosen, norm, sources, int(random_state))
+    if not named:
         raise ValueError("attacks must be at least one; what was asked for comes to none")
-    for step in steps:
-        step.attack.check_model(model)
-    X, y, budgets = check_input(model, X, y, epsilons)
+    for _, attack in named:
+        attack.check_model(model)
+    images, labels, budgets = check_input(model, X, y, epsilons)
     at_least("batch_size", batch_size, 1)
-    goal = as_goal(criterion, y, np.asarray(model.classes_))
-    kept = None if cache is None else Cache(cache, model, X, y)
-    run = _Run(model, X, goal, steps, kept, batch_size, progress)
-    for k in np.argsort(budgets, kind="stable"):
-        run.attack(int(k), float(budgets[k]), len(budgets))
-    return run.result(budgets, norm)
+    goal = as_goal(criterion, labels, np.asarray(model.classes_))
 
+    def shown(attacks: Sequence[NamedAttack], epsilon: float) -> Iterable[NamedAttack]:
+        return track(attacks, progress, f"epsilon {epsilon:g}")
 
-class _Run:
-    """The state of one worst case: which samples stand, and the images that broke the others."""
+    with checked_names(model, X):
+        kept = None if cache is None else Cache(cache, model, images, labels, batch_size)
 
-    def __init__(
-        self,
-        model: Classifier,
-        X: NDArray,
-        goal: Goal,
-        steps: Sequence[Step],
-        cache: Cache | None,
-        batch_size: int,
-        progress: bool,
-    ) -> None:
-        self.model, self.X, self.goal, self.steps, self.cache = model, X, goal, steps, cache
-        self.batch_size, self.progress = batch_size, progress
-        self.current, self.broken_by = X.copy(), np.full(len(X), STANDS, dtype=object)
-        labels = np.concatenate([predict(model, X[i : i + batch_size]) for i in range(0, len(X), batch_size)])
-        self.broken_by[goal.is_adversarial(labels)] = CLEAN
-        self.levels: dict[int, tuple[NDArray, NDArray, list[int], list[int]]] = {}
+        def run(named: NamedAttack, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:
+            def result() -> tuple[NDArray, NDArray[np.bool_]]:
+                return named.attack.at(cast(WhiteBox, model), images[rows], goal[rows], epsilon, batch_size, progress)
 
-    def attack(self, k: int, epsilon: float, n_budgets: int) -> None:
-        """All attacks at one budget, on what smaller ones left standing."""
-        tried, broken = [0] * len(self.steps), [0] * len(self.steps)
-        for i, step in enumerate(track(self.steps, self.progress, f"epsilon {epsilon:g}")):
-            rows = np.flatnonzero(self.broken_by == STANDS)
-            if not rows.size or epsilon == 0:
-                break
-            images, success = self._result(step, rows, epsilon)
-            self.current[rows] = images
-            self.broken_by[rows[success]] = step.name
-            tried[i], broken[i] = len(rows), int(success.sum())
-        self.levels[k] = self.current.copy(), self.broken_by.copy(), tried, broken
+            return result() if kept is None else kept.result(*named, images[rows], goal[rows], epsilon, result)
 
-    def _result(self, step: Step, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Images and success of one attack on some rows, out of the cache if it has them."""
-        X, goal = self.X[rows], self.goal[rows]
-        key = None if self.cache is None else self.cache.key(step.attack, step.name, X, goal, epsilon)
-        found = None if self.cache is None or key is None else self.cache.load(key, X, epsilon)
-        if found is None:
-            criterion: Criterion = "untargeted" if goal.target is None else Targeted(goal.target)
-            result = step.attack(
-                self.model,
-                X,
-                goal.true,
-                epsilon,
-                criterion=criterion,
-                batch_size=self.batch_size,
-                progress=self.progress,
-            )
-            found = result.adversarial[0], result.success[0]
-            if self.cache is not None and key is not None:
-                self.cache.store(key, *found)
-        return found
-
-    def result(self, budgets: NDArray[np.float64], norm: str) -> WorstCase:
-        adversarial, broken_by, tried, broken = zip(*(self.levels[k] for k in range(len(budgets))), strict=True)
-        adversarial = np.stack(adversarial)
-        names = np.stack(broken_by).astype(str)
-        distance = np.stack([NORMS[norm].distance(a.astype(np.float64) - self.X) for a in adversarial])
-        return WorstCase(
-            epsilons=budgets,
-            adversarial=adversarial,
-            success=names != STANDS,
-            distance=distance,
-            norm=norm,
-            attacks=tuple(step.name for step in self.steps),
-            broken_by=names,
-            n_tried=np.array(tried),
-            n_broken=np.array(broken),
-        )
+        clean = broken_without_attack(model, images, goal, batch_size)
+        reached = campaign(images, budgets, clean, named, run, shown)
+    names = np.array([*(name for name, _ in named), STANDS_NAME, CLEAN_NAME])  # the last two by -2 and -1
+    return WorstCase(
+        epsilons=budgets,
+        adversarial=reached.adversarial,
+        success=reached.broken_by != STANDS,
+        distance=np.stack([distances(NORMS[norm], found, images) for found in reached.adversarial]),
+        norm=norm,
+        attacks=tuple(name for name, _ in named),
+        broken_by=names[reached.broken_by],
+        n_tried=reached.n_tried,
+        n_broken=reached.n_broken,
+    )

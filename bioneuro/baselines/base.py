@@ -1,4 +1,4 @@
-"""What the baselines share: checks of data, answers, and the gradients that attacks ask for."""
+"""What the baselines share: checks of data, and answers from one pass through their network."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import check_dtype
-from ..estimators import LogitClassifier, check_classes, check_unit_interval, class_index, validated
-from ..losses import loss_gradient
+from ..estimators import LogitClassifier, check_classes, check_unit_interval, validated
 from ..network import INFERENCE_BATCH, slices
-from ..protocols import Loss, Pullback
-from .front import Front, make_front
+from ..protocols import Pullback
+from ..white_box import Front, WhiteBoxMixin
+from .input_responses import input_response
 
 __all__ = ["GradientClassifier"]
 
 
-class GradientClassifier(LogitClassifier):
-    """A classifier that sees its input through ``r(X)`` and knows the gradient of its logits.
+class GradientClassifier(WhiteBoxMixin, LogitClassifier):
+    """A rival that sees its input through ``r(X)`` and knows the gradient of its logits.
 
-    It is a :class:`bioneuro.protocols.DifferentiableFront`. A subclass has the parameters ``contrast`` and ``dtype``,
-    and writes :meth:`_start`, :meth:`_network` and :meth:`_vjp`.
+    A subclass has the parameters ``contrast`` and ``dtype``, and writes :meth:`_start`, :meth:`_network` and
+    :meth:`_vjp`.
     """
 
     contrast: tuple[float, float] | None
@@ -46,7 +46,7 @@ class GradientClassifier(LogitClassifier):
         self.classes_ = classes
 
     def _front(self) -> Front:
-        return make_front(self.contrast)
+        return input_response(self.contrast)
 
     def _check_parameters(self) -> None:
         check_dtype(self.dtype)
@@ -55,78 +55,16 @@ class GradientClassifier(LogitClassifier):
     # --- answers ------------------------------------------------------------------------------------------
 
     def _logits(self, X: ArrayLike) -> NDArray:
-        check_is_fitted(self, "classes_")
-        R = self._front().response(self._validate(X))
+        R = self._front().response(self._checked(X))
         return np.concatenate([self._network(R[rows]) for rows in slices(len(R), INFERENCE_BATCH)])
 
-    # --- for attacks --------------------------------------------------------------------------------------
-
-    def input_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """Gradient of the SUM of the losses with respect to ``X``, (n, n_features).
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_features)
-        y : array-like of shape (n,)
-            Labels out of ``classes_``.
-        loss : {"ce", "margin"}
-            ``log(sum_k exp z_k) - z_t`` or ``max_{k != t} z_k - z_t``.
-        """
-        X, gradient = self._response_gradient(X, y, loss)
-        return gradient * self._front().slope(X)
-
-    def input_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """Logits (n, n_classes), and the map from any gradient with respect to them to that with respect to ``X``.
-
-        ``z, pull = model.input_vjp(X)``; ``pull(D)`` is the gradient of ``sum(D * z)``. Rates of all of ``X`` stay in
-        memory as long as ``pull`` does: for batches.
-        """
-        X, logits, pullback = self._response_vjp(X)
-        slope = self._front().slope(X)
-        return logits, lambda dlogits: pullback(dlogits) * slope
-
-    def response(self, X: ArrayLike) -> NDArray:
-        """What stands in front, increasing in each feature (the identity without ``contrast``)."""
-        return self._front().response(np.asarray(X))
-
-    def response_inverse(self, R: ArrayLike) -> NDArray:
-        """The ``X`` in [0, 1] whose :meth:`response` is ``R``."""
-        return self._front().inverse(np.asarray(R))
-
-    def response_slope(self, X: ArrayLike) -> NDArray:
-        """Derivative of :meth:`response`, (n, n_features)."""
-        return self._front().slope(np.asarray(X))
-
-    def response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss = "ce") -> NDArray:
-        """As :meth:`input_gradient`, with respect to ``response(X)``: not masked where the response is flat."""
-        return self._response_gradient(X, y, loss)[1]
-
-    def response_vjp(self, X: ArrayLike) -> tuple[NDArray, Pullback]:
-        """As :meth:`input_vjp`, with respect to ``response(X)``."""
-        return self._response_vjp(X)[1:]
-
-    def _response_gradient(self, X: ArrayLike, y: ArrayLike, loss: Loss) -> tuple[NDArray, NDArray]:
-        """Validated ``X``, and the gradient with respect to its response."""
-        check_is_fitted(self, "classes_")
-        X, y = self._validate(X), np.asarray(y)
-        if y.shape != (len(X),):
-            raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {y.shape}")
-        true, gradient = class_index(y, self.classes_), np.empty_like(X)
-        R = self._front().response(X)
-        for rows in slices(len(X), INFERENCE_BATCH):
-            logits, pullback = self._vjp(R[rows])
-            gradient[rows] = pullback(loss_gradient(logits, true[rows], loss))
-        return X, gradient
-
-    def _response_vjp(self, X: ArrayLike) -> tuple[NDArray, NDArray, Pullback]:
-        """Validated ``X``, and logits and pullback at its response."""
-        check_is_fitted(self, "classes_")
-        X = self._validate(X)
-        return X, *self._vjp(self._front().response(X))
+    def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
+        return self._vjp(self._front().response(X))
 
     # --- checks of data -----------------------------------------------------------------------------------
 
-    def _validate(self, X: ArrayLike) -> NDArray:
+    def _checked(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self, "classes_")
         return self._check_intensities(validated(self, X, self.dtype))
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
@@ -142,4 +80,4 @@ class GradientClassifier(LogitClassifier):
 
     def _bounded_by(self) -> str:
         """The parameter that needs X in [0, 1]; "" if none does."""
-        return self._front().parameter
+        return "contrast" if self.contrast is not None else ""

@@ -14,8 +14,9 @@ from ..checks import check_count, check_number
 from ..connectivity import RandomState
 from ..images import image_shape_of
 from ..protocols import Pullback
+from ..white_box import Front
 from .backprop import BackpropClassifier
-from .front import Front, make_front
+from .input_responses import input_response
 
 if TYPE_CHECKING:
     import torch
@@ -58,8 +59,8 @@ class ConvNet(BackpropClassifier):
         With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
         > 0; X must then lie in [0, 1].
     binarise : None or float in (0, 1]
-        With it only ``x >= binarise`` counts; see :class:`bioneuro.baselines.front.Step` for its gradient, which is
-        straight-through. Not together with ``contrast``.
+        With it only ``x >= binarise`` counts; its gradient is straight-through, see
+        :class:`bioneuro.baselines.input_responses.Threshold`. Not together with ``contrast``.
     adversarial : None or (epsilon, n_steps)
         Adversarial training by PGD, see :class:`~bioneuro.baselines.backprop.BackpropClassifier`; X must then lie in
         [0, 1].
@@ -231,7 +232,10 @@ class ConvNet(BackpropClassifier):
     # --- checks -------------------------------------------------------------------------------------------
 
     def _front(self) -> Front:
-        return make_front(self.contrast, self.binarise)
+        return input_response(self.contrast, self.binarise)
+
+    def _bounded_by(self) -> str:
+        return super()._bounded_by() or ("binarise" if self.binarise is not None else "")
 
     def _check_parameters(self) -> None:
         _torch()

@@ -9,17 +9,20 @@ from bioneuro.layers.association import Association
 from bioneuro.layers.circuit import Circuit
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.feature_map import FeatureMap
+from bioneuro.layers.growth import Recruitment, Vigilance
 from bioneuro.layers.hypercolumns import Hypercolumns
+from bioneuro.layers.inhibition import InhibitoryCells
 from bioneuro.layers.local_map import LocalMap
 from bioneuro.layers.mixing import Mixing
-from bioneuro.layers.protocols import Encoder, Readout
+from bioneuro.layers.pools import SoftmaxPool
+from bioneuro.layers.protocols import Competition, Encoder, Growth, Learned, Readout
 from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from bioneuro.layers.retina import Retina
 from bioneuro.layers.settling import Settled, settle, settle_grad
 from bioneuro.layers.unit_norm import UnitNorm
 
 #: How association cells compete, by the name that :class:`bioneuro.BioClassifier` knows: one line each.
-COMPETITIONS: dict[str, type[Association]] = {"softmax": Association, "circuit": Circuit}
+COMPETITIONS: dict[str, type[Competition]] = {"softmax": SoftmaxPool, "circuit": InhibitoryCells}
 #: Maps of images by the name that :class:`bioneuro.BioClassifier` knows: one line each.
 FEATURE_MAPS: dict[str, type[FeatureMap] | type[LocalMap]] = {"tied": FeatureMap, "local": LocalMap}
 
@@ -30,18 +33,25 @@ __all__ = [
     "Adaptation",
     "Association",
     "Circuit",
+    "Competition",
     "CompetitiveLayer",
     "DeltaReadout",
     "Encoder",
     "FeatureMap",
+    "Growth",
     "Hypercolumns",
+    "InhibitoryCells",
+    "Learned",
     "LocalMap",
     "Mixing",
     "PerturbationReadout",
     "Readout",
+    "Recruitment",
     "Retina",
     "Settled",
+    "SoftmaxPool",
     "UnitNorm",
+    "Vigilance",
     "VotesReadout",
     "settle",
     "settle_grad",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from bioneuro._attributes import Array, Count, Floating
 from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
 
@@ -18,11 +19,23 @@ class Adaptation:
     Chan, Golub & LeVeque 1979, so that batches of any size give the same result up to rounding).
     """
 
+    SAVED: ClassVar = {
+        "dtype": Floating(),
+        "count": Count(),
+        "mean": Array(None),
+        "_squares": Array("mean.size", low=0),
+    }
+
     def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
         self.count = 0
         self.mean = np.zeros(n_inputs)
         self._squares = np.zeros(n_inputs)
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs that it adapts to."""
+        return len(self.mean)
 
     @property
     def n_features(self) -> int:

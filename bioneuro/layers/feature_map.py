@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core, connectivity
+from bioneuro._attributes import Array, Part
 from bioneuro.connectivity import Init
-from bioneuro.layers.competitive import CompetitiveLayer, RuleLike
+from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
-from bioneuro.rules import LogRelaxation
+from bioneuro.rules import LogRelaxation, RuleLike
 
 #: What the columns of a map learn by.
 COLUMN_RULE = LogRelaxation(eta=0.05)
@@ -41,6 +44,12 @@ class FeatureMap(ImageMap):
     dtype : float32 or float64
     n_threads : int or None
     """
+
+    SAVED: ClassVar = ImageMap.SAVED | {
+        "columns": Part(CompetitiveLayer, {"n_cells": "n_columns", "synapses.n_pre": "n_patch"}),
+        "_pool_rows": Array(None, "height", low=0, dtype="dtype"),
+        "_pool_cols": Array(None, "width", low=0, dtype="dtype"),
+    }
 
     def __init__(
         self,

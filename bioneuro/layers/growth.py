@@ -1,9 +1,77 @@
-"""Growth: which inputs of a batch are novel, and which cells they recruit out of a fixed budget."""
+"""Growth: which cells take over which inputs of a batch.
+
+:class:`Recruitment` gives silent cells the inputs that are matched worst, :class:`Vigilance` gives unused cells the
+inputs that are new.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from bioneuro.layers.protocols import GrowingCells, TakeOver
+
+#: A cell whose rate is below this share of the average is silent: it can be recruited.
+SILENT = 0.1
+
+NOBODY: TakeOver = (np.zeros(0, np.intp), np.zeros(0, np.intp))
+
+
+@dataclass(frozen=True)
+class Recruitment:
+    """The most silent cells take over the inputs that all others match worst, whatever they learned before.
+
+    Right where all data are shown again and again.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Largest share of a batch that recruits.
+    """
+
+    share: float
+
+    def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
+        return NOBODY
+
+    def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
+        """Of cells with rates ``rate (n_cells,)`` and inputs matched at best so well, ``match (batch,)``."""
+        silent = np.flatnonzero(rate < SILENT / len(rate))
+        n = min(int(np.ceil(self.share * len(match))), len(silent))
+        return silent[np.argsort(rate[silent], kind="stable")[:n]], np.argsort(match, kind="stable")[:n]
+
+
+@dataclass(frozen=True)
+class Vigilance:
+    """Cells that never learned take over novel inputs; what was learned stays.
+
+    An input is novel if no cell of its label matches it, or a cell of another label matches it better. Once no unused
+    cell is left, the label that owns most gives up the cell it used least to a label that owns fewer. So the budget of
+    cells is never exceeded. (Vigilance is that of adaptive resonance: Carpenter & Grossberg 1987, Comput. Vis. Graph.
+    Image Process. 37:54; errors recruit as in Reilly, Cooper & Elbaum 1982, Biol. Cybern. 45:35.)
+
+    Parameters
+    ----------
+    least_match : float in (0, 1]
+        Least match of an input that is not novel: a drive, relative to that of the input which the cell took over.
+    """
+
+    least_match: float
+
+    def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
+        """Of features ``H (batch, n_features)`` with one-hot labels ``T (batch, n_classes)``."""
+        label, owner, match = T.argmax(axis=1), cells.owner, cells.match(H)
+        same, owned = owner == label[:, None], owner >= 0
+        own = np.where(same, match, 0).max(axis=1)
+        other = np.where(~same & owned, match, 0).max(axis=1)
+        inputs = novel_inputs(cells.profile(H), label, own, other, self.least_match)
+        found = cells_for(label[inputs], owner, cells.age)
+        return found[found >= 0], inputs[found >= 0]
+
+    def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
+        return NOBODY
 
 
 def novel_inputs(H: NDArray, label: NDArray, own: NDArray, other: NDArray, vigilance: float) -> NDArray[np.intp]:

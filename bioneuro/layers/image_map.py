@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from bioneuro._attributes import Array, Count, Floating, Part
 from bioneuro.layers.competitive import CompetitiveLayer
 from bioneuro.layers.protocols import Space
 from bioneuro.layers.retina import Retina
@@ -46,6 +47,18 @@ class ImageMap:
     dtype : float32 or float64
     """
 
+    SAVED: ClassVar = {
+        "height": Count(1),
+        "width": Count(1),
+        "channels": Count(1),
+        "retina": Part(Retina),
+        "n_columns": Count(1),
+        "dtype": Floating(),
+        "columns": Part(CompetitiveLayer),
+        "_pool_rows": Array(None, None, low=0, dtype="dtype"),
+        "_pool_cols": Array(None, None, low=0, dtype="dtype"),
+    }
+
     #: Pixels handled at a time: patches and columns of one chunk stay near the cache.
     chunk_pixels = 16384
 
@@ -64,6 +77,11 @@ class ImageMap:
         self.retina, self.columns, self.n_columns = retina, columns, n_columns
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._pool_rows, self._pool_cols = pool_rows.astype(self.dtype), pool_cols.astype(self.dtype)
+
+    @property
+    def n_inputs(self) -> int:
+        """Features of an image: its pixels times its channels."""
+        return self.height * self.width * self.channels
 
     @property
     def n_patch(self) -> int:

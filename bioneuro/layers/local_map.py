@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
+from bioneuro._attributes import Choice, Count, Floating, Items, Maybe, Number, Part, Plain, Same
 from bioneuro.connectivity import Init
-from bioneuro.layers.competitive import RuleLike
 from bioneuro.layers.feature_map import COLUMN_RULE, FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
 from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
+from bioneuro.rules import RuleLike
 
 STARTS = ("tied", "random")
 
@@ -66,6 +68,32 @@ class LocalMap(ImageMap):
     columns: Hypercolumns
     # the products take samples in tiles of 64: of MNIST's images this makes one tile
     chunk_pixels = 64 * 28 * 28
+
+    SAVED: ClassVar = ImageMap.SAVED | {
+        "columns": Part(Hypercolumns, {"n_rivals": "n_columns"}),
+        "start": Choice(STARTS),
+        "stride": Count(1),
+        "_tied_parameters": Items(
+            {
+                **{name: Number(0, open=True) for name in ("beta", "sharpening")},
+                "rule": Plain(),
+                "homeostasis": Number(),
+                "n_threads": Maybe(Count(1)),
+                "n_columns": Same("n_columns"),
+                "init": Plain(),
+                "dtype": Floating(),
+            }
+        ),
+    }
+
+    def check_saved(self) -> None:
+        """Whether there are as many positions as pixels make room for (:mod:`bioneuro._attributes`)."""
+        sites = tuple(len(range(length)[every(self.stride, length)]) for length in (self.height, self.width))
+        pooled = self._pool_rows.shape[1], self._pool_cols.shape[1]
+        if pooled != sites or self.n_positions != math.prod(sites):
+            raise ValueError(f"a LocalMap must pool {sites} positions, got {pooled} and {self.n_positions} in all")
+        if self.columns.synapses.n_pre != self.n_positions * self.n_patch:
+            raise ValueError(f"columns of a LocalMap must see {self.n_patch} inputs each, got {self.columns.synapses}")
 
     def __init__(
         self,

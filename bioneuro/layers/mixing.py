@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bioneuro import connectivity
+from bioneuro._attributes import Array, Count, Floating, Items, Maybe, Number, Pathway, Same
 from bioneuro.checks import check_count
 from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
@@ -61,6 +62,17 @@ class Mixing:
     inhibitory : Synapses (n_cells, n_inhibitory)
     """
 
+    SAVED: ClassVar = {
+        "dtype": Floating(),
+        "n_threads": Maybe(Count(1)),
+        "baseline": Number(),
+        "excitatory": Pathway(None, None, "E", dtype="dtype"),
+        "to_inhibitory": Pathway(None, "n_inputs", "E", dtype="dtype"),
+        "inhibitory": Pathway("excitatory.n_post", "to_inhibitory.n_post", "I", dtype="dtype"),
+        "n_features": Same("excitatory.n_post"),
+        "_seen": Items((Count(), Array("n_features"), Array("n_features", low=0))),
+    }
+
     def __init__(
         self,
         n_inputs: int,
@@ -101,6 +113,11 @@ class Mixing:
         check_rates(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
         self._seen = tuple(self.moments.add(self._input(H)))
         return self
+
+    @property
+    def n_inputs(self) -> int:
+        """Rates that it mixes."""
+        return self.excitatory.n_pre
 
     @property
     def moments(self) -> Moments:

@@ -1,20 +1,37 @@
-"""What a network asks of its parts: structural types, nothing to inherit from."""
+"""What parts ask of each other: structural types, nothing to inherit from.
+
+A network is made of an :class:`Encoder`, an association and :class:`Readout`\\ s; the cells of a layer of a
+:class:`Competition`, a rule (:class:`bioneuro.rules.Rule`) and a :class:`Growth`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro.synapses import Synapses
 
-__all__ = ["Encoder", "Progress", "Readout", "Space"]
+__all__ = ["Competition", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "Readout", "Space", "TakeOver"]
 
 #: With respect to what a gradient is asked: the input itself, or the retina's response to it.
 Space = Literal["image", "response"]
 
+#: Numbers of the cells that take over inputs, and of the rows of the batch that they take over, one for each.
+TakeOver = tuple[NDArray[np.intp], NDArray[np.intp]]
 
+
+class Learned(NamedTuple):
+    """What a learning step did: the ``rates (batch, n_cells)`` that learned, and how far each cell moved towards its
+    target, ``alpha (n_cells,)``, from 0 to 1."""
+
+    rates: NDArray
+    alpha: NDArray
+
+
+@runtime_checkable
 class Encoder(Protocol):
     """Inputs to features. How it learned, by ``learn(X)`` or elsewhere, is its own affair: a network uses it as it is.
 
@@ -35,8 +52,109 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Competition(Protocol):
+    """From what excites cells to their rates. All arrays are ``(batch, n_cells)``.
+
+    Made by ``competition(n_cells, beta=, sharpening=, k=, seed=, dtype=, n_threads=)``. The layer gives the ``gain`` in
+    units of the drive (``beta`` over its spread) and the homeostatic ``threshold (n_cells,)``. What the layer calls its
+    drive is what :meth:`drive` makes of the afferent drive ``a``: either ``a`` itself, from which :meth:`rates`
+    follow, or what cells have after they competed.
+    """
+
+    beta: float
+    sharpening: float
+    k: int | None
+    #: Cells that compete with each other; None: all.
+    n_rivals: int | None
+    #: Added to the threshold of every cell.
+    common_threshold: float
+    #: Whether the rates are a softmax, so that a teacher can follow the gradient of the votes.
+    taught: ClassVar[bool]
+    #: Population that makes each of the pathways.
+    presynaptic: ClassVar[dict[str, str]]
+
+    def drive(self, a: NDArray, gain: float, threshold: NDArray) -> NDArray:
+        """What rates and activity follow from."""
+        ...
+
+    def drive_grad(self, drive: NDArray, da: NDArray, gain: float) -> NDArray:
+        """Gradient with respect to the afferent drive, given that with respect to the drive."""
+        ...
+
+    def rates(self, drive: NDArray, gain: float, out: NDArray | None = None) -> NDArray:
+        """Rates that vote; ``out`` may be the drive."""
+        ...
+
+    def rates_grad(self, Y: NDArray, dY: NDArray, gain: float) -> NDArray:
+        """Gradient with respect to the drive, given the rates and that with respect to them."""
+        ...
+
+    def activity(self, drive: NDArray, gain: float) -> NDArray:
+        """Smooth activity that readouts see, rows of unit norm or silent."""
+        ...
+
+    def activity_grad(self, drive: NDArray, dQ: NDArray, gain: float) -> NDArray:
+        """Gradient of :meth:`activity` with respect to the drive."""
+        ...
+
+    def top_down(self, support: NDArray) -> NDArray:
+        """Drive by the label, before its gain, of cells whose votes for it are ``support``; may replace these."""
+        ...
+
+    def compete(self, a: NDArray, gain: float, threshold: NDArray, speed: float) -> tuple[NDArray, NDArray | None]:
+        """Rates that learn, whose sum over rivals is 1 (or 0), and the rates of inhibitory cells, if there are any.
+
+        Both may take the place of ``a``. ``speed`` is the share of a running mean that this batch makes.
+        """
+        ...
+
+    def learn(self, learned: Learned, inhibitory: NDArray | None) -> None:
+        """Its own synapses follow what was learned, and the rates of inhibitory cells that :meth:`compete` gave."""
+        ...
+
+    def pathways(self) -> dict[str, Synapses]:
+        """Its learned pathways by name."""
+        ...
+
+
+class GrowingCells(Protocol):
+    """What growth may ask of the cells."""
+
+    age: NDArray
+
+    @property
+    def owner(self) -> NDArray[np.intp]:
+        """Label of each cell, -1 of a cell that never learned."""
+        ...
+
+    def match(self, H: NDArray) -> NDArray:
+        """How well each cell matches each input, ``(batch, n_cells)``: 1 for the input that it took over."""
+        ...
+
+    def profile(self, H: NDArray) -> NDArray:
+        """Inputs whose inner product is about the match of one by a cell that took over the other."""
+        ...
+
+
+class Growth(Protocol):
+    """Which cells take over which inputs: before cells compete, and after."""
+
+    def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
+        """Before: these cells will compete for the batch. ``H (batch, n_pre)``, one-hot labels ``T``."""
+        ...
+
+    def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
+        """After: these cells alone have these inputs. Mean rates ``rate (n_cells,)``, best matches ``(batch,)``."""
+        ...
+
+
+@runtime_checkable
 class Readout(Protocol):
     """The association's drive ``(batch, n_cells)`` to the logits of the classes ``(batch, n_classes)``."""
+
+    #: The layer whose drive it reads; may be replaced by one with the same cells.
+    association: Any
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits from the drive."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from bioneuro import connectivity
+from bioneuro._attributes import Array, Count, Maybe, Number, Part, Pathway
 from bioneuro.analysis import row_thresholds
 from bioneuro.checks import check_count
 from bioneuro.layers.association import Association
@@ -33,6 +34,8 @@ WIRED = "readout_e_to_i"
 
 class VotesReadout:
     """Logits ``log(sum_i y_i v_i(c))`` with ``y`` the rates: the association's own votes, nothing to learn."""
+
+    SAVED: ClassVar = {"association": Part(Association)}
 
     def __init__(self, association: Association, n_classes: int, **_: Any) -> None:
         self.association = association
@@ -80,6 +83,18 @@ class DeltaReadout:
     seed : int, default 0
         Of the wiring, and of what else is drawn.
     """
+
+    SAVED: ClassVar = {
+        "association": Part(Association),
+        "rng": Part(np.random.Generator),
+        "bias": Array("association.n_classes", dtype="association.synapses.dtype"),
+        "excitatory": Pathway("bias.size", "association.n_cells", "E", dtype="bias.dtype"),
+        "to_inhibitory": Pathway(None, "association.n_cells", "E", dtype="bias.dtype"),
+        "inhibitory": Pathway("bias.size", "to_inhibitory.n_post", "I", dtype="bias.dtype"),
+        "w_start": Number(0, LARGEST_WEIGHT, open=True),
+        "prune_every": Maybe(Count(1)),
+        "step": Count(),
+    }
 
     #: Population that makes each of the pathways.
     presynaptic: ClassVar[dict[str, str]] = {
@@ -157,6 +172,19 @@ class DeltaReadout:
             W.data[~kept] = 0
             W.eliminate_zeros()
             pathway.replace_rows(np.arange(pathway.n_post), W)
+
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each synapse would have turned silent, (nnz,) in CSR order, of the pathways that are pruned.
+
+        0 of those that were never heard, which are spared. One that has shrunk since the last round lies at its cut.
+        """
+        cuts = {}
+        if self.prune_every is not None and self.step >= self.prune_every:
+            for name, pathway in (("readout_excitatory", self.excitatory), ("readout_inhibitory", self.inhibitory)):
+                size = np.abs(pathway.weights)
+                cut = np.minimum(row_thresholds(pathway, WEAKEST[pathway.sign]), size)
+                cuts[name] = np.where(size == size.dtype.type(self.w_start), 0, cut)
+        return cuts
 
     def _error(self, outputs: NDArray, T: NDArray) -> NDArray:
         return T - softmax(outputs, axis=1)

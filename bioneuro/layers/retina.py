@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import _core
-from bioneuro.reference import contrast_response, contrast_response_inverse, contrast_response_slope
+from bioneuro._attributes import Count, Maybe, Number
+from bioneuro.contrast import NakaRushton
 
 
 class Retina:
@@ -32,6 +33,16 @@ class Retina:
         Threads of the kernels; None takes the default of the machine.
     """
 
+    SAVED: ClassVar = {
+        "patch_size": Count(1),
+        "exponent": Number(0, open=True),
+        "semi_saturation": Number(0, open=True, infinite=True),
+        "c0": Number(0, open=True),
+        "g0": Number(0, open=True),
+        "gate_exponent": Number(0, 8, open=True),
+        "n_threads": Maybe(Count(1)),
+    }
+
     def __init__(
         self,
         patch_size: int = 7,
@@ -44,9 +55,9 @@ class Retina:
     ) -> None:
         if patch_size != int(patch_size) or patch_size < 1:
             raise ValueError(f"patch_size must be an integer >= 1, got {patch_size}")
-        for name, value in (("exponent", exponent), ("semi_saturation", semi_saturation), ("c0", c0), ("g0", g0)):
-            if not value > 0:
-                raise ValueError(f"{name} must be > 0, got {value}")
+        for name, value in (("c0", c0), ("g0", g0)):
+            if not 0 < value < np.inf:
+                raise ValueError(f"{name} must be > 0 and finite, got {value}")
         if not 0 < gate_exponent <= 8:
             raise ValueError(f"gate_exponent must lie in (0, 8], got {gate_exponent}")
         self.patch_size = int(patch_size)
@@ -54,18 +65,24 @@ class Retina:
         self.semi_saturation = float(semi_saturation)
         self.c0, self.g0, self.gate_exponent = float(c0), float(g0), float(gate_exponent)
         self.n_threads = n_threads
+        _ = self.contrast  # refuses what it does not know
+
+    @property
+    def contrast(self) -> NakaRushton:
+        """Contrast response of a pixel."""
+        return NakaRushton(self.exponent, self.semi_saturation)
 
     def response(self, X: NDArray) -> NDArray:
         """Contrast response of intensities in [0, 1], any shape; strictly increasing, 0 -> 0 and 1 -> 1."""
-        return contrast_response(X, self.exponent, self.semi_saturation)
+        return self.contrast.response(X)
 
     def response_inverse(self, R: NDArray) -> NDArray:
         """The intensities whose :meth:`response` is ``R``."""
-        return contrast_response_inverse(R, self.exponent, self.semi_saturation)
+        return self.contrast.inverse(R)
 
     def response_slope(self, X: NDArray) -> NDArray:
         """Derivative of :meth:`response`."""
-        return contrast_response_slope(X, self.exponent, self.semi_saturation)
+        return self.contrast.slope(X)
 
     @property
     def parameters(self) -> dict[str, Any]:

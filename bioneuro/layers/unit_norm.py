@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from bioneuro._attributes import Count, Floating
 from bioneuro.layers.protocols import Space
 
 
@@ -16,9 +17,16 @@ class UnitNorm:
     One feature an input, so a synapse of the next layer belongs to one input, such as a pixel.
     """
 
+    SAVED: ClassVar = {"n_features": Count(1), "dtype": Floating()}
+
     def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
         self.n_features = int(n_inputs)
         self.dtype = np.dtype(dtype)
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs that it scales."""
+        return self.n_features
 
     def learn(self, X: ArrayLike, **_: Any) -> UnitNorm:
         """There is nothing to learn."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checks import plain_array
 from ._style import axes, curves, evidence, need_columns
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def continual_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float
 
 def task_matrix(accuracy: ArrayLike, ax: Axes | None = None) -> Axes:
     """Accuracies `(n_parts, n_tasks)` after each part (rows) on each task, as a heat map with numbers."""
-    R = np.asarray(accuracy, dtype=np.float64)
+    R = plain_array(accuracy, "accuracy", np.float64)
     if R.ndim != 2 or not R.size:
         raise ValueError(f"accuracy must be (n_parts, n_tasks), got shape {R.shape}")
     ax = axes(ax, (4.6, 4.0))

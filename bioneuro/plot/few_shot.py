@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import analysis
+from ..checks import plain_array
 from ._style import COLOURS, GREEN, GREY, VERMILION, axes, bars, curves, evidence, need_columns, tidy
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def winning_prototypes(
     right : array_like (m,) of bool, optional
         Whether each query was classified rightly: green or vermilion mark.
     """
-    queries, supports, rows, shares = (np.asarray(values) for values in (queries, supports, rows, shares))
+    queries, supports = plain_array(queries, "queries"), plain_array(supports, "supports")
+    rows, shares = plain_array(rows, "rows"), plain_array(shares, "shares")
     if rows.ndim != 2 or rows.shape != shares.shape or len(rows) != len(queries):
         raise ValueError(f"rows and shares must be {len(queries)} x k, got {rows.shape} and {shares.shape}")
     if rows.size and not 0 <= rows.min() <= rows.max() < len(supports):
@@ -121,7 +123,7 @@ def winning_prototypes(
             if k:
                 ax.text(left, top + height + 1.6 * gap, f"{shares[i, k - 1]:.0%}", fontsize=7, color=GREY)
             elif right is not None:
-                good = bool(np.asarray(right)[i])
+                good = bool(plain_array(right, "right")[i])
                 ax.plot([left - gap] * 2, [top, top + height], color=GREEN if good else VERMILION, linewidth=3)
     ax.set(xlim=(-2 * gap, (rows.shape[1] + 1) * (width + gap) + gap), ylim=(len(rows) * (height + 3 * gap), -gap))
     ax.set_aspect("equal")

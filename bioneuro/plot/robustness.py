@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checks import plain_array
 from ._style import BLUE, GREY, SKY, VERMILION, Floats, axes, curves, evidence, need_columns, pyplot, tidy
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _images(values: ArrayLike, image_shape: tuple[int, ...], name: str) -> Float
     shape = (*image_shape, 1)[:3]
     if len(image_shape) not in (2, 3) or shape[2] not in (1, 3):
         raise ValueError(f"image_shape must be (height, width) or (height, width, 1 or 3), got {image_shape}")
-    images = np.asarray(values, dtype=np.float64)
+    images = plain_array(values, name, np.float64)
     if images.ndim != 2 or images.shape[1] != np.prod(shape) or not len(images):
         raise ValueError(f"{name} must be (n, {np.prod(shape)}) with n >= 1, got shape {images.shape}")
     return images.reshape(-1, *shape)
@@ -175,7 +176,7 @@ def _signed(difference: Floats, largest: float) -> Floats:
 def _texts(values: ArrayLike | None, n: int, name: str) -> list[str] | None:
     if values is None:
         return None
-    texts = [str(value) for value in np.asarray(values)]
+    texts = [str(value) for value in plain_array(values, name)]
     if len(texts) != n:
         raise ValueError(f"{name} must hold one value for each of the {n} images, got {len(texts)}")
     return texts

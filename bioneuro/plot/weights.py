@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import optimize, sparse, stats
 
 from .. import analysis
+from ..analysis.samples import as_matrix
+from ..checks import check_count, plain_array
 from ._style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, Floats, axes, need_columns, pyplot, tidy
 
 if TYPE_CHECKING:
@@ -26,17 +28,23 @@ LAW_STYLES = {
 }
 
 
-def _weights_of(model_or_weights: Any, layer: str) -> Any:
-    """The weights to draw: `model.weights()[layer]` or what was passed; inhibitory ones as magnitudes."""
+def _weights_of(model_or_weights: Any, layer: str, threshold: ArrayLike | None) -> tuple[Any, ArrayLike | None]:
+    """The weights to draw, `model.weights()[layer]` or what was passed, inhibitory ones as magnitudes, and their cut:
+    the one that was named, else what the model itself knows of it."""
     weights = model_or_weights
     if callable(getattr(weights, "weights", None)):
         pathways = weights.weights()
         if layer not in pathways:
             raise ValueError(f"the model has no layer {layer!r}: choose from {', '.join(map(repr, pathways))}")
+        if threshold is None and callable(getattr(weights, "cuts", None)):
+            threshold = weights.cuts().get(layer)
         weights = pathways[layer]
-    if not sparse.issparse(weights):
-        weights = np.asarray(weights)
-    return -weights if weights.size and weights.max() <= 0 else weights
+    if hasattr(weights, "to_scipy"):
+        weights = weights.to_scipy()
+    if sparse.issparse(weights):
+        return (-weights if weights.nnz and weights.data.max() <= 0 else weights), threshold
+    weights = np.ma.asarray(weights) if np.ma.is_masked(weights) else np.asarray(weights)
+    return (-weights if weights.size and weights.max() <= 0 else weights), threshold
 
 
 def _cortical_shape(weights: Floats, cut: Floats | None) -> dict[str, float]:
@@ -86,12 +94,13 @@ def weight_distribution(
 
     Parameters
     ----------
-    model_or_weights : model, array_like or scipy.sparse
+    model_or_weights : model, Synapses, scipy.sparse or array_like
         Weights of one sign (of inhibitory ones the magnitudes are drawn), or a model whose method
         `weights()` returns a dict of such matrices.
     ax : Axes, optional
     threshold : float or array_like, optional
-        As in `analysis.fit_weight_distribution`: the laws are then fitted and drawn left-truncated.
+        As in `analysis.fit_weight_distribution`: the laws are then fitted and drawn left-truncated. By default that of
+        the model, where it has a method `cuts()` and its small weights were cut.
     layer : str
         Key of `model.weights()`.
     distributions : tuple of str
@@ -101,11 +110,12 @@ def weight_distribution(
     Returns
     -------
     Axes
-        The dashed curve is the *shape* of the cortex (lognormal, sigma 0.9355, Song et al. 2005): its units
-        are mV, so its median is put at the weights' own, under the same cut.
+        The title names the law that describes the weights, if one does, and sigma of the (truncated) lognormal; the
+        legend has the best law first. The dashed curve is the *shape* of the cortex (lognormal, sigma 0.9355, Song et
+        al. 2005): its units are mV, so its median is put at the weights' own, under the same cut.
     """
     ax = axes(ax, (7.2, 4.6))
-    weights = _weights_of(model_or_weights, layer)
+    weights, threshold = _weights_of(model_or_weights, layer, threshold)
     fit = analysis.fit_weight_distribution(weights, threshold=threshold)
     positive, cut = analysis.positive_weights(weights, threshold)
 
@@ -128,9 +138,10 @@ def weight_distribution(
 
     moments = analysis.log_moments(positive)
     n, n_silent = fit.attrs["n"], fit.attrs["n_silent"]
+    verdict = fit.attrs["best"] or f"no law fits (best: {fit.distribution[0]}, KS {fit.ks[0]:.2f})"
     ax.set_title(
-        f"{n:,} weights, {n_silent / (n + n_silent):.0%} of synapses silent\n"
-        f"log w: σ {moments.sd:.2f}, skewness {moments.skewness:z.2f}, "
+        f"{n:,} weights, {n_silent / (n + n_silent):.0%} of synapses silent: {verdict}\n"
+        f"log w: σ {lognormal['s']:.2f} (lognormal fit), skewness {moments.skewness:z.2f}, "
         f"excess kurtosis {moments.kurtosis:z.2f}",
         loc="left",
         fontsize=10,
@@ -138,7 +149,7 @@ def weight_distribution(
     ax.set(
         xlabel="log$_{10}$ weight", ylabel="probability density", ylim=(0, 1.65 * heights.max())
     )  # room for inset and legend
-    title = None if cut is None else "fits left-truncated at the cut"
+    title = None if cut is None or not cut.any() else "fits left-truncated at the cut"
     ax.legend(frameon=False, fontsize=8, title=title, title_fontsize=8, alignment="left")
     tidy(ax)
     return ax
@@ -161,7 +172,7 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
 
     Parameters
     ----------
-    W : scipy.sparse or array_like, (n_cells, h * w) or (n_cells, 2 * h * w)
+    W : Synapses, scipy.sparse or array_like, (n_cells, h * w) or (n_cells, 2 * h * w)
         With 2 h w columns (ON, then OFF cells) the field is ON minus OFF.
     image_shape : (h, w)
     ax : Axes, optional
@@ -173,10 +184,9 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
     """
     height, width = image_shape
     size = height * width
-    if n < 1:
-        raise ValueError(f"n must be >= 1, got {n}")
-    rows = (sparse.csr_array(W)[:n].toarray() if sparse.issparse(W) else np.asarray(W)[:n]).astype(np.float64)
-    if rows.ndim != 2 or rows.shape[1] not in (size, 2 * size):
+    check_count("n", n)
+    rows = as_matrix(W)[:n].toarray()
+    if rows.shape[1] not in (size, 2 * size):
         raise ValueError(f"W must have {size} or {2 * size} columns for {height} x {width} images, got {rows.shape}")
     on_off = rows.shape[1] == 2 * size
     fields = rows[:, :size] - rows[:, size:] if on_off else rows
@@ -242,7 +252,7 @@ def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 4
     ax : Axes, optional
     bins : int
     """
-    rates = np.asarray(rates, dtype=np.float64)
+    rates = plain_array(rates, "rates", np.float64)
     if rates.ndim != 1 or not np.isfinite(rates).all() or (rates < 0).any():
         raise ValueError(f"rates must be finite and >= 0, one for each cell, got shape {rates.shape}")
     active = np.log10(rates[rates > 0])

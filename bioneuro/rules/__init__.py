@@ -85,6 +85,7 @@ __all__ = [
     "LogRelaxation",
     "Oja",
     "Rule",
+    "RuleLike",
     "Signed",
     "TransmitterCompetition",
     "Turnover",
@@ -96,6 +97,9 @@ __all__ = [
     "check_rates",
     "on_synapses",
 ]
+
+#: What a parameter ``rule`` may be: a name in :data:`RULES`, a rule, or a plain function (:func:`as_rule`).
+RuleLike = str | Rule | Callable[..., NDArray]
 
 #: Every rule by name.
 RULES: dict[str, type[Rule]] = {
@@ -114,7 +118,7 @@ RULES: dict[str, type[Rule]] = {
 }
 
 
-def as_rule(rule: str | Rule | Callable[..., NDArray]) -> Rule:
+def as_rule(rule: RuleLike) -> Rule:
     """The rule that a parameter stands for.
 
     Parameters

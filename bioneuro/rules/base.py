@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Need
 from bioneuro.checks import check_count
 from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
 
@@ -44,8 +46,12 @@ class Rule(ABC):
     rewarded: ClassVar[bool] = False
     #: Whether the rule needs the mean and spread of the pre-synaptic rates (:meth:`bioneuro.Synapses.observe`).
     observes: ClassVar[bool] = False
+    #: What it remembers on a pathway (:meth:`remember`): what a saved one must have.
+    remembers: ClassVar[Mapping[str, Need]] = {}
     #: Whether a step stops at its target however large ``gain`` is; where not, too large a gain overshoots.
     saturating: ClassVar[bool] = False
+    #: Whether cells of a layer store what they take over and learn nothing after.
+    recruits_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.require_positive("eta")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Array
 from bioneuro.rules.base import AdditiveRule, batch_mean
 from bioneuro.synapses import Synapses
 
@@ -37,6 +39,8 @@ class BCM(AdditiveRule):
     """
 
     tau: float = 100.0
+
+    remembers: ClassVar = {"theta": Array("n_post", low=0)}
 
     def __post_init__(self) -> None:
         super().__post_init__()

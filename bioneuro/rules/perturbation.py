@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bioneuro._attributes import Array, Count, Number
 from bioneuro.rules.base import Rule, add_within_sign
 from bioneuro.synapses import Synapses
 
@@ -64,6 +65,7 @@ class WeightPerturbation(Rule):
     seed: int = 0
 
     rewarded: ClassVar[bool] = True
+    remembers: ClassVar = {"trials": Count(), "xi_ij": Array("nnz"), "expected": Number()}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,327 @@
+"""What the attributes of an object must be, said once in its class and checked whenever it is saved or loaded.
+
+A class lists its attributes in ``SAVED``, by name::
+
+    SAVED = {"step": Count(), "votes": Array("n_cells", None, low=0), "teacher": Maybe(Part(Rule))}
+
+Sizes are numbers, None (any), or names of attributes of the object itself, with dots where it is one of a part
+(``"association.n_cells"``). The parameters of a dataclass are its fields: they are checked by its own ``__post_init__``
+and need no list. What lies between several attributes is for a method ``check_saved()``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from numbers import Integral, Real
+from operator import attrgetter
+from typing import Any, Protocol
+
+import numpy as np
+
+from bioneuro.synapses import Synapses
+
+__all__ = [
+    "Array", "Choice", "Count", "Each", "Flag", "Floating", "Items", "Labels", "Maybe", "Missing", "Need",
+    "Number", "Part", "Pathway", "Plain", "Same", "Strings", "check_attributes",
+]  # fmt: skip
+
+#: A number, an attribute of the object, or any.
+Size = int | str | None
+
+
+class Need(Protocol):
+    """What a value must be."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        """What is expected in its place; None if the value, an attribute of ``owner``, is as it must be."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A real number in [low, high], finite unless ``infinite``; not ``low`` itself if that is ``open``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False
+    infinite: bool = False
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+            within = self.low < value <= self.high if self.open else self.low <= value <= self.high
+            if within and (self.infinite or math.isfinite(value)):
+                return None
+        lower = f" {'>' if self.open else '>='} {self.low:g}" if self.low > -math.inf else ""
+        upper = f" and <= {self.high:g}" if self.high < math.inf else ""
+        return f"a number{lower}{upper}" if self.infinite else f"a finite number{lower}{upper}"
+
+
+@dataclass(frozen=True)
+class Count:
+    """An integer >= low that a kernel can take."""
+
+    low: int = 0
+    high: int = (1 << 63) - 1
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        if isinstance(value, Integral) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return None
+        return f"an integer >= {self.low}" + (f" and <= {self.high}" if self.high < Count.high else "")
+
+
+class Flag:
+    """True or False."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        return None if isinstance(value, bool | np.bool_) else "True or False"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        known = not isinstance(value, np.ndarray) and value in self.values
+        return None if known else f"one of {self.values}"
+
+
+@dataclass(frozen=True)
+class Same:
+    """What an attribute elsewhere in the object is."""
+
+    path: str
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        wanted = attrgetter(self.path)(owner)
+        return None if not isinstance(value, np.ndarray) and value == wanted else f"{self.path} = {wanted}"
+
+
+class Floating:
+    """The dtype float32 or float64, or its name."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        names = ("float32", "float64")
+        name = value if isinstance(value, str) else np.dtype(value).name if isinstance(value, type | np.dtype) else ""
+        return None if name in names else " or ".join(names)
+
+
+@dataclass(frozen=True, init=False)
+class Array:
+    """An array of finite real numbers in [low, high], of some sizes."""
+
+    sizes: tuple[Size, ...]
+    low: float
+    high: float
+    open: bool
+    dtype: Any
+
+    def __init__(
+        self, *sizes: Size, low: float = -math.inf, high: float = math.inf, open: bool = False, dtype: Any = None
+    ) -> None:
+        for name, value in {"sizes": sizes, "low": low, "high": high, "open": open, "dtype": dtype}.items():
+            object.__setattr__(self, name, value)
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        sizes = tuple(_resolved(size, owner) for size in self.sizes)
+        dtype = _resolved(self.dtype, owner)
+        known = isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and dtype in (None, value.dtype)
+        if known and _fits(value.shape, sizes) and self._within(value):
+            return None
+        shape = ", ".join("any" if size is None else str(size) for size in sizes)
+        bound = f" {'>' if self.open else '>='} {self.low:g}" if self.low > -math.inf else ""
+        bound += f" and <= {self.high:g}" if self.high < math.inf else ""
+        return f"an array of finite numbers{bound}, shape ({shape}){'' if dtype is None else f', {np.dtype(dtype)}'}"
+
+    def _within(self, value: np.ndarray) -> bool:
+        if not value.size:
+            return True
+        low, high = float(value.min()), float(value.max())
+        above = self.low < low if self.open else self.low <= low
+        return above and high <= self.high and math.isfinite(low) and math.isfinite(high)
+
+
+class Labels:
+    """An array of class labels: at least one, sorted, no two alike."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        sortable = isinstance(value, np.ndarray) and value.ndim == 1 and value.size and value.dtype.kind in "biufSUO"
+        # NaN is not below itself, and objects that cannot be compared are no labels either
+        if sortable and all(a < b for a, b in zip(value[:-1], value[1:], strict=True)) and (value == value).all():
+            return None
+        return "a sorted array of different labels"
+
+
+class Strings:
+    """An array of names, as many as an attribute says."""
+
+    def __init__(self, size: Size = None) -> None:
+        self.size = size
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        size = _resolved(self.size, owner)
+        if isinstance(value, np.ndarray) and _fits(value.shape, (size,)) and all(isinstance(s, str) for s in value):
+            return None
+        return f"an array of {'' if size is None else f'{size} '}strings"
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """A :class:`bioneuro.Synapses` of some sizes and a sign."""
+
+    n_post: Size = None
+    n_pre: Size = None
+    sign: str | None = None
+    dtype: Any = None
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        shape, dtype = (_resolved(self.n_post, owner), _resolved(self.n_pre, owner)), _resolved(self.dtype, owner)
+        if isinstance(value, Synapses) and _fits(value.shape, shape):
+            if self.sign in (None, value.sign) and dtype in (None, value.dtype):
+                return None
+        sign = "" if self.sign is None else f" of sign {self.sign!r}"
+        kind = "" if dtype is None else f", {np.dtype(dtype)}"
+        return f"a pathway{sign}{kind}, shape ({', '.join('any' if n is None else str(n) for n in shape)})"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An instance of a class. ``agree``: attributes of it that must be what attributes of its owner are."""
+
+    kind: type | tuple[type, ...]
+    agree: Mapping[str, Size] = field(default_factory=dict)
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        if not isinstance(value, self.kind):
+            kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
+            return f"a {' or '.join(kind.__name__ for kind in kinds)}"
+        for path, wanted in self.agree.items():
+            found, needed = attrgetter(path)(value), _resolved(wanted, owner)
+            if found is not needed and found != needed:
+                return f"a {type(value).__name__} whose {path} is {needed} (it is {found})"
+        return None
+
+
+class Plain:
+    """Anything that can be saved; who uses it checks it."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """None, or something."""
+
+    need: Need
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        wanted = None if value is None else self.need.unmet(value, owner)
+        return None if wanted is None else f"None or {wanted}"
+
+
+@dataclass(frozen=True)
+class Missing(Maybe):
+    """Something that need not be there; None is no stand-in for it."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        return self.need.unmet(value, owner)
+
+
+@dataclass(frozen=True)
+class Items:
+    """A tuple or dict with these items, no more and no fewer."""
+
+    needs: tuple[Need, ...] | Mapping[str, Need]
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        wanted = dict(self.needs) if isinstance(self.needs, Mapping) else dict(enumerate(self.needs))
+        found = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, tuple) else {}
+        if isinstance(value, dict) is not isinstance(self.needs, Mapping) or wanted.keys() != found.keys():
+            return f"a {'dict' if isinstance(self.needs, Mapping) else 'tuple'} of {', '.join(map(str, wanted))}"
+        problems = ((key, need.unmet(found[key], owner)) for key, need in wanted.items())
+        return next((f"{wanted} at {key}" for key, wanted in problems if wanted), None)
+
+
+@dataclass(frozen=True)
+class Each:
+    """A dict of strings to values that are all of a kind; at least one."""
+
+    need: Need
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
+            return "a dict with at least one name"
+        problems = ((key, self.need.unmet(item, owner)) for key, item in value.items())
+        return next((f"{wanted} at {key!r}" for key, wanted in problems if wanted), None)
+
+
+#: Types of the fields of a dataclass that are checked by their annotation.
+_ANNOTATED: dict[str, Need] = {"float": Number(infinite=True), "int": Count(-(1 << 63)), "bool": Flag()}
+_ANNOTATED |= {f"{name} | None": Maybe(need) for name, need in _ANNOTATED.items()}
+
+
+def check_attributes(value: Any) -> None:
+    """Whether an object is what its class says it must be.
+
+    Raises
+    ------
+    ValueError
+        It is not; names the attribute, what is expected and what was found.
+    """
+    cls = type(value)
+    needs = _needs_of_fields(value) if is_dataclass(cls) else cls.SAVED
+    for name, problem in _problems(vars(value), needs, value):
+        raise ValueError(f"{name} of a {cls.__name__} {problem}")
+    if is_dataclass(cls):
+        _check_parameters(value)
+    if hasattr(cls, "check_saved"):
+        value.check_saved()
+
+
+def _problems(found: Mapping[str, Any], needs: Mapping[Any, Need], owner: Any) -> Iterator[tuple[str, str]]:
+    """What is wrong, attribute by attribute. The key ``...`` stands for all that have no line of their own."""
+    for name in sorted(found.keys() - needs.keys()):
+        if ... not in needs or hasattr(type(owner), name):
+            yield name, "is not an attribute of it"
+    for name, need in needs.items():
+        if name in found:
+            wanted = need.unmet(found[name], owner)
+            if wanted:
+                yield name, f"must be {wanted}, got {_short(found[name])}"
+        elif name is not ... and not isinstance(need, Missing):
+            yield name, "is missing"
+
+
+def _needs_of_fields(value: Any) -> dict[str, Need]:
+    return {f.name: _ANNOTATED.get(str(f.type), Plain()) for f in fields(value)}
+
+
+def _check_parameters(value: Any) -> None:
+    """By the class's own checks, on a copy: an object that is loaded stays as it was saved."""
+    check = getattr(type(value), "__post_init__", None)
+    if check is None:
+        return
+    copy = object.__new__(type(value))
+    vars(copy).update(vars(value))
+    try:
+        check(copy)
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"{type(value).__name__}: {error}") from error
+
+
+def _resolved(size: Any, owner: Any) -> Any:
+    return attrgetter(size)(owner) if isinstance(size, str) else size
+
+
+def _fits(shape: tuple[int, ...], sizes: tuple[Size, ...]) -> bool:
+    return len(shape) == len(sizes) and all(size in (None, n) for n, size in zip(shape, sizes, strict=True))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype}, shape {value.shape}"
+    text = repr(value) if isinstance(value, str | Real | None) else f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,249 @@
+"""Cells with plastic afferent synapses: what every layer that learns by competition is made of."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from bioneuro._attributes import Array, Count, Flag, Maybe, Number, Part, Pathway
+from bioneuro.connectivity import Constant
+from bioneuro.layers.former import upgraded
+from bioneuro.layers.protocols import Competition, Learned
+from bioneuro.rules import Rule, RuleLike, Turnover, as_rule, check_rates
+from bioneuro.synapses import Synapses
+
+#: Largest plasticity of a young cell, per unit of activity.
+YOUNG_ETA = 3.0
+#: Plasticity of a cell in the moment of its recruitment: it all but takes the sample over.
+RECRUIT_ETA = 6.0
+#: Share of its due below which the rate of a cell does not lower its threshold further.
+LEAST_SHARE = 0.01
+
+#: Law of the weights from which a recruited cell starts.
+ONES = Constant(1.0)
+
+
+class PlasticCells:
+    """Excitatory cells: their synapses, what these learn by, how often each cell fires and how old it is.
+
+    The pieces a layer's ``learn`` is written with: :meth:`take_over`, :meth:`follow`, :meth:`rewire`. Rates are not
+    made here but by the ``competition``.
+
+    Parameters
+    ----------
+    synapses : Synapses
+        Afferent pathway of sign ``"E"``; taken over and changed by learning.
+    competition : Competition
+    rule, turnover, intrinsic, init, homeostasis, rate_memory, recruitment, seed, n_threads
+        As for :class:`bioneuro.layers.CompetitiveLayer`.
+    """
+
+    SAVED: ClassVar = {
+        "synapses": Pathway(sign="E"),
+        "competition": Part(Competition),
+        "rule": Part(Rule),
+        "turnover": Part(Turnover),
+        "intrinsic": Flag(),
+        "init": Part(Callable),
+        "homeostasis": Number(),
+        "rate_memory": Number(0, open=True),
+        "recruitment": Number(0, 1),
+        "seed": Count(),
+        "n_threads": Maybe(Count(1)),
+        "step": Count(),
+        "rate": Array("n_cells", low=0),
+        "age": Array("n_cells", low=0),
+        "unsettled": Array("n_cells", low=0),
+    }
+
+    def check_saved(self) -> None:
+        """Whether the competition is one of so many cells (:mod:`bioneuro._attributes`)."""
+        n = getattr(self.competition, "n_cells", self.n_cells)
+        if n != self.n_cells or self.n_cells % self.n_rivals:
+            raise ValueError(f"competition of {self.n_cells} cells must be of as many, got {n} in {self.n_rivals}s")
+
+    def __init__(
+        self,
+        synapses: Synapses,
+        competition: Competition,
+        *,
+        rule: RuleLike,
+        turnover: Turnover | None = None,
+        intrinsic: bool = False,
+        init: Callable[[np.random.Generator, int], NDArray] = ONES,
+        homeostasis: float = 1.0,
+        rate_memory: float = 1.0,
+        recruitment: float = 0.0,
+        seed: int = 0,
+        n_threads: int | None = None,
+    ) -> None:
+        if synapses.sign != "E":
+            raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
+        if not rate_memory > 0:
+            raise ValueError(f"rate_memory must be > 0, got {rate_memory}")
+        if not 0 <= recruitment <= 1:
+            raise ValueError(f"recruitment must lie in [0, 1], got {recruitment}")
+        self.synapses, self.competition = synapses, competition
+        self.rule = own_rule(rule, seed, n_threads)
+        self.turnover, self.intrinsic, self.init = turnover or Turnover(birth=0, death=0), bool(intrinsic), init
+        self.homeostasis, self.rate_memory = float(homeostasis), float(rate_memory)
+        self.recruitment = float(recruitment)
+        self.seed, self.n_threads = int(seed), n_threads
+        self.step = 0
+        # Where cells can be recruited they start silent; elsewhere as if each had had its share.
+        self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_rivals)
+        self.age = np.zeros(self.n_cells)
+        self.unsettled = np.zeros(self.n_cells)  # how far each cell has moved since its synapses last turned over
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of the layer."""
+        return self.synapses.n_post
+
+    @property
+    def n_rivals(self) -> int:
+        """Cells that compete with each other."""
+        return self.competition.n_rivals or self.n_cells
+
+    @property
+    def beta(self) -> float:
+        """Gain of the competition in response."""
+        return self.competition.beta
+
+    @property
+    def sharpening(self) -> float:
+        """Gain of the competition in learning relative to that in response."""
+        return self.competition.sharpening
+
+    @property
+    def k(self) -> int | None:
+        """Most cells that are active at a time; None: no limit."""
+        return self.competition.k
+
+    @property
+    def threshold(self) -> NDArray:
+        """Homeostatic threshold of every cell, shape ``(n_cells,)``."""
+        share = np.maximum(self.n_rivals * self.rate, LEAST_SHARE)
+        return (self.competition.common_threshold + self.homeostasis * np.log(share)).astype(self.synapses.dtype)
+
+    def intrinsic_bias(self) -> NDArray | None:
+        """Minus the mean drive of every cell, ``(n_cells,)``, where thresholds are intrinsic; else None."""
+        mean = self.synapses.pre_mean if self.intrinsic else None
+        return None if mean is None else -self.synapses.forward(mean[None], n_threads=self.n_threads)[0]
+
+    def with_competition(self, competition: Competition) -> Self:
+        """The same cells, whose synapses and all else they share, with another competition."""
+        changed = copy.copy(self)
+        changed.competition = competition
+        return changed
+
+    # --- steps of learning ---
+
+    def check_input(self, U: NDArray, name: str) -> None:
+        """What is refused is refused before anything has changed."""
+        check_rates(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
+
+    def speed(self, n_seen: int | NDArray) -> NDArray:
+        """Share of the running mean rate of a cell that a batch of ``n_seen`` samples makes."""
+        return np.minimum(1.0, n_seen / (self.rate_memory * self.n_rivals))
+
+    def take_over(self, cells: NDArray[np.intp], U: NDArray) -> None:
+        """The synapses of ``cells`` become what an input each, ``U (n, n_pre)``, makes of them alone: all possible ones
+        at first, of which turnover leaves some."""
+        n, n_pre = U.shape
+        rng = np.random.default_rng([self.seed, self.step, 1])
+        y = np.zeros((n, self.n_cells), U.dtype)
+        y[np.arange(n), cells] = 1
+        c = y.sum(axis=0)
+        index = self.synapses.indices.dtype
+        candidates = Synapses(  # of all cells, so that the rule finds what it remembers of each in its place
+            np.concatenate([[0], np.cumsum(c * n_pre, dtype=index)]).astype(index),
+            np.tile(np.arange(n_pre, dtype=index), n),
+            np.asarray(self.init(rng, n * n_pre), self.synapses.dtype),
+            n_pre,
+            sign="E",
+        )
+        candidates.normalize_rows(n_threads=self.n_threads)
+        memory = {name: trace for name, trace in self.synapses.traces.items() if not name.endswith("_ij")}
+        candidates.traces.update(memory)
+        self._change(candidates, np.ascontiguousarray(U), y, RECRUIT_ETA * c, c)
+        rows = self.turnover.settle(candidates.weights.reshape(n, n_pre), rng)
+        self.synapses.replace_rows(np.sort(cells), sp.csr_array(rows))
+
+    def follow(self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray[np.intp]) -> Learned:
+        """Weights, ages and mean rates follow the rates ``y (batch, n_cells)`` at inputs ``U (batch, n_pre)``.
+
+        ``n_seen`` samples were there for a cell to respond to; ``recruits`` took an input over in this batch.
+        """
+        c = y.sum(axis=0, dtype=float)
+        self.age += c
+        eta = np.clip(1 / np.maximum(self.age, 1e-9), self.rule.eta, max(self.rule.eta, YOUNG_ETA))
+        self.age[recruits], eta[recruits] = 1.0, RECRUIT_ETA
+        alpha = -np.expm1(-eta * c)
+        if not self.rule.recruits_only:
+            self._change(self.synapses, U, y, eta, c)
+        self.step += 1
+        self.unsettled += alpha
+        self.rate += self.speed(n_seen) * (c / np.maximum(n_seen, 1) - self.rate)
+        self.rate[recruits] = 1 / self.n_rivals
+        return Learned(y, alpha.astype(y.dtype))
+
+    def _change(self, synapses: Synapses, U: NDArray, y: NDArray, eta: NDArray, c: NDArray) -> None:
+        """Synapses follow the rates before and behind them, cell i as fast as ``eta_i``, and are scaled.
+
+        A rule's step is in means over the batch, the layer's rates ``eta`` are for sums ``c``; rules that do not stop
+        at their target are told to go no further than ``1 - exp(-eta_i c_i)`` of the way.
+        """
+        rule = self.rule
+        speed = eta * len(U) / rule.eta
+        if not rule.saturating:
+            speed = speed * np.divide(-np.expm1(-eta * c), eta * c, out=np.ones_like(c), where=eta * c > 1e-9)
+        rule.step(synapses, U, y, speed.astype(y.dtype), observe=False)
+        if not getattr(rule, "normalize", False):
+            synapses.normalize_rows(n_threads=self.n_threads)
+
+    def rewire(self, scale: bool = True) -> tuple[int, int]:
+        """Turnover of the synapses, as much as each cell has moved since the last call, then, with ``scale``, rows of
+        unit norm. Returns (died, born)."""
+        moved, self.unsettled = self.unsettled.astype(self.synapses.dtype), np.zeros(self.n_cells)
+        return self.turnover.step(
+            self.synapses, moved, seed=self.seed, step=self.step, n_threads=self.n_threads, scale=scale
+        )
+
+    @staticmethod
+    def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes as they are now, out of those in a file or a pickle, which may be of a former version."""
+        return upgraded(state)
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(self.upgraded(state))
+
+
+def hand_over(y: NDArray, cells: NDArray[np.intp], inputs: NDArray[np.intp]) -> None:
+    """Rates ``y (batch, n_cells)`` of which ``inputs`` drive nobody but ``cells``, one each, and nothing else these."""
+    y[inputs] = 0
+    y[:, cells] = 0
+    y[inputs, cells] = 1
+
+
+def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
+    """The rule that a parameter stands for; ValueError where an excitatory layer cannot learn by it."""
+    made = as_rule(rule)
+    if "E" not in made.signs or made.rewarded:
+        raise ValueError(f"{name} must learn on pathways of sign 'E' and without a reward, got {made!r}")
+    return made
+
+
+def own_rule(rule: RuleLike, seed: int, n_threads: int | None, name: str = "rule") -> Rule:
+    """The rule with the threads and, for its noise, the key of a layer, beside its own."""
+    made = excitatory_rule(rule, name)
+    own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
+    if "seed" in {field.name for field in fields(made) if field.init}:
+        own["seed"] = made.seed + seed
+    return replace(made, **own) if own else made

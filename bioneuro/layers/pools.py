@@ -1,0 +1,123 @@
+"""Softmax pools: competition by division, each cell by the summed activity of its pool."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bioneuro import _core
+from bioneuro._attributes import Count, Maybe, Number
+from bioneuro.layers.protocols import Learned
+from bioneuro.synapses import Synapses
+
+
+class SoftmaxPool:
+    """Rates ``y = softmax(gain a)`` over the cells of a pool: one pool of all cells, or pools of ``n_rivals`` each.
+
+    In learning the competition is sharper and thresholds take part, ``softmax(sharpening gain a - th)``.
+
+    Parameters
+    ----------
+    n_cells : int
+    beta : float
+        Gain of the competition, in units of one over the spread of the drive where a layer measures it, > 0.
+    sharpening : float, default 2
+        Gain in learning relative to that in response, > 0.
+    k : int or None
+        With ``k`` only the k most excited cells of a pool are active.
+    n_rivals : int or None
+        Cells of a pool, divides ``n_cells``; None: all cells are in one.
+    n_threads : int or None
+    seed, dtype
+        Of a competition that has synapses; a pool has none.
+    """
+
+    SAVED: ClassVar = {
+        "beta": Number(0, open=True),
+        "sharpening": Number(0, open=True),
+        "k": Maybe(Count(1)),
+        "n_rivals": Maybe(Count(1)),
+        "n_threads": Maybe(Count(1)),
+    }
+
+    #: A teacher follows the gradient of the votes through a softmax.
+    taught: ClassVar[bool] = True
+    presynaptic: ClassVar[dict[str, str]] = {}
+    common_threshold = 0.0
+
+    def __init__(
+        self,
+        n_cells: int,
+        *,
+        beta: float,
+        sharpening: float = 2.0,
+        k: int | None = None,
+        n_rivals: int | None = None,
+        n_threads: int | None = None,
+        seed: int = 0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        for name, value in (("beta", beta), ("sharpening", sharpening)):
+            if not value > 0:
+                raise ValueError(f"{name} must be > 0, got {value}")
+        if n_rivals is not None and (n_rivals < 1 or n_cells % n_rivals):
+            raise ValueError(f"n_rivals must divide the {n_cells} cells, got {n_rivals}")
+        self.beta, self.sharpening, self.k = float(beta), float(sharpening), k
+        self.n_rivals, self.n_threads = n_rivals, n_threads
+
+    def rivals(self, a: NDArray) -> NDArray:
+        """``a (batch, n_cells)`` with a pool a row, ``(batch x pools, n_rivals)``: a view."""
+        return a if self.n_rivals is None else a.reshape(-1, self.n_rivals)
+
+    # --- response ---
+
+    def drive(self, a: NDArray, gain: float, threshold: NDArray) -> NDArray:
+        """The afferent drive itself: no cell has felt the others yet."""
+        return a
+
+    def drive_grad(self, drive: NDArray, da: NDArray, gain: float) -> NDArray:
+        return da
+
+    def rates(self, drive: NDArray, gain: float, out: NDArray | None = None) -> NDArray:
+        """``softmax(gain a)``."""
+        out = np.empty_like(drive) if out is None else out
+        _core.compete(self.rivals(drive), beta=gain, k=self.k, n_threads=self.n_threads, out=self.rivals(out))
+        return out
+
+    def rates_grad(self, Y: NDArray, dY: NDArray, gain: float) -> NDArray:
+        da = _core.compete_grad(self.rivals(Y), self.rivals(dY), beta=gain, n_threads=self.n_threads)
+        return da.reshape(Y.shape)
+
+    def activity(self, drive: NDArray, gain: float) -> NDArray:
+        """``q = sqrt(softmax(gain a))``, rows of unit norm, whatever ``k``."""
+        q = np.empty_like(drive)
+        _core.compete(self.rivals(drive), beta=gain, n_threads=self.n_threads, out=self.rivals(q))
+        return np.sqrt(q, out=q)
+
+    def activity_grad(self, drive: NDArray, dQ: NDArray, gain: float) -> NDArray:
+        Q = self.activity(drive, gain)
+        return gain / 2 * Q * (dQ - Q * (Q * dQ).sum(axis=1, keepdims=True))
+
+    # --- learning ---
+
+    def top_down(self, support: NDArray) -> NDArray:
+        """Excitation of each cell by a label, as much as it votes for it."""
+        return support
+
+    def compete(self, a: NDArray, gain: float, threshold: NDArray, speed: float) -> tuple[NDArray, None]:
+        """Rates that learn, in the place of the drive; they sum to 1 over a pool."""
+        beta = self.sharpening * gain
+        if self.n_rivals is None:
+            _core.compete(a, beta=beta, threshold=threshold, k=self.k, n_threads=self.n_threads, out=a)
+        else:
+            a -= threshold / a.dtype.type(beta)  # the kernel's thresholds are those of the columns, not of all cells
+            _core.compete(self.rivals(a), beta=beta, k=self.k, n_threads=self.n_threads, out=self.rivals(a))
+        return a, None
+
+    def learn(self, learned: Learned, inhibitory: NDArray | None) -> None:
+        """A pool is the same for all cells: there is nothing to learn."""
+
+    def pathways(self) -> dict[str, Synapses]:
+        return {}

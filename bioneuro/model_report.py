@@ -1,0 +1,150 @@
+"""One sheet about one trained network: receptive fields, laws of the weights, rates and what they represent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import analysis, plot
+from .analysis.fits import pandas
+from .classifier import BioClassifier
+from .layers import FeatureMap, LocalMap
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["pathway_report", "report"]
+
+#: Columns of :func:`pathway_report` that are printed on the sheet, and their headings there.
+PRINTED = {
+    "layer": "pathway",
+    "density": "density",
+    "law": "law",
+    "fitted_sigma": "σ(log w)",
+    "skewness": "skewness",
+    "ks_lognormal": "KS logn.",
+    "dale_index": "Dale",
+}
+#: The same for :func:`bioneuro.analysis.representation_report`.
+PRINTED_RATES = (
+    "active_share",
+    "population_sparseness",
+    "lifetime_sparseness",
+    "correlation",
+    "dimensionality",
+    "selectivity",
+    "selectivity_shuffled",
+)
+
+
+def pathway_report(model: BioClassifier) -> pd.DataFrame:
+    """Describe every pathway of a fitted network.
+
+    Parameters
+    ----------
+    model : fitted BioClassifier
+
+    Returns
+    -------
+    DataFrame
+        `layer`, the columns of :func:`bioneuro.analysis.weight_report`, and `dale_index`, the smallest over the
+        pre-synaptic cells, each with all of the synapses that it makes, those of other pathways too.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+    """
+    outgoing = model.outgoing()
+    indices = analysis.dale_indices(outgoing)
+    smallest = {name: np.nanmin(indices[cells]) for cells, made in outgoing.items() for name in made}
+    rows, cuts = [], model.cuts()
+    for name, W in model.weights().items():
+        sign = "I" if W.nnz and W.data.max() <= 0 else "E"
+        row = analysis.weight_report(W, sign=sign, threshold=cuts.get(name))
+        row.insert(0, "layer", name)
+        row["dale_index"] = smallest[name]
+        rows.append(row)
+    return pandas().concat(rows, ignore_index=True)
+
+
+def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None = None) -> Figure:
+    """Draw the full sheet of a fitted network.
+
+    Parameters
+    ----------
+    model : fitted BioClassifier
+    X : array_like (n, n_features), optional
+        Samples whose rates are described: those of the association cells.
+    y : array_like (n,), optional
+        Their labels, for the selectivity.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Receptive fields of the map (of images), the laws of map and association, a table of all pathways and, with
+        `X`, the mean rates of the cells and a table of their sparseness, correlation and selectivity.
+
+    Raises
+    ------
+    ValueError
+        `y` without `X`, or of another length.
+    sklearn.exceptions.NotFittedError
+    """
+    if X is None and y is not None:
+        raise ValueError("y must come with X: labels describe samples")
+    weights = model.weights()
+    figure = plot.new_figure((13.5, 10.0))
+    axes = figure.subplots(3, 2)
+    _fields(model, weights, axes[0, 0])
+    for name, ax in (("association", axes[0, 1]), ("map", axes[1, 0])):
+        if name in weights:
+            plot.weight_distribution(model, ax, layer=name)
+            ax.set_title(f"Weights: {name}", loc="left", fontsize=10)
+        else:
+            _say(ax, f"no {name}: plain vectors")
+    printed = pathway_report(model)[list(PRINTED)].rename(columns=PRINTED)
+    _table(axes[1, 1], [list(printed), *printed.to_numpy().tolist()], "Pathways")
+    if X is None:
+        _say(axes[2, 0], "no samples given: report(model, X, y) shows rates")
+        axes[2, 1].set_axis_off()
+        return figure
+    network = model.network_
+    rates = network.association.respond(network.mixed(model.transform(X)))
+    plot.rate_distribution(rates.mean(axis=0), axes[2, 0])
+    described = analysis.representation_report(rates, y).iloc[0]
+    rows = [[name.replace("_", " "), described[name]] for name in PRINTED_RATES if name in described]
+    _table(axes[2, 1], [["rates of the association", f"{len(rates)} samples"], *rows], "Representation")
+    return figure
+
+
+def _fields(model: BioClassifier, weights: dict[str, Any], ax: Axes) -> None:
+    image_shape = model.image_shape_
+    if "map" not in weights or image_shape is None or image_shape[2:] not in ((), (1,)):
+        _say(ax, "no gray images: no receptive fields to draw")
+        return
+    encoder = cast(FeatureMap | LocalMap, model.encoder_)  # they have a map
+    shape = encoder.retina.patch_size, encoder.retina.patch_size
+    if isinstance(encoder, LocalMap):  # a row of its weights holds the patches of all positions
+        plot.receptive_fields(encoder.receptive_fields(encoder.centre), shape, ax)
+        ax.set_title("Receptive fields in the middle of the image", loc="left", fontsize=10)
+    else:
+        plot.receptive_fields(weights["map"], shape, ax)
+
+
+def _say(ax: Axes, text: str) -> None:
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4", transform=ax.transAxes)
+
+
+def _table(ax: Axes, rows: list[list[Any]], title: str) -> None:
+    ax.set_axis_off()
+    ax.set_title(title, loc="left", fontsize=10)
+    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    table = ax.table(cells, loc="upper center", cellLoc="left", edges="horizontal")
+    table.auto_set_font_size(False)
+    table.set_fontsize(8)
+    table.auto_set_column_width(list(range(len(cells[0]))))

@@ -1,0 +1,175 @@
+"""E-I circuit: do learned inhibitory cells compete as well as a softmax, and stay stable?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ... import analysis
+from ...classifier import SAMPLES_PER_CELL, BioClassifier
+from ...datasets import Dataset
+from ...layers import InhibitoryCells
+from .claim import (
+    NOT_SHOWN,
+    SMALL,
+    Claim,
+    Found,
+    Progress,
+    Settings,
+    Verdict,
+    curve_of,
+    draw_curve,
+    split,
+    values_of,
+    weak,
+)
+from .controls import score
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+#: Goals: accuracy lost to the softmax, largest share of active cells, and largest residual.
+LARGEST_LOSS, MOST_ACTIVE, RESIDUAL = 0.01, 0.1, 1e-4
+#: Largest drift over the longer training: of accuracy, and of the log of the mean rate and of root mean square weights
+#: (sums are scaled, so these tell whether weights gather on few synapses).
+DRIFT = {
+    "accuracy delta": 0.01,
+    "accuracy votes": 0.01,
+    "log mean rate": 0.25,
+    **{f"log rms weight, {name}": 0.25 for name in ("association", "association_e_to_i", "association_i_to_e")},
+}
+READOUTS = ("delta", "votes")
+CELLS = "cells"
+
+
+@dataclass(frozen=True)
+class CircuitSettings(Settings):
+    """``longer``: times the training length of the stability run."""
+
+    n_cells: int = 1000
+    longer: int = 10
+
+
+class CircuitCompetition(Claim[CircuitSettings]):
+    """Circuit and softmax on the same images and map; correlation, rates and stability of the circuit."""
+
+    number = "EI"
+    title = "E-I circuit"
+    statement = (
+        "Excitatory cells that compete through learned inhibitory cells classify within 1 point of a softmax, obey "
+        "Dale's law and fire sparsely; over 10 times the training their accuracy, rates and weights stay. "
+        "(Correlations are reported, there is no goal for them.)"
+    )
+    x_name = "training, times the usual length"
+    small = CircuitSettings(**SMALL, n_cells=60, longer=3)
+    full = CircuitSettings()
+
+    def run(self, data: Dataset, seed: int, settings: CircuitSettings, progress: Progress) -> Iterator[Found]:
+        train, _, test = split(data, settings, seed)
+        encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
+        parameters = settings.network(seed, encoder=encoder)
+        usual = max(1, int(np.ceil(SAMPLES_PER_CELL * settings.n_cells / len(train.y))))
+        for competition in ("softmax", "circuit"):
+            network = BioClassifier(**parameters, competition=competition, n_epochs=usual).fit(*train)
+            for readout in READOUTS:
+                yield Found(competition, f"accuracy {readout}", score(network, readout, test), 1)
+        yield from self._cells(network, test.X)
+        for longer in progress((1, settings.longer), "length"):
+            if longer > 1:
+                network = BioClassifier(**parameters, competition="circuit", n_epochs=usual * longer).fit(*train)
+            circuit = cast(InhibitoryCells, network.network_.association.competition)
+            for readout in READOUTS:
+                yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)
+            rates = network.network_.drive(network.transform(test.X))
+            yield Found("stability", "log mean rate", float(np.log(rates.mean())), longer)
+            for name, synapses in network.network_.association.pathways().items():
+                rms = np.sqrt(np.mean(synapses.weights.astype(float) ** 2))
+                yield Found("stability", f"log rms weight, {name}", float(np.log(rms)), longer)
+            yield Found("stability", "residual", float(circuit.residual.max()), longer)
+
+    @staticmethod
+    def _cells(network: BioClassifier, X: np.ndarray) -> Iterator[Found]:
+        circuit = cast(InhibitoryCells, network.network_.association.competition)
+        Y = network.network_.drive(network.transform(X))
+        yield Found(CELLS, "share of rates active", analysis.fraction_active(Y))
+        yield Found(CELLS, "E cells in use", float((Y.max(axis=0) > 0).mean()))
+        yield Found(CELLS, "images without activity", float((Y.max(axis=1) == 0).mean()))
+        for name, rates in (("E", Y), ("I", circuit.inhibitory_rates(Y))):
+            correlation = analysis.pairwise_correlation(rates)
+            yield Found(CELLS, f"correlation of {name} cells", correlation.mean)
+            yield Found(CELLS, f"sd of correlation of {name} cells", correlation.sd)
+            mean = rates.mean(axis=0, dtype=float)
+            mean = mean[mean > 0]
+            fits = analysis.fit_weight_distribution(mean)
+            lognormal = fits[fits.distribution == "lognormal"].iloc[0]
+            yield Found(CELLS, f"sd of log rate, {name} cells", float(np.log(mean).std()))
+            yield Found(CELLS, f"skewness of log rate, {name} cells", analysis.log_moments(mean).skewness)
+            yield Found(CELLS, f"KS of the lognormal, {name} cells", float(lognormal.ks), note=fits.distribution[0])
+        indices = analysis.dale_indices(network.outgoing())
+        for name, cells in (("E", "association"), ("I", "association_i")):
+            yield Found(CELLS, f"Dale index, {name} cells", float(np.nanmin(indices[cells])))
+
+    def verdict(self, frame: pd.DataFrame) -> Verdict:
+        found = {
+            readout: analysis.paired_difference(
+                values_of(frame, "circuit", f"accuracy {readout}"), values_of(frame, "softmax", f"accuracy {readout}")
+            )
+            for readout in READOUTS
+        }
+        # not more than 1 point behind: the whole interval must lie above -1
+        close = all(difference.low > -LARGEST_LOSS for difference in found.values())
+        longest = frame.loc[frame["condition"] == "stability", "x"].max()
+        drift = {
+            measure: np.abs(
+                values_of(frame, "stability", measure, longest) - values_of(frame, "stability", measure, 1)
+            ).max()
+            for measure in DRIFT
+        }
+        stable = all(drift[measure] <= limit for measure, limit in DRIFT.items())
+        residual = frame.loc[frame["measure"] == "residual", "value"].max()
+
+        def mean(measure: str) -> float:
+            return float(values_of(frame, CELLS, measure).mean())
+
+        dale = min(values_of(frame, CELLS, f"Dale index, {name} cells").min() for name in "EI")
+        active = values_of(frame, CELLS, "share of rates active").max()
+        passed = close and stable and active <= MOST_ACTIVE and residual <= RESIDUAL and dale == 1
+        best = frame.loc[frame["measure"] == "KS of the lognormal, E cells", "note"]
+        note = "\n".join(
+            [
+                *(
+                    f"Circuit minus softmax, {readout}: {100 * difference.mean:+.2f} points "
+                    f"[{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+                    for readout, difference in found.items()
+                ),
+                f"Dale index {dale:.2f} (by construction); active at a time: {active:.1%} at most (goal "
+                f"{MOST_ACTIVE:.0%}); largest residual {residual:.1g} (goal {RESIDUAL:g}).",
+                f"Correlation of pairs: E {mean('correlation of E cells'):+.3f} ± "
+                f"{mean('sd of correlation of E cells'):.3f}, I {mean('correlation of I cells'):+.3f} ± "
+                f"{mean('sd of correlation of I cells'):.3f} (sd over pairs).",
+                f"Rates of E cells: sd of log {mean('sd of log rate, E cells'):.2f}, skewness of log "
+                f"{mean('skewness of log rate, E cells'):+.2f}, KS of the lognormal "
+                f"{mean('KS of the lognormal, E cells'):.3f}, best law {', '.join(best)}; in use "
+                f"{mean('E cells in use'):.1%}.",
+                f"Largest drift to {longest:g} x the training: "
+                + ", ".join(f"{measure} {value:.3f}" for measure, value in drift.items())
+                + f" ({'' if stable else 'NOT '}stable).",
+            ]
+        )
+        form = weak("pathways of fixed sign") if passed else NOT_SHOWN
+        values = 100 * (values_of(frame, "circuit", "accuracy delta") - values_of(frame, "softmax", "accuracy delta"))
+        return Verdict.of(values, form, passed, "points, circuit minus softmax, delta", note)
+
+    def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
+        for readout, colour in zip(READOUTS, ("#0072B2", "#D55E00"), strict=True):
+            measure = f"accuracy {readout}"
+            draw_curve(ax, curve_of(frame, "stability", measure), color=colour, marker="o", label=f"circuit, {readout}")
+            softmax = values_of(frame, "softmax", measure).mean()
+            ax.axhline(softmax, color=colour, linestyle="--", label=f"softmax, {readout}")
+        ax.set(xlabel=self.x_name, ylabel="accuracy")
+        ax.legend(frameon=False, fontsize=8)
+        return ax

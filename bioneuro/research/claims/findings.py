@@ -1,0 +1,61 @@
+"""What claims were found to be: one table of verdicts with the figures that decided, a file of all rows, pictures."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..records.ledger import write_table
+from ..records.pictures import new_figure, save
+from .claim import NOT_SHOWN, Claim, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["figures", "text", "write_csv"]
+
+WIDTH = 120
+
+
+def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset: str, n_seeds: int, full: bool) -> str:
+    """One table of all claims, then what each states and the figures that decided."""
+    size = "" if full else "; SMALL SETTINGS: a look, not a result (--full)"
+    rows = [("", "claim", "effect [95 % interval]", "verdict")]
+    details = []
+    for claim in claims:
+        verdict = verdicts[claim.number]
+        interval = f" [{verdict.low:.3g}, {verdict.high:.3g}]" if np.isfinite(verdict.low) else ""
+        passed = "passed" if verdict.passed else "FAILED"
+        form = verdict.form if verdict.passed or verdict.form == NOT_SHOWN else f"{verdict.form}, but goals are missed"
+        rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", f"{passed}; {form}"))
+        lines = [f"Claim: {claim.statement}", f"Effect: {verdict.unit}.", *verdict.note.split("\n")]
+        details += ["", f"{claim.number}, {claim.title}"]
+        details += [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    table.insert(1, "-" * max(map(len, table)))
+    seeds = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
+    return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", *table, *details])
+
+
+def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
+    """All rows of all claims in one tidy file."""
+    import pandas as pd
+
+    return write_table(pd.concat(frames.values()), path)
+
+
+def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
+    """One picture a claim, ``<number>.png``."""
+    written = []
+    for claim in claims:
+        figure = new_figure(7.2, 4.6)
+        ax = claim.figure(frames[claim.number], figure.subplots())
+        n_seeds = frames[claim.number]["seed"].nunique()
+        ax.set_title(f"{claim.number}, {claim.title} ({n_seeds} seeds; bands: 95 % intervals)", loc="left", fontsize=10)
+        written.append(save(figure, out / f"{claim.number}.png"))
+    return written

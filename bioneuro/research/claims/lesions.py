@@ -1,0 +1,145 @@
+"""Networks with one principle switched off: what the ablation of robustness needs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy import sparse, stats
+
+from ...classifier import READOUT_STEPS, BioClassifier
+from ...layers import Association, DeltaReadout, Retina, UnitNorm
+from ...layers.protocols import Space
+from ...network import Network, readout_batch
+from ...synapses import Synapses
+from .claim import Images
+
+
+class PixelRates:
+    """The encoder without a map: contrast response of each pixel, divided by their norm."""
+
+    def __init__(self, n_inputs: int, retina: Retina, dtype: DTypeLike = np.float32) -> None:
+        self.retina, self._unit = retina, UnitNorm(n_inputs, dtype)
+
+    @property
+    def n_features(self) -> int:
+        return self._unit.n_features
+
+    def encode(self, X: NDArray) -> NDArray:
+        """Features ``h (n, n_inputs)`` of images ``X (n, n_inputs)``."""
+        return self._unit.encode(self.retina.response(X))
+
+    def encode_grad(self, X: NDArray, dH: NDArray, *, space: Space = "image") -> NDArray:
+        """Gradient of :meth:`encode` with respect to ``X`` or to its contrast response."""
+        gradient = self._unit.encode_grad(self.retina.response(X), dH)
+        return gradient if space == "response" else gradient * self.retina.response_slope(X)
+
+
+# --- readouts that learn anew ------------------------------------------------------------------------------
+
+
+def read_anew(network: BioClassifier, association: Association, train: Images) -> BioClassifier:
+    """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
+    ``fit``."""
+    changed, n, epochs = copy.copy(network), len(train.y), network.readout_epochs
+    if isinstance(epochs, str):
+        epochs = max(10, math.ceil(READOUT_STEPS * readout_batch(n) / n))
+    parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
+    delta = DeltaReadout(association, T.shape[1], seed=association.seed)
+    changed.network_, changed.readout = Network(parts.encoder, association, {"delta": delta}, parts.mixing), "delta"
+    changed.network_.learn_readouts(
+        network.transform(train.X), T, n_epochs=epochs, eta=network.readout_eta,
+        rng=np.random.default_rng(association.seed), progress=lambda passes, desc: passes,
+    )  # fmt: skip
+    return changed
+
+
+class PassedOn(Association):
+    """Stands in the place of an association and passes on what it would see."""
+
+    def drive(self, U: NDArray) -> NDArray:
+        return U
+
+    def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
+        return da
+
+    def activity(self, drive: NDArray) -> NDArray:
+        return drive
+
+    def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
+        return dQ
+
+    def pathways(self) -> dict[str, Synapses]:
+        return {}
+
+
+def without_competition(network: BioClassifier, train: Images) -> BioClassifier:
+    """The readout learns on the rates that the association sees."""
+    layer = network.network_.association
+    n = layer.synapses.n_pre
+    return read_anew(network, PassedOn(n, n, len(network.classes_), seed=layer.seed, dtype=network.dtype), train)
+
+
+# --- other laws of the weights -----------------------------------------------------------------------------
+
+#: ``law(weights, rng)``: the weights of one cell, in the order of its synapses, replaced.
+Law = Callable[[NDArray, np.random.Generator], NDArray]
+
+
+def shuffled(weights: NDArray, rng: np.random.Generator) -> NDArray:
+    """Which synapse has which weight is lost; their law stays."""
+    return rng.permutation(weights)
+
+
+def by_rank(quantile: Callable[[NDArray, float, float], NDArray]) -> Law:
+    """Weights of another law with the same mean and variance; a strong synapse stays a strong one."""
+
+    def law(weights: NDArray, rng: np.random.Generator) -> NDArray:
+        n = len(weights)
+        if not weights.std():
+            return weights
+        share = (np.argsort(np.argsort(weights, kind="stable"), kind="stable") + 0.5) / n
+        replaced = quantile(share, float(weights.mean()), float(weights.std()))
+        # few synapses sample the tails of a law only in part: what they have is brought to mean and variance
+        return weights.mean() + (replaced - replaced.mean()) * (weights.std() / replaced.std())
+
+    return law
+
+
+def normal_quantile(share: NDArray, mean: float, sd: float) -> NDArray:
+    return stats.norm.ppf(share, mean, sd)
+
+
+def lognormal_quantile(share: NDArray, mean: float, sd: float) -> NDArray:
+    variance = np.log1p((sd / mean) ** 2)
+    return stats.lognorm.ppf(share, np.sqrt(variance), scale=mean / np.exp(variance / 2))
+
+
+#: Smallest weight that a law may give, relative to the cell's mean: synapses of the association are excitatory.
+SMALLEST = 1e-3
+
+
+def relawed(W: ArrayLike, law: Law, rng: np.random.Generator) -> sparse.csr_array:
+    """The weights of each cell replaced by those of a law, on the same synapses."""
+    W = sparse.csr_array(W, copy=True)
+    for start, end in zip(W.indptr[:-1], W.indptr[1:], strict=True):
+        if end > start:
+            weights = W.data[start:end].astype(float)
+            W.data[start:end] = np.maximum(law(weights, rng), SMALLEST * weights.mean())
+    return W
+
+
+def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:
+    """A network whose cells' weights were replaced by those of a law when they had learned, readouts learned anew."""
+
+    def changed(network: BioClassifier, train: Images) -> BioClassifier:
+        layer = copy.deepcopy(network.network_.association)
+        W = relawed(layer.synapses.to_scipy(), law, np.random.default_rng(layer.seed))
+        layer.synapses.replace_rows(np.arange(layer.n_cells), W)
+        layer.synapses.normalize_rows()
+        return read_anew(network, layer, train)
+
+    return changed

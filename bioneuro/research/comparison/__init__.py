@@ -1,0 +1,1 @@
+"""`compare`: every model on the same data, measured alike."""

@@ -1,0 +1,138 @@
+"""Train every model on the same data, measure them alike and keep what was found; models of a seed share networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ... import datasets
+from ..records.arrays import keep_arrays, kept_arrays
+from ..records.environment import environment
+from ..records.ledger import ModelLedger, Row
+from ..trial import Trial, stratified
+from .measurements import MEASUREMENTS, described_cells
+from .models import MODELS
+from .plan import Plan
+
+__all__ = ["run", "weight_samples"]
+
+
+def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None) -> ModelLedger:
+    """Measure every model at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
+
+    Parameters
+    ----------
+    plan : Plan
+    data : Dataset
+    out : Path
+        Folder of the ledger, and of the weights of the first seed for the figures.
+    n_seeds : int >= 1
+    n_jobs : int >= 1 or None
+        Processes, which share the cores among them; None takes one a core, but no more than seeds. No value depends
+        on it, save the seconds.
+
+    Returns
+    -------
+    ModelLedger
+        With the rows of earlier runs in the same folder.
+
+    Raises
+    ------
+    UserError
+        See `ModelLedger`; too few training images for a class.
+    """
+    from joblib import Parallel, cpu_count, delayed
+    from tqdm.auto import tqdm
+
+    stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
+    ledger = ModelLedger(out, configuration(plan), environment())
+    tasks = [
+        (seed, missing)
+        for seed in range(n_seeds)
+        for names in _sharing()
+        if (missing := [name for name in names if not ledger.finished(name, seed)])
+    ]
+    n_jobs = min(n_jobs or cpu_count(), n_seeds)
+    n_units = n_seeds * len(MODELS)
+    n_finished = n_units - sum(len(names) for _, names in tasks)
+    with tqdm(total=n_units, initial=n_finished, desc=plan.dataset, unit="model", disable=None, leave=False) as bar:
+        if n_jobs == 1:
+            units = (unit for task in tasks for unit in _units(plan, data, out, *task, report=bar.set_description))
+        else:
+            results = Parallel(n_jobs, return_as="generator")(
+                delayed(_all_units)(plan, data, out, *task) for task in tasks
+            )
+            units = (unit for result in results for unit in result)
+        for unit in units:
+            ledger.add_rows(unit)
+            bar.update()
+    return ledger
+
+
+def _sharing() -> list[list[str]]:
+    """Names of the models, those that share a network together."""
+    groups: dict[Any, list[str]] = {}
+    for name, model in MODELS.items():
+        groups.setdefault(model.make, []).append(name)
+    return list(groups.values())
+
+
+def _units(
+    plan: Plan,
+    data: datasets.Dataset,
+    out: Path,
+    seed: int,
+    names: Sequence[str],
+    report: Callable[[str], None] = lambda stage: None,
+) -> Iterator[list[Row]]:
+    """The rows of one model after another, at one seed; `report` is told what is being done."""
+    trial = Trial(plan, data, seed)
+    for name in names:
+        model, unit = MODELS[name], []
+        for stage, measure in MEASUREMENTS.items():
+            report(f"seed {seed}, {name}: {stage}")
+            unit += [
+                Row(name, model.readout, seed, found.metric, found.setting, float(found.value), found.note)
+                for found in measure(model, trial)
+            ]
+        if seed == 0:
+            _keep_weights(out, name, described_cells(model, trial))
+        yield unit
+
+
+def _all_units(*task: Any) -> list[list[Row]]:
+    return list(_units(*task))
+
+
+def configuration(plan: Plan) -> dict[str, Any]:
+    """The plan and every parameter of every model: what rows must share to be compared."""
+    models = {
+        name: {key: repr(value) for key, value in model.make(0).get_params().items()} for name, model in MODELS.items()
+    }
+    return {**asdict(plan), "models": models}
+
+
+# --- weights for the figures ---
+
+
+def _weights_path(out: Path, name: str) -> Path:
+    return out / "weights" / f"{name.replace(' ', '_')}.npz"
+
+
+def _keep_weights(out: Path, name: str, W: sparse.csr_array) -> None:
+    keep_arrays(_weights_path(out, name), weights=W.data)
+
+
+def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
+    """Model and weights of the first seed, once for each trained network."""
+    seen = set()
+    for name, model in MODELS.items():
+        if model.make in seen or not _weights_path(out, name).exists():
+            continue
+        seen.add(model.make)
+        yield name, kept_arrays(_weights_path(out, name), ["weights"])["weights"]

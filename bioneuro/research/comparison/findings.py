@@ -1,0 +1,319 @@
+"""What a ledger of `compare` says: one table, what is better and what is worse, and the figures.
+
+Everything here is computed from the rows of the ledger (and, for one figure, the weights kept beside it).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import analysis, plot
+from ..records.pictures import new_figure, save
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .plan import Plan
+
+__all__ = ["differences", "figures", "table", "text"]
+
+#: Level below which a Holm-adjusted p-value says better or worse, and the fewest seeds that can say so.
+ALPHA, MIN_SEEDS = 0.05, 3
+WIDTH = 110
+
+
+# --- cells ---
+
+
+def _mean(values: NDArray, scale: float, digits: int) -> str:
+    """Mean and half-width of its interval; the mean alone for one seed."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "-"
+    interval = analysis.mean_interval(scale * values)
+    half = f" ± {interval.half_width:.{digits}f}" if interval.n > 1 else ""
+    return f"{interval.mean:.{digits}f}{half}"
+
+
+def _numbers(scale: float = 1, digits: int = 2) -> Callable[[pd.DataFrame], str]:
+    return lambda rows: _mean(rows["value"].to_numpy(), scale, digits)
+
+
+def _votes(rows: pd.DataFrame) -> str:
+    """The notes, the commonest first; counted unless all seeds agree."""
+    counts = Counter(rows["note"]).most_common()
+    return counts[0][0] if len(counts) == 1 else ", ".join(f"{note} {count}" for note, count in counts)
+
+
+def _same(setting: str) -> str:
+    return ""
+
+
+def _sign(setting: str) -> str:
+    return setting.split()[-1]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Lines of the table for one metric: one for each `key` of its settings, with that put into `label`."""
+
+    metric: str
+    label: str
+    cell: Callable[[pd.DataFrame], str]
+    key: Callable[[str], str] = str
+    skip: tuple[str, ...] = ()
+    compared: bool = False
+
+    def parts(self, frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+        """Label and rows of each line."""
+        rows = frame[(frame["metric"] == self.metric) & ~frame["setting"].isin(self.skip)]
+        for key, part in rows.groupby(rows["setting"].map(self.key), sort=False):
+            yield self.label.format(key), part
+
+
+PERCENT = _numbers(100, 1)
+LINES = (
+    Line("accuracy", "clean accuracy, %", PERCENT, compared=True),
+    Line("low_data_accuracy", "k = {} images a class, %", PERCENT, compared=True),
+    Line("robust_accuracy", "PGD ε = {}, %", PERCENT, skip=("0",), compared=True),
+    Line("density", "density, %", PERCENT, key=_same),
+    Line("lognormal_sigma", "lognormal σ, {} weights", _numbers(), key=_sign),
+    Line("aic_behind_best", "best law, {} weights", _votes, key=_sign),
+    Line("dale_index", "Dale index, {}", _numbers()),
+    Line("train_seconds", "training, s", _numbers(digits=1), key=_same),
+)
+
+
+def grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
+    """Columns of equal width, the first to the left; a rule under the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    first, *others = widths
+    lines = ["  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]) for row in rows]
+    lines.insert(n_head, "-" * len(lines[0]))
+    return "\n".join(lines)
+
+
+# --- tables ---
+
+
+def audited(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the robustness of models that no audit has seen: such figures are not printed."""
+    seen = frame.loc[frame["metric"] == "audit", "model"].unique()
+    return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(seen)]
+
+
+def warned(frame: pd.DataFrame) -> set[str]:
+    """Models whose audit warns: their robustness is an upper bound, which a better attack may well lower."""
+    return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] == "warn"), "model"])
+
+
+def bounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Models whose audit warns, named as what their curve is; a picture travels without its table."""
+    return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in warned(frame)}})
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Every metric of every model: mean and 95 % interval over seeds."""
+    frame = audited(frame)
+    models = list(frame["model"].unique())
+    readouts = [frame.loc[frame["model"] == model, "readout"].iloc[0] for model in models]
+    rows = [["", *models], ["readout", *readouts]]
+    for line in LINES:
+        for label, part in line.parts(frame):
+            cells = {model: line.cell(rows_of_model) for model, rows_of_model in part.groupby("model")}
+            if line.metric == "robust_accuracy":
+                cells |= {model: f"≤ {cells[model]}" for model in cells.keys() & warned(frame)}
+            rows.append([label, *(cells.get(model, "-") for model in models)])
+    return grid(rows, n_head=2)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`model` minus the reference in one line of the table, in points."""
+
+    model: str
+    label: str
+    found: analysis.PairedDifference
+    p_holm: float
+    suspect: bool
+    """Of robustness, and the model's audit warns."""
+    reference: str = ""
+
+    @property
+    def verdict(self) -> str:
+        # Accuracies are counts: differences of a few seeds may agree exactly by chance, which shows no spread.
+        if self.found.n < MIN_SEEDS or self.found.half_width == 0 or not self.p_holm <= ALPHA:
+            return "unclear"
+        if self.found.mean < 0:
+            return "WORSE"
+        return "suspect" if self.suspect else "better"
+
+    def __str__(self) -> str:
+        if self.found.n < 2:
+            return f"{self.found.mean:+.1f} (one seed)"
+        return f"{self.found.mean:+.1f} [{self.found.low:+.1f}, {self.found.high:+.1f}] {self.verdict:7}"
+
+
+def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> list[Difference]:
+    """Paired differences to the reference over the seeds that both have, Holm-adjusted over all of them."""
+    found, suspect = [], []
+    for line in LINES:
+        if not line.compared:
+            continue
+        for label, part in line.parts(audited(frame)):
+            values = part.pivot(index="seed", columns="model", values="value")
+            for model in ours:
+                if {model, reference} <= set(values.columns):
+                    a, b = 100 * values[[model, reference]].dropna().to_numpy().T
+                    if a.size:
+                        found.append((model, label.removesuffix(", %"), analysis.paired_difference(a, b)))
+                        suspect.append(line.metric == "robust_accuracy" and model in warned(frame))
+    p_values = np.array([difference.p_value for *_, difference in found])
+    one_seed = np.isnan(p_values).all()  # then there is nothing to judge by
+    adjusted = np.full(len(found), np.nan) if one_seed else analysis.holm(p_values)
+    return [Difference(*parts, p, doubt) for parts, p, doubt in zip(found, adjusted, suspect, strict=True)]
+
+
+def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
+    labels = list(dict.fromkeys(difference.label for difference in found))
+    cells = {(difference.label, difference.model): str(difference) for difference in found}
+    return grid([["", *ours], *([label, *(cells.get((label, model), "-") for model in ours)] for label in labels)])
+
+
+def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
+    """Where a model is worse than the reference, said also when nowhere."""
+
+    def where(verdict: str) -> str:
+        return ", ".join(d.label for d in found if (d.model, d.verdict) == (model, verdict)) or "nothing"
+
+    return (
+        f"{model} is WORSE than {reference} at: {where('WORSE')}. Better at: {where('better')}. "
+        f"Unclear: {where('unclear')}. Larger, but the audit of the attack warns: {where('suspect')}."
+    )
+
+
+def audit_lines(frame: pd.DataFrame) -> list[str]:
+    checks = frame[frame["metric"] == "audit"]
+    lines = []
+    for model, part in checks.groupby("model", sort=False):
+        warned = part[part["note"] == "warn"]
+        findings = "; ".join(f"{row.setting} = {row.value:.3g}" for row in warned.itertuples())
+        lines.append(
+            f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {(part['note'] == 'pass').sum()} checks pass")
+        )
+    return lines
+
+
+def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Sequence[str]) -> str:
+    """The whole report.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the ledger.
+    plan : Plan
+    ours, references : sequence of str
+        Every model of the first is set against each of the second.
+    """
+    seeds = sorted(frame["seed"].unique())
+    if len(seeds) == 1:
+        spread = f"seed {seeds[0]} only, so no interval"
+    else:
+        spread = f"seeds {seeds[0]} to {seeds[-1]}: mean ± half-width of the 95 % Student interval"
+    blocks = [
+        f"{plan.dataset}: {plan.n_train:,} training images, whole test set; {spread}",
+        *(["QUICK RUN: few seeds, small samples, few PGD steps: a look, not a result"] if plan.quick else []),
+        "",
+        table(frame),
+        "",
+        *_notes(frame, plan),
+    ]
+    for reference in references:
+        found = differences(frame, ours, reference)
+        verdict = f"[95 % interval], verdict: Holm-adjusted p <= {ALPHA} over this table, {MIN_SEEDS} seeds or more"
+        blocks += ["", f"Ours minus {reference}, in points {verdict}", _difference_table(found, ours)]
+        blocks += [textwrap.fill(_in_words(found, model, reference), WIDTH) for model in ours]
+    return "\n".join(blocks)
+
+
+def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
+    """What must be known to read the table."""
+    attack = (
+        f"PGD: Linf, the worst of cross-entropy, margin, and margin through surrogates of the network (softer "
+        f"competition, nearest prototypes); {plan.pgd_steps} steps, {plan.n_attacked} test images; in the space of the "
+        "contrast response where a model has one."
+    )
+    weights = (
+        "Weights: of the synapses onto association or hidden cells, excitatory (E) and inhibitory (I) apart; laws "
+        f"compared by AIC on {plan.n_described} random cells."
+    )
+    dale = (
+        "Dale index: of a cell over all of the synapses it makes, 1 if they have one sign; afferent: mean of the cells "
+        "that project onto these cells, outgoing: mean of these cells, smallest: of all cells of the network. bioneuro "
+        "has separate excitatory and inhibitory cells, so its indices are 1 by construction."
+    )
+    audit = (
+        f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images); where it warns they "
+        "are upper bounds:"
+    )
+    return [*(textwrap.fill(note, WIDTH) for note in (weights, dale, attack)), audit, *audit_lines(frame)]
+
+
+# --- figures ---
+
+
+def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray]]) -> list[Path]:
+    """Write ``robustness.png``, ``low_data.png`` and ``weight_distribution.png``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the ledger.
+    out : Path
+    weights : iterable of (model, weights)
+        Signed weights; the excitatory ones are drawn, a panel each.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    written = [
+        draw_curve(
+            bounded(audited(frame)), "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"
+        ),
+        draw_curve(frame, "low_data_accuracy", "n_shot", plot.low_data_curve, out / "low_data.png", value="accuracy"),
+        _weight_figure(list(weights), out / "weight_distribution.png"),
+    ]
+    return [path for path in written if path is not None]
+
+
+def draw_curve(
+    frame: pd.DataFrame, metric: str, setting: str, draw: Callable, path: Path, value: str = ""
+) -> Path | None:
+    rows = frame[frame["metric"] == metric].rename(columns={"setting": setting, "value": value or metric})
+    if rows.empty:
+        return None
+    figure = new_figure(6.4, 4.2)
+    draw(rows.astype({setting: float}), ax=figure.subplots())
+    return save(figure, path)
+
+
+def _weight_figure(samples: Sequence[tuple[str, NDArray]], path: Path) -> Path | None:
+    if not samples:
+        return None
+    figure = new_figure(7.2 * len(samples), 4.8)
+    for ax, (model, weights) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
+        excitatory = weights > 0
+        plot.weight_distribution(weights[excitatory], ax)
+        moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
+        ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
+    return save(figure, path)

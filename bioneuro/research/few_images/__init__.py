@@ -1,0 +1,1 @@
+"""`fewshot`: accuracy after few images, in three protocols."""

@@ -1,0 +1,24 @@
+"""What experiments take from our network for others: its votes beside its delta readout, its contrast response."""
+
+from __future__ import annotations
+
+import copy
+
+from ..classifier import BioClassifier
+
+__all__ = ["by_readout", "by_votes", "contrast_of"]
+
+
+def by_readout(network: BioClassifier, readout: str) -> BioClassifier:
+    """A fitted network, read by another of the readouts that it holds: nothing is trained again."""
+    return copy.copy(network).set_params(readout=readout)
+
+
+def by_votes(network: BioClassifier) -> BioClassifier:
+    """A fitted network holds its votes whatever it reads."""
+    return by_readout(network, "votes")
+
+
+def contrast_of(network: BioClassifier) -> tuple[float, float]:
+    """Exponent and semi-saturation of its retina, for a rival behind the same response."""
+    return network.exponent, network.semi_saturation

@@ -1,0 +1,1 @@
+"""What experiments keep: rows, what these depend on, tables and pictures."""

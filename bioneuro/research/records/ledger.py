@@ -1,0 +1,198 @@
+"""Results on disk: a tidy CSV that only grows by whole units, and the configuration that produced it.
+
+The CSV is replaced in one step when a unit is complete, so whatever interrupts a run leaves finished units only, and
+the next run skips them. Rows of different configurations never share a ledger.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+from ...atomic_write import write_atomically
+from .. import UserError
+from .configuration import keep_configuration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Ledger", "ModelLedger", "Row", "write_table"]
+
+#: The column that says which unit a row is of, where no other columns do.
+UNIT = "unit"
+
+
+class Ledger:
+    """A table of results of whatever columns, in one file, and beside it a file with what they depend on.
+
+    Parameters
+    ----------
+    path : Path
+        Of the CSV; its folder is made if it is not there.
+    configuration : dict
+        What the values depend on, in JSON types; results of another one are refused.
+    environment : dict
+        Versions and machine, kept for the record with each different one that added rows.
+    configuration_path : Path, optional
+        Default: that of the CSV, ending in ``.json``.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be used, holds another configuration, or its files cannot be read.
+    """
+
+    #: Columns whose values name the unit of a row.
+    unit_columns: tuple[str, ...] = (UNIT,)
+    #: Names and types of the columns; None: those of whatever is added.
+    columns: Mapping[str, type] | None = None
+
+    def __init__(
+        self,
+        path: Path,
+        configuration: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        configuration_path: Path | None = None,
+    ) -> None:
+        self.path, self.configuration_path = path, configuration_path or path.with_suffix(".json")
+        with _folder_for_results(path.parent):
+            self._text = self.path.read_bytes() if self.path.exists() else b""
+            self._frame = self._read(self._text)
+            kept = None if self._frame.empty else self.path
+            keep_configuration(self.configuration_path, configuration, environment, kept)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    def frame(self) -> pd.DataFrame:
+        """All rows."""
+        return self._frame.copy()
+
+    def finished(self, *unit: Hashable) -> bool:
+        """Whether this unit's rows are in the ledger."""
+        return not self._frame.empty and unit in set(self._units().itertuples(index=False, name=None))
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Add all rows of one unit, on disk before this returns.
+
+        What is there stays as it is, and is held as it would be read again: resuming changes no digit.
+        """
+        if self._frame.empty:
+            text = _csv(rows).encode()
+        else:
+            text = self._text.rstrip(b"\n") + b"\n" + _csv(rows[list(self._frame.columns)], header=False).encode()
+        write_atomically(self.path, text)
+        self._text, self._frame = text, self._read(text)
+
+    def complete(
+        self,
+        compute: Callable[..., pd.DataFrame],
+        units: Sequence[tuple[Any, ...]],
+        *,
+        n_jobs: int | None = 1,
+        description: str = "",
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """All rows of these units: ``compute(*unit)`` of those that are missing, on disk as soon as it is there.
+
+        Parameters
+        ----------
+        compute : function
+        units : sequence of tuple
+        n_jobs : int or None
+            Processes that share the units (joblib).
+        description : str
+        progress : bool
+            A bar over the units, on a terminal.
+        """
+        from joblib import Parallel, delayed
+        from tqdm.auto import tqdm
+
+        names = [" ".join(map(str, unit)) for unit in units]
+        missing = [(name, unit) for name, unit in zip(names, units, strict=True) if not self.finished(name)]
+        found = Parallel(n_jobs, return_as="generator")(delayed(compute)(*unit) for _, unit in missing)
+        bar = tqdm(total=len(units), initial=len(units) - len(missing), desc=description, unit="unit", leave=False,
+                   disable=None if progress else True)  # fmt: skip
+        with bar:
+            for (name, _), rows in zip(missing, found, strict=True):
+                self.add(rows.assign(**{UNIT: name}))
+                bar.update()
+        order = {name: i for i, name in enumerate(names)}
+        rows = self._frame[self._frame[UNIT].isin(order)]
+        return rows.sort_values(UNIT, key=lambda unit: unit.map(order), kind="stable", ignore_index=True)
+
+    def _units(self) -> pd.DataFrame:
+        return self._frame[list(self.unit_columns)].drop_duplicates()
+
+    def _read(self, text: bytes) -> pd.DataFrame:
+        import pandas as pd
+
+        if not self.path.exists():
+            return pd.DataFrame(columns=list(self.columns or ()))
+        exact: Any = {"engine": "python"}  # whose numbers are
+        if self.columns is not None:  # a setting may look like a number, a note like one that is missing
+            exact |= {"dtype": dict(self.columns), "keep_default_na": False}
+        try:
+            frame = pd.read_csv(io.BytesIO(text), **exact)
+            if lacking := [name for name in self.columns or self.unit_columns if name not in frame]:
+                raise ValueError(f"no column {lacking[0]!r}")
+        except ValueError as error:  # pandas' own errors are such
+            raise UserError(f"{self.path} is not a table of results ({error}); choose another --out") from error
+        return frame
+
+
+class Row(NamedTuple):
+    """One result of one model at one seed. ``setting`` is what the metric was taken at (images a class, epsilon,
+    pathway, check), ``note`` what a number cannot say (the winning law, pass or warn)."""
+
+    model: str
+    readout: str
+    seed: int
+    metric: str
+    setting: str
+    value: float
+    note: str
+
+
+class ModelLedger(Ledger):
+    """``results.csv`` and ``configuration.json`` of one experiment in one folder; a unit is one model at one seed."""
+
+    unit_columns = ("model", "seed")
+    columns = get_type_hints(Row)
+
+    def __init__(self, folder: Path, configuration: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        super().__init__(folder / "results.csv", configuration, environment, folder / "configuration.json")
+
+    @property
+    def rows(self) -> list[Row]:
+        return [Row(*row) for row in self._frame.itertuples(index=False, name=None)]
+
+    def add_rows(self, unit: Iterable[Row]) -> None:
+        """Add all rows of one unit, on disk before this returns."""
+        import pandas as pd
+
+        self.add(pd.DataFrame(list(unit), columns=Row._fields))
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> Path:
+    """A table as CSV, whole or not at all."""
+    write_atomically(path, _csv(frame))
+    return path
+
+
+def _csv(frame: pd.DataFrame, header: bool = True) -> str:
+    return frame.to_csv(index=False, na_rep="nan", header=header, lineterminator="\n")
+
+
+@contextmanager
+def _folder_for_results(folder: Path) -> Iterator[None]:
+    """Make the folder, before any work is done for it; what fails there and in the block is said of the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"cannot keep results in {folder}: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""`attack`: every contender attacked with everything, and the attack audited."""

@@ -1,0 +1,302 @@
+"""Train every contender on the same images, attack it with all attacks at once, audit that, keep what was found.
+
+Rows go to a ledger. Beside it is kept which images each model gets right, clean and under attack, since differences
+between models are paired image by image, and a few adversarial images.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import attacks, datasets
+from ...attacks.answers import predict
+from .. import UserError
+from ..records.arrays import keep_arrays, kept_arrays
+from ..records.environment import environment
+from ..records.ledger import ModelLedger, Row
+from ..trial import Measure, Trial, stratified
+from .contenders import SOURCES, Contender, Task, contenders
+
+__all__ = ["TIERS", "Kept", "Plan", "kept", "run"]
+
+#: The audit is made at the largest budget that leaves this share standing: where all are broken, nothing is masked.
+DOUBTED = 0.05
+
+
+class Tier(NamedTuple):
+    """How hard it is tried: images attacked and audited, PGD steps and black-box queries of the audit."""
+
+    n_attacked: int
+    n_audited: int
+    audit_steps: int
+    audit_queries: int
+
+
+TIERS = {"quick": Tier(200, 30, 20, 200), "full": Tier(1000, 50, 50, 1000)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the results depend on, besides the models and the number of seeds.
+
+    Parameters
+    ----------
+    dataset : str
+    n_train : int
+    norm : {"linf", "l2"}
+    epsilons : tuple of float
+        Increasing.
+    tier : {"quick", "full"}
+        Which attacks, see :func:`bioneuro.attacks.worst_case`.
+    n_attacked, n_audited, audit_steps, audit_queries : int
+    n_validation : int
+        With it nothing touches the test set: so many images at the end of the training set stand in its place.
+    n_pictured : int
+        Images whose adversarial version at the middle budget is kept.
+    """
+
+    dataset: str
+    n_train: int
+    norm: str
+    epsilons: tuple[float, ...]
+    tier: str
+    n_attacked: int
+    n_audited: int
+    audit_steps: int
+    audit_queries: int
+    n_validation: int = 0
+    n_pictured: int = 6
+
+    @property
+    def middle(self) -> float:
+        """The middle budget, the upper one of an even number."""
+        return self.epsilons[len(self.epsilons) // 2]
+
+    @property
+    def task(self) -> Task:
+        """What networks are made for; adversarial training trains against the largest Linf budget of the table, or
+        against the usual one where another norm is attacked."""
+        linf = self.epsilons if self.norm == "linf" else datasets.USUAL[self.dataset].linf
+        return Task(self.dataset, max(linf))
+
+    @classmethod
+    def for_dataset(
+        cls,
+        name: str,
+        data: datasets.Dataset,
+        *,
+        norm: str = "linf",
+        epsilons: Sequence[float] | None = None,
+        tier: str = "quick",
+        n_train: int | None = None,
+        n_attacked: int | None = None,
+        n_validation: int = 0,
+    ) -> Plan:
+        """The plan of a data set; None takes its defaults."""
+        n_available = len(data.X_train) - n_validation
+        if n_available < 1:
+            raise UserError(f"--validation {n_validation} leaves none of the {len(data.X_train)} training images")
+        if n_train is None:
+            n_train = min(n_available, n_available if tier == "full" else datasets.USUAL[name].n_train or n_available)
+        if n_train > n_available:
+            raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
+        chosen = tuple(sorted(set(epsilons or datasets.USUAL[name].budgets(norm))))
+        if norm == "linf" and chosen[-1] > 1:
+            raise UserError(f"--epsilons {chosen[-1]:g} is more than 1, the range of the pixels, for the norm linf")
+        n_shown = n_validation or len(data.X_test)
+        if n_attacked is not None and n_attacked > n_shown:
+            raise UserError(f"--n-attacked {n_attacked} is more than the {n_shown} images that are tested on")
+        sizes = TIERS[tier]._replace(n_attacked=min(n_attacked or TIERS[tier].n_attacked, n_shown))
+        sizes = sizes._replace(n_audited=min(sizes.n_audited, sizes.n_attacked))
+        return cls(name, n_train, norm, chosen, tier, **sizes._asdict(), n_validation=n_validation)
+
+
+def shown(plan: Plan, data: datasets.Dataset) -> datasets.Dataset:
+    """The data, the end of the training set in place of the test set where settings are sought."""
+    if not plan.n_validation:
+        return data
+    n = plan.n_validation
+    return replace(
+        data,
+        X_train=data.X_train[:-n],
+        y_train=data.y_train[:-n],
+        X_test=data.X_train[-n:],
+        y_test=data.y_train[-n:],
+    )
+
+
+# --- one model ---
+
+
+class Kept(NamedTuple):
+    """What one model did at one seed, image by image.
+
+    ``correct (n_test,)`` without attack; ``standing (n_epsilons, n_attacked)`` under the worst of them;
+    ``clean (n_pictured, features)`` images, their ``labels``, and at the middle budget their ``adversarial`` versions
+    and what the model takes them for (``predicted``).
+    """
+
+    correct: NDArray[np.bool_]
+    standing: NDArray[np.bool_]
+    clean: NDArray
+    labels: NDArray
+    adversarial: NDArray
+    predicted: NDArray
+
+
+def measured(
+    name: str, models: dict[str, Contender], trial: Trial[Plan], cache: Path, progress: bool = False
+) -> tuple[list[Measure], Kept]:
+    """Rows and images of one contender at one seed; attacks that are done are found in ``cache`` if interrupted."""
+    plan, network = trial.plan, trial.network(models[name])
+    sources = {source: trial.network(models[source]) for source in SOURCES if source in models and source != name}
+    correct = np.asarray(network.predict(trial.data.X_test)) == trial.data.y_test
+    result = attacks.worst_case(
+        network,
+        *trial.attacked,
+        plan.epsilons,
+        norm=plan.norm,
+        tier=plan.tier,
+        sources=sources,
+        cache=cache,
+        random_state=trial.seed,
+        progress=progress,
+    )
+    rows = [
+        Measure("train_seconds", f"{plan.n_train}", trial.seconds(models[name]), made_of(name, models, trial.seed)),
+        Measure("accuracy", f"{len(correct)}", float(correct.mean())),
+    ]
+    for epsilon, accuracy in zip(result.epsilons, result.robust_accuracy, strict=True):
+        rows.append(Measure("robust_accuracy", f"{epsilon:g}", float(accuracy)))
+    rows += broken_by(result)
+    if trial.seed == 0:
+        rows += audited(network, sources, trial, result)
+    shown = slice(plan.n_pictured)
+    adversarial = result.adversarial[list(plan.epsilons).index(plan.middle), shown]
+    X, y = (part[shown] for part in trial.attacked)
+    return rows, Kept(correct, ~result.success, X, y, adversarial, predict(network, adversarial))
+
+
+def broken_by(result: attacks.WorstCase) -> Iterator[Measure]:
+    """Share of the images that each attack broke, those that stood when it came."""
+    for epsilon, broken in zip(result.epsilons, result.broken_by, strict=True):
+        for attack in sorted(set(broken) - {"", "clean"}):
+            yield Measure("broken_by", f"{epsilon:g} {attack}", float((broken == attack).mean()))
+
+
+def audited(
+    network: Any, sources: Mapping[str, Any], trial: Trial[Plan], result: attacks.WorstCase
+) -> Iterator[Measure]:
+    """The checks of the attack, where it leaves something to be doubted."""
+    plan = trial.plan
+    standing = [e for e, share in zip(result.epsilons, result.robust_accuracy, strict=True) if share >= DOUBTED]
+    epsilon = float(max(standing, default=min(plan.epsilons)))
+    X, y = (part[: plan.n_audited] for part in trial.attacked)
+    checks = attacks.audit(
+        network,
+        X,
+        y,
+        epsilon,
+        plan.norm,
+        n_steps=plan.audit_steps,
+        n_queries=plan.audit_queries,
+        sources=sources,
+    )
+    yield Measure("audit_epsilon", "", epsilon)
+    for row in checks.itertuples():
+        yield Measure("audit", row.check, row.value, row.status)
+
+
+def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
+    """Every parameter of a contender, and of whom adversarial images are transferred to it."""
+    parameters = ", ".join(f"{key}={value!r}" for key, value in sorted(models[name].make(seed).get_params().items()))
+    return f"{parameters}; transfer from {', '.join(s for s in SOURCES if s in models and s != name) or 'none'}"
+
+
+# --- the experiment ---
+
+
+def run(
+    plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
+) -> ModelLedger:
+    """Attack each named contender at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
+
+    Parameters
+    ----------
+    plan : Plan
+    data : Dataset
+    out : Path
+        Folder of the ledger and, in ``images/``, of what each model did image by image; an interrupted model goes on
+        from ``cache/``.
+    n_seeds : int >= 1
+    names : sequence of str
+        Of contenders that can be made here; more of them may be added later.
+    progress : bool
+        A bar for each budget of an attack, below the one over the models.
+
+    Returns
+    -------
+    ModelLedger
+        With the rows of earlier runs in the same folder.
+
+    Raises
+    ------
+    UserError
+        See `ModelLedger`; rows of a model that had other parameters; too few training images for a class.
+    """
+    from tqdm.auto import tqdm
+
+    data, models = shown(plan, data), contenders(plan.task)
+    stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
+    ledger = ModelLedger(out, asdict(plan), environment())
+    _check_parameters(ledger, models, names)
+    units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
+    trial = None
+    with tqdm(units, desc=plan.dataset, unit="model", disable=None, leave=False) as bar:
+        for seed, name in bar:
+            bar.set_description(f"seed {seed}, {name}")
+            if trial is None or trial.seed != seed:
+                trial = Trial(plan, data, seed)
+            cache = out / "cache" / _path(out, name, seed).stem
+            rows, images = measured(name, models, trial, cache, progress)
+            _keep(out, name, seed, images)
+            ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
+            shutil.rmtree(cache, ignore_errors=True)  # it would be many times as large as all results
+    return ledger
+
+
+def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: Sequence[str]) -> None:
+    for row in ledger.rows:
+        if row.metric != "train_seconds" or row.model not in names:
+            continue
+        if row.note != (now := made_of(row.model, models, row.seed)):
+            there, here = (set(note.replace("; ", ", ").split(", ")) for note in (row.note, now))
+            raise UserError(
+                f"{ledger.folder} holds results of {row.model} with {', '.join(sorted(there - here)) or 'less'}, now "
+                f"{', '.join(sorted(here - there)) or 'less'}: choose another --out, or delete it"
+            )
+
+
+def _path(out: Path, name: str, seed: int) -> Path:
+    return out / "images" / f"{name.replace(' ', '_').replace(',', '')}_{seed}.npz"
+
+
+def _keep(out: Path, name: str, seed: int, images: Kept) -> None:
+    keep_arrays(_path(out, name, seed), **images._asdict())
+
+
+def kept(out: Path, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Kept]:
+    """What each of these models did at each of these seeds, where it is there."""
+    found = {}
+    for name in names:
+        for seed in seeds:
+            if (path := _path(out, name, seed)).exists():
+                found[name, seed] = Kept(**kept_arrays(path, Kept._fields))
+    return found
