@@ -14,7 +14,7 @@ sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a bui
 	$(PYTHON) setup.py -q egg_info --egg-base build/sanitize
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
-	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses"
+	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
 
 lint:
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && clang-format --dry-run -Werror csrc/*.[ch]
