@@ -1,12 +1,15 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: build test sanitize lint format bench clean
+.PHONY: help build test sanitize lint-tools lint format bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 build:  ## editable install with every extra that the tests need
 	$(PYTHON) -m pip install -e ".[test]"
 
-test:
+test:  ## pytest
 	$(PYTHON) -m pytest
 
 sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a build folder of its own
@@ -16,14 +19,20 @@ sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a bui
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
 
-lint:
-	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && clang-format --dry-run -Werror csrc/*.[ch]
+lint-tools:  ## install what lint needs, the versions of the lint extra in pyproject.toml, without building the package
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['lint'], sep='\n')" \
+	    | xargs $(PYTHON) -m pip install -q
 
-format:
+lint:  ## ruff, clang-format and mypy, without changing anything
+	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+	clang-format --dry-run -Werror csrc/*.[ch]
+	$(PYTHON) -m mypy
+
+format:  ## ruff and clang-format, changing files
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format . && clang-format -i csrc/*.[ch]
 
-bench:
+bench:  ## the benchmarks of the kernels
 	$(PYTHON) -m benchmarks.report
 
-clean:
+clean:  ## remove what was built
 	rm -rf build dist *.egg-info bioneuro/*.so

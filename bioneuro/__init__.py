@@ -38,6 +38,7 @@ from bioneuro import (
     plot,
     reference,
     rules,
+    threads,
 )
 from bioneuro.classifier import BioClassifier
 from bioneuro.io import load, save
@@ -71,11 +72,12 @@ __all__ = [
     "rules",
     "save",
     "show_config",
+    "threads",
 ]
 
 
 def show_config() -> dict[str, object]:
-    """Print how this installation was built and runs: compiler, SIMD path, OpenMP, threads; returns it as a dict."""
+    """Print how this installation was built and runs: compiler, SIMD path, threads; returns it as a dict."""
     import sys
 
     import numpy

@@ -49,8 +49,9 @@ class Number:
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
-            within = self.low < value <= self.high if self.open else self.low <= value <= self.high
-            if within and (self.infinite or math.isfinite(value)):
+            number = float(value)
+            within = self.low < number <= self.high if self.open else self.low <= number <= self.high
+            if within and (self.infinite or math.isfinite(number)):
                 return None
         lower = f" {'>' if self.open else '>='} {self.low:g}" if self.low > -math.inf else ""
         upper = f" and <= {self.high:g}" if self.high < math.inf else ""
@@ -65,9 +66,17 @@ class Count:
     high: int = (1 << 63) - 1
 
     def unmet(self, value: Any, owner: Any) -> str | None:
-        if isinstance(value, Integral) and not isinstance(value, bool) and self.low <= value <= self.high:
+        if isinstance(value, Integral) and not isinstance(value, bool) and self.low <= int(value) <= self.high:
             return None
         return f"an integer >= {self.low}" + (f" and <= {self.high}" if self.high < Count.high else "")
+
+
+class ThreadCount:
+    """What ``n_threads`` may be."""
+
+    def unmet(self, value: Any, owner: Any) -> str | None:
+        named = value is None or (isinstance(value, str) and value == "auto")
+        return None if named or Count(1).unmet(value, owner) is None else "an integer >= 1, 'auto' or None"
 
 
 class Flag:

@@ -7,6 +7,8 @@ from numpy import float32, float64, int32, int64
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
 
+from bioneuro.threads import Threads
+
 _Index: TypeAlias = NDArray[int32] | NDArray[int64]
 _Values: TypeAlias = NDArray[float32] | NDArray[float64]
 
@@ -19,11 +21,12 @@ class _Config(TypedDict):
     compiler: str
     simd: Literal["generic", "avx2", "avx512"]
     simd_best: Literal["generic", "avx2", "avx512"]
-    openmp: int
     n_threads: int
 
 def config() -> _Config: ...
 def lock() -> tuple[_Guard, _Guard]: ...
+def set_num_threads(n_threads: Threads) -> None: ...
+def thread_counts() -> tuple[int, int]: ...
 def forward(
     indptr: _Index,
     indices: _Index,
@@ -31,7 +34,7 @@ def forward(
     X: _Values,
     bias: _Values | None = None,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
     check: bool = False,
@@ -43,7 +46,7 @@ def input_grad(
     dY: _Values,
     n_cols: int,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
     check: bool = False,
@@ -54,7 +57,7 @@ def weight_grad(
     X: _Values,
     dY: _Values,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
     check: bool = False,
@@ -66,7 +69,7 @@ def backward(
     X: _Values,
     dY: _Values,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     dX: _Values | None = None,
     G: _Values | None = None,
     layout: CapsuleType | None = None,
@@ -79,7 +82,7 @@ def layout(
     n_cols: int,
     transposed: bool,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> CapsuleType: ...
 def layout_refresh(
     layout: CapsuleType,
@@ -88,7 +91,7 @@ def layout_refresh(
     data: _Values,
     n_cols: int,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> None: ...
 def layout_bytes(layout: CapsuleType, /) -> int: ...
 def compete(
@@ -97,7 +100,7 @@ def compete(
     beta: float = 1.0,
     threshold: _Values | None = None,
     k: int | None = None,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
 ) -> _Values: ...
 def compete_grad(
@@ -105,7 +108,7 @@ def compete_grad(
     dY: _Values,
     *,
     beta: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     out: _Values | None = None,
 ) -> _Values: ...
 
@@ -137,7 +140,7 @@ def plasticity_step(
     theta: float = 0.0,
     seed: int = 0,
     step: int = 0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     check: bool = False,
     **parameters: float,
 ) -> int: ...
@@ -152,15 +155,15 @@ def hebbian_step(
     gain: _Values | None = None,
     seed: int = 0,
     step: int = 0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     layout: CapsuleType | None = None,
     check: bool = False,
     **parameters: float,
 ) -> int: ...
 def normalize_rows(
-    indptr: _Index, indices: _Index, data: _Values, *, n_threads: int | None = None, check: bool = False
+    indptr: _Index, indices: _Index, data: _Values, *, n_threads: Threads = None, check: bool = False
 ) -> None: ...
-def minmax(x: _Values, *, n_threads: int | None = None) -> tuple[float, float]: ...
+def minmax(x: _Values, *, n_threads: Threads = None) -> tuple[float, float]: ...
 def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...
 def transpose_index(
     indptr: _Index, indices: _Index, n_cols: int, *, check: bool = False
@@ -171,7 +174,7 @@ def prune(
     data: _Values,
     theta: float,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     check: bool = False,
 ) -> tuple[_Index, _Index, _Values]: ...
 def candidates(
@@ -182,7 +185,7 @@ def candidates(
     *,
     seed: int,
     step: int,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     check: bool = False,
 ) -> tuple[_Index, _Index]: ...
 def grow(
@@ -195,7 +198,7 @@ def grow(
     n_grow: int,
     weight: float,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     check: bool = False,
 ) -> tuple[_Index, _Index, _Values]: ...
 def turnover(
@@ -212,7 +215,7 @@ def turnover(
     sign: Literal["E", "I"] = "E",
     seed: int,
     step: int,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     check: bool = False,
 ) -> tuple[_Index, _Index, _Values, int]: ...
 def patches(
@@ -222,7 +225,7 @@ def patches(
     c0: float = 0.5,
     g0: float = 0.5,
     gate_exponent: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> tuple[_Values, _Values]: ...
 def patches_grad(
     R: _Values,
@@ -233,7 +236,7 @@ def patches_grad(
     c0: float = 0.5,
     g0: float = 0.5,
     gate_exponent: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> _Values: ...
 def feature_map(
     R: _Values,
@@ -247,5 +250,5 @@ def feature_map(
     c0: float = 0.5,
     g0: float = 0.5,
     gate_exponent: float = 1.0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> _Values: ...

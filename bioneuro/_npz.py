@@ -6,7 +6,7 @@ import math
 import os
 import re
 import zipfile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Archive:
             raise ValueError(f"member {info.filename!r} is compressed, encrypted or larger than the file")
 
 
-def _array(member: zipfile.ZipExtFile, size: int) -> NDArray:
+def _array(member: IO[bytes], size: int) -> NDArray:
     """The array in a member of so many bytes."""
     start = member.read(len(MAGIC) + 2)
     header = HEADER.fullmatch(member.read(int.from_bytes(start[len(MAGIC) :], "little")))

@@ -64,9 +64,10 @@ class Number:
     def __contains__(self, value: Any) -> bool:
         if not isinstance(value, Real) or isinstance(value, bool | np.bool_) or not np.isfinite(float(value)):
             return False
-        above = value > self.low if self.ends[0] == "(" else value >= self.low
-        below = value < self.high if self.ends[1] == ")" else value <= self.high
-        return bool(above and below)
+        number = float(value)
+        above = number > self.low if self.ends[0] == "(" else number >= self.low
+        below = number < self.high if self.ends[1] == ")" else number <= self.high
+        return above and below
 
     def __str__(self) -> str:
         if self.high == np.inf:

@@ -29,14 +29,16 @@ from bioneuro.estimators import (
     validated,
     validated_with_labels,
 )
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Association, Mixing, Retina
+from bioneuro.images import image_shape_of
+from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
 from bioneuro.layers.cells import excitatory_rule
 from bioneuro.layers.protocols import Encoder, Progress, Space
-from bioneuro.network import INFERENCE_BATCH, Network, readout_batch, slices, teaching_batch
+from bioneuro.network import INFERENCE_BATCH, Network, epochs_of, readout_batch, slices, teaching_batch, untaught
 from bioneuro.progress import track
 from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
+from bioneuro.threads import one_blas_thread
 from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -72,7 +74,7 @@ PARAMETERS = {
     "teaching_epochs": (Integer(), "auto"),
     "readout_epochs": (Integer(), "auto"),
     "readout_eta": (Number(0, 100),),
-    "n_threads": (Integer(), None),
+    "n_threads": (Integer(), "auto", None),
     "progress": (Flag(),),
 }
 
@@ -273,7 +275,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
 
         A call that fails leaves model and random state as they were; so do those of the other two.
         """
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread():
             self._fit(X, y, partial(self._passes, on_epoch))
         return self
 
@@ -289,8 +291,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         with self._finite_after("the association"):
             network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
         auto = {
-            "teaching": max(8, math.ceil(TEACHING_STEPS * teaching_batch(len(H)) / len(H))),
-            "readout": max(10, math.ceil(READOUT_STEPS * readout_batch(len(H)) / len(H))),
+            "teaching": max(8, epochs_of(TEACHING_STEPS, teaching_batch(len(H)), len(H))),
+            "readout": max(10, epochs_of(READOUT_STEPS, readout_batch(len(H)), len(H))),
         }
         if network.association.teacher is not None:
             n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
@@ -301,7 +303,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
         """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
         are, ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
-        with self._all_or_nothing("network_", "_rng"):
+        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
             self._partial_fit(X, y, classes)
         return self
 
@@ -327,7 +329,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
         """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
         that is given ``encoder=self.encoder_``. ``on_epoch`` as in :meth:`fit`."""
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread():
             X = self._validate(X, reset=True)
             if hasattr(self, "network_"):
                 del self.network_  # it was learned on other features
@@ -392,10 +394,13 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             for rows in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[rows])
         competition = COMPETITIONS[self.competition]
-        association = Association(
+        self.network_ = untaught(
+            self.encoder_,
             n_cells,
-            H.shape[1] if mixing is None else mixing.n_features,
             len(classes),
+            [self.readout],
+            rng=rng,
+            mixing=mixing,
             competition=competition,
             beta=self.beta,
             kappa=self.kappa,
@@ -403,15 +408,10 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
             teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
             init=self.init,
-            seed=int(rng.integers(2**31)),
             dtype=self.dtype,
             n_threads=self.n_threads,
         )
-        names = dict.fromkeys(["votes", self.readout])  # votes cost nothing: they are always there
-        seed = int(rng.integers(2**31))
-        readouts = {name: READOUTS[name](association, len(classes), seed=seed) for name in names}
         self.classes_, self._rng = classes, rng
-        self.network_ = Network(self.encoder_, association, readouts, mixing)
         return H
 
     def _one_hot(self, y: NDArray) -> NDArray:
@@ -520,7 +520,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
 
     def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
         if reset:
-            self.image_shape_ = self._resolved_image_shape(X.shape[1])
+            self.image_shape_ = image_shape_of(self.image_shape, X.shape[1], smallest=SMALLEST_IMAGE)
         if self.image_shape_ is not None:
             check_unit_interval(X, "for images", "rescale it, or pass image_shape=None for plain feature vectors")
         return X
@@ -536,21 +536,6 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         excitatory_rule(self.rule)
         if self.death and not self.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
-
-    def _resolved_image_shape(self, n_features: int) -> tuple[int, ...] | None:
-        if self.image_shape is None:
-            return None
-        if isinstance(self.image_shape, str):
-            if self.image_shape != "auto":
-                raise ValueError(f"image_shape must be 'auto', None or a tuple, got {self.image_shape!r}")
-            side = math.isqrt(n_features)
-            return (side, side) if side * side == n_features and side >= SMALLEST_IMAGE else None
-        shape = tuple(self.image_shape)
-        if len(shape) not in (2, 3) or math.prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape must be (height, width[, channels]) with a product of {n_features} features, got {shape}"
-            )
-        return shape
 
 
 def _epochs(given: int | Literal["auto"], auto: int) -> int:

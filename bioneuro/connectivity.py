@@ -198,7 +198,7 @@ def random(
         _require(0 < density <= 1, f"density must lie in (0, 1], got {density}")
         row, columns = np.divmod(_bernoulli(n_post * n_pre, density, rng), n_pre)
         rows = np.bincount(row, minlength=n_post)
-    else:
+    elif in_degree is not None:
         _require(1 <= in_degree <= n_pre, f"in_degree must lie in [1, n_pre = {n_pre}], got {in_degree}")
         rows = np.full(n_post, in_degree)
         drawn = [rng.choice(n_pre, in_degree, replace=False, shuffle=False) for _ in range(n_post)]

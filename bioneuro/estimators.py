@@ -93,11 +93,12 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
 
 def validated_with_labels(
-    model: BaseEstimator, X: ArrayLike, y: ArrayLike, dtype: DTypeLike, *, reset: bool = True
+    model: BaseEstimator, X: ArrayLike, y: ArrayLike, dtype: DTypeLike | list[type], *, reset: bool = True
 ) -> tuple[NDArray, NDArray]:
     """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
     check_labels(y)
-    rows, labels = validate_data(model, X, y, reset=reset, dtype=np.dtype(dtype), order="C")
+    dtype = dtype if isinstance(dtype, list) else np.dtype(dtype)  # a list: the first, unless X is of one of the others
+    rows, labels = validate_data(model, X, y, reset=reset, dtype=dtype, order="C")
     check_classification_targets(labels)
     return rows, labels
 

@@ -33,7 +33,8 @@ from bioneuro.classifier import BioClassifier
 from bioneuro.layers.cells import PlasticCells
 from bioneuro.named import find, name_of
 from bioneuro.network import Network
-from bioneuro.rules import RULES, FunctionRule, Rule, Turnover, is_rule_function
+from bioneuro.rules import RULES, FunctionRule, Rule, Turnover
+from bioneuro.rules.function import is_rule_function
 from bioneuro.synapses import Synapses
 
 __all__ = ["CLASSES", "load", "save"]
@@ -364,8 +365,8 @@ class _Reader(_Depth):
         if kind == "objects":
             return _objects(self.decode(value["items"]), value["shape"])
         if kind == "synapses":
-            arrays = (self.array(value[name]) for name in ("indptr", "indices", "weights"))
-            synapses = Synapses(*arrays, value["n_pre"], sign=value["sign"])
+            indptr, indices, weights = (self.array(value[name]) for name in ("indptr", "indices", "weights"))
+            synapses = Synapses(indptr, indices, weights, value["n_pre"], sign=value["sign"])
             synapses.traces.update(self.named(value["traces"]))
             check_traces(synapses)
             return synapses

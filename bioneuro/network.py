@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from bioneuro._attributes import Each, Maybe, Part
 from bioneuro.layers.association import Association
 from bioneuro.layers.mixing import Mixing
 from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
+from bioneuro.layers.readout import READOUTS
 from bioneuro.protocols import Pullback
 from bioneuro.synapses import Synapses
 
@@ -167,6 +169,41 @@ class Network:
         for name, synapses in self.pathways().items():
             made.setdefault(maker.get(name, "association"), {})[name] = synapses
         return made
+
+
+def untaught(
+    encoder: Encoder,
+    n_cells: int,
+    n_classes: int,
+    readouts: Iterable[str],
+    *,
+    rng: np.random.Generator,
+    mixing: Encoder | None = None,
+    **association: Any,
+) -> Network:
+    """A network whose association and readouts know nothing yet, behind an encoder, and a mixing layer, that do.
+
+    Parameters
+    ----------
+    encoder, mixing
+        As of :class:`Network`.
+    n_cells, n_classes : int
+    readouts : names in :data:`bioneuro.layers.READOUTS`
+        Votes cost nothing: they are always there.
+    rng : Generator
+        Of the seeds of both.
+    **association
+        Parameters of :class:`bioneuro.layers.Association`.
+    """
+    n_features = (encoder if mixing is None else mixing).n_features
+    cells = Association(n_cells, n_features, n_classes, seed=int(rng.integers(2**31)), **association)
+    names, seed = dict.fromkeys(["votes", *readouts]), int(rng.integers(2**31))
+    return Network(encoder, cells, {name: READOUTS[name](cells, n_classes, seed=seed) for name in names}, mixing)
+
+
+def epochs_of(n_updates: int, batch_size: int, n: int) -> int:
+    """Passes over n samples in which there are at least so many updates."""
+    return math.ceil(n_updates * batch_size / n)
 
 
 def association_batch(n: int) -> int:

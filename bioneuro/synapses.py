@@ -399,12 +399,12 @@ class Synapses:
         """
         rule, nonnegative = self._rule(form, parameters)
         with self._changing:
-            largest = []
+            largest = {}
             for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
                 self._check_vector(array, name, size)
-                largest.append(_check_range(array, name, _lowest(name, nonnegative)))
+                largest[name] = _check_range(array, name, _lowest(name, nonnegative))
             if not _relaxes(nonnegative):
-                self._check_drive(*largest, rule.parameters["eta"])
+                self._check_drive(largest["G"], largest["c"], rule.parameters["eta"])
             key = {"seed": seed, "step": step, "n_threads": n_threads}
             return self._learn(_core.plasticity_step, G, c, rule, theta=theta, **key)
 

@@ -5,7 +5,7 @@
 #include "bio.h"
 #include "parallel.h"
 
-enum { CHUNK = 16384 }; /* activities handed out at a time; fewer stay serial */
+#define RATE_NS 1.0 /* about what a rate costs */
 
 typedef struct {
     const void *drive, *threshold;
@@ -28,16 +28,20 @@ typedef struct {
 static const bio_task compete_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(compete);
 static const bio_task compete_grad_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(compete_grad);
 
+static bio_share share_out(size_t batch, size_t n_cells, int n_threads) {
+    return bio_share_out(batch, RATE_NS * (double)n_cells, n_threads);
+}
+
 bio_status bio_compete(bio_value value, const void *drive, double beta, const void *threshold, size_t k, void *y,
                        size_t batch, size_t n_cells, int n_threads) {
     compete_job job = {drive, threshold, y, beta, n_cells, k < n_cells ? k : 0};
-    bio_parallel(BIO_PICK(compete_table, value, BIO_INT32), &job, batch, CHUNK / n_cells + 1, n_threads);
+    bio_parallel(BIO_PICK(compete_table, value, BIO_INT32), &job, share_out(batch, n_cells, n_threads));
     return BIO_OK;
 }
 
 bio_status bio_compete_grad(bio_value value, const void *y, const void *dy, double beta, void *da, size_t batch,
                             size_t n_cells, int n_threads) {
     compete_grad_job job = {y, dy, da, beta, n_cells};
-    bio_parallel(BIO_PICK(compete_grad_table, value, BIO_INT32), &job, batch, CHUNK / n_cells + 1, n_threads);
+    bio_parallel(BIO_PICK(compete_grad_table, value, BIO_INT32), &job, share_out(batch, n_cells, n_threads));
     return BIO_OK;
 }

@@ -24,10 +24,12 @@ static const bio_task fill_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_
 static const bio_task refresh_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(refresh);
 static const bio_task collect_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(collect);
 
-enum { PLACES_AT_ONCE = 1 << 15 };
+#define PLACE_NS 0.5 /* about what moving a synapse costs */
 
-/* Threads pay where a synapse, which costs about as much here as in a product with four samples, is one of many. */
-static int threads(const bio_csr *w, int n_threads) { return bio_worth_threads(w, 4, n_threads); }
+/* n units among which the synapses of w are spread. */
+static bio_share share_out(size_t n, const bio_csr *w, int n_threads) {
+    return bio_share_out(n, n ? PLACE_NS * (double)w->nnz / (double)n : 0, n_threads);
+}
 
 /* The size of a spare piece of scratch stands in front of it. */
 static size_t *capacity(char *scratch) { return (size_t *)(scratch - BIO_ALIGN); }
@@ -57,19 +59,19 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
     /* A unit of work is a chunk of rows of w, or for a transpose a block of rows of w: either owns whole tiles. */
     transfer_job job = {.w = w, .layout = layout};
     const size_t units = transposed ? layout->n_blocks : layout->n_chunks;
-    n_threads = threads(w, n_threads);
-    bio_parallel(BIO_PICK(count_table, w->value, w->index), &job, units, 1, n_threads);
+    const bio_share share = share_out(units, w, n_threads);
+    bio_parallel(BIO_PICK(count_table, w->value, w->index), &job, share);
     for (size_t t = 0; t < n_tiles; t++) layout->start[t + 1] += layout->start[t];
 
-    const size_t places = bio_layout_places(layout), n_workers = bio_workers(units, 1, n_threads);
+    const size_t places = bio_layout_places(layout);
     layout->column = calloc(places + 1, sizeof *layout->column);
     layout->source = calloc(places + 1, bio_index_size(w->index));
     if (w->data) layout->data = bio_alloc(places * bio_value_size(w->value));
     job.scratch =
-        (size_t **)bio_scratch_new(n_workers, (transposed ? layout->n_rows : layout->n_blocks) * sizeof **job.scratch);
+        (size_t **)bio_scratch_new(share.workers, (transposed ? layout->n_rows : layout->n_blocks) * sizeof **job.scratch);
     const int ready = layout->column && layout->source && (layout->data || !w->data) && job.scratch;
-    if (ready) bio_parallel(BIO_PICK(fill_table, w->value, w->index), &job, units, 1, n_threads);
-    bio_scratch_free((void **)job.scratch, n_workers);
+    if (ready) bio_parallel(BIO_PICK(fill_table, w->value, w->index), &job, share);
+    bio_scratch_free((void **)job.scratch, share.workers);
     if (!ready) goto fail;
     if (w->data) bio_layout_refresh(layout, w, n_threads);
     return BIO_OK;
@@ -108,13 +110,13 @@ void bio_layout_give_back(bio_layout *layout, void *scratch) {
 void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
     transfer_job job = {.w = w, .layout = layout};
     const bio_task task = BIO_PICK(refresh_table, w->value, w->index);
-    bio_parallel(task, &job, w->nnz ? bio_layout_places(layout) : 0, PLACES_AT_ONCE, threads(w, n_threads));
+    bio_parallel(task, &job, share_out(w->nnz ? bio_layout_places(layout) : 0, w, n_threads));
 }
 
 void bio_layout_collect(bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads) {
     transfer_job job = {.w = w, .layout = layout, .packed = packed, .g = g};
     const bio_task task = BIO_PICK(collect_table, w->value, w->index);
-    bio_parallel(task, &job, layout->n_chunks * layout->n_blocks, 8, threads(w, n_threads));
+    bio_parallel(task, &job, share_out(layout->n_chunks * layout->n_blocks, w, n_threads));
 }
 
 int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed) {

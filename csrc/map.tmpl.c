@@ -101,20 +101,23 @@ static void NAME(map_task)(void *context, size_t begin, size_t end, size_t worke
 
 static bio_status NAME(map)(const bio_retina *a, const bio_map *map, const void *r, void *pooled, int n_threads) {
     NAME(map_job) job = {.retina = NAME(retina_plan)(a, r, 0), .map = map, .pooled = pooled};
-    const size_t n_pre = 2 * job.retina.half, n_workers = bio_workers(a->batch, 1, n_threads);
+    const size_t n_pre = 2 * job.retina.half;
     job.columns = bio_round_up(map->n_columns, LANES);
     const size_t values = (a->width + map->grid_cols + map->grid_rows * map->grid_cols) * job.columns;
+    /* mostly drives, of which vectors compute several at once */
+    const double position = (double)n_pre * (double)job.columns / LANES;
+    const bio_share share = bio_share_out(a->batch, (double)(a->height * a->width) * position, n_threads);
     job.scratch = bio_round_up(values + (n_pre + 1) * a->width, BIO_ALIGN / SIZE);
-    job.retina.memory = bio_alloc(n_workers * job.retina.scratch * SIZE);
+    job.retina.memory = bio_alloc(share.workers * job.retina.scratch * SIZE);
     job.weights = bio_alloc(n_pre * job.columns * SIZE);
-    job.memory = bio_alloc(n_workers * job.scratch * SIZE);
+    job.memory = bio_alloc(share.workers * job.scratch * SIZE);
     const bio_status status = job.retina.memory && job.weights && job.memory ? BIO_OK : BIO_NO_MEMORY;
     if (status == BIO_OK) {
-        memset(job.memory, 0, n_workers * job.scratch * SIZE); /* columns beyond n_columns stay 0 */
+        memset(job.memory, 0, share.workers * job.scratch * SIZE); /* columns beyond n_columns stay 0 */
         for (size_t k = 0; k < n_pre; k++)
             for (size_t i = 0; i < job.columns; i++)
                 job.weights[k * job.columns + i] = i < map->n_columns ? ((const T *)map->weights)[i * n_pre + k] : (T)0;
-        bio_parallel(NAME(map_task), &job, a->batch, 1, n_threads);
+        bio_parallel(NAME(map_task), &job, share);
     }
     bio_free(job.retina.memory);
     bio_free(job.weights);

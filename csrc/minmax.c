@@ -6,7 +6,7 @@
 #include "bio.h"
 #include "parallel.h"
 
-enum { CHUNK = 1 << 16 }; /* values handed out at a time; fewer stay serial */
+#define VALUE_NS 0.2 /* about what a value costs */
 
 typedef struct {
     double low, high;
@@ -25,16 +25,16 @@ typedef struct {
 static const bio_task minmax_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(minmax);
 
 bio_status bio_minmax(bio_value value, const void *x, size_t n, double *low, double *high, int n_threads) {
-    const size_t n_workers = bio_workers(n, CHUNK, n_threads);
-    bio_found *found = malloc(n_workers * sizeof *found);
+    const bio_share share = bio_share_out(n, VALUE_NS, n_threads);
+    bio_found *found = malloc(share.workers * sizeof *found);
     if (!found) return BIO_NO_MEMORY;
-    for (size_t worker = 0; worker < n_workers; worker++) found[worker] = (bio_found){INFINITY, -INFINITY, 0};
+    for (size_t worker = 0; worker < share.workers; worker++) found[worker] = (bio_found){INFINITY, -INFINITY, 0};
     minmax_job job = {x, found};
-    bio_parallel(BIO_PICK(minmax_table, value, BIO_INT32), &job, n, CHUNK, n_threads);
+    bio_parallel(BIO_PICK(minmax_table, value, BIO_INT32), &job, share);
     *low = INFINITY;
     *high = -INFINITY;
     int nan = 0;
-    for (size_t worker = 0; worker < n_workers; worker++) {
+    for (size_t worker = 0; worker < share.workers; worker++) {
         *low = fmin(*low, found[worker].low);
         *high = fmax(*high, found[worker].high);
         nan |= found[worker].nan;

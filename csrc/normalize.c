@@ -6,7 +6,7 @@
 #include "bio.h"
 #include "parallel.h"
 
-enum { CHUNK = 1 << 15 }; /* synapses handed out at a time; fewer stay serial */
+#define SYNAPSE_NS 0.5 /* about what a synapse costs */
 
 #define BIO_TEMPLATE "normalize.tmpl.c"
 #include "template.h"
@@ -15,5 +15,6 @@ static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE
 
 void bio_normalize_rows(const bio_csr *w, int n_threads) {
     bio_csr job = *w;
-    bio_parallel(BIO_PICK(table, w->value, w->index), &job, w->n_rows, CHUNK / (w->nnz / w->n_rows + 1) + 1, n_threads);
+    const double row = SYNAPSE_NS * (double)w->nnz / (double)w->n_rows;
+    bio_parallel(BIO_PICK(table, w->value, w->index), &job, bio_share_out(w->n_rows, row, n_threads));
 }

@@ -7,7 +7,7 @@
 #include "parallel.h"
 #include "tiling.h"
 
-enum { SERIAL_VALUES = 1 << 16 }; /* about as many values of U are handed out at a time; fewer are not worth a thread */
+#define VALUE_NS 0.5 /* about what a value of U costs */
 
 #define BIO_VALUES_ONLY 1
 #define BIO_TEMPLATE "patches.tmpl.c"

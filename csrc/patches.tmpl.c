@@ -22,12 +22,13 @@ static void NAME(patches_task)(void *context, size_t begin, size_t end, size_t w
 
 static bio_status NAME(patches)(const bio_retina *a, const void *r, void *u, void *gate, int n_threads) {
     NAME(retina_job) job = NAME(retina_plan)(a, r, 0);
-    const size_t rows = a->batch * a->height, grain = SERIAL_VALUES / (2 * job.half * a->width) + 1;
-    job.memory = bio_alloc(bio_workers(rows, grain, n_threads) * job.scratch * SIZE);
+    const double values = (double)(2 * job.half * a->width);
+    const bio_share share = bio_share_out(a->batch * a->height, VALUE_NS * values, n_threads);
+    job.memory = bio_alloc(share.workers * job.scratch * SIZE);
     if (!job.memory) return BIO_NO_MEMORY;
     job.u = u;
     job.gate = gate;
-    bio_parallel(NAME(patches_task), &job, rows, grain, n_threads);
+    bio_parallel(NAME(patches_task), &job, share);
     bio_free(job.memory);
     return BIO_OK;
 }
@@ -92,13 +93,14 @@ static void NAME(patches_grad_task)(void *context, size_t begin, size_t end, siz
 static bio_status NAME(patches_grad)(const bio_retina *a, const void *r, const void *du, const void *dgate, void *dr,
                                      int n_threads) {
     NAME(retina_job) job = NAME(retina_plan)(a, r, 1);
-    const size_t grain = SERIAL_VALUES / (2 * job.half * a->width * a->height) + 1;
-    job.memory = bio_alloc(bio_workers(a->batch, grain, n_threads) * job.scratch * SIZE);
+    const double values = (double)(2 * job.half * a->width * a->height);
+    const bio_share share = bio_share_out(a->batch, VALUE_NS * values, n_threads);
+    job.memory = bio_alloc(share.workers * job.scratch * SIZE);
     if (!job.memory) return BIO_NO_MEMORY;
     job.du = du;
     job.dgate = dgate;
     job.dr = dr;
-    bio_parallel(NAME(patches_grad_task), &job, a->batch, grain, n_threads);
+    bio_parallel(NAME(patches_grad_task), &job, share);
     bio_free(job.memory);
     return BIO_OK;
 }

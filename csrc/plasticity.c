@@ -44,10 +44,11 @@ const bio_parameter_traits bio_parameters[BIO_N_PARAMETERS] = {
 #define TRAITS(which, step, name, signs, own, nonnegative) [which] = {name, signs, COMMON | (own), nonnegative},
 const bio_form_traits bio_forms[BIO_N_FORMS] = {FORMS(TRAITS)};
 
+#define SYNAPSE_NS 0.5 /* about what the step of a synapse costs */
+
 enum {
-    CHUNK = 16384, /* synapses handed out at a time; fewer stay serial */
-    BLOCK = 64,    /* synapses whose noise is drawn together */
-    SPARSE = 16    /* activity is followed event by event where fewer than 1 in so many rates are not 0 */
+    BLOCK = 64, /* synapses whose noise is drawn together */
+    SPARSE = 16 /* activity is followed event by event where fewer than 1 in so many rates are not 0 */
 };
 
 typedef struct {
@@ -88,15 +89,19 @@ static const events_fn events_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = B
 static const bio_task hebbian_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(hebbian);
 static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(plasticity);
 
+static bio_share share_out(size_t n_rows, size_t synapses, int n_threads) {
+    const double row = n_rows ? (double)synapses / (double)n_rows : 0;
+    return bio_share_out(n_rows, SYNAPSE_NS * row, n_threads);
+}
+
 bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, const bio_plasticity *rule, double theta,
                                uint64_t seed, uint64_t step, size_t *n_silent, int n_threads) {
-    const size_t per_row = w->n_rows ? w->nnz / w->n_rows + 1 : 1, grain = CHUNK / per_row + 1;
-    const size_t workers = bio_workers(w->n_rows, grain, n_threads);
-    plasticity_job job = {w, g, c, rule, theta, bio_step_key(seed, step), calloc(workers, sizeof(size_t))};
+    const bio_share share = share_out(w->n_rows, w->nnz, n_threads);
+    plasticity_job job = {w, g, c, rule, theta, bio_step_key(seed, step), calloc(share.workers, sizeof(size_t))};
     if (!job.silent) return BIO_NO_MEMORY;
-    bio_parallel(BIO_PICK(table, w->value, w->index), &job, w->n_rows, grain, n_threads);
+    bio_parallel(BIO_PICK(table, w->value, w->index), &job, share);
     *n_silent = 0;
-    for (size_t t = 0; t < workers; t++) *n_silent += job.silent[t];
+    for (size_t t = 0; t < share.workers; t++) *n_silent += job.silent[t];
     free(job.silent);
     return BIO_OK;
 }
@@ -144,13 +149,11 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
         memcpy(next, start, w->n_rows * sizeof *next);
         list_events(y, batch, w->n_rows, next, rate, event);
     }
-    /* a step of few winners is over before another thread is awake */
-    const size_t grain = *n_changed ? 4 * CHUNK / (synapses / *n_changed + 1) + 1 : 1;
-    const size_t n_workers = bio_workers(*n_changed, grain, n_threads);
+    const bio_share share = share_out(*n_changed, synapses, n_threads);
     job.scratch_bytes = bio_round_up((longest + BIO_ALIGN) * size, BIO_ALIGN);
-    job.scratch = bio_alloc(n_workers * job.scratch_bytes);
+    job.scratch = bio_alloc(share.workers * job.scratch_bytes);
     if (!job.scratch) goto done;
-    bio_parallel(BIO_PICK(hebbian_table, w->value, w->index), &job, *n_changed, grain, n_threads);
+    bio_parallel(BIO_PICK(hebbian_table, w->value, w->index), &job, share);
     bio_free(job.scratch);
     status = BIO_OK;
 done:

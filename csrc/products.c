@@ -17,6 +17,8 @@
 #include "single.h"
 #include "tiling.h"
 
+#define SYNAPSE_NS 0.03 /* about what one costs with one sample of many */
+
 /* A unit of work is a group of tiles of samples x a group of chunks of rows. */
 typedef struct {
     const bio_layout *layout;
@@ -45,28 +47,27 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     const size_t bytes = bio_vector_bytes[bio_current_isa()], size = bio_value_size(w->value);
     const size_t lanes = bytes / size, full = BIO_TILE_VECTORS * lanes;
     const size_t width = bio_tile_vectors(job.batch, lanes) * lanes, n_tiles = (job.batch + full - 1) / full;
-    n_threads = bio_worth_threads(w, job.batch, n_threads);
+    const double cost = SYNAPSE_NS * (double)w->nnz * (double)bio_round_up(job.batch, lanes);
+    n_threads = (int)bio_share_out((size_t)n_threads, cost / n_threads, n_threads).workers;
     /* A product g is summed by one worker over the whole batch; each unit then packs all of `in` for itself, so two a
      * thread must do to even out the load. */
-    const size_t groups = 2 * (size_t)n_threads;
+    const size_t groups = n_threads > 1 ? 2 * (size_t)n_threads : 1;
     job.tiles_per_unit = job.g ? n_tiles : 1;
     job.chunks_per_unit = job.g ? (layout->n_chunks + groups - 1) / groups : 1;
     job.n_chunk_groups = (layout->n_chunks + job.chunks_per_unit - 1) / job.chunks_per_unit;
     const size_t n_units = (job.g ? 1 : n_tiles) * job.n_chunk_groups;
-    /* Whoever works on a tile packs it: hand out whole ones where they can be shared out evenly. */
-    const int even = n_tiles % (size_t)n_threads == 0 || n_tiles > 4 * (size_t)n_threads;
-    const size_t grain = !job.g && even ? job.n_chunk_groups : 1, n_workers = bio_workers(n_units, grain, n_threads);
+    const bio_share share = bio_share_out(n_units, cost / (double)n_units, n_threads);
 
     /* Where a block fits the L1 cache, a few lines a row: more would get in the way. */
     job.fetch = layout->n_blocks > 1 && layout->block * BIO_TILE_VECTORS * bytes <= BIO_L1_BYTES;
     void *const g = job.g;
     job.scratch_bytes = bio_round_up(BIO_ALIGN + (layout->n_cols + 2 * layout->chunk) * width * size, BIO_ALIGN);
-    const size_t all = n_workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
+    const size_t all = share.workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
     job.scratch = bio_layout_borrow(layout, all + g_bytes);
     if (job.scratch) {
-        for (size_t worker = 0; worker < n_workers; worker++) *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
+        for (size_t worker = 0; worker < share.workers; worker++) *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
         if (g) job.g = job.scratch + all;
-        bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, n_units, grain, n_threads);
+        bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, share);
         if (g) bio_layout_collect(layout, w, job.g, g, n_threads);
         bio_layout_give_back(layout, job.scratch);
     } else status = BIO_NO_MEMORY;

@@ -34,8 +34,8 @@ int py_required(const char *call, PyObject *object, const char *name);
 int py_real(const char *call, PyObject *object, const char *name, double low, double high, const char *expected,
             double *number);
 
-/* An integer in [low, high], low >= 0; with `none_too`, None leaves the result alone. */
-int py_integer(const char *call, PyObject *object, const char *name, size_t low, size_t high, int none_too,
+/* An integer in [low, high], low >= 0. With `none`, which says so in words, None leaves the result alone. */
+int py_integer(const char *call, PyObject *object, const char *name, size_t low, size_t high, const char *none,
                size_t *number);
 
 /* A 64-bit key, in [0, 2^64). */
@@ -48,9 +48,8 @@ int py_truth(const char *call, PyObject *object, const char *name, int *truth);
 int py_choice(const char *call, PyObject *object, const char *name, const char *const *choices, int n_choices,
               int *choice);
 
-/* n_threads: None (or absent) means the default, py_default_threads; otherwise an integer in [1, 1024]. */
+/* n_threads: None, "auto" or absent means bio_default_threads(); otherwise an integer in [1, 1024]. */
 int py_threads(const char *call, PyObject *object, int *n_threads);
-extern int py_default_threads;
 
 /* Sharpness of a competition: finite. Winners of one: None (or absent) means all, 0. */
 int py_beta(const char *call, PyObject *object, double *beta);

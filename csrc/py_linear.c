@@ -80,7 +80,7 @@ static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOO:input_grad", names, &indptr, &indices, &data,
                                      &dy_object, &cols, &threads, &out, &layout_object, &check_object))
         return NULL;
-    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, 0, &n_cols) || py_threads(call, threads, &n_threads) ||
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) || py_threads(call, threads, &n_threads) ||
         py_truth(call, check_object, "check", &check))
         return NULL;
     if (py_values(call, dy_object, "dY", 2, &dy) || py_weighted(call, indptr, indices, data, n_cols, &w) ||
@@ -202,7 +202,7 @@ static PyObject *layout(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$O:layout", names, &indptr, &indices, &data, &cols,
                                      &transposed_object, &threads))
         return NULL;
-    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, 0, &n_cols) ||
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) ||
         py_truth(call, transposed_object, "transposed", &transposed) || py_threads(call, threads, &n_threads) ||
         py_weighted(call, indptr, indices, data, n_cols, &w))
         return NULL;
@@ -227,7 +227,7 @@ static PyObject *layout_refresh(PyObject *module, PyObject *args, PyObject *kwar
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$O:layout_refresh", names, &layout_object, &indptr, &indices,
                                      &data, &cols, &threads))
         return NULL;
-    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, 0, &n_cols) || py_threads(call, threads, &n_threads) ||
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) || py_threads(call, threads, &n_threads) ||
         !(refreshed = layout_of(call, layout_object)) || py_weighted(call, indptr, indices, data, n_cols, &w))
         return NULL;
     if (!bio_layout_fits(refreshed, &w.csr, 0) && !bio_layout_fits(refreshed, &w.csr, 1))

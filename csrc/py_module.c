@@ -11,23 +11,43 @@
 
 static PyObject *config(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
-    return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i}", "compiler",
+    return Py_BuildValue("{s:s,s:s,s:s,s:i}", "compiler",
 #ifdef __VERSION__
                          __VERSION__,
 #else
                          "unknown",
 #endif
-                         "simd", bio_isa_names[bio_current_isa()], "simd_best", bio_isa_names[bio_best_isa()], "openmp",
-                         bio_openmp(), "n_threads", py_default_threads);
+                         "simd", bio_isa_names[bio_current_isa()], "simd_best", bio_isa_names[bio_best_isa()], "n_threads",
+                         bio_default_threads());
+}
+
+static PyObject *set_num_threads(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"n_threads", NULL};
+    PyObject *object;
+    int n_threads;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:set_num_threads", names, &object)) return NULL;
+    if (py_threads("set_num_threads", object, &n_threads)) return NULL;
+    bio_set_default_threads(n_threads);
+    Py_RETURN_NONE;
+}
+
+static PyObject *thread_counts(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    const bio_parallel_counts counts = bio_parallel_counted();
+    return Py_BuildValue("nn", (Py_ssize_t)counts.shared, (Py_ssize_t)counts.regretted);
 }
 
 static PyMethodDef module_methods[] = {
     {"config", config, METH_NOARGS, "config()\n--\n\nHow this extension was built and runs, as a dict."},
+    METHOD(set_num_threads,
+           "set_num_threads(n_threads)\n--\n\nThreads where a call names none, from now on; None: as before."),
+    {"thread_counts", thread_counts, METH_NOARGS,
+     "thread_counts()\n--\n\nHow many regions of work helpers were asked to share, and how many of them were regretted."},
     {NULL, NULL, 0, NULL},
 };
 
-/* BIONEURO_SIMD forces an instruction set, BIONEURO_NUM_THREADS the default thread count; nonsense is an ImportError.
- */
+/* BIONEURO_SIMD forces an instruction set; nonsense is an ImportError. */
 static int read_environment(void) {
     bio_select_isa(bio_best_isa());
     const char *simd = getenv("BIONEURO_SIMD");
@@ -41,17 +61,6 @@ static int read_environment(void) {
             return -1;
         }
     }
-    py_default_threads = bio_default_threads();
-    const char *threads = getenv("BIONEURO_NUM_THREADS");
-    if (threads && *threads) {
-        char *end;
-        long n = strtol(threads, &end, 10);
-        if (*end || n < 1 || n > 1024) {
-            PyErr_Format(PyExc_ImportError, "BIONEURO_NUM_THREADS must be an integer in [1, 1024], got '%s'", threads);
-            return -1;
-        }
-        py_default_threads = (int)n;
-    }
     return 0;
 }
 
@@ -64,7 +73,6 @@ static int execute(PyObject *module) {
         return -1;
     }
     import_array1(-1);
-    bio_parallel_init();
     if (read_environment()) return -1;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         if (PyModule_AddFunctions(module, families[f])) return -1;

@@ -3,7 +3,7 @@
 #include <float.h>
 #include <string.h>
 
-int py_default_threads = 1;
+#include "parallel.h"
 
 int py_required(const char *call, PyObject *object, const char *name) {
     if (object) return 0;
@@ -49,13 +49,13 @@ int py_real(const char *call, PyObject *object, const char *name, double low, do
     return 0;
 }
 
-int py_integer(const char *call, PyObject *object, const char *name, size_t low, size_t high, int none_too,
+int py_integer(const char *call, PyObject *object, const char *name, size_t low, size_t high, const char *none,
                size_t *number) {
-    if (object == NULL || (none_too && object == Py_None)) return 0;
+    if (object == NULL || (none && object == Py_None)) return 0;
     char expected[96];
-    const char *none = none_too ? "None or " : "";
-    if (high >= PY_SSIZE_T_MAX) PyOS_snprintf(expected, sizeof expected, "%san integer >= %zu", none, low);
-    else PyOS_snprintf(expected, sizeof expected, "%san integer in [%zu, %zu]", none, low, high);
+    const char *also = none ? none : "", *or = none ? " or " : "";
+    if (high >= PY_SSIZE_T_MAX) PyOS_snprintf(expected, sizeof expected, "%s%san integer >= %zu", also, or, low);
+    else PyOS_snprintf(expected, sizeof expected, "%s%san integer in [%zu, %zu]", also, or, low, high);
     PyObject *index = index_of(call, object, name, expected);
     if (!index) return -1;
     size_t n = PyLong_AsSize_t(index);
@@ -128,8 +128,9 @@ int py_choice(const char *call, PyObject *object, const char *name, const char *
 }
 
 int py_threads(const char *call, PyObject *object, int *n_threads) {
-    size_t n = (size_t)py_default_threads;
-    if (py_integer(call, object, "n_threads", 1, 1024, 1, &n)) return -1;
+    size_t n = (size_t)bio_default_threads();
+    const int automatic = object && PyUnicode_Check(object) && !PyUnicode_CompareWithASCIIString(object, "auto");
+    if (!automatic && py_integer(call, object, "n_threads", 1, 1024, "None, 'auto'", &n)) return -1;
     *n_threads = (int)n;
     return 0;
 }
@@ -140,5 +141,5 @@ int py_beta(const char *call, PyObject *object, double *beta) {
 
 int py_winners(const char *call, PyObject *object, size_t *k) {
     *k = 0;
-    return py_integer(call, object, "k", 1, SIZE_MAX, 1, k);
+    return py_integer(call, object, "k", 1, SIZE_MAX, "None", k);
 }

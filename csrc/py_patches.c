@@ -14,7 +14,7 @@ typedef struct {
 static int parse_retina(const char *call, const retina_arguments *given, bio_retina *retina) {
     static const char positive[] = "positive and finite";
     *retina = (bio_retina){.patch_size = 7, .c0 = 0.5, .g0 = 0.5, .gate_exponent = 1};
-    return py_integer(call, given->patch_size, "patch_size", 1, MAX_PATCH, 0, &retina->patch_size) ||
+    return py_integer(call, given->patch_size, "patch_size", 1, MAX_PATCH, NULL, &retina->patch_size) ||
                    py_real(call, given->c0, "c0", DBL_TRUE_MIN, DBL_MAX, positive, &retina->c0) ||
                    py_real(call, given->g0, "g0", DBL_TRUE_MIN, DBL_MAX, positive, &retina->g0) ||
                    py_real(call, given->gate_exponent, "gate_exponent", DBL_TRUE_MIN, MAX_GATE_EXPONENT,

@@ -27,7 +27,7 @@ static PyObject *validate(PyObject *module, PyObject *args, PyObject *kwargs) {
     (void)module;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:validate", names, &indptr, &indices, &data, &cols))
         return NULL;
-    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, 0, &n_cols) ||
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) ||
         (data == Py_None ? py_structure(call, indptr, indices, n_cols, &w)
                          : py_weighted(call, indptr, indices, data, n_cols, &w)))
         return NULL;
@@ -51,7 +51,7 @@ static PyObject *transpose_index(PyObject *module, PyObject *args, PyObject *kwa
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$O:transpose_index", names, &indptr, &indices, &cols,
                                      &check_object))
         return NULL;
-    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX - 1, 0, &n_cols) ||
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX - 1, NULL, &n_cols) ||
         py_truth(call, check_object, "check", &check) || py_structure(call, indptr, indices, n_cols, &w) ||
         fits(call, &w.csr, "the number of rows", (double)w.csr.n_rows))
         return NULL;
@@ -146,8 +146,8 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
                                      &seed_object, &step_object, &threads, &check_object))
         return NULL;
     if (py_required(call, seed_object, "seed") || py_required(call, step_object, "step") ||
-        py_integer(call, cols, "n_cols", 1, MAX_DRAWS, 0, &n_cols) ||
-        py_integer(call, n_object, "n_candidates", 0, MAX_DRAWS, 0, &n) || py_key(call, seed_object, "seed", &seed) ||
+        py_integer(call, cols, "n_cols", 1, MAX_DRAWS, NULL, &n_cols) ||
+        py_integer(call, n_object, "n_candidates", 0, MAX_DRAWS, NULL, &n) || py_key(call, seed_object, "seed", &seed) ||
         py_key(call, step_object, "step", &step) || py_threads(call, threads, &n_threads) ||
         py_truth(call, check_object, "check", &check))
         return NULL;
@@ -185,7 +185,7 @@ static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOO|$OO:grow", names, &indptr, &indices, &data, &cand_indptr,
                                      &cand_indices, &score_object, &n_object, &weight_object, &threads, &check_object))
         return NULL;
-    if (py_integer(call, n_object, "n_grow", 0, PY_SSIZE_T_MAX, 0, &n_grow) ||
+    if (py_integer(call, n_object, "n_grow", 0, PY_SSIZE_T_MAX, NULL, &n_grow) ||
         py_real(call, weight_object, "weight", -DBL_MAX, DBL_MAX, "a finite number", &weight) ||
         py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check))
         return NULL;
@@ -261,7 +261,7 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (py_required(call, birth, "birth") || py_required(call, death, "death") || py_required(call, gamma, "gamma") ||
         py_required(call, size, "size") || py_required(call, seed, "seed") || py_required(call, step, "step"))
         return NULL;
-    if (py_integer(call, cols, "n_cols", 1, MAX_DRAWS, 0, &n_cols) ||
+    if (py_integer(call, cols, "n_cols", 1, MAX_DRAWS, NULL, &n_cols) ||
         py_real(call, birth, "birth", 0, DBL_MAX, rate, &rule.birth) ||
         py_real(call, death, "death", 0, DBL_MAX, rate, &rule.death) ||
         py_real(call, gamma, "gamma", 0, DBL_MAX, rate, &rule.gamma) ||

@@ -8,9 +8,10 @@
 #include "parallel.h"
 #include "rng.h"
 
-/* Rows handed out at a time when `work` synapses are spread over n_rows: below about 2^15, waking a thread costs more.
- */
-static size_t row_grain(size_t n_rows, size_t work) { return (n_rows << 15) / (work + 1) + 1; }
+/* Rows, where `work` synapses at about 1 ns are spread over them. */
+static bio_share share_rows(size_t n_rows, size_t work, int n_threads) {
+    return bio_share_out(n_rows, (double)work / (double)n_rows, n_threads);
+}
 
 /* Said by any worker of a second call that found less than the first had counted. */
 static void has_changed(int *changed) { __atomic_store_n(changed, 1, __ATOMIC_RELAXED); }

@@ -147,7 +147,7 @@ static void NAME(prune_task)(void *context, size_t begin, size_t end, size_t wor
 static bio_status NAME(prune)(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data,
                               int n_threads) {
     NAME(prune_job) job = {w, (T)theta, new_indptr, new_indices, new_data, 0};
-    bio_parallel(NAME(prune_task), &job, w->n_rows, row_grain(w->n_rows, w->nnz), n_threads);
+    bio_parallel(NAME(prune_task), &job, share_rows(w->n_rows, w->nnz, n_threads));
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     return job.changed ? BIO_CHANGED : BIO_OK;
 }
@@ -194,11 +194,12 @@ static void NAME(candidates_task)(void *context, size_t begin, size_t end, size_
 static bio_status NAME(candidates)(const bio_csr *w, size_t n_candidates, uint64_t seed, uint64_t step,
                                    void *new_indptr, void *new_indices, int n_threads) {
     const size_t n_words = w->n_cols / 64 + 1;
-    const size_t grain = row_grain(w->n_rows, w->nnz + w->n_rows * (n_words + 8 * n_candidates));
-    uint64_t *drawn = calloc(bio_workers(w->n_rows, grain, n_threads), n_words * sizeof *drawn);
+    const size_t work = w->nnz + w->n_rows * (n_words + 8 * n_candidates);
+    const bio_share share = share_rows(w->n_rows, work, n_threads);
+    uint64_t *drawn = calloc(share.workers, n_words * sizeof *drawn);
     if (!drawn) return BIO_NO_MEMORY;
     NAME(candidates_job) job = {w, n_candidates, n_words, bio_step_key(seed, step), drawn, new_indptr, new_indices, 0};
-    bio_parallel(NAME(candidates_task), &job, w->n_rows, grain, n_threads);
+    bio_parallel(NAME(candidates_task), &job, share);
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     free(drawn);
     return job.changed ? BIO_CHANGED : BIO_OK;
@@ -276,7 +277,7 @@ static void NAME(grow_task)(void *context, size_t begin, size_t end, size_t work
 static bio_status NAME(grow)(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                              void *new_indices, void *new_data, int n_threads) {
     NAME(grow_job) job = {w, cand, n_grow, NAME(saturated)(weight), new_indptr, new_indices, new_data, 0};
-    bio_parallel(NAME(grow_task), &job, w->n_rows, row_grain(w->n_rows, w->nnz + 8 * cand->nnz), n_threads);
+    bio_parallel(NAME(grow_task), &job, share_rows(w->n_rows, w->nnz + 8 * cand->nnz, n_threads));
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     return job.changed ? BIO_CHANGED : BIO_OK;
 }
@@ -383,8 +384,8 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
                               new_data,
                               0};
     if (!new_indices) fill_bounds(rule->gamma, bound);
-    bio_parallel(NAME(turnover_task), &job, w->n_rows, row_grain(w->n_rows, 4 * w->nnz), n_threads);
-    if (new_indices) return job.changed ? BIO_CHANGED : BIO_OK;
+    bio_parallel(NAME(turnover_task), &job, share_rows(w->n_rows, 4 * w->nnz, n_threads));
+    if (new_indices) return BIO_OK;
     const I *lengths = (const I *)new_indptr + 1;
     uint64_t total = 0;
     for (size_t i = 0; i < w->n_rows; i++) total += (uint64_t)lengths[i];

@@ -1,4 +1,4 @@
-/* The one cost rule of the tiled products: how wide a tile is, how a matrix is blocked, when threads pay. */
+/* The one cost rule of the tiled products: how wide a tile is, how a matrix is blocked. */
 #ifndef BIO_TILING_H
 #define BIO_TILING_H
 
@@ -13,7 +13,6 @@ enum {
     BIO_MIN_RUN = 12,           /* synapses of a row in a block below which runs cost more than a block saves */
     BIO_MAX_BLOCK = 32768,      /* columns of a block and lengths of runs are 16-bit */
     BIO_CHUNK_ROWS = 256,       /* rows whose tile of sums stays in the L2 cache */
-    BIO_SERIAL_FLOPS = 2000000, /* below this (some 20 us), waking another thread costs more than it saves */
 };
 
 /* Vectors of samples in the next tile of a batch of which `left` samples are left. */
@@ -44,11 +43,6 @@ static inline size_t bio_chunk_rows(size_t n_rows, size_t n_cols, size_t nnz) {
     if (chunk < BIO_CHUNK_ROWS) chunk = BIO_CHUNK_ROWS;
     if (chunk > quarter) chunk = quarter;
     return chunk < 32 ? 32 : chunk;
-}
-
-/* n_threads, or 1 where the product is small. */
-static inline int bio_worth_threads(const bio_csr *w, size_t batch, int n_threads) {
-    return 2.0 * (double)w->nnz * (double)batch < BIO_SERIAL_FLOPS ? 1 : n_threads;
 }
 
 static inline size_t bio_round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }

@@ -11,7 +11,8 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core _npz reference moments contrast checks progress atomic_write named images protocols dataset_files
+_core
+threads _npz reference moments contrast checks progress atomic_write named images protocols dataset_files
 kernels synapses losses estimators analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot

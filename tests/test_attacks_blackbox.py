@@ -84,7 +84,7 @@ def test_square_reads_the_shape_of_the_model(binary):
     of_model = Square(n_queries=20)(model, X, y, 0.02).adversarial
     del model.image_shape_
     np.testing.assert_array_equal(of_model, Square(n_queries=20, image_shape=(4, 9))(model, X, y, 0.02).adversarial)
-    with pytest.raises(ValueError, match=r"image_shape \(5, 5\) does not fit 36 features"):
+    with pytest.raises(ValueError, match=r"image_shape must have a product of 36 features, got \(5, 5\)"):
         Square(image_shape=(5, 5))(model, X, y, 0.02)
 
 

@@ -154,5 +154,5 @@ def test_bad_hyper_parameters(make, message):
 
 def test_bad_image_shape(binary):
     model, X, y = binary
-    with pytest.raises(ValueError, match=r"image_shape \(5, 5\) does not fit 36 features"):
+    with pytest.raises(ValueError, match=r"image_shape must have a product of 36 features, got \(5, 5\)"):
         CGBA(image_shape=(5, 5))(model, X, y, 0.1)

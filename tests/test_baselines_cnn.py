@@ -217,7 +217,10 @@ def test_without_torch_says_how_to_get_it(monkeypatch):
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
         ({"n_threads": 0}, "n_threads must be an integer >= 1, got 0"),
         ({"image_shape": (2, 2)}, r"image_shape must have a product of 2 features, got \(2, 2\)"),
-        ({"image_shape": "square"}, r"image_shape must be 'auto' or \(height, width\[, channels\]\), got 'square'"),
+        (
+            {"image_shape": "square"},
+            r"image_shape must be 'auto', None or \(height, width\[, channels\]\), got",
+        ),
         ({"contrast": (4,)}, r"contrast must be None or \(exponent, semi_saturation\), both > 0, got \(4,\)"),
         ({"binarise": 0}, r"binarise must be None or a threshold in \(0, 1\], got 0"),
         ({"binarise": 0.5, "contrast": RETINA}, "contrast and binarise exclude each other"),

@@ -18,9 +18,9 @@ sys.path.append(str(ROOT))
 from benchmarks import asv_suite, linear, machine, memory, peers, plots  # noqa: E402
 
 
-def run(*arguments, cwd):
+def run(*arguments, cwd, module="report"):
     # not from the source folder, which would hide the installed library behind the uncompiled sources
-    code = f"import sys; sys.path.append({str(ROOT)!r}); from benchmarks.report import main; main(sys.argv[1:])"
+    code = f"import sys; sys.path.append({str(ROOT)!r}); from benchmarks.{module} import main; main(sys.argv[1:])"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300
     )
@@ -59,6 +59,23 @@ def test_nonsense_is_one_clear_line(tmp_path, arguments, message):
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_busy_times_one_thread_and_several_beside_a_load(tmp_path):
+    done = run("--tiny", "--rounds", "2", "--threads", "2", "--load", "0", "1", cwd=tmp_path, module="busy")
+    assert done.returncode == 0, done.stderr
+    idle, loaded = done.stdout.split("busy processes beside it: ")[1:]
+    assert idle.startswith("0") and loaded.startswith("1")
+    for section in idle, loaded:
+        assert all(f"| {name}" in section for name in ("forward", "weight_grad", "hebbian step", "fit, digits"))
+
+
+def test_load_ends_with_its_block():
+    from benchmarks import busy
+
+    with busy.busy(2) as running:
+        assert all(process.poll() is None for process in running)
+    assert all(process.poll() is not None for process in running)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -38,7 +38,7 @@ def call(function, **arguments):
 
 
 def test_every_function_and_every_argument_is_in_the_table():
-    others = {"config", "lock", "layout_bytes"}
+    others = {"config", "layout_bytes", "lock", "set_num_threads", "thread_counts"}
     public = {name for name in dir(_core) if not name.startswith("_") and callable(getattr(_core, name))}
     assert public == set(GOOD) | others
     for function in set(GOOD) - {"Plasticity"}:
@@ -158,6 +158,12 @@ def test_contents_that_a_number_spoils_are_seen(function):
     arguments[numeric] = Hostile(N_COLS if numeric == "n_cols" else 1, spoil)
     with pytest.raises(ValueError, match=r"^indices must "):
         getattr(kernels, function)(**arguments)
+
+
+@pytest.mark.parametrize("wrong", [1.5, "2", True, [1]])
+def test_a_number_of_threads_of_the_wrong_type(wrong):
+    with pytest.raises(TypeError, match=r"^set_num_threads\(\): n_threads must be None, 'auto' or an integer in"):
+        _core.set_num_threads(wrong)
 
 
 def test_a_layout_of_nonsense_has_no_size():

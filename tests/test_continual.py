@@ -115,13 +115,16 @@ def test_mapped_transforms_stream_and_tests():
         (lambda: continual.split(X, Y, X_TEST[:, :3], Y_TEST), "X_test must have the 16 features"),
         (lambda: continual.split(X, Y, X_TEST, Y_TEST % 9), r"in one only: \[9\]"),
         (lambda: continual.split(*DATA, n_tasks=11), r"n_tasks must lie in \[1, 10\]"),
-        (lambda: continual.split(*DATA, scenario="domain"), "scenario must be 'class' or 'task', got 'domain'"),
+        (
+            lambda: continual.split(*DATA, scenario="domain"),
+            r"scenario must be one of \['class', 'task'\], got",
+        ),
         (lambda: continual.split(*DATA, class_order=[0, 1]), "class_order must hold each of the labels"),
-        (lambda: continual.split(*DATA, batch_size=0), "batch_size must be >= 1, got 0"),
-        (lambda: continual.rotated(*DATA, (4, 4), angles=()), "at least 1 task"),
-        (lambda: continual.drifting(*DATA, (4, 4), n_tasks=0), "n_tasks must be >= 1"),
-        (lambda: continual.blurred(continual.split(*DATA), -1), "width must be >= 0, got -1"),
-        (lambda: continual.imbalanced(continual.split(*DATA), 0.5), "ratio must be >= 1, got 0.5"),
+        (lambda: continual.split(*DATA, batch_size=0), "batch_size must be an integer >= 1, got 0"),
+        (lambda: continual.rotated(*DATA, (4, 4), angles=()), "the number of angles must be an integer >= 1, got 0"),
+        (lambda: continual.drifting(*DATA, (4, 4), n_tasks=0), "n_tasks must be an integer >= 1"),
+        (lambda: continual.blurred(continual.split(*DATA), -1), "width must be a finite number >= 0, got -1"),
+        (lambda: continual.imbalanced(continual.split(*DATA), 0.5), "ratio must be a finite number >= 1, got 0.5"),
         (lambda: continual.run(UnitNorm, continual.split(*DATA)), "."),
     ],
 )
@@ -332,9 +335,9 @@ def test_cells_that_wait_are_mute():
 
 @pytest.mark.parametrize("vigilance", [0, 1.5, -1])
 def test_vigilance_out_of_range(vigilance):
-    with pytest.raises(ValueError, match=r"vigilance must lie in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"vigilance must"):
         Association(10, 16, 2, vigilance=vigilance)
-    with pytest.raises(ValueError, match=r"vigilance must lie in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"vigilance must"):
         BioClassifier(vigilance=vigilance).fit(X, Y)
 
 

@@ -205,7 +205,7 @@ def test_evaluate_reads_the_shape_of_the_model():
         ({"X": np.zeros(16)}, r"X must be \(n, features\) and not empty, got shape \(16,\)"),
         ({"X": np.full((2, 16), 1.5)}, r"X must lie in \[0, 1\]"),
         ({"X": np.full((2, 16), np.nan)}, "X must be finite; row 0, feature 0 is nan"),
-        ({"image_shape": (3, 5)}, r"image_shape \(3, 5\) does not fit 16 features"),
+        ({"image_shape": (3, 5)}, r"image_shape must have a product of 16 features, got \(3, 5\)"),
         ({"image_shape": (16, 1)}, "rows of 16 features are none: give image_shape"),
         ({"X": np.zeros((2, 15))}, "rows of 15 features are none: give image_shape"),
         ({"random_state": -1}, "random_state must be an integer >= 0, got -1"),

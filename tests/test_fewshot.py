@@ -133,7 +133,7 @@ def test_labels_of_any_type_and_chosen_classes(identified):
         ({"n_way": 9}, "n_way=9 needs as many classes, got 8"),
         ({"n_shot": 6}, r"class 0 has 20 images; n_shot \+ n_query = 6 \+ 15 needs 21"),
         ({"classes": [0, 1, 2, 3, 99]}, "class 99 has 0 images"),
-        ({"random_state": -1}, "random_state must be at least 0"),
+        ({"random_state": -1}, "random_state must be an integer >= 0"),
         ({"y": np.zeros(3)}, r"got \(160, 2\) and \(3,\)"),
     ],
 )
@@ -225,10 +225,10 @@ def test_low_data_curve_on_real_learners(blobs):
     ("change", "message"),
     [
         ({"shots": (1, 21)}, "class 0 has 20 samples, fewer than n_per_class=21"),
-        ({"shots": (0, 2)}, "n_per_class must be at least 1, got 0"),
+        ({"shots": (0, 2)}, "shots\\[0\\] must be an integer >= 1, got 0"),
         ({"shots": ()}, "models and shots must not be empty"),
         ({"models": {}}, "models and shots must not be empty"),
-        ({"n_repeats": 0}, "n_repeats must be at least 1, got 0"),
+        ({"n_repeats": 0}, "n_repeats must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_curves_fail_before_any_fit(identified, log, change, message):

@@ -187,8 +187,8 @@ def test_colour_is_turned_with_its_pixel():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (((2, 3), (0, 1)), "image_shape must be that of square images"),
-        (((2, 2), (0, 1)), r"X must be \(n, 4\) and y \(n,\) for images of \(2, 2\), got \(2, 9\)"),
+        (((1, 9), (0, 1)), "image_shape must be that of square images"),
+        (((2, 2), (0, 1)), r"image_shape must have a product of 9 features, got \(2, 2\)"),
         (((3, 3), (0, 4)), "turns must be different quarters"),
         (((3, 3), ()), "turns must be different quarters"),
     ],

@@ -196,7 +196,7 @@ A = drive(np.float32, 4, 6)
         (A, dict(threshold=A[0, :5]), ValueError, r"threshold.shape\[0\] must be 6, one for each cell of drive, got 5"),
         (A, dict(out=np.zeros((4, 6))), TypeError, "out must be float32 like the result"),
         (A, dict(out=np.zeros((4, 5), np.float32)), ValueError, r"out.shape\[1\] must be 6"),
-        (A, dict(n_threads=0), ValueError, "n_threads must be None or an integer in"),
+        (A, dict(n_threads=0), ValueError, "n_threads must be None, 'auto' or an integer in"),
     ],
 )  # fmt: skip
 def test_bad_input(a, options, error, message):

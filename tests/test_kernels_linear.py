@@ -395,36 +395,47 @@ BAD = [
     ("n_cols", with_array("n_cols", lambda n: 5), ValueError, "indices must lie in [0, 5), but indices[4] = 5"),
     ("n_cols", with_array("n_cols", lambda n: 6.0), TypeError, "n_cols must be an integer >= 1, got float"),
     ("n_cols", with_array("n_cols", lambda n: 2**70), ValueError, "n_cols must be an integer >= 1, got "),
-    ("", with_array("n_threads", lambda _: 0), ValueError, "n_threads must be None or an integer in [1, 1024], got 0"),
+    (
+        "",
+        with_array("n_threads", lambda _: 0),
+        ValueError,
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got 0",
+    ),
     (
         "",
         with_array("n_threads", lambda _: -1),
         ValueError,
-        "n_threads must be None or an integer in [1, 1024], got -1",
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got -1",
     ),
     (
         "",
         with_array("n_threads", lambda _: 10**30),
         ValueError,
-        "n_threads must be None or an integer in [1, 1024], got 1000",
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got 1000",
     ),
     (
         "",
         with_array("n_threads", lambda _: True),
         TypeError,
-        "an integer in [1, 1024], got bool",
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got bool",
     ),
     (
         "",
         with_array("n_threads", lambda _: 2.0),
         TypeError,
-        "an integer in [1, 1024], got float",
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got float",
     ),
     (
         "",
         with_array("n_threads", lambda _: "2"),
         TypeError,
-        "an integer in [1, 1024], got str",
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got str",
+    ),
+    (
+        "",
+        with_array("n_threads", lambda _: "AUTO"),
+        TypeError,
+        "n_threads must be None, 'auto' or an integer in [1, 1024], got str",
     ),
 ]
 for rates in ("X", "dY"):
@@ -513,6 +524,10 @@ def test_bias_is_checked():
     ):
         with pytest.raises(error, match=re.escape(message)):
             call("forward", bias=bias)
+
+
+def test_n_threads_may_be_auto():
+    np.testing.assert_array_equal(call("forward", n_threads="auto"), call("forward"))
 
 
 def test_n_threads_may_be_a_numpy_integer():

@@ -612,7 +612,7 @@ def test_rules_that_are_no_rules():
         (dict(seed=2**64), ValueError, r"seed must be an integer in \[0, 2\*\*64\)"),
         (dict(seed=1.5), TypeError, r"seed must be an integer in \[0, 2\*\*64\), got float"),
         (dict(step=True), TypeError, r"step must be an integer in \[0, 2\*\*64\), got bool"),
-        (dict(n_threads=0), ValueError, r"n_threads must be None or an integer in \[1, 1024\], got 0"),
+        (dict(n_threads=0), ValueError, r"n_threads must be None, 'auto' or an integer in \[1, 1024\], got 0"),
     ],
 )
 def test_bad_rule(rule, error, message):

@@ -120,14 +120,14 @@ def test_nonsense_in_the_environment_is_an_import_error():
     ]:
         os.environ[name] = value
         try:
-            import bioneuro._core
+            import bioneuro.threads
         except ImportError as error:
             assert str(error).startswith(message), error
         else:
             raise SystemExit(f"{name}={value} was accepted")
         del os.environ[name]
     os.environ["BIONEURO_NUM_THREADS"], os.environ["BIONEURO_SIMD"] = "3", ""
-    from bioneuro import _core  # and nothing stays behind
+    from bioneuro import _core, threads  # and nothing stays behind
     print(_core.config()["n_threads"], _core.config()["simd"] == _core.config()["simd_best"])
     """
     )
@@ -148,7 +148,7 @@ LARGE = (
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_fork_after_use_works():
-    """OpenMP's pool does not survive a fork: the child must neither hang nor differ."""
+    """Threads do not survive a fork: the child must neither hang nor differ."""
     code = (
         LARGE
         + """

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks.answers import logits
+from ..images import image_shape_of, with_channels
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Classifier
 
@@ -126,17 +127,12 @@ def _marked(values: NDArray, lost: NDArray[np.bool_]) -> NDArray:
 
 
 def _channels_first(image_shape: tuple[int, ...] | None, model: Classifier) -> tuple[int, ...] | None:
-    features = getattr(model, "n_features_in_", None)
-    shape = image_shape or getattr(model, "image_shape_", None)
+    named = image_shape or getattr(model, "image_shape_", None)
+    features = getattr(model, "n_features_in_", None) or (named and math.prod(named))
+    if not features:
+        return None
+    shape = image_shape_of(named or "auto", features)
     if shape is None:
-        side = math.isqrt(features or 0)
-        if not features:
-            return None
-        return (1, side, side) if side**2 == features else (features,)
-    if len(shape) not in (2, 3) or features not in (None, math.prod(shape)):
-        raise ValueError(
-            f"image_shape must be (height, width) or (height, width, channels) with a product of "
-            f"{features or 'all features'}, got {tuple(shape)}"
-        )
-    height, width, channels = (*shape, 1)[:3]
+        return (features,)
+    height, width, channels = with_channels(shape)
     return channels, height, width

@@ -238,7 +238,7 @@ def _cluster(values: Floats, groups: ArrayLike | None, keep: NDArray[np.bool_]) 
     groups = plain_array(groups, "groups").ravel()
     if groups.size != keep.size:
         raise ValueError(f"groups must hold one index per weight ({keep.size}), got {groups.size}")
-    sums = np.bincount(np.unique(groups[keep], return_inverse=True)[1], values)
+    sums = np.bincount(np.unique(groups[keep], return_inverse=True)[1], values).astype(float, copy=False)
     if sums.size < 2:
         raise ValueError("groups must name at least 2 cells: one cell gives no interval")
     return sums

@@ -149,8 +149,8 @@ def information_bounds(rates: ArrayLike, noise_sd: float) -> InformationBounds:
         distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = 0
         lower -= float(np.log(np.exp(distance / -8).mean(axis=1)).sum())
         upper -= float(np.log(np.exp(distance / -2).mean(axis=1)).sum())
-    bounds = (x / NATS_PER_BIT for x in (lower / n, upper / n))
-    return InformationBounds(*bounds, gaussian_information(rates, noise_sd), float(np.log2(n)))
+    lower, upper = lower / n / NATS_PER_BIT, upper / n / NATS_PER_BIT
+    return InformationBounds(lower, upper, gaussian_information(rates, noise_sd), float(np.log2(n)))
 
 
 def gaussian_information(rates: ArrayLike, noise_sd: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .base import SampleRandom
+    from .sample_random import SampleRandom
 
 __all__ = ["NORMS", "Norm", "distances"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_count, check_number
 from ..connectivity import RandomState
-from ..images import image_shape_of
+from ..images import row_or_image
 from ..protocols import Pullback
 from ..white_box import Front
 from .backprop import BackpropClassifier
@@ -140,7 +140,7 @@ class ConvNet(BackpropClassifier):
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
-        self.image_shape_ = image_shape_of(self.image_shape, self.n_features_in_)
+        self.image_shape_ = row_or_image(self.image_shape, self.n_features_in_)
         self.parameters_ = [self._first_weights(shape) for shape in self._shapes(len(classes))]
         self._optimizer = _torch().optim.AdamW(
             [
@@ -252,7 +252,7 @@ class ConvNet(BackpropClassifier):
         check_number("dropout", self.dropout, ">= 0")
         if self.dropout >= 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
-        if self.n_threads is not None:
+        if self.n_threads not in (None, "auto"):
             check_count("n_threads", self.n_threads)
 
 
@@ -270,10 +270,10 @@ def _threads(n: int | None) -> Iterator[None]:
     """torch's number of threads, a global of the process, set and put back."""
     torch = _torch()
     before = torch.get_num_threads()
-    if n is not None and n != before:
+    if n not in (None, "auto", before):
         torch.set_num_threads(n)
     try:
         yield
     finally:
-        if n is not None and n != before:
+        if n not in (None, "auto", before):
             torch.set_num_threads(before)

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..checks import check_count, check_dtype
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
-from ..images import image_shape_of
+from ..images import row_or_image
 from ..layers.feature_map import FeatureMap
 from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina
@@ -150,7 +150,7 @@ class FilterBank(_ImageEncoder):
         """Choose the filters; k-means learns them from ``X`` (n, n_features), labels are not used."""
         self._check_parameters()
         X = self._validate(X, reset=True)
-        self.image_shape_ = image_shape_of(self.image_shape, X.shape[1])
+        self.image_shape_ = row_or_image(self.image_shape, X.shape[1])
         rng = generator(self.random_state)
         self.encoder_ = FilterMap(
             self.image_shape_,
@@ -228,7 +228,7 @@ class OrientationHistogram(_ImageEncoder):
         check_count("grid", self.grid)
         check_dtype(self.dtype)
         images: NDArray = validate_data(self, X, dtype=np.dtype(self.dtype))
-        self.image_shape_ = image_shape_of(self.image_shape, images.shape[1])
+        self.image_shape_ = row_or_image(self.image_shape, images.shape[1])
         return self
 
     def transform(self, X: ArrayLike) -> NDArray:

@@ -55,7 +55,7 @@ class Result:
     def backward_transfer(self) -> float:
         """``mean_{j < T - 1} R[-1, j] - R[j, j]`` (Lopez-Paz & Ranzato 2017); 0 with one part."""
         n = min(self.accuracy.shape)
-        return float((self.accuracy[-1] - np.diag(self.accuracy))[: n - 1].mean()) if n > 1 else 0.0
+        return float((self.accuracy[-1, :n] - np.diag(self.accuracy))[: n - 1].mean()) if n > 1 else 0.0
 
     @property
     def forward_transfer(self) -> float:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+
+from ..checks import Choice, Integer, Number, check, check_count, check_number, plain_array
+from ..estimators import check_labels
+from ..images import image_shape_of
+
+#: Degrees.
+ANGLE = Number(-np.inf, np.inf)
 
 
 class Batch(NamedTuple):
@@ -111,14 +118,12 @@ def split(
         Wrong shapes; a number of tasks that the classes do not allow; a class without test samples.
     """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
-    if scenario not in ("class", "task"):
-        raise ValueError(f"scenario must be 'class' or 'task', got {scenario!r}")
+    check("scenario", scenario, Choice(("class", "task")))
     classes = np.unique(y)
-    order = classes if class_order is None else np.asarray(class_order)
+    order = classes if class_order is None else plain_array(class_order, "class_order")
     if order.shape != classes.shape or not np.array_equal(np.sort(order), classes):
         raise ValueError(f"class_order must hold each of the labels {classes} once, got {order}")
-    if not 1 <= n_tasks <= len(classes):
-        raise ValueError(f"n_tasks must lie in [1, {len(classes)}], the number of classes, got {n_tasks}")
+    _check_tasks("n_tasks", n_tasks, len(classes), "classes")
     groups = np.array_split(order, n_tasks)
     rng = np.random.default_rng(random_state)
     rows = [rng.permutation(np.flatnonzero(np.isin(y, group))) for group in groups]
@@ -153,6 +158,7 @@ def permuted(
     Parameters as of :func:`split`.
     """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
+    _check_tasks("n_tasks", n_tasks, len(y), "samples")
     rng = np.random.default_rng(random_state)
     orders = [np.arange(X.shape[1]), *(rng.permutation(X.shape[1]) for _ in range(n_tasks - 1))]
     changes = [lambda A, order=order: A[:, order] for order in orders]
@@ -172,6 +178,10 @@ def rotated(
 ) -> Stream:
     """All classes in every task, images turned by the task's angle in degrees; dealt out as in :func:`permuted`."""
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
+    image_shape = _image_shape(image_shape, X.shape[1])
+    for i, angle in enumerate(angles):
+        check(f"angles[{i}]", angle, ANGLE)
+    _check_tasks("the number of angles", len(angles), len(y), "samples")
     changes = [lambda A, angle=angle: turned(A, image_shape, np.full(len(A), angle)) for angle in angles]
     return _domains("rotated", X, y, X_test, y_test, changes, batch_size, np.random.default_rng(random_state))
 
@@ -193,8 +203,9 @@ def drifting(
     Test sets are at the middle of each of ``n_tasks`` equal stretches. Other parameters as of :func:`split`.
     """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
-    if n_tasks < 1:
-        raise ValueError(f"n_tasks must be >= 1, got {n_tasks}")
+    image_shape = _image_shape(image_shape, X.shape[1])
+    check("angle", angle, ANGLE)
+    _check_tasks("n_tasks", n_tasks, len(y), "samples")
     rows = np.random.default_rng(random_state).permutation(len(y))
     position = np.arange(len(y)) / len(y)
     middles = (np.arange(n_tasks) + 0.5) / n_tasks * angle
@@ -216,8 +227,7 @@ def blurred(stream: Stream, width: float = 0.2, *, random_state: int | np.random
 
     Parts are then equal stretches of the stream, not tasks. ``width`` is >= 0.
     """
-    if not width >= 0:
-        raise ValueError(f"width must be >= 0, got {width}")
+    check_number("width", width, ">= 0")
     n, rng = len(stream.y), np.random.default_rng(random_state)
     n_parts = int(stream.part.max()) + 1
     rows = np.argsort(np.arange(n) + rng.normal(0, width * n / n_parts, n), kind="stable")
@@ -235,8 +245,7 @@ def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.ra
 
     ``ratio >= 1`` is the commonest class over the rarest (Cui et al. 2019, arXiv:1901.05555). Tests stay as they are.
     """
-    if not ratio >= 1:
-        raise ValueError(f"ratio must be >= 1, got {ratio}")
+    check("ratio", ratio, Number(1))
     rng = np.random.default_rng(random_state)
     largest = min(np.count_nonzero(stream.y == c) for c in stream.classes)
     sizes = np.maximum(1, np.round(largest * ratio ** -np.linspace(0, 1, len(stream.classes)))).astype(int)
@@ -270,8 +279,6 @@ def _domains(
     rng: np.random.Generator,
 ) -> Stream:
     """Samples dealt out to tasks that share the classes and differ in what is done to ``X``."""
-    if not changes:
-        raise ValueError("there must be at least 1 task, got none")
     rows = np.array_split(rng.permutation(len(y)), len(changes))
     classes = np.unique(y)
     return Stream(
@@ -286,10 +293,28 @@ def _domains(
     )
 
 
+def _check_tasks(name: str, n_tasks: Any, most: int, of: str) -> None:
+    """Every task needs one at least of what it is made of."""
+    check(name, n_tasks, Integer(1))
+    if n_tasks > most:
+        raise ValueError(f"{name} must lie in [1, {most}], the number of {of}, got {n_tasks}")
+
+
+def _image_shape(image_shape: Any, n_features: int) -> tuple[int, ...]:
+    shape = image_shape_of(image_shape, n_features)
+    if shape is None:
+        raise ValueError(f"image_shape must be given: {n_features} features are no square image")
+    return shape
+
+
 def _checked(
     X: ArrayLike, y: ArrayLike, X_test: ArrayLike, y_test: ArrayLike, batch_size: int
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    X, y, X_test, y_test = (np.asarray(array) for array in (X, y, X_test, y_test))
+    check_count("batch_size", batch_size)
+    X, X_test = plain_array(X, "X"), plain_array(X_test, "X_test")
+    check_labels(y)
+    check_labels(y_test, "y_test")
+    y, y_test = plain_array(y, "y"), plain_array(y_test, "y_test")
     for name, rows, labels in (("", X, y), ("_test", X_test, y_test)):
         if rows.ndim != 2 or labels.shape != (len(rows),):
             raise ValueError(
@@ -299,6 +324,4 @@ def _checked(
         raise ValueError(f"X_test must have the {X.shape[1]} features of X, got {X_test.shape[1]}")
     if missing := sorted(set(np.unique(y).tolist()) ^ set(np.unique(y_test).tolist())):
         raise ValueError(f"y and y_test must hold the same labels; these are in one only: {missing}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be >= 1, got {batch_size}")
     return X, y, X_test, y_test

@@ -9,6 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import plain_array
+from ..estimators import check_labels
+from ..images import image_shape_of
+
 #: What the turns of :func:`with_rotations` are, in quarters.
 QUARTER_TURNS = (0, 1, 2, 3)
 
@@ -45,7 +49,8 @@ def split_classes(
     ValueError
         Shares that are none, or fewer classes than parts.
     """
-    classes = np.unique(np.asarray(y))
+    check_labels(y)
+    classes = np.unique(plain_array(y, "y"))
     parts = np.asarray(shares, float)
     if parts.shape != (3,) or not (parts >= 0).all() or not np.isclose(parts.sum(), 1):
         raise ValueError(f"shares must be three numbers >= 0 of sum 1, got {tuple(np.ravel(parts).tolist())}")
@@ -96,13 +101,13 @@ def with_rotations(
     ValueError
         Images that are not square or do not fit ``image_shape``; turns that are not different mod 4.
     """
-    X, y = np.asarray(X), np.asarray(y)
-    if len(image_shape) not in (2, 3) or image_shape[0] != image_shape[1]:
+    X, y = plain_array(X, "X"), plain_array(y, "y")
+    if X.ndim != 2 or y.shape != (len(X),):
+        raise ValueError(f"X must be (n, features) and y (n,), got {X.shape} and {y.shape}")
+    image_shape = image_shape_of(image_shape, X.shape[1])
+    if image_shape is None or image_shape[0] != image_shape[1]:
         raise ValueError(f"image_shape must be that of square images, got {image_shape}")
-    if X.ndim != 2 or X.shape[1] != np.prod(image_shape) or y.shape != (len(X),):
-        raise ValueError(
-            f"X must be (n, {np.prod(image_shape)}) and y (n,) for images of {image_shape}, got {X.shape} and {y.shape}"
-        )
+    check_labels(y)
     if not len(turns) or len({turn % 4 for turn in turns}) < len(turns):
         raise ValueError(f"turns must be different quarters, got {tuple(turns)}")
     classes, index = np.unique(y, return_inverse=True)

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from ..checks import check_count
 from ..datasets import subset_per_class
+from ..estimators import check_labels
 from ..progress import track
 from .episodes import seed_of
 from .evaluation import accuracy, frame
@@ -80,10 +82,11 @@ def low_data_curve(
     shots = list(shots)
     if not models or not shots:
         raise ValueError(f"models and shots must not be empty; got {len(models)} and {len(shots)}")
-    if n_repeats < 1:
-        raise ValueError(f"n_repeats must be at least 1, got {n_repeats}")
-    if first_repeat < 0:
-        raise ValueError(f"first_repeat must be at least 0, got {first_repeat}")
+    check_count("n_repeats", n_repeats)
+    check_count("first_repeat", first_repeat, 0)
+    check_labels(y)
+    for i, n_shot in enumerate(shots):
+        check_count(f"shots[{i}]", n_shot)
     for n_shot in (min(shots), max(shots)):
         subset_per_class(X, y, n_shot)  # fails now, not after an hour of fitting
     if unlabelled is not None:

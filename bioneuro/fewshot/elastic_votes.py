@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import clone
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..estimators import LogitClassifier, check_classes
+from ..checks import Number, check
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
+from ..images import image_shape_of
 from ..network import slices
 from .matching import ElasticMatcher
 
@@ -45,23 +46,22 @@ class ElasticVotes(LogitClassifier):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> ElasticVotes:
         """Store images ``X (n, height * width)`` in [0, 1], ink bright, with labels ``y (n,)``."""
-        if not 0 < self.beta < np.inf:
-            raise ValueError(f"beta must be a finite number > 0, got {self.beta!r}")
-        rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
-        check_classification_targets(labels)
-        self.classes_, self._class_of_cell = np.unique(labels, return_inverse=True)
-        check_classes(self.classes_)
-        self.matcher_ = self._unfitted_matcher(rows.shape[1]).fit(rows)
-        self.points_ = self.matcher_.transform(rows)
+        with all_or_nothing(self):
+            check("beta", self.beta, Number(0, 1e6, ends="(]"))
+            rows, labels = validated_with_labels(self, X, y, np.float32)
+            self.classes_, self._class_of_cell = np.unique(labels, return_inverse=True)
+            check_classes(self.classes_)
+            self.matcher_ = self._unfitted_matcher(rows.shape[1]).fit(rows)
+            self.points_ = self.matcher_.transform(rows)
         return self
 
     def _unfitted_matcher(self, n_features: int) -> ElasticMatcher:
         if self.matcher is not None:
             return clone(self.matcher)
-        side = round(n_features**0.5)
-        if side * side != n_features:
+        shape = image_shape_of("auto", n_features)
+        if shape is None:
             raise ValueError(f"matcher must be given for images that are not square, got {n_features} features")
-        return ElasticMatcher(image_shape=(side, side))
+        return ElasticMatcher(image_shape=shape)
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "points_")

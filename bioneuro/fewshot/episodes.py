@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_count
+from ..estimators import check_labels
 from .classes import labels_sha256
 
 
@@ -104,11 +105,12 @@ class EpisodeSampler:
         self.n_way, self.n_shot, self.n_query, self.n_episodes = n_way, n_shot, n_query, n_episodes
         self.max_shot = max_shot
         self._fixed_shots = self._checked_shots()
-        self.random_state = seed_of(random_state)
+        check_labels(self.y)
         self.classes = np.unique(self.y if classes is None else np.asarray(classes))
         self.classes_sha256 = labels_sha256(self.classes)
         self._members = {label: np.flatnonzero(self.y == label) for label in self.classes.tolist()}
         self._check_counts()
+        self.random_state = seed_of(random_state)  # last: what is refused draws nothing
 
     def _checked_shots(self) -> NDArray[np.int64]:
         """Shots of each class of an episode, or the fewest where they vary."""
@@ -186,7 +188,6 @@ class EpisodeSampler:
 def seed_of(random_state: int | np.random.Generator | None) -> int:
     """An integer seed; a Generator or None gives a new one each time."""
     if isinstance(random_state, int | np.integer):
-        if random_state < 0:
-            raise ValueError(f"random_state must be at least 0, got {random_state}")
+        check_count("random_state", random_state, 0)
         return int(random_state)
     return int(np.random.default_rng(random_state).integers(2**32))

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count
-from ..estimators import LogitClassifier, check_classes
+from ..checks import Integer, Number, check_parameters
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..layers import DeltaReadout, UnitNorm
 from ..layers.protocols import Encoder
 from ..network import batches
@@ -83,21 +82,24 @@ class FeatureReadout(LogitClassifier):
         self.batch_size = batch_size
         self.random_state = random_state
 
+    _parameters = {"eta": (Number(0, 100, ends="(]"),), "n_updates": (Integer(),), "batch_size": (Integer(),)}
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> FeatureReadout:
         """Learn features (where none are given) and readout from ``X (n, n_inputs)`` and labels ``y (n,)``."""
-        self._check_parameters()
-        rows, labels = validate_data(self, X, y, dtype=np.float32, order="C")
-        check_classification_targets(labels)
-        self.classes_, index = np.unique(labels, return_inverse=True)
-        check_classes(self.classes_)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
-        self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
+        with all_or_nothing(self):
+            check_parameters(self, self._parameters)
+            rows, labels = validated_with_labels(self, X, y, np.float32)
+            self.classes_, index = np.unique(labels, return_inverse=True)
+            check_classes(self.classes_)
+            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+            self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
+            self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
         return self
 
     def fit_features(self, X: ArrayLike, y: Any = None) -> FeatureReadout:
         """Learn features from ``X`` alone; another one then takes them as ``encoder=self.encoder_``."""
-        self.encoder_ = self._learned_encoder(validate_data(self, X, dtype=np.float32, order="C"))
+        with all_or_nothing(self):
+            self.encoder_ = self._learned_encoder(validate_data(self, X, dtype=np.float32, order="C"))
         return self
 
     def _learned_encoder(self, X: NDArray) -> Encoder:
@@ -128,9 +130,3 @@ class FeatureReadout(LogitClassifier):
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "readout_")
         return self.readout_.logits(self.transform(X))
-
-    def _check_parameters(self) -> None:
-        for name in ("n_updates", "batch_size"):
-            check_count(name, getattr(self, name), 1)
-        if not 0 < self.eta < np.inf:
-            raise ValueError(f"eta must be a finite number > 0, got {self.eta!r}")

@@ -14,18 +14,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count
+from ..checks import Choice, Integer, Number, check_count, check_parameters, plain_array
 from ..connectivity import HalfNormal, MixedSign, dense
-from ..estimators import LogitClassifier, check_classes
-from ..layers import READOUTS, Association, UnitNorm
-from ..network import Network, readout_batch
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, check_labels, validated_with_labels
+from ..layers import READOUTS, UnitNorm
+from ..network import epochs_of, readout_batch, untaught
 from .feature_readout import FeatureReadout
 
 #: Passes over the support by the association, and updates of its readout at least.
-ASSOCIATION_EPOCHS, READOUT_UPDATES = 7, 500
+ASSOCIATION_EPOCHS, READOUT_UPDATES, READOUT_ETA = 7, 500, 0.5
 
 
 class AssociationHead(LogitClassifier):
@@ -67,43 +66,46 @@ class AssociationHead(LogitClassifier):
         self.kappa = kappa
         self.random_state = random_state
 
+    _parameters = {
+        "readout": (Choice(READOUTS),),
+        "n_cells": (Integer(),),
+        "beta": (Number(0, 1e6, ends="(]"),),
+        "kappa": (Number(0, 1e6),),
+    }
+
     def fit(self, H: ArrayLike, y: ArrayLike) -> AssociationHead:
         """Learn from features ``H (n, n_features)``, rates >= 0, and labels ``y (n,)``."""
-        if self.readout not in READOUTS:
-            raise ValueError(f"readout must be one of {sorted(READOUTS)}, got {self.readout!r}")
-        check_count("n_cells", self.n_cells, 1)
-        rows, labels = validate_data(self, H, y, dtype=np.float32, order="C")
-        check_classification_targets(labels)
-        self.classes_, index = np.unique(labels, return_inverse=True)
-        check_classes(self.classes_)
-        encoder = UnitNorm(rows.shape[1])
-        self.support_ = encoder.encode(rows)
-        self._learn(encoder, np.eye(len(self.classes_), dtype=np.float32)[index])
+        with all_or_nothing(self):
+            check_parameters(self, self._parameters)
+            rows, labels = validated_with_labels(self, H, y, np.float32)
+            self.classes_, index = np.unique(labels, return_inverse=True)
+            check_classes(self.classes_)
+            encoder = UnitNorm(rows.shape[1])
+            self.support_ = encoder.encode(rows)
+            self._learn(encoder, np.eye(len(self.classes_), dtype=np.float32)[index])
         return self
 
     def _learn(self, encoder: UnitNorm, T: NDArray) -> None:
         H = self.support_
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        association = Association(
+        self.network_ = untaught(
+            encoder,
             min(self.n_cells, len(H)),
-            H.shape[1],
             T.shape[1],
+            [self.readout],
+            rng=rng,
             beta=self.beta,
             kappa=self.kappa,
             rule="log-relaxation",
             intrinsic=False,
-            seed=int(rng.integers(2**31)),
         )
-        names = dict.fromkeys(["votes", self.readout])
-        seed = int(rng.integers(2**31))
-        readouts = {name: READOUTS[name](association, T.shape[1], seed=seed) for name in names}
-        self.network_ = Network(encoder, association, readouts)
         self.network_.learn_association(H, T, n_epochs=ASSOCIATION_EPOCHS, rng=rng, progress=_silent)
-        n_epochs = math.ceil(READOUT_UPDATES * readout_batch(len(H)) / len(H))
-        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=0.5, rng=rng, progress=_silent)
+        n_epochs = epochs_of(READOUT_UPDATES, readout_batch(len(H)), len(H))
+        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=READOUT_ETA, rng=rng, progress=_silent)
 
     def _logits(self, X: ArrayLike) -> NDArray:
-        return self.network_.logits(self._encoded(X), self.readout)
+        H = self._encoded(X)
+        return self.network_.logits(H, self.readout)
 
     def _encoded(self, H: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
@@ -125,8 +127,9 @@ class AssociationHead(LogitClassifier):
             cells, each handed to the support samples as it responds to them, ``sum_i y_i(h) y_i(s) / sum_s' y_i(s')``.
         """
         check_count("n", n, 1)
+        H = self._encoded(H)
         association = self.network_.association
-        rates = association.rates(association.drive(self._encoded(H)))
+        rates = association.rates(association.drive(H))
         owners = association.rates(association.drive(self.support_))
         total = owners.sum(axis=0)
         shares = rates @ np.divide(owners, total, out=np.zeros_like(owners), where=total > 0).T
@@ -146,10 +149,10 @@ class NearestPrototype(ClassifierMixin, BaseEstimator):
 
     def fit(self, H: ArrayLike, y: ArrayLike) -> NearestPrototype:
         """Average ``H (n, n_features)`` over the samples of each label of ``y (n,)``."""
-        rows, labels = validate_data(self, H, y, dtype=[np.float64, np.float32])
-        check_classification_targets(labels)
-        self.classes_ = np.unique(labels)
-        self.prototypes_ = np.stack([rows[labels == label].mean(axis=0) for label in self.classes_])
+        with all_or_nothing(self):
+            rows, labels = validated_with_labels(self, H, y, [np.float64, np.float32])
+            self.classes_ = np.unique(labels)
+            self.prototypes_ = np.stack([rows[labels == label].mean(axis=0) for label in self.classes_])
         return self
 
     def predict(self, H: ArrayLike) -> NDArray:
@@ -185,21 +188,23 @@ class FineTuned(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> FineTuned:
         """Replace the outputs and train all layers on ``X (n, n_features)`` and labels ``y (n,)``."""
         check_is_fitted(self.pretrained, "pathways_")
-        check_count("n_updates", self.n_updates, 1)
-        y = np.asarray(y)
-        self.classes_ = np.unique(y)
+        check_count("n_updates", self.n_updates)
+        check_labels(y)
+        y = plain_array(y, "y")
+        classes = np.unique(y)
+        check_classes(classes)
         network = copy.deepcopy(self.pretrained)
-        last, n_classes = network.pathways_[-1], len(self.classes_)
+        last, n_classes = network.pathways_[-1], len(classes)
         normal = MixedSign(HalfNormal(math.sqrt(2 / last.n_pre)))  # as the baseline's own outputs start
         network.pathways_[-1] = dense(
             n_classes, last.n_pre, normal, random_state=network.random_state, dtype=last.dtype
         )
         network.biases_[-1] = np.zeros(n_classes, last.dtype)
-        network.classes_ = self.classes_
+        network.classes_ = classes
         network.reset_optimizer()
         for _ in range(self.n_updates):
             network.partial_fit(X, y)
-        self.network_ = network
+        self.classes_, self.network_ = classes, network
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray:

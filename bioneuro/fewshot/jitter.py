@@ -13,7 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from ..checks import check_count
+from ..checks import Number, check, check_count, check_parameters
+from ..estimators import all_or_nothing, check_labels
+from ..images import gray_shape_of
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,8 @@ class Jitter:
     smoothness: float = 4.0
 
     def __post_init__(self) -> None:
-        for name in ("shift", "turn", "scale", "shear", "bend"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be a finite number >= 0, got {getattr(self, name)}")
-        if not 0 < self.smoothness < np.inf:
-            raise ValueError(f"smoothness must be a finite number > 0, got {self.smoothness}")
+        check_parameters(self, dict.fromkeys(("shift", "turn", "scale", "shear", "bend"), (Number(),)))
+        check("smoothness", self.smoothness, Number(0, ends="(]"))
 
     def copies(self, X: NDArray, image_shape: tuple[int, ...], n_copies: int, seed: int) -> NDArray:
         """``n_copies`` of every image, ``(n_copies n, features)``: the first copy of all images, then the second ...
@@ -66,10 +65,11 @@ class Jitter:
         -------
         ndarray of the dtype of X
         """
-        if len(image_shape) != 2 or X.ndim != 2 or np.prod(image_shape) != X.shape[1]:
-            raise ValueError(f"X must be gray images (n, height * width) of {image_shape}, got shape {X.shape}")
-        if n_copies < 0:
-            raise ValueError(f"n_copies must be >= 0, got {n_copies}")
+        check_count("n_copies", n_copies, 0)
+        check_count("seed", seed, 0)
+        if X.ndim != 2:
+            raise ValueError(f"X must be images (n, height * width), got shape {X.shape}")
+        image_shape = gray_shape_of(image_shape, X.shape[1])
         out = np.empty((n_copies, *X.shape), X.dtype)
         for i, image in enumerate(X.reshape(-1, *image_shape)):
             for k in range(n_copies):
@@ -135,13 +135,15 @@ class Jittered(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Jittered:
         """Learn from images ``X (n, height * width)`` in [0, 1], their copies, and labels ``y (n,)``."""
         check_count("n_copies", self.n_copies, 0)
+        check_labels(y)
         rows, labels = check_X_y(X, y, dtype=[np.float32, np.float64])
         jitter = Jitter() if self.jitter is None else self.jitter
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        copies = jitter.copies(rows, tuple(self.image_shape), self.n_copies, seed)
-        shown = np.concatenate([rows, copies])
-        self.estimator_ = clone(self.estimator).fit(shown, np.tile(labels, self.n_copies + 1))
-        self.classes_ = self.estimator_.classes_
+        with all_or_nothing(self):
+            seed = int(check_random_state(self.random_state).randint(2**31))
+            copies = jitter.copies(rows, self.image_shape, self.n_copies, seed)
+            shown = np.concatenate([rows, copies])
+            self.estimator_ = clone(self.estimator).fit(shown, np.tile(labels, self.n_copies + 1))
+            self.classes_ = self.estimator_.classes_
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:

@@ -12,7 +12,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count
+from ..checks import SHARE, Integer, Number, check_parameters
+from ..estimators import all_or_nothing
+from ..images import gray_shape_of
 from ..layers import FeatureMap, Retina
 from .alignment import PointSets, matched
 from .normalisation import inked, normalised
@@ -98,16 +100,28 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.n_threads = n_threads
 
+    _parameters = {
+        **dict.fromkeys(("side", "n_columns", "patch_size", "n_points", "n_images"), (Integer(),)),
+        "n_alignments": (Integer(0),),
+        "aspect": (SHARE,),
+        "radius": (Number(0, ends="(]"),),
+        "stiffness": (Number(0, ends="(]"),),
+        "penalty": (Number(),),
+        "n_threads": (Integer(), None),
+    }
+
     def fit(self, X: ArrayLike, y: Any = None) -> ElasticMatcher:
         """Learn the map from drawings ``X (n, height * width)``; labels are ignored."""
-        self._check_parameters()
+        with all_or_nothing(self):
+            self._learn(X)
+        return self
+
+    def _learn(self, X: ArrayLike) -> None:
+        check_parameters(self, self._parameters)
+        if not len(self.rings) or any(len(ring) != 4 for ring in self.rings):
+            raise ValueError(f"rings must be (radius, n_angles, blur, weight) each, got {self.rings}")
         rows = validate_data(self, X, dtype=np.float32, order="C")
-        self.image_shape_ = tuple(self.image_shape)
-        if rows.shape[1] != np.prod(self.image_shape_):
-            raise ValueError(
-                f"X must have {np.prod(self.image_shape_)} features for image_shape {self.image_shape_}, got "
-                f"{rows.shape[1]}"
-            )
+        self.image_shape_ = gray_shape_of(self.image_shape, rows.shape[1])
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         rows = rows[rng.permutation(len(rows))[: self.n_images]]
         self.map_ = FeatureMap(
@@ -118,7 +132,6 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
             n_threads=self.n_threads,
         )
         self.map_.learn(self._normalised(rows), n_images=len(rows), random_state=rng)
-        return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Points of the drawings ``X (n, height * width)``: ``(n, n_points, 2 + n_descriptor)``, the place first."""
@@ -169,19 +182,3 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         descriptors = np.concatenate(parts, axis=1)
         descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True) + FLOOR
         return np.concatenate([(points - points.mean(axis=0)) / self.side, descriptors], axis=1)
-
-    def _check_parameters(self) -> None:
-        if len(self.image_shape) != 2:
-            raise ValueError(f"image_shape must be (height, width), got {self.image_shape}")
-        for name in ("side", "n_columns", "patch_size", "n_points", "n_images"):
-            check_count(name, getattr(self, name), 1)
-        check_count("n_alignments", self.n_alignments, 0)
-        if not 0 <= self.aspect <= 1:
-            raise ValueError(f"aspect must lie in [0, 1], got {self.aspect}")
-        for name in ("radius", "stiffness"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be a finite number > 0, got {getattr(self, name)}")
-        if not 0 <= self.penalty < np.inf:
-            raise ValueError(f"penalty must be a finite number >= 0, got {self.penalty}")
-        if not len(self.rings) or any(len(ring) != 4 for ring in self.rings):
-            raise ValueError(f"rings must be (radius, n_angles, blur, weight) each, got {self.rings}")

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Array, Count, Flag, Maybe, Number, Part, Pathway
+from bioneuro._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
 from bioneuro.connectivity import Constant
 from bioneuro.layers.former import upgraded
 from bioneuro.layers.protocols import Competition, Learned
@@ -55,7 +55,7 @@ class PlasticCells:
         "rate_memory": Number(0, open=True),
         "recruitment": Number(0, 1),
         "seed": Count(),
-        "n_threads": Maybe(Count(1)),
+        "n_threads": ThreadCount(),
         "step": Count(),
         "rate": Array("n_cells", low=0),
         "age": Array("n_cells", low=0),

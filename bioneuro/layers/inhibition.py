@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from bioneuro import connectivity
-from bioneuro._attributes import Array, Choice, Count, Maybe, Number, Pathway
+from bioneuro._attributes import Array, Choice, Number, Pathway, ThreadCount
 from bioneuro.analysis import row_index
 from bioneuro.layers.protocols import Learned
 from bioneuro.layers.settling import settle, settle_grad
@@ -82,7 +82,7 @@ class InhibitoryCells:
         "beta": Number(0, open=True),
         "sharpening": Number(0, open=True),
         "k": Choice((None,)),
-        "n_threads": Maybe(Count(1)),
+        "n_threads": ThreadCount(),
         "specificity": Number(0),
         "inhibition": Number(0, open=True),
         "target": Number(0, open=True),

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
-from bioneuro._attributes import Choice, Count, Floating, Items, Maybe, Number, Part, Plain, Same
+from bioneuro._attributes import Choice, Count, Floating, Items, Number, Part, Plain, Same, ThreadCount
 from bioneuro.connectivity import Init
 from bioneuro.layers.feature_map import COLUMN_RULE, FeatureMap
 from bioneuro.layers.hypercolumns import Hypercolumns
@@ -78,7 +78,7 @@ class LocalMap(ImageMap):
                 **{name: Number(0, open=True) for name in ("beta", "sharpening")},
                 "rule": Plain(),
                 "homeostasis": Number(),
-                "n_threads": Maybe(Count(1)),
+                "n_threads": ThreadCount(),
                 "n_columns": Same("n_columns"),
                 "init": Plain(),
                 "dtype": Floating(),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bioneuro import connectivity
-from bioneuro._attributes import Array, Count, Floating, Items, Maybe, Number, Pathway, Same
+from bioneuro._attributes import Array, Count, Floating, Items, Number, Pathway, Same, ThreadCount
 from bioneuro.checks import check_count
 from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
@@ -64,7 +64,7 @@ class Mixing:
 
     SAVED: ClassVar = {
         "dtype": Floating(),
-        "n_threads": Maybe(Count(1)),
+        "n_threads": ThreadCount(),
         "baseline": Number(),
         "excitatory": Pathway(None, None, "E", dtype="dtype"),
         "to_inhibitory": Pathway(None, "n_inputs", "E", dtype="dtype"),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core
-from bioneuro._attributes import Count, Maybe, Number
+from bioneuro._attributes import Count, Maybe, Number, ThreadCount
 from bioneuro.layers.protocols import Learned
 from bioneuro.synapses import Synapses
 
@@ -39,7 +39,7 @@ class SoftmaxPool:
         "sharpening": Number(0, open=True),
         "k": Maybe(Count(1)),
         "n_rivals": Maybe(Count(1)),
-        "n_threads": Maybe(Count(1)),
+        "n_threads": ThreadCount(),
     }
 
     #: A teacher follows the gradient of the votes through a softmax.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro import _core
-from bioneuro._attributes import Count, Maybe, Number
+from bioneuro._attributes import Count, Number, ThreadCount
 from bioneuro.contrast import NakaRushton
 
 
@@ -40,7 +40,7 @@ class Retina:
         "c0": Number(0, open=True),
         "g0": Number(0, open=True),
         "gate_exponent": Number(0, 8, open=True),
-        "n_threads": Maybe(Count(1)),
+        "n_threads": ThreadCount(),
     }
 
     def __init__(

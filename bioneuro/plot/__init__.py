@@ -5,7 +5,8 @@ is one function in the file of its subject and one line here.
 """
 
 # not a figure, but what other figures are drawn with
-from ._style import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILION, new_figure  # noqa: F401
+from ._style import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILION  # noqa: F401
+from ._style import new_figure as new_figure
 from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix
 from .few_shot import episodes, low_data_curve, one_shot_errors, winning_prototypes

@@ -299,7 +299,7 @@ def continual(arguments: Sequence[str]) -> int:
 
 
 def config(arguments: Sequence[str]) -> int:
-    """print how this installation was built: compiler, SIMD path, OpenMP, threads"""
+    """print how this installation was built: compiler, SIMD path, threads"""
     _Parser(prog="bioneuro config", description=config.__doc__).parse_args(arguments)
     from .. import show_config
 

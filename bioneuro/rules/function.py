@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class FunctionRule(Rule):
         add_within_sign(synapses, self.eta * delta)
 
 
-def is_rule_function(value: object) -> bool:
+def is_rule_function(value: object) -> TypeGuard[Callable[..., NDArray]]:
     """Whether it is a plain function that takes four positional arguments and needs no other."""
     if not inspect.isfunction(value):
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class RobustnessSettings(Settings):
     def sized(self, network: Any) -> Any:
         """An unfitted network with the sizes and the length of training of these settings."""
         if isinstance(network, BioClassifier):
-            return network.set_params(**self.network(network.random_state) | self.robust)
+            return network.set_params(**self.network(cast(int, network.random_state)) | self.robust)
         known = network.get_params()
         sizes = {"image_shape": self.image_shape, "n_epochs": self.mlp_epochs}
         return network.set_params(**{name: value for name, value in sizes.items() if name in known})

@@ -110,8 +110,11 @@ def split(data: Dataset, settings: Settings, seed: int) -> Split:
     held_out = rows[stratified(data.y_train[rows], settings.n_validation, seed)]
     train = np.setdiff1d(rows, held_out)
     test = np.random.default_rng(seed).permutation(len(data.y_test))[: settings.n_test]
-    parts = [Images(data.X_train[part], data.y_train[part]) for part in (train, held_out)]
-    return Split(*parts, Images(data.X_test[test], data.y_test[test]))
+    return Split(
+        Images(data.X_train[train], data.y_train[train]),
+        Images(data.X_train[held_out], data.y_train[held_out]),
+        Images(data.X_test[test], data.y_test[test]),
+    )
 
 
 class Found(NamedTuple):

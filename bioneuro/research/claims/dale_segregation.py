@@ -67,8 +67,9 @@ class Pair(NamedTuple):
     def of(cls, n_post: int, n_pre: int, start: connectivity.Init, seed: int) -> Pair:
         """All pairs of cells, both transmitters drawn from one law."""
         rng = np.random.default_rng(seed)
-        pathways = [connectivity.dense(n_post, n_pre, start, sign=sign, random_state=rng) for sign in ("E", "I")]
-        return cls(*pathways, np.zeros(n_post, np.float32))
+        excitatory = connectivity.dense(n_post, n_pre, start, sign="E", random_state=rng)
+        inhibitory = connectivity.dense(n_post, n_pre, start, sign="I", random_state=rng)
+        return cls(excitatory, inhibitory, np.zeros(n_post, np.float32))
 
     def outputs(self, X: NDArray) -> NDArray:
         return self.excitatory.forward(X, self.bias) + self.inhibitory.forward(X)

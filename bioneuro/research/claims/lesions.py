@@ -44,9 +44,9 @@ class PixelRates:
 def read_anew(network: BioClassifier, association: Association, train: Images) -> BioClassifier:
     """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
     ``fit``."""
-    changed, n, epochs = copy.copy(network), len(train.y), network.readout_epochs
-    if isinstance(epochs, str):
-        epochs = max(10, math.ceil(READOUT_STEPS * readout_batch(n) / n))
+    changed, n = copy.copy(network), len(train.y)
+    automatic = max(10, math.ceil(READOUT_STEPS * readout_batch(n) / n))
+    epochs = automatic if isinstance(network.readout_epochs, str) else network.readout_epochs
     parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
     delta = DeltaReadout(association, T.shape[1], seed=association.seed)
     changed.network_, changed.readout = Network(parts.encoder, association, {"delta": delta}, parts.mixing), "delta"
@@ -124,12 +124,12 @@ SMALLEST = 1e-3
 
 def relawed(W: ArrayLike, law: Law, rng: np.random.Generator) -> sparse.csr_array:
     """The weights of each cell replaced by those of a law, on the same synapses."""
-    W = sparse.csr_array(W, copy=True)
-    for start, end in zip(W.indptr[:-1], W.indptr[1:], strict=True):
+    replaced = sparse.csr_array(W, copy=True)
+    for start, end in zip(replaced.indptr[:-1], replaced.indptr[1:], strict=True):
         if end > start:
-            weights = W.data[start:end].astype(float)
-            W.data[start:end] = np.maximum(law(weights, rng), SMALLEST * weights.mean())
-    return W
+            weights = replaced.data[start:end].astype(float)
+            replaced.data[start:end] = np.maximum(law(weights, rng), SMALLEST * weights.mean())
+    return replaced
 
 
 def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:

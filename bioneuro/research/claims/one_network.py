@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,7 +36,7 @@ SIGNS = {
     "share of cells at 0.95": "share of cells pure, from mixed signs",
 }
 #: Which of the four starts is worst, by measure of the law.
-WORST = {
+WORST: dict[str, Callable[[list[float]], float]] = {
     "log-likelihood ratio": min,
     "Vuong statistic": min,
     "fitted sigma": lambda sigmas: max(sigmas, key=lambda sigma: abs(sigma - np.mean(SIGMAS))),

@@ -243,15 +243,15 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
 
     def _scenes(self, seed: int, settings: RepresentationSettings) -> Iterator[Found]:
         scenes = dead_leaves(settings.n_scenes, SCENE, random_state=seed)
-        images = {LEAVES: scenes, NOISE: scene_noise(scenes, seed), UNLEARNED: None}
-        for condition, X in images.items():
+        noise = scene_noise(scenes, seed)
+        for condition, X in ((LEAVES, scenes), (NOISE, noise), (UNLEARNED, None)):
             columns = scene_map(seed)
             if X is not None:
                 columns.learn(X, random_state=seed)
             fields = on_minus_off(columns.columns.synapses.to_scipy(), (PATCH, PATCH))
             yield from describe_fields(condition, fields, settings.n_fields, seed)
-        for condition, X in ((ICA_LEAVES, images[LEAVES]), (ICA_NOISE, images[NOISE])):
-            fields = independent_components(X, N_COMPONENTS, seed)
+        for condition, shown in ((ICA_LEAVES, scenes), (ICA_NOISE, noise)):
+            fields = independent_components(shown, N_COMPONENTS, seed)
             yield from describe_fields(condition, fields, settings.n_fields, seed)
 
     def verdict(self, frame: DataFrame) -> Verdict:

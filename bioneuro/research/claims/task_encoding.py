@@ -171,7 +171,7 @@ class TaskEncoding(Claim[TaskSettings]):
             f"Over training, {PASSES[0]:g} to {PASSES[-1]:g} passes: {self._course(frame, 'training')} at kappa "
             f"{BioClassifier().kappa:g}; {self._course(frame, 'training, no feedback')} at kappa 0."
         )
-        return Verdict.of(gain.to_numpy(), form, moves and monotonic, "bits more about the label", note)
+        return Verdict.of(gain.to_numpy(), form, bool(moves and monotonic), "bits more about the label", note)
 
     @staticmethod
     def _course(frame: pd.DataFrame, condition: str) -> str:

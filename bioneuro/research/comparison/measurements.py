@@ -42,9 +42,9 @@ def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     outgoing = trial.network(model).outgoing()
     indices = analysis.dale_indices(outgoing)
     afferent = next(cells for cells, made in outgoing.items() if model.cells in made)
-    yield Measure("dale_index", "afferent", np.nanmean(indices[afferent]))
-    yield Measure("dale_index", "outgoing", np.nanmean(indices[model.cells]))
-    yield Measure("dale_index", "smallest", np.nanmin(np.concatenate([*indices.values()])))
+    yield Measure("dale_index", "afferent", float(np.nanmean(indices[afferent])))
+    yield Measure("dale_index", "outgoing", float(np.nanmean(indices[model.cells])))
+    yield Measure("dale_index", "smallest", float(np.nanmin(np.concatenate([*indices.values()]))))
 
 
 def described_cells(model: Model, trial: Trial[Plan]) -> sparse.csr_array:

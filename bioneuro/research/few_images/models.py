@@ -141,7 +141,7 @@ def _ours(image_shape: tuple[int, ...], gray: bool) -> dict[str, Any]:
         "bioneuro votes": BioClassifier("votes", image_shape=image_shape),
     }
     if gray:
-        elastic = ElasticVotes(ElasticMatcher(image_shape=image_shape))
+        elastic = ElasticVotes(ElasticMatcher(image_shape=(image_shape[0], image_shape[1])))
         models["map + readout, elastic votes"] = VotingClassifier(
             [("readout", readout), ("elastic", elastic)], voting="soft"
         )

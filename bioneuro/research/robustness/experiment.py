@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Plan:
     n_train: int
     norm: str
     epsilons: tuple[float, ...]
-    tier: str
+    tier: Literal["quick", "full"]
     n_attacked: int
     n_audited: int
     audit_steps: int
@@ -94,7 +94,7 @@ class Plan:
         *,
         norm: str = "linf",
         epsilons: Sequence[float] | None = None,
-        tier: str = "quick",
+        tier: Literal["quick", "full"] = "quick",
         n_train: int | None = None,
         n_attacked: int | None = None,
         n_validation: int = 0,

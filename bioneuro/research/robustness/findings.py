@@ -129,14 +129,14 @@ def differences(frame: pd.DataFrame, images: Images, plan: Plan, ours: str) -> l
         if _role(reference) == OURS:
             continue
         for column in _columns(plan):
-            pair = [_rows_of(seen, model, column).set_index("seed")["value"] for model in (ours, reference)]
-            seeds = sorted(set(pair[0].index) & set(pair[1].index))
+            a, b = (_rows_of(seen, model, column).set_index("seed")["value"] for model in (ours, reference))
+            seeds = sorted(set(a.index) & set(b.index))
             if not seeds:
                 continue
-            difference = _over_seeds(*pair, seeds) if len(seeds) >= MIN_SEEDS else None
+            difference = _over_seeds(a, b, seeds) if len(seeds) >= MIN_SEEDS else None
             if difference is None and {(ours, seeds[0]), (reference, seeds[0])} <= images.keys():
-                hits = [_hits(images[model, seeds[0]], column, plan) for model in (ours, reference)]
-                difference = _in_points(analysis.paired_shares(*hits))
+                a, b = (_hits(images[model, seeds[0]], column, plan) for model in (ours, reference))
+                difference = _in_points(analysis.paired_shares(a, b))
             if difference is not None:
                 found.append((reference, column, difference))
     if not found:
@@ -154,8 +154,8 @@ def _over_seeds(ours: pd.Series, reference: pd.Series, seeds: Sequence[int]) -> 
 
 
 def _in_points(found: analysis.PairedDifference) -> analysis.PairedDifference:
-    points = (100 * value for value in (found.mean, found.low, found.high, found.half_width))
-    return analysis.PairedDifference(*points, found.n, found.p_value)
+    mean, low, high, half_width = (100 * value for value in (found.mean, found.low, found.high, found.half_width))
+    return analysis.PairedDifference(mean, low, high, half_width, found.n, found.p_value)
 
 
 def _difference_table(found: Sequence[Difference], plan: Plan) -> str:

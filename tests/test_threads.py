@@ -1,0 +1,336 @@
+"""How many threads there are, when a call is shared between them, and that nothing is lost while other work is busy."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import threadpoolctl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bioneuro import BioClassifier, Synapses, _core, connectivity, threads
+
+# --- the core's own pool, called as the kernels call it ----------------------------------------------------
+
+
+class Share(ctypes.Structure):
+    _fields_ = [("n", ctypes.c_size_t), ("step", ctypes.c_size_t), ("workers", ctypes.c_size_t)]
+
+
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)
+POOL = ctypes.CDLL(_core.__file__)
+POOL.bio_share_out.argtypes = ctypes.c_size_t, ctypes.c_double, ctypes.c_int
+POOL.bio_share_out.restype = Share
+POOL.bio_parallel.argtypes = TASK, ctypes.c_void_p, Share
+POOL.bio_parallel.restype = None
+#: ns, as in csrc/parallel.h and csrc/parallel.c
+HANDOVER, CHUNK, LONGEST_PAUSE = 10_000, 100_000, 320_000_000
+
+
+def parallel(task, share):
+    """Runs ``task(begin, end, worker)``, the GIL released in between."""
+    POOL.bio_parallel(TASK(lambda _, *arguments: task(*arguments)), None, share)
+
+
+def rested():
+    """Waits until no call is on one thread any more because of what an earlier one has met."""
+    time.sleep(LONGEST_PAUSE / 1e9)
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1e9), st.integers(-1, 1024))
+def test_share_keeps_the_rule(n, cost, n_threads):
+    share = POOL.bio_share_out(n, cost, n_threads)
+    assert share.n == n and share.step >= 1
+    assert 1 <= share.workers <= max(1, min(n, n_threads))
+    if share.workers > 1:
+        assert n * cost >= share.workers * 2 * HANDOVER * (1 - 1e-9)  # each has enough to do
+        assert share.step == 1 or share.step * cost <= max(CHUNK, HANDOVER)  # nobody waits long
+        assert share.step <= -(-n // share.workers)  # there is something for everybody
+    elif n and n_threads > 1:
+        assert n == 1 or n * cost < 4 * HANDOVER
+
+
+@settings(max_examples=40, deadline=None)  # a task in Python takes turns with the others
+@given(st.integers(0, 60), st.integers(1, 70), st.integers(1, 40))
+def test_every_unit_is_done_once(n, step, workers):
+    seen, lock = [], threading.Lock()
+
+    def task(begin, end, worker):
+        assert 0 <= worker < workers and begin < end
+        with lock:
+            seen.extend(range(begin, end))
+
+    parallel(task, Share(n, step, workers))
+    assert sorted(seen) == list(range(n))
+
+
+def test_helpers_share_the_work():
+    """All workers are inside at the same time."""
+    rested()
+    together = threading.Barrier(4)
+    who = []
+
+    def task(begin, end, worker):
+        together.wait(60)
+        who.append(worker)
+
+    parallel(task, Share(4, 1, 4))
+    assert sorted(who) == [0, 1, 2, 3]
+
+
+def test_the_caller_waits_only_for_what_has_begun():
+    """A helper that is stuck with its first chunk leaves all others to the caller."""
+    rested()
+    who, come, alone = [], threading.Event(), threading.Event()
+
+    def task(begin, end, worker):
+        who.append(worker)
+        if worker:
+            come.set()
+            assert alone.wait(60)
+        else:
+            assert come.wait(60)
+            if len(who) == 40:
+                alone.set()
+
+    parallel(task, Share(40, 1, 2))
+    assert who.count(1) == 1 and who.count(0) == 39
+
+
+def test_after_time_was_lost_calls_stay_on_one_thread_for_a_while():
+    rested()
+
+    def slow_help(begin, end, worker):
+        time.sleep(0.05 if worker else 0.002)  # the other chunks together take the caller less than it waits for one
+
+    def workers_of_a_call():
+        who = set()
+
+        def task(begin, end, worker):
+            who.add(worker)
+            time.sleep(0.002)
+
+        parallel(task, Share(6, 1, 2))
+        return who
+
+    before = _core.thread_counts()
+    parallel(slow_help, Share(6, 1, 2))
+    after = _core.thread_counts()
+    assert after == (before[0] + 1, before[1] + 1)
+    assert workers_of_a_call() == {0} and _core.thread_counts() == after
+    rested()
+    assert workers_of_a_call() == {0, 1} and _core.thread_counts() == (after[0] + 1, after[1])
+
+
+def test_pauses_grow_while_nothing_gets_better():
+    rested()
+
+    def slow_help(begin, end, worker):
+        time.sleep(0.02 if worker else 0.001)
+
+    asked = []
+    begin = time.perf_counter()
+    while (now := time.perf_counter() - begin) < 1.5:
+        before = _core.thread_counts()[0]
+        parallel(slow_help, Share(4, 1, 2))
+        asked += [now] if _core.thread_counts()[0] > before else []
+    pauses = np.diff(asked)
+    assert 2 <= len(pauses) <= 12  # one call in 4 ms would be 400
+    assert pauses[-1] > 0.2 and pauses[-1] > 1.5 * pauses[0] or pauses[0] > 0.2
+    rested()
+
+
+# --- how many ----------------------------------------------------------------------------------------------
+
+
+def output(code, **environment):
+    """What code prints in a fresh interpreter, where nothing else says how many threads there should be."""
+    env = {k: v for k, v in os.environ.items() if k not in ("BIONEURO_NUM_THREADS", "OMP_NUM_THREADS")} | environment
+    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+#: The package without its __init__, which imports much more than these tests need.
+BARE = f"""
+import os, sys, types
+sys.modules["bioneuro"] = types.ModuleType("bioneuro")
+sys.modules["bioneuro"].__path__ = [{os.path.dirname(threads.__file__)!r}]
+"""
+N_THREADS = BARE + "from bioneuro import threads, _core; print(_core.config()['n_threads'])"
+#: A product with a large batch.
+PRODUCT = (
+    BARE
+    + """
+import numpy as np, scipy.sparse as sp, threadpoolctl
+from bioneuro import kernels, threads
+rng = np.random.default_rng(0)
+W = sp.random_array((400, 400), density=0.3, format="csr", rng=rng)
+W.sort_indices()
+X = rng.random((256, 400))
+def forward(X=X, **n_threads):
+    return kernels.forward(W.indptr.astype("i4"), W.indices.astype("i4"), W.data, X, **n_threads)
+"""
+)
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, sets the affinity")
+
+
+def started(call, **environment):
+    """How many threads a call starts."""
+    count = 'print(len(os.listdir("/proc/self/task")), end=" ")\n'
+    before, after = output(f"{PRODUCT}{count}{call}\n{count}", **environment).split()
+    return int(after) - int(before)
+
+
+@linux
+@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2, reason="one processor")
+def test_calls_start_the_threads_that_they_are_allowed():
+    assert started("forward()", BIONEURO_NUM_THREADS="3") == 2
+    assert started("forward(n_threads=4)", BIONEURO_NUM_THREADS="1") == 3
+    assert started("forward(n_threads='auto')", BIONEURO_NUM_THREADS="1") == 0
+    assert started("forward(X[:2])", BIONEURO_NUM_THREADS="3") == 0  # not worth it
+    assert started("with threadpoolctl.threadpool_limits(1): forward()", BIONEURO_NUM_THREADS="3") == 0
+
+
+@linux
+def test_affinity_is_kept():
+    cpu = min(os.sched_getaffinity(0))
+    pin = f"import os; os.sched_setaffinity(0, {{{cpu}}})\n"
+    assert output(pin + N_THREADS).strip() == "1"
+    assert output(pin + N_THREADS, BIONEURO_NUM_THREADS="3").strip() == "3"  # said in so many words
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"), [("1", 1), ("1,4", 1), (" 1 ", 1), ("4096", None), ("0", None), ("many", None), ("", None)]
+)
+def test_openmp_setting_is_an_upper_limit(value, wanted):
+    expected = threads.available_cpus() if wanted is None else wanted
+    assert int(output(N_THREADS, OMP_NUM_THREADS=value)) == expected
+
+
+@linux
+def test_results_do_not_suffer_where_threads_share_one_processor():
+    code = """
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+one = forward(n_threads=1)
+print(all(np.array_equal(forward(n_threads=n), one) for n in (2, 3, 64) for _ in range(20)))
+"""
+    assert output(PRODUCT + code).strip() == "True"
+
+
+# --- quotas ------------------------------------------------------------------------------------------------
+
+
+def cgroups(root, group, files):
+    """A system with these files below sys/fs/cgroup; ``group``: the line(s) of /proc/self/cgroup."""
+    for name, text in [("proc/self/cgroup", group), *((f"sys/fs/cgroup/{name}", text) for name, text in files.items())]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+V1 = "9:name=systemd:/\n4:cpu,cpuacct:/docker/f00\n0::/\n"
+
+
+def v2(quota, group=""):
+    return {f"{group}cpu.max": f"{quota} 100000\n"}
+
+
+def v1(quota, group="cpu/"):
+    return {f"{group}cpu.cfs_quota_us": f"{quota}\n", f"{group}cpu.cfs_period_us": "100000\n"}
+
+
+QUOTAS = {
+    "container, version 2": ("0::/\n", v2(150000), 1.5),
+    "no limit, version 2": ("0::/\n", v2("max"), None),
+    "a service and its slice": ("0::/a/b\n", v2(50000, "a/") | v2("max", "a/b/"), 0.5),
+    "the tighter one counts": ("0::/a/b\n", v2(400000, "a/") | v2(300000, "a/b/"), 3),
+    "another group's": ("0::/a\n", v2(400000, "a/") | v2(300000, "a/b/"), 4),
+    "the host's path": ("0::/kubepods/pod1\n", v2(200000), 2),
+    "container, version 1": (V1, v1(200000), 2),
+    "version 1 by its long name": (V1, v1(50000, "cpu,cpuacct/docker/f00/"), 0.5),
+    "no limit, version 1": (V1, v1(-1), None),
+    "both versions": (V1, v2(300000, "unified/") | v1(400000), 3),
+    "nonsense": ("0::/\n", {"cpu.max": "many\n"}, None),
+    "a line like none": ("0\n\n", v2(100000), None),
+    "no files": ("0::/\n", {}, None),
+}
+
+
+@pytest.mark.parametrize("name", QUOTAS)
+def test_quota_is_found(tmp_path, name):
+    group, files, expected = QUOTAS[name]
+    assert threads.cpu_quota(cgroups(tmp_path, group, files)) == expected
+
+
+def test_no_quota_without_cgroups(tmp_path):
+    assert threads.cpu_quota(tmp_path) is None
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [("10000", 1), ("100000", 1), ("150000", 2), ("6400000", 64), ("max", 64)])
+def test_processors_are_those_of_the_quota(tmp_path, monkeypatch, quota, cpus):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert threads.available_cpus(cgroups(tmp_path, "0::/\n", {"cpu.max": f"{quota} 100000\n"})) == cpus
+
+
+# --- threadpoolctl -----------------------------------------------------------------------------------------
+
+
+def test_threadpoolctl_sees_and_limits_the_core():
+    usual = _core.config()["n_threads"]
+    (info,) = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "bioneuro"]
+    assert info["num_threads"] == usual and info["filepath"] == os.path.realpath(_core.__file__)
+    with threadpoolctl.threadpool_limits(limits=5):
+        assert _core.config()["n_threads"] == 5
+        with threadpoolctl.threadpool_limits(limits={"bioneuro": 1}):
+            assert _core.config()["n_threads"] == 1
+        with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+            assert _core.config()["n_threads"] == 5
+    assert _core.config()["n_threads"] == usual
+
+
+def test_blas_takes_one_thread_where_it_is_told_so():
+    blas = lambda: [i["num_threads"] for i in threadpoolctl.threadpool_info() if i["user_api"] == "blas"]  # noqa: E731
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas()
+        with threads.one_blas_thread():
+            assert set(blas()) == {1} and _core.config()["n_threads"] >= 1
+        assert blas() == before
+
+
+def test_learning_takes_one_blas_thread():
+    seen = []
+    X, y = np.random.default_rng(0).random((40, 64)), np.arange(40) % 2
+    info = threadpoolctl.ThreadpoolController().select(user_api="blas").info
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = [library["num_threads"] for library in info()]
+        model = BioClassifier(n_cells=20, readout_epochs=1, random_state=0)
+        model.fit(X, y, on_epoch=lambda *_: seen.extend(library["num_threads"] for library in info()))
+        assert seen and set(seen) == {1}
+        assert [library["num_threads"] for library in info()] == before
+
+
+# --- what takes n_threads ----------------------------------------------------------------------------------
+
+
+def test_auto_is_the_default_everywhere():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((60, 64)).astype(np.float32), np.arange(60) % 3
+    make = lambda n: BioClassifier(n_cells=30, readout_epochs=1, random_state=0, n_threads=n).fit(X, y)  # noqa: E731
+    np.testing.assert_array_equal(make("auto").decision_function(X), make(None).decision_function(X))
+    W = connectivity.random(20, 64, density=0.5, random_state=0)
+    assert isinstance(W, Synapses)
+    np.testing.assert_array_equal(W.forward(X, n_threads="auto"), W.forward(X))
+
+
+@pytest.mark.parametrize("n", [0, 1025, "2", 1.5, True])
+def test_default_must_be_a_number_of_threads(n):
+    with pytest.raises((TypeError, ValueError), match="n_threads must be"):
+        _core.set_num_threads(n)
