@@ -106,7 +106,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         (:class:`bioneuro.layers.LocalMap`).
     competition : {"softmax", "circuit"}, default "softmax"
         How association cells compete: divided by one pool, or through learned inhibitory cells
-        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive).
+        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive). With a pool a sample has the same
+        logits alone and in any batch, with a circuit but for rounding.
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample.
     n_columns : int, default 64

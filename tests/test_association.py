@@ -282,10 +282,10 @@ def test_what_is_refused_leaves_no_trace(samples, change, message, vigilance):
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("kappa", -0.1, "kappa must be >= 0, got -0.1"),
-        ("activity_gain", 0.0, "activity_gain must be > 0, got 0.0"),
-        ("recruitment", 2.0, r"recruitment must lie in \[0, 1\], got 2.0"),
-        ("beta", 0.0, "beta must be > 0, got 0.0"),
+        ("kappa", -0.1, r"kappa must be a number in \[0, 1e\+06\], got -0.1"),
+        ("activity_gain", 0.0, r"activity_gain must be a number in \(0, 1e\+06\], got 0.0"),
+        ("recruitment", 2.0, r"recruitment must be a number in \[0, 1\], got 2.0"),
+        ("beta", 0.0, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
         ("rule", "vogels", "rule must learn on pathways of sign 'E'"),
         ("teacher", "signed", "teacher must learn on pathways of sign 'E'"),
         ("teacher", "hebb", "rule must be one of 'oja'"),

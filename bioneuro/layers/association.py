@@ -10,8 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import connectivity
 from bioneuro._attributes import Array, Maybe, Number, Part
+from bioneuro.checks import check
 from bioneuro.connectivity import Init
 from bioneuro.layers.cells import PlasticCells, hand_over, own_rule
+from bioneuro.layers.extents import GAIN, GAIN_OR_NONE, SOME, check_extent
 from bioneuro.layers.growth import Recruitment, Vigilance
 from bioneuro.layers.pools import SoftmaxPool
 from bioneuro.layers.protocols import Competition, Growth, Learned
@@ -99,12 +101,9 @@ class Association(PlasticCells):
         n_threads: int | None = None,
         **cells: Any,
     ) -> None:
-        if not kappa >= 0:
-            raise ValueError(f"kappa must be >= 0, got {kappa}")
-        if vigilance is not None and not 0 < vigilance <= 1:
-            raise ValueError(f"vigilance must lie in (0, 1] or be None, got {vigilance}")
-        if not activity_gain > 0:
-            raise ValueError(f"activity_gain must be > 0, got {activity_gain}")
+        check("kappa", kappa, GAIN_OR_NONE)
+        check("vigilance", vigilance, SOME, None)
+        check("activity_gain", activity_gain, GAIN)
         rivalry = competition(
             n_cells, beta=beta, sharpening=sharpening, k=k, seed=seed, dtype=dtype, n_threads=n_threads
         )
@@ -226,6 +225,7 @@ class Association(PlasticCells):
         """
         if self.teacher is None:
             raise ValueError("teacher must be a rule to teach by, got None")
+        check("share", share, GAIN_OR_NONE)
         y = self.rates(self.drive(H))
         clamped = y * (T @ self.votes.T)
         p_label = clamped.sum(axis=1, keepdims=True)
@@ -243,7 +243,8 @@ class Association(PlasticCells):
 
     def match(self, H: NDArray) -> NDArray:
         """Drive of every cell relative to that of the input which it took over, ``(batch, n_cells)``."""
-        return self.excite(H) / self.preferred
+        with np.errstate(over="ignore"):  # any drive is a match for a cell that its own input did not drive
+            return self.excite(H) / self.preferred
 
     def profile(self, H: NDArray) -> NDArray:
         """Inputs whose inner product is about the match of one by a cell that took over the other."""
@@ -264,6 +265,7 @@ class Association(PlasticCells):
 
     def drive(self, H: NDArray) -> NDArray:
         """What rates and activity follow from, shape ``(batch, n_cells)``: see :class:`bioneuro.layers.Competition`."""
+        check_extent(H, "H")
         return self.competition.drive(self.excite(H), self.gain, self.threshold)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:

@@ -55,6 +55,24 @@ def tidy(ax: Axes, *, grid: str = "y") -> None:
     ax.set_axisbelow(True)
 
 
+def below(ax: Axes, title: str | None = None) -> None:
+    """A legend under the axis, where it covers no data; one entry a line."""
+    from matplotlib.transforms import ScaledTranslation
+
+    drop = ScaledTranslation(0, -38 / 72, ax.figure.dpi_scale_trans)  # points: below ticks and label
+    ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=ax.transAxes + drop,
+        borderaxespad=0,
+        frameon=False,
+        fontsize=8,
+        title=title,
+        title_fontsize=8,
+        alignment="left",
+    )
+
+
 # --- Results over seeds ---
 
 
