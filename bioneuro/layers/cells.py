@@ -59,9 +59,9 @@ class PlasticCells:
         "seed": Count(),
         "n_threads": ThreadCount(),
         "step": Count(),
-        "rate": Array("n_cells", low=0),
-        "age": Array("n_cells", low=0),
-        "unsettled": Array("n_cells", low=0),
+        "rate": Array("n_cells", low=0, dtype=np.dtype(float)),
+        "age": Array("n_cells", low=0, dtype=np.dtype(float)),
+        "unsettled": Array("n_cells", low=0, dtype=np.dtype(float)),
     }
 
     def check_saved(self) -> None:

@@ -119,6 +119,13 @@ class Rule(ABC):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         """The rule itself, on checked arguments. Whatever can fail comes before the weights change."""
 
+    def follow_mean(self, synapses: Synapses, before: NDArray) -> None:  # noqa: B027 (most rules have nothing to do)
+        """Let the weights follow the mean pre-synaptic rates, which moved from ``before (n_pre,)`` to ``pre_mean``.
+
+        For rules whose fixed point depends on these: each cell's weights are then what they would be had its samples
+        been compared with the mean as it is now. Here nothing changes.
+        """
+
     def hebb(self, synapses: Synapses, X: NDArray, Y: NDArray) -> NDArray:
         """Hebbian term ``mean_b Y_bi X_bj`` on the stored synapses, shape ``(nnz,)``."""
         return synapses.weight_grad(X, Y, n_threads=self.n_threads) / len(X)
