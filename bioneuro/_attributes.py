@@ -27,6 +27,7 @@ __all__ = [
     "Number", "Part", "Pathway", "Plain", "Same", "Strings", "check_attributes",
 ]  # fmt: skip
 
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 #: A number, an attribute of the object, or any.
 Size = int | str | None
 
@@ -119,7 +120,7 @@ class Floating:
 
 @dataclass(frozen=True, init=False)
 class Array:
-    """An array of finite real numbers in [low, high], of some sizes."""
+    """An array of finite numbers in [low, high], of some sizes; floats, where no other ``dtype`` is given."""
 
     sizes: tuple[Size, ...]
     low: float
@@ -136,7 +137,7 @@ class Array:
     def unmet(self, value: Any, owner: Any) -> str | None:
         sizes = tuple(_resolved(size, owner) for size in self.sizes)
         dtype = _resolved(self.dtype, owner)
-        known = isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and dtype in (None, value.dtype)
+        known = isinstance(value, np.ndarray) and value.dtype in (FLOATS if dtype is None else (dtype,))
         if known and _fits(value.shape, sizes) and self._within(value):
             return None
         shape = ", ".join("any" if size is None else str(size) for size in sizes)

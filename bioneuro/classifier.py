@@ -106,7 +106,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         (:class:`bioneuro.layers.LocalMap`).
     competition : {"softmax", "circuit"}, default "softmax"
         How association cells compete: divided by one pool, or through learned inhibitory cells
-        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive).
+        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive). With a pool a sample has the same
+        logits alone and in any batch, with a circuit but for rounding.
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample.
     n_columns : int, default 64
@@ -124,7 +125,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         Gain of the competition among columns, and among association cells in units of one over the spread of their
         drive.
     kappa : float, default 0.2
-        Top-down gain of the label in learning, in units of that spread: 0 leaves cells feature-specific.
+        Top-down gain of the label in learning, in units of that spread: 0 leaves cells feature-specific. In
+        ``partial_fit`` at least 5, so that cells learn from samples of their own label, unless ``vigilance`` is None.
     mixing : int, default 4000
         Cells of the mixing layer between features and association (:class:`bioneuro.layers.Mixing`); 0: none.
     rule : str, Rule or function, default "log-covariance"

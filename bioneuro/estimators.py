@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "check_unit_interval",
     "class_index",
     "known_classes",
+    "learned",
     "sum_is_finite",
     "validated",
     "validated_with_labels",
@@ -58,6 +60,8 @@ class LogitClassifier(ClassifierMixin, BaseEstimator):
 def all_or_nothing(model: Any, *changed: str, shared: Iterable[Any] = ()) -> Iterator[None]:
     """What fails or is interrupted inside leaves the model, and the random state it was given, as they were.
 
+    A model whose arrays are read-only memory maps, as those that joblib hands to its workers, learns on copies.
+
     Parameters
     ----------
     model : object
@@ -68,16 +72,49 @@ def all_or_nothing(model: Any, *changed: str, shared: Iterable[Any] = ()) -> Ite
         What is not copied with them, since nothing changes it.
     """
     before = dict(vars(model))
-    source = check_random_state(getattr(model, "random_state", 0))
-    state = source.get_state()
-    memo = {id(part): part for part in shared}
-    kept = copy.deepcopy({name: before[name] for name in changed if name in before}, memo)
+    source = getattr(model, "random_state", 0)
+    rewind = _rewinder(source)
+    memo = {id(part): part for part in (*shared, source)}
+    in_place = {name: before[name] for name in changed if name in before}
+    copies = copy.deepcopy(in_place, memo)
+    if _is_mapped(in_place, set()):
+        vars(model).update(copies)
+        copies = in_place
     try:
         yield
     except BaseException:  # Ctrl-C, too
-        source.set_state(state)
-        model.__dict__ = before | kept
+        rewind()
+        model.__dict__ = before | copies
         raise
+
+
+def learned(model: BaseEstimator) -> list[str]:
+    """Names of the attributes that are not parameters."""
+    return sorted(set(vars(model)) - set(model.get_params(deep=False)))
+
+
+def _rewinder(random_state: Any) -> Callable[[], None]:
+    """Sets the generator that a ``random_state`` stands for back to where it is now."""
+    if isinstance(random_state, np.random.Generator):
+        return partial(setattr, random_state.bit_generator, "state", random_state.bit_generator.state)
+    source = check_random_state(random_state)
+    return partial(source.set_state, source.get_state())
+
+
+def _is_mapped(value: Any, seen: set[int]) -> bool:
+    """Whether an array in it is a memory map that cannot be written to."""
+    if isinstance(value, np.ndarray):
+        return isinstance(value, np.memmap) and not value.flags.writeable
+    if id(value) in seen or hasattr(type(value), "__deepcopy__"):  # a pathway sees to that itself
+        return False
+    seen.add(id(value))
+    if isinstance(value, Mapping):
+        parts: Iterable[Any] = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    else:
+        parts = getattr(value, "__dict__", {}).values()
+    return any(_is_mapped(part, seen) for part in parts)
 
 
 def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
@@ -105,6 +142,8 @@ def validated_with_labels(
 
 def check_labels(y: Any, name: str = "y") -> None:
     """Raise ValueError, which names the place, where a label is none: NaN or None."""
+    if y is None:  # which scikit-learn has words for
+        return
     labels = np.asarray(y)
     if np.ma.is_masked(y):
         raise ValueError(f"{name} must not have masked values")

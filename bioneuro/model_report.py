@@ -97,7 +97,7 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
     if X is None and y is not None:
         raise ValueError("y must come with X: labels describe samples")
     weights = model.weights()
-    figure = plot.new_figure((13.5, 10.0))
+    figure = plot.new_figure((13.5, 12.0))
     axes = figure.subplots(3, 2)
     _fields(model, weights, axes[0, 0])
     for name, ax in (("association", axes[0, 1]), ("map", axes[1, 0])):
@@ -143,8 +143,18 @@ def _say(ax: Axes, text: str) -> None:
 def _table(ax: Axes, rows: list[list[Any]], title: str) -> None:
     ax.set_axis_off()
     ax.set_title(title, loc="left", fontsize=10)
-    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
-    table = ax.table(cells, loc="upper center", cellLoc="left", edges="horizontal")
+    table = ax.table([[_printed(value) for value in row] for row in rows], loc="upper center", cellLoc="left")
+    for cell in table.get_celld().values():
+        cell.visible_edges = "B"
+        cell.set_edgecolor("0.8")
     table.auto_set_font_size(False)
     table.set_fontsize(8)
-    table.auto_set_column_width(list(range(len(cells[0]))))
+    table.auto_set_column_width(list(range(len(rows[0]))))
+    table.scale(1, 1.25)
+
+
+def _printed(value: Any) -> str:
+    """A figure to three digits; a dash where there is none, such as a law of weights that are all alike."""
+    if value is None or value != value:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

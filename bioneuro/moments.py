@@ -27,13 +27,23 @@ class Moments(NamedTuple):
         return cls(0, np.zeros(n), np.zeros(n))
 
     def add(self, X: ArrayLike) -> Moments:
-        """With the rows of ``X (n_rows >= 1, n)`` beside those seen before."""
+        """With the rows of ``X (n_rows >= 1, n)`` beside those seen before.
+
+        Raises
+        ------
+        ValueError
+            A sum of squares is no number.
+        """
         X = np.asarray(X)
         n = len(X)
         total = self.count + n
-        mean = X.mean(axis=0, dtype=float)
-        away, shift = X - mean, mean - self.mean
-        squares = self.squares + np.einsum("bj,bj->j", away, away) + shift**2 * (self.count * n / total)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = X.mean(axis=0, dtype=float)
+            away, shift = X - mean, mean - self.mean
+            squares = self.squares + np.einsum("bj,bj->j", away, away) + shift**2 * (self.count * n / total)
+        if not np.isfinite(squares).all():
+            j = int(np.argmin(np.isfinite(squares)))
+            raise ValueError(f"X must be finite, and so must its squares, but those of column {j} are not")
         return Moments(total, self.mean + shift * (n / total), squares)
 
     @property

@@ -2,7 +2,7 @@
 
 A scikit-learn classifier is a `Classifier`; add `input_gradient` and it is a `WhiteBox`; a white-box model
 whose first stage acts on each feature alone may also be a `ResponseFront`. Either may be `Differentiable`
-(`DifferentiableFront`) too: attacks then need one pass where they need several else, and can climb any loss.
+(`DifferentiableFront`) too: attacks then need one pass where they would need several, and can climb any loss.
 
 Throughout, ``X`` is (n, features) in [0, 1], ``y`` holds labels out of ``classes_``, and the two losses of
 one sample with logits z and true class t are

@@ -332,7 +332,7 @@ def test_a_law_that_is_only_the_least_bad_is_no_law():
     assert fit.ks[0] > 0.1 and fit.attrs["best"] is None
     row = analysis.weight_report(w[None]).iloc[0]
     assert row.law is None and row.best == fit.distribution[0] and row.ks_best == fit.ks[0]
-    assert "no law fits (best: " in plot.weight_distribution(w).get_title(loc="left")
+    assert "silent: no law fits" in plot.weight_distribution(w).get_title(loc="left")
 
 
 def test_few_weights_are_not_held_to_more_than_sampling_allows():

@@ -1,6 +1,7 @@
 """The law of the rooms, read from the imports: arrows point one way, and nothing in the library knows the research."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,21 @@ def privates_of_others(path):
 @pytest.mark.parametrize("path", modules(PACKAGE / "research"), ids=lambda path: ".".join(parts_of(path)))
 def test_research_uses_public_names_only(path):
     assert not list(privates_of_others(path))
+
+
+def classes_of_research():
+    for path in modules(PACKAGE / "research"):
+        module = importlib.import_module(".".join(("bioneuro", *parts_of(path))))
+        yield from (cls for cls in vars(module).values() if isinstance(cls, type) and cls.__module__ == module.__name__)
+
+
+def test_research_overrides_public_names_only():
+    hooks = {
+        f"{cls.__name__}.{name}, of {base.__name__}"
+        for cls in classes_of_research()
+        for base in cls.__mro__[1:]
+        if base.__module__.startswith("bioneuro.") and not base.__module__.startswith("bioneuro.research")
+        for name in vars(cls).keys() & vars(base).keys()
+        if name.startswith("_") and not name.startswith("__") and name != "_abc_impl"
+    }
+    assert not hooks

@@ -255,6 +255,42 @@ def test_learning_is_identical_for_any_thread_count(samples):
             np.testing.assert_array_equal(a, b)
 
 
+# --- growth: samples may come class by class ---
+
+
+def test_in_growth_a_cell_learns_from_samples_of_its_own_label(samples):
+    H, T = samples
+    shuffled = H, np.random.default_rng(1).permutation(T)  # inputs say nothing about labels
+
+    def purity(vigilance):
+        cells = learned(shuffled, n_steps=20, vigilance=vigilance)
+        return cells.votes[cells.live].max(axis=1)
+
+    assert purity(0.9).min() > 0.99
+    assert purity(None).min() < 0.9  # the control
+
+
+@pytest.mark.parametrize("vigilance, n_calls", [(0.9, 2), (None, 0)])
+def test_weights_follow_the_mean_input_in_growth_alone(samples, vigilance, n_calls):
+    H, T = samples
+    moves = []
+
+    class Recording(LogCovariance):
+        def follow_mean(self, synapses, before):
+            moves.append((before, synapses.pre_mean))
+            super().follow_mean(synapses, before)
+
+    cells = Association(10, N_FEATURES, 3, dtype=np.float64, vigilance=vigilance, rule=Recording())
+    for batch in np.split(np.argsort(T.argmax(axis=1), kind="stable"), 3):  # class by class
+        cells.learn(H[batch], T[batch])
+    assert len(moves) == n_calls  # at the first batch nothing was known that could move
+    for (before, after), n in zip(moves, (40, 80), strict=False):
+        order = np.argsort(T.argmax(axis=1), kind="stable")
+        np.testing.assert_allclose(before, H[order[:n]].mean(axis=0))
+        np.testing.assert_allclose(after, H[order[: n + 40]].mean(axis=0))
+    np.testing.assert_allclose(norms(cells)[cells.live], 1)
+
+
 # --- bad input ---
 
 
@@ -282,10 +318,10 @@ def test_what_is_refused_leaves_no_trace(samples, change, message, vigilance):
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("kappa", -0.1, "kappa must be >= 0, got -0.1"),
-        ("activity_gain", 0.0, "activity_gain must be > 0, got 0.0"),
-        ("recruitment", 2.0, r"recruitment must lie in \[0, 1\], got 2.0"),
-        ("beta", 0.0, "beta must be > 0, got 0.0"),
+        ("kappa", -0.1, r"kappa must be a number in \[0, 1e\+06\], got -0.1"),
+        ("activity_gain", 0.0, r"activity_gain must be a number in \(0, 1e\+06\], got 0.0"),
+        ("recruitment", 2.0, r"recruitment must be a number in \[0, 1\], got 2.0"),
+        ("beta", 0.0, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
         ("rule", "vogels", "rule must learn on pathways of sign 'E'"),
         ("teacher", "signed", "teacher must learn on pathways of sign 'E'"),
         ("teacher", "hebb", "rule must be one of 'oja'"),

@@ -220,8 +220,8 @@ Y3 = np.array([0, 1, 1])
     [
         ({"hidden": (0,)}, "hidden must be an integer >= 1, got 0"),
         ({"hidden": (2.5,)}, "hidden must be an integer >= 1, got 2.5"),
-        ({"n_epochs": 0}, "n_epochs must be an integer >= 1, got 0"),
-        ({"n_epochs": "many"}, "n_epochs must be an integer >= 1, got 'many'"),
+        ({"n_epochs": 0}, "n_epochs must be an integer >= 1 or 'auto', got 0"),
+        ({"n_epochs": "many"}, "n_epochs must be an integer >= 1 or 'auto', got 'many'"),
         ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
         ({"learning_rate": 0}, "learning_rate must be a finite number > 0, got 0"),
         ({"learning_rate": np.nan}, "learning_rate must be a finite number > 0, got nan"),

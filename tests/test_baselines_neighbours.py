@@ -103,7 +103,7 @@ def test_gradient_finds_the_nearest_other_class(digits):
     ("params", "match"),
     [
         ({"softness": -1}, "softness must be a finite number >= 0, got -1"),
-        ({"n_prototypes": 0}, "n_prototypes must be an integer >= 1, got 0"),
+        ({"n_prototypes": 0}, "n_prototypes must be an integer >= 1 or None, got 0"),
         ({"contrast": (4,)}, "contrast must be None or"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
     ],

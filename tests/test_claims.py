@@ -9,7 +9,7 @@ import pytest
 from bioneuro import datasets
 from bioneuro.research import UserError
 from bioneuro.research.claims import CLAIMS, experiment, findings
-from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split
+from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split_images
 from bioneuro.research.commands import main
 
 COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
@@ -139,7 +139,7 @@ def test_few_seeds_show_nothing():
 
 def test_parts_of_a_split_share_no_image(digits):
     settings = Settings(n_train=10**6, n_validation=100, n_test=10**6).fitted_to(digits)
-    train, validation, test = split(digits, settings, seed=0)
+    train, validation, test = split_images(digits, settings, seed=0)
     assert len(train.y) + len(validation.y) == len(digits.y_train) and len(test.y) == len(digits.y_test)
     assert np.unique(np.concatenate([train.X, validation.X]), axis=0).shape == np.unique(digits.X_train, axis=0).shape
     assert set(validation.y) == set(train.y)

@@ -227,7 +227,7 @@ def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
 
 def test_a_siege_is_told_in_rows(full, digits):
     settings = AdversarialRobustness.small
-    test = ablation.split(digits, settings.fitted_to(digits), 0).test
+    test = ablation.split_images(digits, settings.fitted_to(digits), 0).test
     rows = list(besieged("it", full, test, budgets(digits), settings, {}, 0))
     measures = [row.measure for row in rows]
     assert measures == ["accuracy", *[ROBUST_ACCURACY] * 3, WARNINGS]

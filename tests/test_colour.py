@@ -18,7 +18,7 @@ from bioneuro.research.claims.plausible_representations import PlausibleRepresen
 from bioneuro.research.claims.task_encoding import TaskEncoding
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import experiment as compare
-from bioneuro.research.comparison.models import Model
+from bioneuro.research.comparison.models import ComparedModel
 from bioneuro.research.trial import Trial
 
 SHAPE = (32, 32, 3)
@@ -121,8 +121,8 @@ def test_attacks_in_colour_stay_within_their_budget_and_fool(generated):
 def test_comparison_and_claims_tell_the_network_the_shape(generated):
     """3,072 features are no square: left to itself the network would take them for plain vectors."""
     data = bn.datasets.load("cifar10")
-    plan = compare.Plan.for_dataset("cifar10", len(data.X_train), n_train=40, quick=True, epsilons=None)
-    model = Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
+    plan = compare.ComparisonPlan.for_dataset("cifar10", len(data.X_train), n_train=40, quick=True, epsilons=None)
+    model = ComparedModel(lambda seed: BioClassifier(**SMALL), "delta", "association")
     assert Trial(plan, data, 0).network(model).image_shape_ == SHAPE
 
     settings = Settings(n_cells=20, changed={"mixing": 200, "readout_epochs": 1}).fitted_to(data)
@@ -159,7 +159,7 @@ def test_representations_in_colour_are_described_without_fields(generated):
 
 
 def test_compare_runs_on_cifar10(generated, monkeypatch, tmp_path, capsys):
-    model = Model(lambda seed: BioClassifier(**SMALL), "delta", "association")
+    model = ComparedModel(lambda seed: BioClassifier(**SMALL), "delta", "association")
     monkeypatch.setattr(compare, "MODELS", {"small": model})
     monkeypatch.setattr(compare, "MEASUREMENTS", {"training": compare.MEASUREMENTS["training"]})
     out = tmp_path / "results"

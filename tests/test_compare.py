@@ -17,8 +17,8 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import experiment as compare
 from bioneuro.research.comparison import findings as report
-from bioneuro.research.comparison.models import Model
-from bioneuro.research.comparison.plan import Plan
+from bioneuro.research.comparison.models import ComparedModel
+from bioneuro.research.comparison.plan import ComparisonPlan
 from bioneuro.research.records.ledger import Row
 from bioneuro.research.trial import Trial, stratified
 
@@ -39,9 +39,9 @@ def fits(monkeypatch):
 
     shared, other = maker("shared"), maker("other")
     models = {
-        "one": Model(shared, "softmax", "hidden_1", ours=True),
-        "one again": Model(shared, "softmax", "hidden_1", ours=True),
-        "other": Model(other, "softmax", "hidden_1"),
+        "one": ComparedModel(shared, "softmax", "hidden_1", ours=True),
+        "one again": ComparedModel(shared, "softmax", "hidden_1", ours=True),
+        "other": ComparedModel(other, "softmax", "hidden_1"),
     }
     monkeypatch.setattr(compare, "MODELS", models)
     monkeypatch.setattr(compare, "configuration", lambda plan: {"n_train": plan.n_train})
@@ -199,10 +199,10 @@ def test_other_configuration_in_the_same_folder_is_refused(fits, tmp_path, capsy
 
 
 def test_configuration_follows_plan_and_parameters(monkeypatch):
-    plan = Plan.for_dataset("digits", 1297, n_train=None, quick=False, epsilons=None)
+    plan = ComparisonPlan.for_dataset("digits", 1297, n_train=None, quick=False, epsilons=None)
     assert plan.n_train == 1297
     before = compare.configuration(plan)
-    changed = Model(lambda seed: BackpropMLP((9,)), "softmax", "hidden_1")
+    changed = ComparedModel(lambda seed: BackpropMLP((9,)), "softmax", "hidden_1")
     monkeypatch.setitem(compare.MODELS, "MLP", changed)
     assert compare.configuration(plan) != before
 
@@ -222,7 +222,7 @@ def test_killed_process_is_one_line(monkeypatch, tmp_path, capsys):
 def test_processes_change_no_value(monkeypatch, tmp_path):
     _small(monkeypatch, ["MLP"])  # of this process only
     sizes = {"pgd_steps": 2, "n_attacked": 10, "n_audited": 5, "audit_queries": 5, "shots": (1,)}
-    plan = Plan("digits", 50, True, (0.1,), **sizes)
+    plan = ComparisonPlan("digits", 50, True, (0.1,), **sizes)
     data = datasets.load("digits")
     serial, parallel = (compare.run(plan, data, tmp_path / f"{n}", 2, n_jobs=n).rows for n in (1, 2))
     assert len(serial) > 30
@@ -252,8 +252,8 @@ def test_models_of_a_seed_see_the_same_images(monkeypatch):
             seen.append(X)
             return self
 
-    a, b = (Model(make, "", "") for make in (lambda seed: Spy(), lambda seed: Spy()))
-    plan = Plan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=None)
+    a, b = (ComparedModel(make, "", "") for make in (lambda seed: Spy(), lambda seed: Spy()))
+    plan = ComparisonPlan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=None)
     trial = Trial(plan, datasets.load("digits"), 3)
     for n_shot in (None, 5):
         for model in (a, b, a):

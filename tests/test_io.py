@@ -712,7 +712,7 @@ def traces(model):
     ("part", "change", "match"),
     [
         ("competition", {"beta": {"kind": "float", "value": "nan"}}, "beta of a SoftmaxPool must be a finite"),
-        ("association", {"n_threads": 0}, "n_threads of a Association must be None or an integer >= 1"),
+        ("association", {"n_threads": 0}, "n_threads of a Association must be an integer >= 1"),
         ("association", {"learn": 3}, "learn of a Association is not an attribute of it"),
         ("association", {"rule": {"kind": "dict", "items": {}}}, "rule of a Association must be a Rule, got a dict"),
         ("association", {"seed": 1 << 70}, "seed of a Association must be an integer"),

@@ -233,9 +233,11 @@ def test_learning_is_identical_for_any_thread_count(rng):
     np.testing.assert_array_equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize(("argument", "value"), [("beta", 0.0), ("beta", np.nan), ("sharpening", -1.0)])
+@pytest.mark.parametrize(
+    ("argument", "value"), [("beta", 0.0), ("beta", np.nan), ("beta", 1e7), ("sharpening", -1.0), ("rate_memory", 0.0)]
+)
 def test_competitive_layer_refuses(argument, value):
-    with pytest.raises(ValueError, match=f"{argument} must be > 0"):
+    with pytest.raises(ValueError, match=rf"{argument} must be a number in \(0, 1e\+06\], got {value}"):
         layer(**{argument: value})
 
 

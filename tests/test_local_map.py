@@ -227,7 +227,7 @@ def test_learns_digits(digits):
         ({"stride": 0}, "stride must be >= 1, got 0"),
         ({"grid": 0}, "grid must be >= 1 or None, got 0"),
         ({"start": "shared"}, r"start must be one of \('tied', 'random'\), got 'shared'"),
-        ({"beta": -1.0}, "beta must be > 0"),
+        ({"beta": -1.0}, r"beta must be a number in \(0, 1e\+06\], got -1.0"),
     ],
 )
 def test_refuses(options, message):

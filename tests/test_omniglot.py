@@ -122,7 +122,12 @@ def chunk(kind, data):
 HUGE = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1 << 15, 1 << 16, 8, 0, 0, 0, 0))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", HUGE, png(drawing(0))[:-30], b"GIF89a" + bytes(30)])
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 105 105\n%%EndComments\n(%pipe%id) (r) file\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n", HUGE, png(drawing(0))[:-30], b"GIF89a" + bytes(30), EPS]
+)
 def test_hostile_images_are_refused(tmp_path, monkeypatch, content):
     keep(
         tmp_path / "omniglot",

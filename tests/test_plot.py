@@ -72,7 +72,7 @@ def test_weight_distribution_histogram_is_a_density(W):
 def test_weight_distribution_tells_silent_share_and_sigma(W):
     title = plot.weight_distribution(W).get_title(loc="left")
     assert f"{W.nnz:,} weights" in title
-    assert f"{1 - W.nnz / 2000:.0%} of synapses silent" in title
+    assert f"{1 - W.nnz / 2000:.0%} silent: lognormal" in title
     assert f"σ {np.log(W.data).std():.2f}" in title
 
 
@@ -136,6 +136,56 @@ def test_weight_distribution_of_an_inhibitory_pathway_is_of_its_magnitudes(W):
     exc, inh = plot.weight_distribution(W), plot.weight_distribution(-W)
     assert curves(inh)["gamma"].get_ydata() == pytest.approx(curves(exc)["gamma"].get_ydata())
     assert inh.get_title(loc="left") == exc.get_title(loc="left")
+
+
+def test_the_figure_of_a_panel_has_no_inset_and_its_numbers_cover_no_data(W):
+    alone, (panel, _) = plot.weight_distribution(W), plt.subplots(1, 2, layout="constrained")[1]
+    plot.weight_distribution(W, panel)
+    for ax, n_insets in ((alone, 1), (panel, 0)):
+        assert len(ax.child_axes) == n_insets
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y0
+        assert ax.get_legend().get_window_extent().y0 >= 0  # and is on the figure
+    assert plot.weight_distribution(W, panel, inset=True).child_axes
+
+
+# --- weight_comparison --------------------------------------------------------------------------------
+
+
+def test_weight_comparison_draws_densities_on_the_same_bins_and_names_the_laws(W):
+    rng = np.random.default_rng(0)
+    humps = rng.lognormal(np.repeat([-2, 2], 1000), 0.3)
+    ax = plot.weight_comparison({"one": Model(association=W), "other": -3 * W, "humps": humps}, bins=30)
+    one, other, humped = ax.get_lines()
+    np.testing.assert_allclose(one.get_ydata(), other.get_ydata(), atol=1e-12)  # relative to the median: one shape
+    for line in ax.get_lines():
+        edges, heights = line.get_data()
+        assert np.sum(heights[1:-1:2] * np.diff(edges[::2])) == pytest.approx(1)
+    fit = analysis.fit_weight_distribution(W)
+    sigma = fit.params[fit.distribution == "lognormal"].iloc[0]["s"]
+    assert one.get_label().startswith(f"one: lognormal, KS {fit.ks[0]:.3f}, σ {sigma:.2f}, {W.nnz:,} weights, ")
+    assert humped.get_label().startswith("humps: no law, KS 0.")
+
+
+def test_weight_comparison_in_the_weights_own_unit(W):
+    ax = plot.weight_comparison({"one": W, "tenfold": 10 * W}, relative=False)
+    one, tenfold = (np.average(x, weights=y) for x, y in (line.get_data() for line in ax.get_lines()))
+    assert tenfold - one == pytest.approx(1, abs=0.02)
+
+
+def test_weight_comparison_of_nothing():
+    with pytest.raises(ValueError, match="models must not be empty"):
+        plot.weight_comparison({})
+
+
+@pytest.mark.parametrize("n_models", [2, 9, 22])
+def test_legends_of_curves_cover_no_data_and_lie_on_the_figure(n_models):
+    rows = [(f"model {i}", epsilon, 0.5, seed) for i in range(n_models) for epsilon in (0, 0.2) for seed in range(2)]
+    ax = plot.robustness_curve(pd.DataFrame(rows, columns=["model", "epsilon", "robust_accuracy", "seed"]))
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 < ax.get_window_extent().y0
+    assert [tick for tick in ax.get_xticks()] == [0, 0.2]  # where it was attacked
 
 
 # --- receptive_fields ---------------------------------------------------------------------------------
@@ -228,7 +278,9 @@ def test_accuracy_bars(results):
     per_seed = results.groupby(["model", "seed"])["value"].mean()
     bars = [bar.get_width() for bar in ax.patches]
     assert bars == pytest.approx([per_seed["bio"].mean(), per_seed["mlp"].mean()])
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bio", "mlp"]
+    named = [f"{model}  {per_seed[model].mean():.1%}" for model in ("bio", "mlp")]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == named
+    assert not ax.texts  # no number over the bars
     seeds = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "o"]
     assert seeds[0] == pytest.approx(per_seed["bio"].to_numpy())
 
@@ -318,6 +370,7 @@ STREAM = pd.DataFrame(
     columns=["model", "seed", "part", "task", "accuracy"],
 )
 EVERY = {
+    "weight_comparison": lambda W, results, ax: plot.weight_comparison({"W": W}, ax),
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
     "gabor_fits": lambda W, results, ax: plot.gabor_fits(GABORS, ax),

@@ -21,7 +21,7 @@ from bioneuro.research.robustness import contenders
 from bioneuro.research.robustness import experiment as robustness
 from bioneuro.research.robustness import findings as robustness_report
 from bioneuro.research.robustness.contenders import CEILING, CONTENDERS, OURS, Contender, Task
-from bioneuro.research.robustness.experiment import Kept, Plan
+from bioneuro.research.robustness.experiment import AttackPlan, Kept
 
 TINY = ["attack", "--n-train", "100", "--epsilons", "0.05", "0.1", "--n-attacked", "12"]
 
@@ -146,8 +146,8 @@ def test_a_model_with_other_parameters_is_refused(fits, tmp_path, capsys):
 
 
 def test_validation_touches_no_test_image(fits, tmp_path, digits):
-    plan = Plan.for_dataset("digits", digits, n_train=100, n_validation=50)
-    seen = robustness.shown(plan, digits)
+    plan = AttackPlan.for_dataset("digits", digits, n_train=100, n_validation=50)
+    seen = robustness.tested_on(plan, digits)
     assert np.array_equal(seen.X_test, digits.X_train[-50:]) and len(seen.X_train) == len(digits.X_train) - 50
     code, printed = run(*TINY, "--models", "MLP", "--validation", "50", "--out", str(tmp_path))
     assert code == 0 and "VALIDATION" in printed
@@ -176,11 +176,11 @@ def test_wrong_arguments_are_one_line(fits, tmp_path, monkeypatch, capsys, argum
 
 
 def test_plans_have_budgets_of_their_norm(digits):
-    plan = Plan.for_dataset("digits", digits, norm="l2", tier="full")
+    plan = AttackPlan.for_dataset("digits", digits, norm="l2", tier="full")
     assert plan.epsilons == datasets.USUAL["digits"].l2 and plan.middle == 0.5
     assert (plan.n_train, plan.n_attacked, plan.n_audited) == (1297, 500, 50)
     assert plan.task == Task("digits", 0.2), "adversarial training is Linf whatever is attacked"
-    assert Plan.for_dataset("digits", digits, epsilons=[0.2, 0.1, 0.2]).epsilons == (0.1, 0.2)
+    assert AttackPlan.for_dataset("digits", digits, epsilons=[0.2, 0.1, 0.2]).epsilons == (0.1, 0.2)
 
 
 # --- who ---
@@ -210,7 +210,7 @@ def test_every_baseline_is_known():
 
 # --- what is printed ---
 
-PLAN = Plan("digits", 100, "linf", (0.1, 0.2), "full", 100, 10, 5, 5)
+PLAN = AttackPlan("digits", 100, "linf", (0.1, 0.2), "full", 100, 10, 5, 5)
 
 
 def a_row(model, seed, metric, setting, value, note=""):
@@ -314,10 +314,10 @@ def test_the_report_says_in_words_what_is_not_beaten():
 
 
 def test_attacks_of_the_plan_are_those_of_the_tier(fits, digits):
-    plan = Plan.for_dataset("digits", digits, n_train=100)
+    plan = AttackPlan.for_dataset("digits", digits, n_train=100)
     X, y = digits.X_test[:4], digits.y_test[:4]
     model = BackpropMLP((4,), n_epochs=1, n_threads=1).fit(digits.X_train[:100], digits.y_train[:100])
     found = attacks.worst_case(model, X, y, plan.epsilons, tier=plan.tier, sources={"MLP": model})
     assert found.attacks == ("pgd-margin", "pgd-ce from MLP")
     with pytest.raises(UserError, match="leaves none"):
-        Plan.for_dataset("digits", digits, n_validation=1297)
+        AttackPlan.for_dataset("digits", digits, n_validation=1297)

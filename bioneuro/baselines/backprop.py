@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..attacks import PGD, Goal
-from ..checks import check_count, check_number
-from ..connectivity import RandomState, generator
-from ..estimators import class_index, known_classes
+from ..checks import Flag, Integer, Number, check_count, check_number
+from ..connectivity import generator
+from ..estimators import all_or_nothing, class_index, known_classes, learned
 from ..network import batches
 from ..progress import track
 from .base import GradientClassifier
@@ -28,23 +29,52 @@ WARM_UP = 0.4
 SINGLE_STEP, ALL_STEPS = 1.25, 2.5
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BackpropClassifier(GradientClassifier):
-    """Minibatch learning. A subclass has the parameters below and writes :meth:`_update` beside the network.
+    """Minibatch learning. A subclass writes :meth:`_update` beside the network.
 
     With ``adversarial=(epsilon, n_steps)`` each batch is replaced by its images under :class:`bioneuro.attacks.PGD` on
     the present network (Linf, random start; Madry et al. 2018, arXiv 1706.06083); ``n_steps = 1`` is a single step of
     1.25 epsilon, "fast" adversarial training (Wong, Rice & Kolter 2020, arXiv 2001.03994). The budget grows
     linearly over the first 40 % of the updates of ``fit``; in ``partial_fit`` it is whole from the start.
+
+    Parameters
+    ----------
+    learning_rate : float > 0
+    n_epochs : "auto" or int >= 1
+        Passes over the data in ``fit``; ``"auto"``: at least 15 passes and at least 1,500 updates.
+    batch_size : int >= 1
+        Most samples in an update.
+    weight_decay : float >= 0
+        Share of ``learning_rate`` by which weights (not biases) shrink in an update.
+    adversarial : None or (epsilon, n_steps)
+        Adversarial training; X must then lie in [0, 1].
+    random_state : int, RandomState, Generator or None
+        Of the first weights, the order of the samples and adversarial images.
+    n_threads : int >= 1, "auto" or None
+        Threads of the kernels; results do not depend on it.
+    progress : bool
+        Show a progress bar (tqdm).
+    contrast, dtype
+        See :class:`~bioneuro.baselines.base.GradientClassifier`.
     """
 
-    learning_rate: float
-    n_epochs: int | Literal["auto"]
-    batch_size: int
-    weight_decay: float
-    adversarial: tuple[float, int] | None
-    random_state: RandomState
-    progress: bool
+    learning_rate: float = 1e-3
+    n_epochs: int | Literal["auto"] = "auto"
+    batch_size: int = 128
+    weight_decay: float = 1e-2
+    adversarial: tuple[float, int] | None = None
+    n_threads: int | Literal["auto"] | None = None
+    progress: bool = False
 
+    constraints = {
+        "learning_rate": (Number(0, ends="(]"),),
+        "n_epochs": (Integer(), "auto"),
+        "batch_size": (Integer(),),
+        "weight_decay": (Number(0),),
+        "n_threads": (Integer(), "auto", None),
+        "progress": (Flag(),),
+    }
     #: Name of the progress bar.
     _description = "backprop"
     #: Passes that ``n_epochs="auto"`` makes over large data.
@@ -57,25 +87,34 @@ class BackpropClassifier(GradientClassifier):
     # --- learning -----------------------------------------------------------------------------------------
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> BackpropClassifier:
-        """Learn from ``X`` (n, n_features) and labels ``y`` (n,), from scratch."""
-        X, y = self._validate_labelled(X, y, reset=True)
-        self._start(np.unique(y))
-        n_epochs = self._passes(len(X))
-        self._n_planned = n_epochs * math.ceil(len(X) / self.batch_size)
-        self._learn(X, np.searchsorted(self.classes_, y), n_epochs)
+        """Learn from ``X`` (n, n_features) and labels ``y`` (n,), from scratch.
+
+        A call that fails or is interrupted leaves model and random state as they were; so does :meth:`partial_fit`.
+        """
+        with all_or_nothing(self):
+            X, y = self._validate_labelled(X, y, reset=True)
+            self._start(np.unique(y))
+            n_epochs = self._passes(len(X))
+            self._n_planned = n_epochs * math.ceil(len(X) / self.batch_size)
+            self._learn(X, class_index(y, self.classes_), n_epochs)
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BackpropClassifier:
         """Go on learning with one pass over ``X``; ``classes`` (all of them) is needed at the first call."""
-        first = not hasattr(self, "classes_")
-        X, y = self._validate_labelled(X, y, reset=first)
-        known = known_classes(self, classes, first)
-        true = class_index(y, known)
-        if first:
-            self._start(known)
-        self._n_planned = 0
-        self._learn(X, true, 1)
+        with all_or_nothing(self, *learned(self)):
+            first = not hasattr(self, "classes_")
+            X, y = self._validate_labelled(X, y, reset=first)
+            known = known_classes(self, classes, first)
+            true = class_index(y, known)
+            if first:
+                self._start(known)
+            self._n_planned = 0
+            self._show(X, true)
         return self
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
+        """Learn from one batch of a stream."""
+        self._learn(X, true, 1)
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
@@ -122,11 +161,6 @@ class BackpropClassifier(GradientClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_count("batch_size", self.batch_size)
-        if self.n_epochs != "auto":
-            check_count("n_epochs", self.n_epochs)
-        check_number("learning_rate", self.learning_rate, "> 0")
-        check_number("weight_decay", self.weight_decay, ">= 0")
         if self.adversarial is not None:
             if not isinstance(self.adversarial, tuple | list) or len(self.adversarial) != 2:
                 raise ValueError(f"adversarial must be None or (epsilon, n_steps), got {self.adversarial!r}")

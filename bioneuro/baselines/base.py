@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ..checks import check_dtype
-from ..estimators import LogitClassifier, check_classes, check_unit_interval, validated
+from ..checks import Kind, check_dtype, check_parameters
+from ..connectivity import RandomState
+from ..estimators import LogitClassifier, check_classes, check_unit_interval, validated, validated_with_labels
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Pullback
 from ..white_box import Front, WhiteBoxMixin
@@ -20,15 +22,29 @@ from .input_responses import input_response
 __all__ = ["GradientClassifier"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class GradientClassifier(WhiteBoxMixin, LogitClassifier):
     """A rival that sees its input through ``r(X)`` and knows the gradient of its logits.
 
-    A subclass has the parameters ``contrast`` and ``dtype``, and writes :meth:`_start`, :meth:`_network` and
-    :meth:`_vjp`.
+    The parameters of an estimator are the fields of its class and of its bases: a dataclass writes the constructor that
+    scikit-learn reads. A subclass writes :meth:`_start`, :meth:`_network` and :meth:`_vjp`, and in `constraints` what
+    its own parameters may be.
+
+    Parameters
+    ----------
+    contrast : None or (exponent, semi_saturation)
+        With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
+        > 0; X must then lie in [0, 1].
+    random_state : int, RandomState, Generator or None
+    dtype : {"float32", "float64"}
     """
 
-    contrast: tuple[float, float] | None
-    dtype: Literal["float32", "float64"]
+    contrast: tuple[float, float] | None = None
+    random_state: RandomState = None
+    dtype: Literal["float32", "float64"] = "float32"
+
+    #: What parameters may be, see :func:`bioneuro.checks.check`; those of the bases hold too.
+    constraints: ClassVar[Mapping[str, tuple[Kind | str | None, ...]]] = {}
 
     # --- what a subclass writes ---------------------------------------------------------------------------
 
@@ -49,6 +65,8 @@ class GradientClassifier(WhiteBoxMixin, LogitClassifier):
         return input_response(self.contrast)
 
     def _check_parameters(self) -> None:
+        for kind in reversed(type(self).__mro__):
+            check_parameters(self, vars(kind).get("constraints", {}))
         check_dtype(self.dtype)
         self._front()
 
@@ -69,8 +87,7 @@ class GradientClassifier(WhiteBoxMixin, LogitClassifier):
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         self._check_parameters()
-        checked, labels = validate_data(self, X, y, reset=reset, dtype=np.dtype(self.dtype), order="C")
-        check_classification_targets(labels)
+        checked, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
         return self._check_intensities(checked), labels
 
     def _check_intensities(self, X: NDArray) -> NDArray:

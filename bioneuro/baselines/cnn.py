@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_count, check_number
-from ..connectivity import RandomState
+from ..checks import Integer, Number, check_count
 from ..images import row_or_image
 from ..protocols import Pullback
 from ..white_box import Front
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ConvNet"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ConvNet(BackpropClassifier):
     """Two convolutions with ReLU and max-pooling, one hidden dense layer with dropout, softmax cross-entropy, Adam.
 
@@ -51,27 +52,16 @@ class ConvNet(BackpropClassifier):
         Of Adam (beta 0.9 and 0.999, epsilon 1e-8).
     n_epochs : "auto" or int >= 1
         Passes over the data in ``fit``; ``"auto"``: at least 10 passes and at least 1,500 updates.
-    batch_size : int >= 1
-        Most samples in an update.
-    weight_decay : float >= 0
-        Share of ``learning_rate`` by which weights (not biases) shrink in an update.
-    contrast : None or (exponent, semi_saturation)
-        With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
-        > 0; X must then lie in [0, 1].
     binarise : None or float in (0, 1]
         With it only ``x >= binarise`` counts; its gradient is straight-through, see
         :class:`bioneuro.baselines.input_responses.Threshold`. Not together with ``contrast``.
-    adversarial : None or (epsilon, n_steps)
-        Adversarial training by PGD, see :class:`~bioneuro.baselines.backprop.BackpropClassifier`; X must then lie in
-        [0, 1].
     random_state : int, RandomState, Generator or None
         Of the first weights, the order of the samples, dropout, shifts and adversarial images. torch's global
         generator is neither used nor changed.
-    dtype : {"float32", "float64"}
     n_threads : int >= 1 or None
         Threads of torch while this network computes; None leaves torch as it is. Rounding may depend on it.
-    progress : bool
-        Show a progress bar (tqdm).
+    batch_size, weight_decay, contrast, adversarial, dtype, progress
+        See :class:`~bioneuro.baselines.backprop.BackpropClassifier`.
 
     Attributes
     ----------
@@ -97,44 +87,20 @@ class ConvNet(BackpropClassifier):
     _description = "convolutional network"
     _min_epochs = 10
 
-    def __init__(
-        self,
-        channels: tuple[int, int] = (16, 32),
-        *,
-        kernel_size: int = 5,
-        hidden: int = 128,
-        image_shape: tuple[int, ...] | Literal["auto"] = "auto",
-        dropout: float = 0.5,
-        shift: int = 0,
-        learning_rate: float = 1e-3,
-        n_epochs: int | Literal["auto"] = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        binarise: float | None = None,
-        adversarial: tuple[float, int] | None = None,
-        random_state: RandomState = None,
-        dtype: Literal["float32", "float64"] = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.channels = channels
-        self.kernel_size = kernel_size
-        self.hidden = hidden
-        self.image_shape = image_shape
-        self.dropout = dropout
-        self.shift = shift
-        self.learning_rate = learning_rate
-        self.n_epochs = n_epochs
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.contrast = contrast
-        self.binarise = binarise
-        self.adversarial = adversarial
-        self.random_state = random_state
-        self.dtype = dtype
-        self.n_threads = n_threads
-        self.progress = progress
+    channels: tuple[int, int] = field(default=(16, 32), kw_only=False)
+    kernel_size: int = 5
+    hidden: int = 128
+    image_shape: tuple[int, ...] | Literal["auto"] = "auto"
+    dropout: float = 0.5
+    shift: int = 0
+    binarise: float | None = None
+
+    constraints = {
+        "kernel_size": (Integer(),),
+        "hidden": (Integer(),),
+        "shift": (Integer(0),),
+        "dropout": (Number(0, 1, ends="[)"),),
+    }
 
     # --- learning -----------------------------------------------------------------------------------------
 
@@ -244,16 +210,8 @@ class ConvNet(BackpropClassifier):
             raise ValueError(f"channels must be two integers >= 1, got {self.channels!r}")
         for n in self.channels:
             check_count("channels", n)
-        check_count("kernel_size", self.kernel_size)
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
-        check_count("hidden", self.hidden)
-        check_count("shift", self.shift, 0)
-        check_number("dropout", self.dropout, ">= 0")
-        if self.dropout >= 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
-        if self.n_threads not in (None, "auto"):
-            check_count("n_threads", self.n_threads)
 
 
 def _torch() -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import check_count
-from ..connectivity import HalfNormal, MixedSign, RandomState, dense
+from ..connectivity import HalfNormal, MixedSign, dense
 from ..losses import loss_gradient
 from ..protocols import Pullback
 from ..synapses import Synapses
@@ -23,6 +23,7 @@ from .backprop import BackpropClassifier
 __all__ = ["BackpropMLP"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BackpropMLP(BackpropClassifier):
     """ReLU hidden layers, softmax cross-entropy, Adam with decoupled weight decay.
 
@@ -36,25 +37,8 @@ class BackpropMLP(BackpropClassifier):
         Cells of each hidden layer; empty for a linear classifier.
     learning_rate : float > 0
         Of Adam (beta 0.9 and 0.999, epsilon 1e-8).
-    n_epochs : "auto" or int >= 1
-        Passes over the data in ``fit``; ``"auto"``: at least 15 passes and at least 1,500 updates.
-    batch_size : int >= 1
-        Most samples in an update.
-    weight_decay : float >= 0
-        Share of ``learning_rate`` by which weights (not biases) shrink in an update.
-    contrast : None or (exponent, semi_saturation)
-        With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
-        > 0; X must then lie in [0, 1].
-    adversarial : None or (epsilon, n_steps)
-        Adversarial training by PGD, see :class:`~bioneuro.baselines.backprop.BackpropClassifier`; X must then lie in
-        [0, 1].
-    random_state : int, RandomState, Generator or None
-        Of the first weights, the order of the samples and adversarial images.
-    dtype : {"float32", "float64"}
-    n_threads : int >= 1 or None
-        Threads of the kernels; results do not depend on it.
-    progress : bool
-        Show a progress bar (tqdm).
+    n_epochs, batch_size, weight_decay, contrast, adversarial, random_state, dtype, n_threads, progress
+        See :class:`~bioneuro.baselines.backprop.BackpropClassifier`.
 
     Attributes
     ----------
@@ -72,32 +56,7 @@ class BackpropMLP(BackpropClassifier):
     weights N(0, 2 / fan-in): He et al. 2015, arXiv:1502.01852.
     """
 
-    def __init__(
-        self,
-        hidden: Iterable[int] = (512,),
-        *,
-        learning_rate: float = 1e-3,
-        n_epochs: int | Literal["auto"] = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        adversarial: tuple[float, int] | None = None,
-        random_state: RandomState = None,
-        dtype: Literal["float32", "float64"] = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.hidden = hidden
-        self.learning_rate = learning_rate
-        self.n_epochs = n_epochs
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.contrast = contrast
-        self.adversarial = adversarial
-        self.random_state = random_state
-        self.dtype = dtype
-        self.n_threads = n_threads
-        self.progress = progress
+    hidden: Iterable[int] = field(default=(512,), kw_only=False)
 
     # --- learning -----------------------------------------------------------------------------------------
 

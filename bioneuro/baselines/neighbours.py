@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.cluster import KMeans
 
-from ..checks import check_count, check_number
-from ..connectivity import RandomState, generator
+from ..checks import Integer, Number
+from ..connectivity import generator
+from ..estimators import all_or_nothing
 from ..network import slices
 from ..protocols import Pullback
 from .base import GradientClassifier
@@ -22,6 +23,7 @@ __all__ = ["NearestNeighbour"]
 CHUNK = 1 << 23
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NearestNeighbour(GradientClassifier):
     """Squared distance to the nearest sample of each class: ``z_c = -min_{j in c} |r(x) - r(x_j)|^2``.
 
@@ -36,12 +38,10 @@ class NearestNeighbour(GradientClassifier):
         samples near by count, and gradients change smoothly.
     n_prototypes : None or int >= 1
         With it the samples of each class are replaced by at most so many centres of k-means.
-    contrast : None or (exponent, semi_saturation)
-        With it the retina's contrast response stands in front: ``x^n (1 + s^n) / (x^n + s^n)`` (Naka-Rushton), both
-        > 0; X must then lie in [0, 1].
     random_state : int, RandomState, Generator or None
         Of the first centres of k-means.
-    dtype : {"float32", "float64"}
+    contrast, dtype
+        See :class:`~bioneuro.baselines.base.GradientClassifier`.
 
     Attributes
     ----------
@@ -53,30 +53,21 @@ class NearestNeighbour(GradientClassifier):
         Class c has the rows of ``prototypes_`` before ``ends_[c]``, from ``ends_[c - 1]`` (or 0) on.
     """
 
-    def __init__(
-        self,
-        *,
-        softness: float = 0.0,
-        n_prototypes: int | None = None,
-        contrast: tuple[float, float] | None = None,
-        random_state: RandomState = None,
-        dtype: Literal["float32", "float64"] = "float32",
-    ) -> None:
-        self.softness = softness
-        self.n_prototypes = n_prototypes
-        self.contrast = contrast
-        self.random_state = random_state
-        self.dtype = dtype
+    softness: float = 0.0
+    n_prototypes: int | None = None
+
+    constraints = {"softness": (Number(0),), "n_prototypes": (Integer(), None)}
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NearestNeighbour:
         """Keep ``X`` (n, n_features) with labels ``y`` (n,), or centres of it."""
-        X, y = self._validate_labelled(X, y, reset=True)
-        self._start(np.unique(y))
-        R, rng = self._front().response(X), generator(self.random_state)
-        kept = [self._centres(R[y == c], rng) for c in self.classes_]
-        self.prototypes_ = np.concatenate(kept)
-        self.ends_ = np.cumsum([len(rows) for rows in kept])
-        self._squares = np.einsum("ij,ij->i", self.prototypes_, self.prototypes_)
+        with all_or_nothing(self):
+            X, y = self._validate_labelled(X, y, reset=True)
+            self._start(np.unique(y))
+            R, rng = self._front().response(X), generator(self.random_state)
+            kept = [self._centres(R[y == c], rng) for c in self.classes_]
+            self.prototypes_ = np.concatenate(kept)
+            self.ends_ = np.cumsum([len(rows) for rows in kept])
+            self._squares = np.einsum("ij,ij->i", self.prototypes_, self.prototypes_)
         return self
 
     def _centres(self, R: NDArray, rng: np.random.Generator) -> NDArray:
@@ -119,9 +110,3 @@ class NearestNeighbour(GradientClassifier):
             return soft - np.einsum("nf,nf->n", R, R)[:, None], means
         # from the differences: the product above has lost the digits of a small distance
         return -np.square(R[:, None] - means).sum(axis=2), means
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_number("softness", self.softness, ">= 0")
-        if self.n_prototypes is not None:
-            check_count("n_prototypes", self.n_prototypes)

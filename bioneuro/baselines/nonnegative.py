@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_number
-from ..connectivity import HalfNormal, RandomState, dense
+from ..checks import Number
+from ..connectivity import HalfNormal, dense
 from ..synapses import Synapses
 from .mlp import BackpropMLP
 
 __all__ = ["NonNegativeMLP"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NonNegativeMLP(BackpropMLP):
     """:class:`BackpropMLP` whose weights stay >= 0, those of hidden cells few (biases are free).
 
@@ -36,34 +36,11 @@ class NonNegativeMLP(BackpropMLP):
     J. Chorowski & J. M. Zurada, IEEE Trans. Neural Networks and Learning Systems 26:62 (2015).
     """
 
-    def __init__(
-        self,
-        hidden: Iterable[int] = (512,),
-        *,
-        sparsity: float = 0.1,
-        learning_rate: float = 1e-3,
-        n_epochs: int | Literal["auto"] = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 0.0,
-        contrast: tuple[float, float] | None = None,
-        random_state: RandomState = None,
-        dtype: Literal["float32", "float64"] = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden,
-            learning_rate=learning_rate,
-            n_epochs=n_epochs,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            contrast=contrast,
-            random_state=random_state,
-            dtype=dtype,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.sparsity = sparsity
+    sparsity: float = 0.1
+    weight_decay: float = 0.0
+    adversarial: None = field(default=None, init=False)
+
+    constraints = {"sparsity": (Number(0),)}
 
     def _pathway(self, n_pre: int, n_post: int) -> Synapses:
         # positive weights do not cancel: a sum of n_pre of them is of order 1
@@ -75,7 +52,3 @@ class NonNegativeMLP(BackpropMLP):
             shrinkage = self.learning_rate * self.sparsity if k < len(self.pathways_) else 0.0
             W.add(np.maximum(W.weights - W.dtype.type(shrinkage), 0) - W.weights)
         return loss
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_number("sparsity", self.sparsity, ">= 0")

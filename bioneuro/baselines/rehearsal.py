@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import softmax
+from sklearn.utils.validation import check_is_fitted
 
-from ..checks import check_count, check_number
+from ..checks import Integer, Number
 from .mlp import BackpropMLP
 from .streaming import Reservoir
 
 __all__ = ["ElasticMLP", "ReplayMLP"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ReplayMLP(BackpropMLP):
     """:class:`BackpropMLP` that trains on every batch of a stream together with as many stored samples.
 
@@ -23,62 +26,28 @@ class ReplayMLP(BackpropMLP):
 
     Parameters
     ----------
-    hidden : sequence of int
-    n_exemplars : int >= 1, default 1000
+    n_exemplars : int >= 1
         Samples kept.
-    **parameters
-        Of :class:`BackpropMLP`.
+    hidden and all others
+        Those of :class:`BackpropMLP`.
     """
 
-    def __init__(
-        self,
-        hidden: Any = (512,),
-        *,
-        n_exemplars: int = 1000,
-        learning_rate: float = 1e-3,
-        n_epochs: Any = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        adversarial: tuple[float, int] | None = None,
-        random_state: Any = None,
-        dtype: Any = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden,
-            learning_rate=learning_rate,
-            n_epochs=n_epochs,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            contrast=contrast,
-            adversarial=adversarial,
-            random_state=random_state,
-            dtype=dtype,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.n_exemplars = n_exemplars
+    n_exemplars: int = 1000
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> ReplayMLP:
+    constraints = {"n_exemplars": (Integer(),)}
+
+    def _start(self, classes: NDArray) -> None:
+        super()._start(classes)
+        self.reservoir_ = Reservoir(self.n_exemplars, self.n_features_in_, len(classes), self._rng)
+
+    def _show(self, X: NDArray, true: NDArray) -> None:
         """One pass over ``X`` with as many stored samples beside it; then its samples may be stored."""
-        kept = getattr(self, "reservoir_", None)
-        shown, labels = np.asarray(X), np.asarray(y)
-        if kept is not None:
-            rows = kept.rng.integers(kept.n, size=len(shown))
-            shown = np.concatenate([shown, kept.X[rows].astype(shown.dtype)])
-            labels = np.concatenate([labels, self.classes_[kept.true[rows]]])
-        super().partial_fit(shown, labels, classes)
-        if kept is None:
-            kept = Reservoir(self.n_exemplars, self.n_features_in_, len(self.classes_), self._rng)
-            self.reservoir_ = kept
-        kept.add(np.asarray(X), np.searchsorted(self.classes_, y))
-        return self
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_count("n_exemplars", self.n_exemplars)
+        kept, shown, labels = self.reservoir_, X, true
+        if kept.n:
+            rows = self._rng.integers(kept.n, size=len(X))
+            shown, labels = np.concatenate([X, kept.X[rows].astype(X.dtype)]), np.concatenate([true, kept.true[rows]])
+        super()._show(shown, labels)
+        kept.add(X, true)
 
     def n_stored(self) -> int:
         """Numbers kept: weights, biases, stored samples and their labels."""
@@ -86,6 +55,7 @@ class ReplayMLP(BackpropMLP):
         return weights + self.reservoir_.n * (self.n_features_in_ + 1)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ElasticMLP(BackpropMLP):
     """:class:`BackpropMLP` whose weights are held where earlier tasks need them (elastic weight consolidation).
 
@@ -96,46 +66,17 @@ class ElasticMLP(BackpropMLP):
 
     Parameters
     ----------
-    hidden : sequence of int
-    strength : float >= 0, default 1000
-    n_fisher : int >= 1, default 1000
+    strength : float >= 0
+    n_fisher : int >= 1
         Latest samples that the information is measured on.
-    **parameters
-        Of :class:`BackpropMLP`.
+    hidden and all others
+        Those of :class:`BackpropMLP`.
     """
 
-    def __init__(
-        self,
-        hidden: Any = (512,),
-        *,
-        strength: float = 1000.0,
-        n_fisher: int = 1000,
-        learning_rate: float = 1e-3,
-        n_epochs: Any = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        adversarial: tuple[float, int] | None = None,
-        random_state: Any = None,
-        dtype: Any = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden,
-            learning_rate=learning_rate,
-            n_epochs=n_epochs,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            contrast=contrast,
-            adversarial=adversarial,
-            random_state=random_state,
-            dtype=dtype,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.strength = strength
-        self.n_fisher = n_fisher
+    strength: float = 1000.0
+    n_fisher: int = 1000
+
+    constraints = {"strength": (Number(0),), "n_fisher": (Integer(),)}
 
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
@@ -148,7 +89,13 @@ class ElasticMLP(BackpropMLP):
         self._latest = np.concatenate([self._latest, X])[-self.n_fisher :]
 
     def end_task(self) -> ElasticMLP:
-        """A task has ended: its weights become the anchor, with the information about it."""
+        """A task has ended: its weights become the anchor, with the information about it.
+
+        Nothing happens if no sample has been shown since the last one ended.
+        """
+        check_is_fitted(self, "pathways_")
+        if not len(self._latest):
+            return self
         fresh = self.information(self._front().response(self._latest))
         self.fisher_ = [
             (W + old_W, b + old_b)
@@ -183,11 +130,6 @@ class ElasticMLP(BackpropMLP):
                 dW = dW + strength * FW * (self.pathways_[k].weights - W)
                 db = db + strength * Fb * (self.biases_[k] - b)
             yield k, dW, db
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_number("strength", self.strength, ">= 0")
-        check_count("n_fisher", self.n_fisher)
 
     def n_stored(self) -> int:
         """Numbers kept: weights and biases, their anchor and their information."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from ..analysis import site_index
-from ..checks import check_count
-from ..connectivity import HalfNormal, MixedSign, RandomState
+from ..checks import SHARE, Choice, Integer, Number, check
+from ..connectivity import HalfNormal, MixedSign
 from ..synapses import Synapses
 from .mlp import BackpropMLP
 
 __all__ = ["SparseMLP", "layer_densities"]
 
 Allocation = Literal["erdos-renyi", "uniform"]
+ALLOCATIONS = ("erdos-renyi", "uniform")
 
 #: RigL rewires in this first part of training, most often every so many updates, and at least so many times.
 RIGL_SHARE, RIGL_UPDATES, RIGL_ROUNDS = 0.75, 100, 10
@@ -48,10 +49,8 @@ def layer_densities(sizes: Sequence[int], density: float, allocation: Allocation
     ValueError
         ``density`` out of range, or an unknown allocation.
     """
-    if not isinstance(density, Real) or not 0 < density <= 1:
-        raise ValueError(f"density must lie in (0, 1], got {density!r}")
-    if allocation not in ("erdos-renyi", "uniform"):
-        raise ValueError(f"allocation must be 'erdos-renyi' or 'uniform', got {allocation!r}")
+    check("density", density, Number(0, 1, ends="(]"))
+    check("allocation", allocation, Choice(ALLOCATIONS))
     possible = np.array([n_pre * n_post for n_pre, n_post in pairwise(sizes)], float)
     if allocation == "uniform":
         return np.full(len(possible), float(density))
@@ -66,6 +65,7 @@ def layer_densities(sizes: Sequence[int], density: float, allocation: Allocation
     return np.ones(len(possible))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SparseMLP(BackpropMLP):
     """:class:`BackpropMLP` with a share of the synapses, always the same number, at places that are drawn or sought.
 
@@ -109,42 +109,20 @@ class SparseMLP(BackpropMLP):
     al. 2022, arXiv:2010.03533.
     """
 
-    def __init__(
-        self,
-        hidden: Iterable[int] = (512,),
-        *,
-        density: float = 0.1,
-        allocation: Allocation = "erdos-renyi",
-        rewiring: Literal["none", "set", "rigl"] = "none",
-        drop: float = 0.3,
-        rewire_every: int | Literal["auto"] = "auto",
-        learning_rate: float = 1e-3,
-        n_epochs: int | Literal["auto"] = "auto",
-        batch_size: int = 128,
-        weight_decay: float = 1e-2,
-        contrast: tuple[float, float] | None = None,
-        random_state: RandomState = None,
-        dtype: Literal["float32", "float64"] = "float32",
-        n_threads: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden,
-            learning_rate=learning_rate,
-            n_epochs=n_epochs,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            contrast=contrast,
-            random_state=random_state,
-            dtype=dtype,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.density = density
-        self.allocation = allocation
-        self.rewiring = rewiring
-        self.drop = drop
-        self.rewire_every = rewire_every
+    density: float = 0.1
+    allocation: Allocation = "erdos-renyi"
+    rewiring: Literal["none", "set", "rigl"] = "none"
+    drop: float = 0.3
+    rewire_every: int | Literal["auto"] = "auto"
+    adversarial: None = field(default=None, init=False)
+
+    constraints = {
+        "density": (Number(0, 1, ends="(]"),),
+        "allocation": (Choice(ALLOCATIONS),),
+        "rewiring": (Choice(("none", "set", "rigl")),),
+        "drop": (SHARE,),
+        "rewire_every": (Integer(), "auto"),
+    }
 
     # --- places at the start ------------------------------------------------------------------------------
 
@@ -210,18 +188,6 @@ class SparseMLP(BackpropMLP):
             stays = old[place] == new
             self.pathways_[k] = _pathway_at(new, np.where(stays, W.weights[place], W.dtype.type(0)), W.shape)
             self._adam[k][0].move(place, stays)
-
-    # --- checks -------------------------------------------------------------------------------------------
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        layer_densities((1, 1), self.density, self.allocation)  # refuses what is not a density or an allocation
-        if self.rewiring not in ("none", "set", "rigl"):
-            raise ValueError(f"rewiring must be 'none', 'set' or 'rigl', got {self.rewiring!r}")
-        if not isinstance(self.drop, Real) or not 0 <= self.drop <= 1:
-            raise ValueError(f"drop must lie in [0, 1], got {self.drop!r}")
-        if self.rewire_every != "auto":
-            check_count("rewire_every", self.rewire_every)
 
 
 def exchange(sites: NDArray, weights: NDArray, score: NDArray, n: int) -> NDArray[np.intp]:

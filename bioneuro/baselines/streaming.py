@@ -9,13 +9,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import check_count
-from ..estimators import LogitClassifier, check_classes, class_index, known_classes
+from ..estimators import (
+    LogitClassifier,
+    all_or_nothing,
+    check_classes,
+    class_index,
+    known_classes,
+    learned,
+    validated_with_labels,
+)
 
 __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA", "StreamingLeastSquares"]
+
+
+#: Standard deviation, relative to the mean, that inputs may seem to have by rounding alone.
+ROUNDING = 16 * np.finfo(float).eps
 
 
 class StreamingClassifier(LogitClassifier):
@@ -35,22 +46,31 @@ class StreamingClassifier(LogitClassifier):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
-        self.__dict__.pop("classes_", None)
-        return self.partial_fit(X, y, classes=np.unique(y))
+        with all_or_nothing(self):
+            rows, labels = validated_with_labels(self, X, y, np.float64)
+            self._begin(np.unique(labels))
+            self._show(rows, class_index(labels, self.classes_))
+        return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
-        """Go on learning from one batch, shown once; ``classes`` (all of them) is needed at the first call."""
-        first = not hasattr(self, "classes_")
-        rows, labels = validate_data(self, X, y, reset=first, dtype=np.float64)
-        check_classification_targets(labels)
-        known = known_classes(self, classes, first)
-        true = class_index(labels, known)
-        check_classes(known)
-        if first:
-            self._start(len(known), rows.shape[1])
-            self.classes_ = known
-        self._show(rows, true)
+        """Go on learning from one batch, shown once; ``classes`` (all of them) is needed at the first call.
+
+        A call that fails or is interrupted leaves model and random state as they were; so does :meth:`fit`.
+        """
+        with all_or_nothing(self, *learned(self)):
+            first = not hasattr(self, "classes_")
+            rows, labels = validated_with_labels(self, X, y, np.float64, reset=first)
+            known = known_classes(self, classes, first)
+            true = class_index(labels, known)
+            if first:
+                self._begin(known)
+            self._show(rows, true)
         return self
+
+    def _begin(self, classes: NDArray) -> None:
+        check_classes(classes)
+        self._start(len(classes), self.n_features_in_)
+        self.classes_ = classes
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")
@@ -90,7 +110,7 @@ class StreamingLDA(NearestClassMean):
 
     The scatter grows by ``n / (n + 1) (x - m_y)(x - m_y)^T`` (here in whole batches: a class's about its mean, combined
     as in Chan, Golub & LeVeque 1979); ``S`` is that of N samples over N, ``L = ((1 - e) S + e tr(S) / d I)^-1`` in d
-    dimensions, ``z_c = m_c^T L x - m_c^T L m_c / 2``.
+    dimensions, ``z_c = m_c^T L x - m_c^T L m_c / 2``. As long as nothing has varied, ``L = I``.
 
     Parameters
     ----------
@@ -124,7 +144,11 @@ class StreamingLDA(NearestClassMean):
 
     def _scores(self, X: NDArray) -> NDArray:
         S = self.scatter_ / max(self.counts_.sum(), 1)
-        W = _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * S.trace() / len(S), self.means_.T).T
+        variance = S.trace() / len(S)
+        if _varied(variance, self.means_):
+            W = _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * variance, self.means_.T).T
+        else:
+            W = self.means_  # of the nearest mean: no direction is known to vary more than another
         return _of_seen(X @ W.T - (W * self.means_).sum(axis=1) / 2, self.counts_)
 
     def n_stored(self) -> int:
@@ -175,7 +199,8 @@ class StreamingLeastSquares(StreamingClassifier):
     def _scores(self, X: NDArray) -> NDArray:
         n = self.counts_.sum()
         C, B = self.scatter_ / n, (self.sums_ - np.outer(self.mean_, self.counts_)) / n
-        W = _solve_ridge(C, self.ridge * C.trace() / len(C), B)
+        variance = C.trace() / len(C)
+        W = _solve_ridge(C, self.ridge * variance, B) if _varied(variance, self.mean_) else np.zeros_like(B)
         return _of_seen((X - self.mean_) @ W + self.counts_ / n, self.counts_)
 
     def n_stored(self) -> int:
@@ -186,12 +211,17 @@ class StreamingLeastSquares(StreamingClassifier):
 
 def _of_seen(z: NDArray, counts: NDArray) -> NDArray:
     """Scores (n, n_classes) in which classes without a sample are the least."""
-    lowest = z[:, counts > 0].min(axis=1, keepdims=True) - 1e6
-    return np.where(counts > 0, z, lowest)
+    lowest = z[:, counts > 0].min(axis=1, keepdims=True)
+    return np.where(counts > 0, z, np.minimum(lowest - 1e6, np.nextafter(lowest, -np.inf)))
+
+
+def _varied(variance: float, means: NDArray) -> bool:
+    """Whether a mean variance of inputs is more than rounding leaves of inputs that are all the same."""
+    return bool(variance > ROUNDING**2 * np.square(means).max(initial=0))
 
 
 def _solve_ridge(S: NDArray, added: float, B: NDArray) -> NDArray:
-    """``(S + added I)^-1 B``, for a covariance S; what never varied leaves nothing to divide by."""
+    """``(S + added I)^-1 B``, for a covariance S."""
     S = S.copy()
     S[np.diag_indices_from(S)] += max(added, np.finfo(float).tiny)
     return cho_solve(cho_factor(S), B)

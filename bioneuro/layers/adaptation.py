@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bioneuro._attributes import Array, Count, Floating
+from bioneuro.layers.extents import check_extent, check_norm
 from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
 
@@ -49,14 +50,21 @@ class Adaptation:
 
     def learn(self, X: ArrayLike, **_: Any) -> Adaptation:
         """Adapt to a batch ``X (n, n_inputs)``."""
-        self.count, self.mean, self._squares = Moments(self.count, self.mean, self._squares).add(np.asarray(X, float))
+        X = np.asarray(X, float)
+        check_extent(X, "X")
+        self.count, self.mean, self._squares = Moments(self.count, self.mean, self._squares).add(X)
         return self
 
     def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Adapted inputs, their ON and OFF rates, and the norm of these."""
-        d = (np.asarray(X, float) - self.mean) / self.sd
+        X = np.asarray(X, float)
+        check_extent(X, "X")
+        d = (X - self.mean) / self.sd
         z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
-        return d, z, np.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-8)
+        with np.errstate(over="ignore"):
+            norm = np.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-8)
+        check_norm(norm, "X")
+        return d, z, norm
 
     def encode(self, X: ArrayLike) -> NDArray:
         """Features ``h (n, 2 n_inputs)`` of ``X (n, n_inputs)``."""

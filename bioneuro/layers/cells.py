@@ -12,7 +12,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bioneuro._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
+from bioneuro.checks import SHARE, check
 from bioneuro.connectivity import Constant
+from bioneuro.layers.extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
 from bioneuro.layers.former import upgraded
 from bioneuro.layers.protocols import Competition, Learned
 from bioneuro.rules import Rule, RuleLike, Turnover, as_rule, check_rates
@@ -57,9 +59,9 @@ class PlasticCells:
         "seed": Count(),
         "n_threads": ThreadCount(),
         "step": Count(),
-        "rate": Array("n_cells", low=0),
-        "age": Array("n_cells", low=0),
-        "unsettled": Array("n_cells", low=0),
+        "rate": Array("n_cells", low=0, dtype=np.dtype(float)),
+        "age": Array("n_cells", low=0, dtype=np.dtype(float)),
+        "unsettled": Array("n_cells", low=0, dtype=np.dtype(float)),
     }
 
     def check_saved(self) -> None:
@@ -85,10 +87,9 @@ class PlasticCells:
     ) -> None:
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
-        if not rate_memory > 0:
-            raise ValueError(f"rate_memory must be > 0, got {rate_memory}")
-        if not 0 <= recruitment <= 1:
-            raise ValueError(f"recruitment must lie in [0, 1], got {recruitment}")
+        check("rate_memory", rate_memory, GAIN)
+        check("homeostasis", homeostasis, GAIN_OR_NONE)
+        check("recruitment", recruitment, SHARE)
         self.synapses, self.competition = synapses, competition
         self.rule = own_rule(rule, seed, n_threads)
         self.turnover, self.intrinsic, self.init = turnover or Turnover(birth=0, death=0), bool(intrinsic), init
@@ -148,6 +149,7 @@ class PlasticCells:
     def check_input(self, U: NDArray, name: str) -> None:
         """What is refused is refused before anything has changed."""
         check_rates(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
+        check_extent(U, name)
 
     def speed(self, n_seen: int | NDArray) -> NDArray:
         """Share of the running mean rate of a cell that a batch of ``n_seen`` samples makes."""
@@ -237,6 +239,7 @@ def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
     made = as_rule(rule)
     if "E" not in made.signs or made.rewarded:
         raise ValueError(f"{name} must learn on pathways of sign 'E' and without a reward, got {made!r}")
+    check(f"eta of {name}", made.eta, LEARNING_RATE)
     return made
 
 

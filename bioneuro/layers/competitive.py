@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioneuro.layers.cells import PlasticCells, hand_over
+from bioneuro.layers.extents import check_extent
 from bioneuro.layers.growth import NOBODY, Recruitment
 from bioneuro.layers.pools import SoftmaxPool
 from bioneuro.layers.protocols import Learned
@@ -99,6 +100,7 @@ class CompetitiveLayer(PlasticCells):
 
     def drive(self, U: NDArray) -> NDArray:
         """What the rates follow from, shape ``(batch, n_cells)``: here the afferent drive."""
+        check_extent(U, "U")
         return self.excite(U)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
@@ -107,6 +109,7 @@ class CompetitiveLayer(PlasticCells):
 
     def respond(self, U: NDArray) -> NDArray:
         """Rates ``softmax(beta a)``, shape ``(batch, n_cells)``."""
+        check_extent(U, "U")
         Y = np.empty((len(U), self.n_cells), self.synapses.dtype)
         n, bias = max(64, TILE // self.n_rivals), self.intrinsic_bias()
         for start in range(0, len(U), n):  # competition finds the drive in the cache, and takes its place

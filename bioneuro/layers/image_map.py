@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro._attributes import Array, Count, Floating, Part
 from bioneuro.layers.competitive import CompetitiveLayer
+from bioneuro.layers.extents import check_extent
 from bioneuro.layers.protocols import Space
 from bioneuro.layers.retina import Retina
 
@@ -118,6 +119,7 @@ class ImageMap:
     def _chunks(self, response: NDArray) -> Iterator[NDArray]:
         n = max(1, self.chunk_pixels // (self.height * self.width))
         images = np.ascontiguousarray(response, self.dtype).reshape(-1, self.height, self.width, self.channels)
+        check_extent(images, "the contrast response of X")
         for start in range(0, len(images), n):
             yield images[start : start + n]
 

@@ -12,6 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from bioneuro import connectivity
 from bioneuro._attributes import Array, Choice, Number, Pathway, ThreadCount
 from bioneuro.analysis import row_index
+from bioneuro.checks import check
+from bioneuro.layers.extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from bioneuro.layers.protocols import Learned
 from bioneuro.layers.settling import settle, settle_grad
 from bioneuro.synapses import Synapses
@@ -116,16 +118,13 @@ class InhibitoryCells:
         dtype: DTypeLike = np.float32,
         n_threads: int | None = None,
     ) -> None:
-        if not 0 < inhibitory_share < 1:
-            raise ValueError(f"inhibitory_share must lie in (0, 1), got {inhibitory_share}")
-        positive = {"beta": beta, "sharpening": sharpening, "inhibition": inhibition, "activity": activity}
-        for name, value in positive.items():
-            if not value > 0:
-                raise ValueError(f"{name} must be > 0, got {value}")
-        if not specificity >= 0:
-            raise ValueError(f"specificity must be >= 0, got {specificity}")
-        if not 0 < inhibitory_density <= 1:
-            raise ValueError(f"inhibitory_density must lie in (0, 1], got {inhibitory_density}")
+        check("inhibitory_share", inhibitory_share, PART)
+        check("inhibitory_density", inhibitory_density, SOME)
+        check("inhibition", inhibition, INHIBITION)
+        check("specificity", specificity, SPECIFICITY)
+        gains = {"beta": beta, "sharpening": sharpening, "activity": activity}
+        for name, value in gains.items():
+            check(name, value, GAIN)
         if k is not None:
             raise ValueError(f"k must be None in a circuit (inhibition decides who is active), got {k}")
         self.beta, self.sharpening, self.k, self.n_threads = float(beta), float(sharpening), k, n_threads

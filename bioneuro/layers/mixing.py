@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from bioneuro import connectivity
 from bioneuro._attributes import Array, Count, Floating, Items, Number, Pathway, Same, ThreadCount
 from bioneuro.checks import check_count
+from bioneuro.layers.extents import check_extent, check_norm
 from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
 from bioneuro.rules import check_rates
@@ -111,6 +112,7 @@ class Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
         H = np.ascontiguousarray(H, self.dtype)
         check_rates(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
+        check_extent(H, "H")
         self._seen = tuple(self.moments.add(self._input(H)))
         return self
 
@@ -138,12 +140,16 @@ class Mixing:
         return np.divide(1, sd, out=np.zeros_like(sd), where=sd > 0).astype(self.dtype)
 
     def _rates(self, H: ArrayLike) -> _Rates:
-        gain = self._gain()
+        H, gain = np.ascontiguousarray(H, self.dtype), self._gain()
+        check_extent(H, "H")
         x = self._input(H)
-        x *= gain
-        x += (self.baseline - self.moments.mean * gain).astype(self.dtype)
-        np.maximum(x, 0, out=x)
-        return _Rates(x, np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + self.dtype.type(NORM_FLOOR)))
+        with np.errstate(over="ignore"):
+            x *= gain
+            x += (self.baseline - self.moments.mean * gain).astype(self.dtype)
+            np.maximum(x, 0, out=x)
+            norm = np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + self.dtype.type(NORM_FLOOR))
+        check_norm(norm, "H")
+        return _Rates(x, norm)
 
     def encode(self, H: ArrayLike) -> NDArray:
         """Rates ``x (n, n_cells)`` at inputs ``H (n, n_inputs)``: >= 0, rows of unit norm."""

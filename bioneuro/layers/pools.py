@@ -9,6 +9,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from bioneuro import _core
 from bioneuro._attributes import Count, Maybe, Number, ThreadCount
+from bioneuro.checks import check
+from bioneuro.layers.extents import GAIN
 from bioneuro.layers.protocols import Learned
 from bioneuro.synapses import Synapses
 
@@ -59,9 +61,8 @@ class SoftmaxPool:
         seed: int = 0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        for name, value in (("beta", beta), ("sharpening", sharpening)):
-            if not value > 0:
-                raise ValueError(f"{name} must be > 0, got {value}")
+        check("beta", beta, GAIN)
+        check("sharpening", sharpening, GAIN)
         if n_rivals is not None and (n_rivals < 1 or n_cells % n_rivals):
             raise ValueError(f"n_rivals must divide the {n_cells} cells, got {n_rivals}")
         self.beta, self.sharpening, self.k = float(beta), float(sharpening), k

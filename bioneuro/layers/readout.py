@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from bioneuro import connectivity
+from bioneuro import _core, connectivity
 from bioneuro._attributes import Array, Count, Maybe, Number, Part, Pathway
 from bioneuro.analysis import row_thresholds
-from bioneuro.checks import check_count
+from bioneuro.checks import check, check_count
 from bioneuro.layers.association import Association
+from bioneuro.layers.extents import GAIN_OR_NONE
 from bioneuro.layers.protocols import Readout
 from bioneuro.rules.exponential import multiply
 from bioneuro.synapses import Synapses
@@ -32,8 +34,18 @@ WEAKEST = {"E": 0.08, "I": 0.16}
 WIRED = "readout_e_to_i"
 
 
+@lru_cache(maxsize=8)
+def _full_pattern(n_post: int, n_pre: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """``indptr`` and ``indices`` of a CSR matrix that stores everything."""
+    return np.arange(0, n_post * n_pre + 1, n_pre, dtype=np.int32), np.tile(np.arange(n_pre, dtype=np.int32), n_post)
+
+
 class VotesReadout:
-    """Logits ``log(sum_i y_i v_i(c))`` with ``y`` the rates: the association's own votes, nothing to learn."""
+    """Logits ``log(sum_i y_i v_i(c))`` with ``y`` the rates: the association's own votes, nothing to learn.
+
+    The sums are those of the kernels, not of BLAS, whose last digits depend on the batch and on the processor: a sample
+    has the same logits alone and in any batch.
+    """
 
     SAVED: ClassVar = {"association": Part(Association)}
 
@@ -42,13 +54,23 @@ class VotesReadout:
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
-        return np.log(self.association.rates(drive) @ self.association.votes + VOTE_FLOOR)
+        return np.log(self._voted(self.association.rates(drive)) + VOTE_FLOOR)
+
+    def _voted(self, y: NDArray) -> NDArray:
+        """``sum_i y_i v_i(c)``, (batch, n_classes)."""
+        return _core.forward(*self._pathway(), y, n_threads=self.association.n_threads)
+
+    def _pathway(self) -> tuple[NDArray, NDArray, NDArray]:
+        """The votes as CSR: a row for each class, a column for each cell."""
+        votes = self.association.votes
+        return *_full_pattern(*votes.shape[::-1]), np.ascontiguousarray(votes.T).ravel()
 
     def drive_grad(self, drive: NDArray, dlogits: NDArray) -> NDArray:
         """Gradient with respect to the drive, given that with respect to the logits."""
-        y, votes = self.association.rates(drive), self.association.votes
-        dy = (dlogits / (y @ votes + VOTE_FLOOR)) @ votes.T
-        return self.association.rates_grad(y, np.ascontiguousarray(dy, y.dtype))
+        y = self.association.rates(drive)
+        dvoted = np.ascontiguousarray(dlogits / (self._voted(y) + VOTE_FLOOR), y.dtype)
+        dy = _core.input_grad(*self._pathway(), dvoted, y.shape[1], n_threads=self.association.n_threads)
+        return self.association.rates_grad(y, dy)
 
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """Votes learn with the association."""
@@ -152,6 +174,7 @@ class DeltaReadout:
 
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
+        check("eta", eta, GAIN_OR_NONE)
         Q = self.association.activity(drive)
         R = self.inhibitory_rates(Q)
         error = np.ascontiguousarray(self._error(self._outputs(Q, R), T), Q.dtype)

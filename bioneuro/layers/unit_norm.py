@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bioneuro._attributes import Count, Floating
+from bioneuro.layers.extents import check_extent
 from bioneuro.layers.protocols import Space
 
 
@@ -38,6 +39,7 @@ class UnitNorm:
         if X.size and X.min() < 0:
             i, j = np.argwhere(X < 0)[0]
             raise ValueError(f"X must be >= 0 (rates), but X[{i}, {j}] = {X[i, j]}")
+        check_extent(X, "X")
         return X, np.sqrt((X * X).sum(axis=1, keepdims=True) + 1e-8)
 
     def encode(self, X: ArrayLike) -> NDArray:

@@ -11,7 +11,7 @@ from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix
 from .few_shot import episodes, low_data_curve, one_shot_errors, winning_prototypes
 from .robustness import adversarial_examples, loss_by_step, loss_landscape, robustness_curve
-from .weights import gabor_fits, rate_distribution, receptive_fields, weight_distribution
+from .weights import gabor_fits, rate_distribution, receptive_fields, weight_comparison, weight_distribution
 
 __all__ = [
     "accuracy_bars",
@@ -27,6 +27,7 @@ __all__ = [
     "receptive_fields",
     "robustness_curve",
     "task_matrix",
+    "weight_comparison",
     "weight_distribution",
     "winning_prototypes",
 ]

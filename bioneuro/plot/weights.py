@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,23 @@ from scipy import optimize, sparse, stats
 from .. import analysis
 from ..analysis.samples import as_matrix
 from ..checks import check_count, plain_array
-from ._style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, Floats, axes, need_columns, pyplot, tidy
+from ._style import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Floats,
+    axes,
+    below,
+    need_columns,
+    pyplot,
+    tidy,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +106,9 @@ def weight_distribution(
     layer: str = "association",
     distributions: tuple[str, ...] = ("lognormal", "gamma", "exponential"),
     bins: int = 60,
+    inset: bool | None = None,
 ) -> Axes:
-    """Histogram of log10 w with the fitted (truncated) laws, the cortical shape and a Q-Q inset.
+    """Histogram of log10 w with the fitted (truncated) laws and the cortical shape, the figures of the fits below.
 
     Parameters
     ----------
@@ -106,6 +124,8 @@ def weight_distribution(
     distributions : tuple of str
         Laws to overlay; the best of all by AIC is added.
     bins : int
+    inset : bool, optional
+        Whether a quantile plot of the lognormal fit is drawn inside; by default only in a figure of its own.
 
     Returns
     -------
@@ -114,7 +134,8 @@ def weight_distribution(
         legend has the best law first. The dashed curve is the *shape* of the cortex (lognormal, sigma 0.9355, Song et
         al. 2005): its units are mV, so its median is put at the weights' own, under the same cut.
     """
-    ax = axes(ax, (7.2, 4.6))
+    inset = ax is None if inset is None else inset
+    ax = axes(ax, (7.2, 4.8))
     weights, threshold = _weights_of(model_or_weights, layer, threshold)
     fit = analysis.fit_weight_distribution(weights, threshold=threshold)
     positive, cut = analysis.positive_weights(weights, threshold)
@@ -134,23 +155,79 @@ def weight_distribution(
     curve = _log10_density(grid, "lognormal", cortex, cut)
     ax.plot(grid, curve, color=BLACK, linestyle="--", linewidth=1.2, label=label)
     lognormal = fit.params[fit.distribution == "lognormal"].iloc[0]
-    _qq_inset(ax, analysis.pit(positive, "lognormal", lognormal, threshold=cut))
+    if inset:
+        _qq_inset(ax, analysis.pit(positive, "lognormal", lognormal, threshold=cut))
 
     moments = analysis.log_moments(positive)
-    n, n_silent = fit.attrs["n"], fit.attrs["n_silent"]
-    verdict = fit.attrs["best"] or f"no law fits (best: {fit.distribution[0]}, KS {fit.ks[0]:.2f})"
     ax.set_title(
-        f"{n:,} weights, {n_silent / (n + n_silent):.0%} of synapses silent: {verdict}\n"
-        f"log w: σ {lognormal['s']:.2f} (lognormal fit), skewness {moments.skewness:z.2f}, "
-        f"excess kurtosis {moments.kurtosis:z.2f}",
+        f"{_count(fit)}: {fit.attrs['best'] or 'no law fits'}\n"
+        f"log w: σ {lognormal['s']:.2f}, skewness {moments.skewness:z.2f}, kurtosis {moments.kurtosis:z.2f}",
         loc="left",
-        fontsize=10,
+        fontsize=9,
     )
-    ax.set(
-        xlabel="log$_{10}$ weight", ylabel="probability density", ylim=(0, 1.65 * heights.max())
-    )  # room for inset and legend
+    ax.set(xlabel="log$_{10}$ weight", ylabel="probability density")
+    ax.set_ylim(0, heights.max() * (1.6 if inset else 1.08))
     title = None if cut is None or not cut.any() else "fits left-truncated at the cut"
-    ax.legend(frameon=False, fontsize=8, title=title, title_fontsize=8, alignment="left")
+    below(ax, title)
+    tidy(ax)
+    return ax
+
+
+def _count(fit: pd.DataFrame) -> str:
+    n, n_silent = fit.attrs["n"], fit.attrs["n_silent"]
+    return f"{n:,} weights, {n_silent / (n + n_silent):.0%} silent"
+
+
+def weight_comparison(
+    models: Mapping[str, Any],
+    ax: Axes | None = None,
+    *,
+    layer: str = "association",
+    relative: bool = True,
+    bins: int = 50,
+) -> Axes:
+    """Distributions of log weight of several models on the same axes, each with the law that describes it.
+
+    Parameters
+    ----------
+    models : dict of name to model, Synapses, scipy.sparse or array_like
+        As in :func:`weight_distribution`; a model that knows where it cut small weights is fitted under its cut.
+    ax : Axes, optional
+    layer : str
+        Key of `model.weights()`.
+    relative : bool
+        Weights in units of their median, so that shapes can be compared where units differ.
+    bins : int
+
+    Returns
+    -------
+    Axes
+        The legend names, for each, the law (none where the best does not fit), its KS distance, sigma of the
+        (truncated) lognormal and the share of synapses that are silent.
+    """
+    if not models:
+        raise ValueError("models must not be empty")
+    check_count("bins", bins)
+    described = {}
+    for name, model in models.items():
+        weights, threshold = _weights_of(model, layer, None)
+        fit = analysis.fit_weight_distribution(weights, threshold=threshold)
+        log10_w = np.log10(analysis.positive_weights(weights)[0])
+        described[name] = fit, log10_w - np.median(log10_w) if relative else log10_w
+    ax = axes(ax, (7.2, 4.8))
+    edges = np.histogram_bin_edges(np.concatenate([log10_w for _, log10_w in described.values()]), bins)
+    for i, (name, (fit, log10_w)) in enumerate(described.items()):
+        sigma = fit.params[fit.distribution == "lognormal"].iloc[0]["s"]
+        law = fit.attrs["best"] or "no law"
+        label = f"{name}: {law}, KS {fit.ks[0]:.3f}, σ {sigma:.2f}, {_count(fit)}"
+        colour, dash = COLOURS[i % len(COLOURS)], ("-", "--", "-.", ":")[i // len(COLOURS) % 4]
+        heights = np.histogram(log10_w, edges, density=True)[0]
+        outline = np.repeat(edges, 2), np.pad(np.repeat(heights, 2), 1)
+        ax.plot(*outline, dash, color=colour, linewidth=1.8, label=label)
+    ax.set(xlabel="log$_{10}$ weight" + (", relative to the median" if relative else ""), ylabel="probability density")
+    ax.set_title(f"Weights: {layer}", loc="left", fontsize=10)
+    ax.set_ylim(0, None)
+    below(ax)
     tidy(ax)
     return ax
 
@@ -237,7 +314,7 @@ def gabor_fits(
     ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
     ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
     ax.set_title("Gabor fits: length against width", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    below(ax)
     tidy(ax, grid="both")
     return ax
 
@@ -266,6 +343,6 @@ def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 4
         ax.plot(grid, stats.norm.pdf(grid, mean, sd), color=BLUE, label=f"lognormal, σ {sd * np.log(10):.2f}")
     ax.set(xlabel="log10 of the mean rate", ylabel="density")
     ax.set_title("Firing rates of the cells", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    below(ax)
     tidy(ax)
     return ax

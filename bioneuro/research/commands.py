@@ -22,7 +22,7 @@ FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 class _Stopped(Exception):
-    """Work that was stopped, with what is to be said of it and the exit code."""
+    """Work that was stopped, with the message for the user and the exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class _Stopped(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for a wrong argument, where argparse prints its usage too."""
+    """Reports a wrong argument in one line; argparse would print its usage too."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see {self.prog} --help)")
@@ -65,11 +65,11 @@ def compare(arguments: Sequence[str]) -> int:
 
     from .comparison import experiment, findings
     from .comparison.models import MODELS
-    from .comparison.plan import Plan
+    from .comparison.plan import ComparisonPlan
 
     start = time.perf_counter()
     data = _load(options.dataset)
-    plan = Plan.for_dataset(
+    plan = ComparisonPlan.for_dataset(
         options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
     )
     out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
@@ -91,7 +91,7 @@ def compare(arguments: Sequence[str]) -> int:
 
 
 def attack(arguments: Sequence[str]) -> int:
-    """train bioneuro and its controls, attack them with everything, audit that; who stands, with intervals"""
+    """train bioneuro and its controls, attack them with everything, audit the attack; robust accuracy with intervals"""
     from .robustness import contenders
 
     parser = _Parser(prog="bioneuro attack", description=attack.__doc__, epilog=(
@@ -130,7 +130,7 @@ def attack(arguments: Sequence[str]) -> int:
 
     names, left_out = _chosen_contenders(options.models)
     data = _load(options.dataset)
-    plan = experiment.Plan.for_dataset(
+    plan = experiment.AttackPlan.for_dataset(
         options.dataset,
         data,
         norm=options.norm,
@@ -286,7 +286,7 @@ def continual(arguments: Sequence[str]) -> int:
         raise UserError(f"unknown stream {options.stream!r}: choose from {', '.join(task_streams.STREAMS)}")
     data = _load(options.dataset)
     cells = options.cells or USUAL[options.dataset].n_cells
-    plan = task_streams.Plan(options.stream, options.n_train, cells, options.map_from)
+    plan = task_streams.StreamPlan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
     with _kept_in(out):
         frame = task_streams.run(plan, options.dataset, data, options.seeds, out)
@@ -329,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see bioneuro <command> --help")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a console that lacks a Greek letter is no reason to fail
+            stream.reconfigure(errors="replace")  # a console without Greek letters must not make it fail
     try:
         options = parser.parse_args(argv)
         return COMMANDS[options.command](options.arguments)
@@ -395,7 +395,7 @@ def _positive(text: str) -> float:
 
 
 def _chosen_contenders(wanted: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Names of those that can be made here, in the order of the registry, and a line for each that cannot."""
+    """Names of the contenders whose modules are installed, in order, and a line for each of the others."""
     from .robustness.contenders import CONTENDERS, missing_modules
 
     if unknown := [name for name in wanted or () if name not in CONTENDERS]:
@@ -423,7 +423,7 @@ def _load(name: str) -> Any:
 
 @contextmanager
 def _kept_in(out: Path) -> Iterator[None]:
-    """Whatever stops this work, what is finished of it is kept."""
+    """Tell the user, whatever stops this work, that what is finished is kept."""
     from concurrent.futures.process import BrokenProcessPool
 
     kept = f"what is finished is kept in {out}, the same command again resumes"
@@ -441,7 +441,7 @@ def _kept_in(out: Path) -> Iterator[None]:
 
 @contextmanager
 def _data_errors() -> Iterator[None]:
-    """Data that are not to be had are the user's to mend."""
+    """Turn errors of missing or corrupt data into errors for the user."""
     from .. import datasets
 
     try:

@@ -1,4 +1,4 @@
-"""What experiments take from our network for others: its votes beside its delta readout, its contrast response."""
+"""Our network read by another readout, and the contrast response that rivals share with it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["by_readout", "by_votes", "contrast_of"]
 
 
 def by_readout(network: BioClassifier, readout: str) -> BioClassifier:
-    """A fitted network, read by another of the readouts that it holds: nothing is trained again."""
+    """A fitted network read by another of its readouts; nothing is trained again."""
     return copy.copy(network).set_params(readout=readout)
 
 
 def by_votes(network: BioClassifier) -> BioClassifier:
-    """A fitted network holds its votes whatever it reads."""
+    """A fitted network read by its votes, which it holds whatever its readout."""
     return by_readout(network, "votes")
 
 

@@ -35,22 +35,22 @@ from .trial import stratified
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CEILINGS", "MODELS", "STREAMS", "Model", "Plan", "measure", "run", "streams", "text"]
+__all__ = ["CEILINGS", "MODELS", "STREAMS", "Learner", "StreamPlan", "measure", "run", "streams", "text"]
 
 OURS, OURS_EXPANDED = "bioneuro", "bioneuro, expanded"
 #: The network trained on everything at once, by readout: what a stream costs is measured against these.
 CEILINGS = {"votes": "all at once, votes", "delta": "all at once, delta"}
 ALL_AT_ONCE = "all at once"
-#: Samples in an update of backpropagation: a stream is shown once, so they had better be many updates.
+#: Samples in an update of backpropagation: a stream is shown only once, so updates should be many.
 UPDATE = 16
 #: What a model sees of a stream: pixels, features of the map, or rates of as many cells as there is a budget for, which
 #: combine a few of those at random.
 INPUT, MAP, EXPANDED = "input", "map", "expanded"
 
 
-class Model(NamedTuple):
-    """A row of the table: ``make(n_cells, n_features, seed)``; ``sees`` a key of what :func:`streams` gives;
-    ``rival``: it neither stores samples nor is told where tasks end, so it is measured against."""
+class Learner(NamedTuple):
+    """A row of the table: ``make(n_cells, n_features, seed)``; ``sees``, a key of what :func:`streams` returns;
+    ``rival``: it neither stores samples nor is told where tasks end, so ours is compared with it."""
 
     make: Callable[[int, int, int], Any]
     sees: str = MAP
@@ -61,22 +61,22 @@ def _ours(n_cells: int, n_features: int, seed: int) -> BioClassifier:
     return BioClassifier("votes", image_shape=None, encoder=UnitNorm(n_features), n_cells=n_cells, random_state=seed)
 
 
-MODELS: dict[str, Model] = {
-    OURS: Model(_ours),
-    OURS_EXPANDED: Model(lambda n_cells, n_features, seed: StreamingLeastSquares(), EXPANDED),
-    "least squares": Model(lambda n_cells, n_features, seed: StreamingLeastSquares(), rival=True),
-    "streaming LDA": Model(lambda n_cells, n_features, seed: StreamingLDA(), rival=True),
-    "nearest class mean": Model(lambda n_cells, n_features, seed: NearestClassMean(), rival=True),
-    "streaming LDA, expanded": Model(lambda n_cells, n_features, seed: StreamingLDA(), EXPANDED, rival=True),
-    "1-NN, as many samples": Model(lambda n_cells, n_features, seed: ExemplarNeighbours(n_cells, random_state=seed)),
-    "linear backprop": Model(
+MODELS: dict[str, Learner] = {
+    OURS: Learner(_ours),
+    OURS_EXPANDED: Learner(lambda n_cells, n_features, seed: StreamingLeastSquares(), EXPANDED),
+    "least squares": Learner(lambda n_cells, n_features, seed: StreamingLeastSquares(), rival=True),
+    "streaming LDA": Learner(lambda n_cells, n_features, seed: StreamingLDA(), rival=True),
+    "nearest class mean": Learner(lambda n_cells, n_features, seed: NearestClassMean(), rival=True),
+    "streaming LDA, expanded": Learner(lambda n_cells, n_features, seed: StreamingLDA(), EXPANDED, rival=True),
+    "1-NN, as many samples": Learner(lambda n_cells, n_features, seed: ExemplarNeighbours(n_cells, random_state=seed)),
+    "linear backprop": Learner(
         lambda n_cells, n_features, seed: BackpropMLP((), batch_size=UPDATE, random_state=seed), rival=True
     ),
-    "MLP": Model(
+    "MLP": Learner(
         lambda n_cells, n_features, seed: BackpropMLP(batch_size=UPDATE, random_state=seed), INPUT, rival=True
     ),
-    "MLP, elastic": Model(lambda n_cells, n_features, seed: ElasticMLP(batch_size=UPDATE, random_state=seed), INPUT),
-    "MLP, replay": Model(
+    "MLP, elastic": Learner(lambda n_cells, n_features, seed: ElasticMLP(batch_size=UPDATE, random_state=seed), INPUT),
+    "MLP, replay": Learner(
         lambda n_cells, n_features, seed: ReplayMLP(n_exemplars=n_cells, batch_size=UPDATE, random_state=seed),
         INPUT,
     ),
@@ -104,7 +104,7 @@ STREAMS: dict[str, Callable[[Dataset, Any, int], Stream]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreamPlan:
     """What is run.
 
     Parameters
@@ -125,7 +125,7 @@ class Plan:
     map_from: str = "first"
 
 
-def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
+def streams(plan: StreamPlan, data: Dataset, seed: int) -> dict[str, Stream]:
     """The stream of a seed as it is, as the map's features, and as these expanded."""
     n = len(data.y_train)
     rows = np.arange(n) if plan.n_train is None or plan.n_train >= n else stratified(data.y_train, plan.n_train, seed)
@@ -138,7 +138,7 @@ def streams(plan: Plan, data: Dataset, seed: int) -> dict[str, Stream]:
     return {INPUT: stream, MAP: features, EXPANDED: features.mapped(expansion.encode)}
 
 
-def measure(plan: Plan, data: Dataset, seed: int) -> pd.DataFrame:
+def measure(plan: StreamPlan, data: Dataset, seed: int) -> pd.DataFrame:
     """Rows of :func:`bioneuro.continual.compare` for one seed, and those of training ours on everything at once."""
     import pandas as pd
 
@@ -146,7 +146,7 @@ def measure(plan: Plan, data: Dataset, seed: int) -> pd.DataFrame:
     return pd.concat([_measured(plan, shown, name, seed) for name in (*MODELS, ALL_AT_ONCE)], ignore_index=True)
 
 
-def _measured(plan: Plan, shown: Mapping[str, Stream], name: str, seed: int) -> pd.DataFrame:
+def _measured(plan: StreamPlan, shown: Mapping[str, Stream], name: str, seed: int) -> pd.DataFrame:
     """The rows of one model."""
     if name == ALL_AT_ONCE:
         return _all_at_once(plan, shown[MODELS[OURS].sees], seed)
@@ -156,16 +156,16 @@ def _measured(plan: Plan, shown: Mapping[str, Stream], name: str, seed: int) -> 
     return continual.compare(make, lambda _: stream, [seed])
 
 
-def _all_at_once(plan: Plan, stream: Stream, seed: int) -> pd.DataFrame:
+def _all_at_once(plan: StreamPlan, stream: Stream, seed: int) -> pd.DataFrame:
     """Ours, by each readout, trained on the whole stream as one set: one part, tested on every task."""
     joint = _ours(plan.n_cells, stream.X.shape[1], seed).set_params(readout="delta").fit(stream.X, stream.y)
-    # votes are always there
+    # its votes are learned whatever its readout
     return continual.table(
         (name, seed, continual.tested(joint.set_params(readout=readout), stream)) for readout, name in CEILINGS.items()
     )
 
 
-def run(plan: Plan, dataset: str, data: Dataset, n_seeds: int, out: Path) -> pd.DataFrame:
+def run(plan: StreamPlan, dataset: str, data: Dataset, n_seeds: int, out: Path) -> pd.DataFrame:
     """:func:`measure` at seeds 0 to ``n_seeds - 1``.
 
     ``out`` is the folder of ``<stream>.csv``, which grows by one model at a time: what is there is not run again.
@@ -194,7 +194,7 @@ def _lines(summary: pd.DataFrame) -> Iterator[tuple[str, ...]]:
         )
 
 
-def text(frame: pd.DataFrame, plan: Plan, dataset: str) -> str:
+def text(frame: pd.DataFrame, plan: StreamPlan, dataset: str) -> str:
     """One table of all models, and how ours differs from each rival, paired by seed."""
     summary = continual.summary(frame)
     rows = list(_lines(summary))

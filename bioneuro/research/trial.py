@@ -1,4 +1,4 @@
-"""One seed of an experiment: the images drawn for it, the same for every model, and what several models share."""
+"""One seed of an experiment: its images, the same for every model, and the networks that several models share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Measure", "Trial", "seeing", "stratified"]
 
 
 class Measure(NamedTuple):
-    """What one model was measured to be; see :class:`.records.ledger.Row`."""
+    """One measured value of a model; see :class:`.records.ledger.Row`."""
 
     metric: str
     setting: str
@@ -25,7 +25,7 @@ class Measure(NamedTuple):
 
 
 class Draw(Protocol):
-    """What a trial asks of a plan."""
+    """What a trial needs of a plan."""
 
     @property
     def n_train(self) -> int: ...
@@ -35,7 +35,7 @@ class Draw(Protocol):
 
 
 class Trainable(Protocol):
-    """What a trial asks of a model: see `comparison.models.Model`."""
+    """What a trial needs of a model: see `comparison.models.ComparedModel`."""
 
     @property
     def make(self) -> Callable[[int], Any]: ...
@@ -48,7 +48,7 @@ P = TypeVar("P", bound=Draw)
 
 
 class Trial(Generic[P]):
-    """One seed: the images drawn for it, the same for every model, and what several models share."""
+    """One seed: its images, the same for every model, and the networks that several models share."""
 
     def __init__(self, plan: P, data: datasets.Dataset, seed: int) -> None:
         self.plan, self.data, self.seed = plan, data, seed
@@ -85,7 +85,7 @@ class Trial(Generic[P]):
 
 
 def seeing(network: Any, image_shape: tuple[int, ...]) -> Any:
-    """The unfitted network told the shape of the images, if it asks: colour does not show in a number of features."""
+    """The unfitted network, told the shape of the images if it has that parameter."""
     if "image_shape" in network.get_params():
         network.set_params(image_shape=image_shape)
     return network

@@ -13,6 +13,9 @@ from bioneuro import _core
 from bioneuro.rules.base import Rule
 from bioneuro.synapses import Form, Synapses
 
+#: Largest noise: a standard deviation of log w beyond it leaves one synapse of a cell and no other.
+LARGEST_SIGMA = 10.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FusedRule(Rule):
@@ -25,7 +28,7 @@ class FusedRule(Rule):
     Parameters
     ----------
     eta : float > 0, default 0.1
-    sigma : float >= 0, default 0
+    sigma : float in [0, 10], default 0
         Size-proportional noise: the stationary standard deviation of log w that it alone gives.
     normalize : bool, default True
         Synaptic scaling of the rows that changed to unit norm.
@@ -47,6 +50,8 @@ class FusedRule(Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_nonnegative("sigma")
+        if self.sigma > LARGEST_SIGMA:
+            raise ValueError(f"sigma must be <= {LARGEST_SIGMA:g} (it is that of a logarithm), got {self.sigma}")
         self.require_integer("seed", 0)
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:

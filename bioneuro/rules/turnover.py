@@ -96,8 +96,10 @@ class Turnover:
             return self.survival(W)
         # What survives of a norm r has a norm ~ r^-a with a < gamma / 2: a step made for gamma / 2 never overshoots.
         pace = 1 / (1 + self.gamma / 2)
-        norm = np.maximum(np.sqrt(np.einsum("ij,ij->i", W, W, dtype=float)), np.finfo(float).tiny)[:, None]
+        least = float(np.finfo(W.dtype).tiny)  # a cell may have none but silent synapses
+        norm = np.maximum(np.sqrt(np.einsum("ij,ij->i", W, W, dtype=float)), least)[:, None]
         for _ in range(N_SETTLE):
             alive = self.survival(W * (np.sqrt(W.shape[1]) / norm))
-            norm = norm ** (1 - pace) * np.sqrt(np.einsum("ij,ij,ij->i", alive, W, W, dtype=float))[:, None] ** pace
+            left = np.sqrt(np.einsum("ij,ij,ij->i", alive, W, W, dtype=float))[:, None]
+            norm = np.maximum(norm ** (1 - pace) * left**pace, least)
         return self.survival(W * (np.sqrt(W.shape[1]) / norm))

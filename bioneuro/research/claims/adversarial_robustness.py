@@ -1,4 +1,4 @@
-"""C4: does more stand under attack than in networks trained by backpropagation, and what explains it?"""
+"""C4: do more images withstand attack than in networks trained by backpropagation, and what explains it?"""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: The network that is claimed to be robust, by the readout that it has by default.
+#: The network that is claimed to be robust, with its default readout.
 NETWORK = "bioneuro"
 ROBUST_ACCURACY, WARNINGS = "robust accuracy", "audit warnings"
 #: Level of the tests, after Holm's correction over the controls.
 ALPHA = 0.05
-#: What small settings run in place of a tier.
+#: The attacks that small settings run instead of a tier.
 FEW_ATTACKS: dict[str, dict[str, Any]] = {
     "transfer:pgd-ce": {"n_steps": 5, "momentum": 1.0, "early_stop": False},
     "pgd-margin": {"n_steps": 5},
@@ -83,7 +83,7 @@ class RobustnessSettings(Settings):
 
     @property
     def effort(self) -> dict[str, Any]:
-        """What :func:`bioneuro.attacks.worst_case` is told to run."""
+        """Arguments of :func:`bioneuro.attacks.worst_case` that say which attacks run."""
         return {"attacks": FEW_ATTACKS} if self.tier is None else {"tier": self.tier}
 
     def sized(self, network: Any) -> Any:
@@ -106,7 +106,7 @@ SMALL_ATTACK: dict[str, Any] = SMALL | {
 
 
 def budgets(data: Dataset, norm: str = "linf") -> tuple[float, ...]:
-    """Budgets of the table of robustness for these images."""
+    """Attack budgets of the robustness table for these images."""
     return USUAL[data.name or "digits"].budgets(norm)
 
 
@@ -141,12 +141,12 @@ def besieged(
 
 
 def middle(epsilons: Any) -> float:
-    """The middle budget, the upper one of an even number."""
+    """The middle budget; of an even number, the upper of the two."""
     return float(sorted(epsilons)[len(epsilons) // 2])
 
 
 def warnings(frame: pd.DataFrame, condition: str) -> str:
-    """What the audit of a network warned of at any seed, "" if of nothing."""
+    """Warnings that the audit of a network gave at any seed; "" if there were none."""
     rows = frame[(frame["condition"] == condition) & (frame["measure"] == WARNINGS) & (frame["value"] > 0)]
     return "; ".join(dict.fromkeys(rows.sort_values("seed")["note"]))
 
@@ -169,7 +169,7 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
     full = RobustnessSettings()
 
     def run(self, data: Dataset, seed: int, settings: RobustnessSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         epsilons = budgets(data)
         models = contenders(Task(data.name, max(epsilons)))
         fitted: dict[Any, Any] = {}
@@ -240,7 +240,7 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
         styles = {OURS: "-", CONTROL: "--", CEILING: ":"}
         for i, name in enumerate(frame["condition"].unique()):
             bound = "≤ " if warnings(frame, name) else ""
-            draw_curve(
+            draw_mean(
                 ax,
                 curve_of(frame, name, ROBUST_ACCURACY),
                 marker="osD^vPX*<>h"[i % 11],

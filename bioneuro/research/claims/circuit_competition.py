@@ -21,8 +21,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -69,7 +69,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
     full = CircuitSettings()
 
     def run(self, data: Dataset, seed: int, settings: CircuitSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         parameters = settings.network(seed, encoder=encoder)
         usual = max(1, int(np.ceil(SAMPLES_PER_CELL * settings.n_cells / len(train.y))))
@@ -167,7 +167,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for readout, colour in zip(READOUTS, ("#0072B2", "#D55E00"), strict=True):
             measure = f"accuracy {readout}"
-            draw_curve(ax, curve_of(frame, "stability", measure), color=colour, marker="o", label=f"circuit, {readout}")
+            draw_mean(ax, curve_of(frame, "stability", measure), color=colour, marker="o", label=f"circuit, {readout}")
             softmax = values_of(frame, "softmax", measure).mean()
             ax.axhline(softmax, color=colour, linestyle="--", label=f"softmax, {readout}")
         ax.set(xlabel=self.x_name, ylabel="accuracy")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 STRONG, NOT_SHOWN = "strong", "not shown"
-#: Points of accuracy (as a share) that a property may cost.
+#: Largest loss of accuracy, as a share, that a property may cost.
 TOLERATED_LOSS = 0.005
 #: Parameters of the same network with all the synapses it could have.
 DENSE: dict[str, Any] = {"birth": 0.0, "death": 0.0}
@@ -33,7 +33,7 @@ MIN_SEEDS = 3
 
 
 def weak(premise: str) -> str:
-    """The form of a property that is there, but is owed to what is named."""
+    """The form of a property that holds, but only because of the premise named."""
     return f"weak: follows from {premise}"
 
 
@@ -48,7 +48,7 @@ class Settings:
     n_cells : int >= 1
         Association cells at most.
     changed : dict
-        Other parameters of :class:`bioneuro.BioClassifier` that are not its defaults, such as ``rule``.
+        Other parameters of :class:`bioneuro.BioClassifier` that differ from its defaults, such as ``rule``.
     mlp_epochs : int or "auto"
         Of the multilayer perceptron beside it.
     image_shape : "auto" or tuple of int
@@ -80,7 +80,7 @@ class Settings:
         return {"image_shape": self.image_shape, "random_state": seed, **parameters}
 
     def network(self, seed: int, **parameters: Any) -> dict[str, Any]:
-        """Parameters of a :class:`bioneuro.BioClassifier`: its defaults but for what is ``changed``."""
+        """Parameters of a :class:`bioneuro.BioClassifier`: its defaults except for what is ``changed``."""
         return {**self.encoder(seed), "n_cells": self.n_cells, **self.changed, **parameters}
 
 
@@ -104,7 +104,7 @@ class Split(NamedTuple):
     test: Images
 
 
-def split(data: Dataset, settings: Settings, seed: int) -> Split:
+def split_images(data: Dataset, settings: Settings, seed: int) -> Split:
     """Training and validation images in which every class keeps its share, and random test images."""
     rows = stratified(data.y_train, settings.n_train + settings.n_validation, seed)
     held_out = rows[stratified(data.y_train[rows], settings.n_validation, seed)]
@@ -155,7 +155,7 @@ class Verdict:
 
     @classmethod
     def of(cls, values: NDArray, form: str, passed: bool, unit: str, note: str) -> Verdict:
-        """With the interval of ``values``, one a seed. Too few seeds show nothing, whatever they say."""
+        """With the interval of ``values``, one for each seed. Too few seeds show nothing, whatever they are."""
         interval = analysis.mean_interval(values)
         if interval.n < MIN_SEEDS:
             note = f"{interval.n} of the {MIN_SEEDS} seeds that a verdict needs; {note}"
@@ -195,7 +195,7 @@ class Claim(ABC, Generic[S]):
 
 
 def values_of(frame: pd.DataFrame, condition: str, measure: str, x: float | None = None) -> NDArray[np.float64]:
-    """Values of one measure, one a seed in the order of the seeds."""
+    """Values of one measure, one for each seed, in the order of the seeds."""
     rows = frame[(frame["condition"] == condition) & (frame["measure"] == measure)]
     if x is not None:
         rows = rows[np.isclose(rows["x"], x)]
@@ -203,12 +203,12 @@ def values_of(frame: pd.DataFrame, condition: str, measure: str, x: float | None
 
 
 def curve_of(frame: pd.DataFrame, condition: str, measure: str) -> pd.DataFrame:
-    """One row a value of x, one column a seed."""
+    """One row for each value of x, one column for each seed."""
     rows = frame[(frame["condition"] == condition) & (frame["measure"] == measure)]
     return rows.pivot(index="x", columns="seed", values="value").sort_index()
 
 
-def draw_curve(ax: Axes, curve: pd.DataFrame, **style: Any) -> None:
+def draw_mean(ax: Axes, curve: pd.DataFrame, **style: Any) -> None:
     """Mean over the seeds, with the band of the 95 % interval where there are two or more."""
     intervals = [analysis.mean_interval(row[np.isfinite(row)]) for row in curve.to_numpy()]
     (line,) = ax.plot(curve.index, [interval.mean for interval in intervals], **style)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import analysis, continual
 from ...datasets import Dataset
-from ..task_streams import CEILINGS, INPUT, MODELS, OURS, OURS_EXPANDED, Plan, measure
+from ..task_streams import CEILINGS, INPUT, MODELS, OURS, OURS_EXPANDED, StreamPlan, measure
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -21,7 +21,7 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
+    draw_mean,
     values_of,
     weak,
 )
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 #: Goals: points lost (as a share) of what a task was answered best, and against training on everything at once.
 FORGETTING, BELOW_CEILING = 0.02, 0.015
-#: Rivals that keep no sample and are not told where tasks end, on the same features and beside them.
+#: Rivals that keep no sample and are not told where tasks end: all of them, and those on the same features.
 RIVALS = [name for name, model in MODELS.items() if model.rival]
 ON_FEATURES = [name for name in RIVALS if MODELS[name].sees != INPUT]
 
 
 @dataclass(frozen=True)
 class ContinualSettings(Settings):
-    """``n_cells`` are the budget of cells, and of samples that the control with stored samples keeps."""
+    """``n_cells``: the budget of cells, and of samples for the control that stores samples."""
 
     n_cells: int = 2000
 
@@ -59,7 +59,7 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
     full = ContinualSettings(n_train=50_000)
 
     def run(self, data: Dataset, seed: int, settings: ContinualSettings, progress: Progress) -> Iterator[Found]:
-        plan = Plan("class", settings.n_train, settings.n_cells)
+        plan = StreamPlan("class", settings.n_train, settings.n_cells)
         frame = measure(plan, data, seed)
         seen = frame[frame["task"] <= frame["part"]]
         for (name, part), accuracy in seen.groupby(["model", "part"], sort=False)["accuracy"].mean().items():
@@ -107,7 +107,7 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for name in MODELS:
             style = {"marker": "o", "lw": 2.5} if name == OURS else {"marker": "."}
-            draw_curve(ax, curve_of(frame, name, "accuracy so far"), label=name, **style)
+            draw_mean(ax, curve_of(frame, name, "accuracy so far"), label=name, **style)
         ax.set(xlabel=self.x_name, ylabel="accuracy on the tasks so far", ylim=(0, 1.02))
         ax.legend(frameon=False, fontsize=8)
         return ax

@@ -1,4 +1,4 @@
-"""Variants that the claims need: rules that are controls of the network's own, perceptrons pruned."""
+"""Controls that several claims share: other plasticity rules, and pruned perceptrons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .claim import DENSE, Images
 
 
 def score(network: BioClassifier, readout: str, images: Images) -> float:
-    """Accuracy by another readout; votes are always there, so nothing is trained again."""
+    """Accuracy by another readout; nothing is trained again, since every fitted network holds its votes."""
     return by_readout(network, readout).score(*images)
 
 
@@ -108,7 +108,7 @@ def _row_norms(synapses: Synapses, values: NDArray) -> NDArray:
 
 
 def magnitude_pruned(mlp: BackpropMLP, density: float | Sequence[float], images: Images, n_epochs: int) -> BackpropMLP:
-    """A copy of a trained perceptron that keeps the largest weights of every layer and is fine-tuned.
+    """A copy of a trained perceptron that keeps only the largest weights of every layer, then fine-tuned.
 
     Parameters
     ----------

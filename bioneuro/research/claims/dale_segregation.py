@@ -27,8 +27,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Goals: Dale index on average and of how many cells, least share of cells of either type.
+#: Goals: mean Dale index, share of cells that reach it, and least share of cells of either type.
 INDEX, SHARE, LEAST_TYPE = 0.95, 0.90, 0.05
 #: The rule on features of unit norm, with errors of probabilities; chi is varied by these factors.
 RULE = TransmitterCompetition(eta=5.0, chi=5e-4, decay=3e-5)
@@ -65,7 +65,7 @@ class Pair(NamedTuple):
 
     @classmethod
     def of(cls, n_post: int, n_pre: int, start: connectivity.Init, seed: int) -> Pair:
-        """All pairs of cells, both transmitters drawn from one law."""
+        """Synapses between all pairs of cells, both transmitters drawn from one law."""
         rng = np.random.default_rng(seed)
         excitatory = connectivity.dense(n_post, n_pre, start, sign="E", random_state=rng)
         inhibitory = connectivity.dense(n_post, n_pre, start, sign="I", random_state=rng)
@@ -138,7 +138,7 @@ def on_features(
 
 
 class DaleSegregation(Claim[DaleSettings]):
-    """Dale index of cells that begin with both transmitters everywhere, by what shares one resource for the two."""
+    """Dale index of cells that begin with both transmitters everywhere, by what shares one resource."""
 
     number = "C3"
     title = "Dale's law"
@@ -152,7 +152,7 @@ class DaleSegregation(Claim[DaleSettings]):
     full = DaleSettings()
 
     def run(self, data: Dataset, seed: int, settings: DaleSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X)
         seen, unseen = (Images(encoder.transform(images.X), images.y) for images in (train, test))
         runs = [(condition, shared, factor) for condition, (shared, factor) in FEEDBACK.items()]
@@ -217,7 +217,7 @@ class DaleSegregation(Claim[DaleSettings]):
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for measure, color in ("Dale index", "#0072B2"), ("share of cells at 0.95", "#009E73"), ("accuracy", "0.4"):
-            draw_curve(ax, curve_of(frame, AXON, measure), color=color, marker="o", label=f"{measure}, {AXON}")
+            draw_mean(ax, curve_of(frame, AXON, measure), color=color, marker="o", label=f"{measure}, {AXON}")
         for condition, marker in (SYNAPSE, "s"), (DENDRITE, "^"):
             index = analysis.mean_interval(_of(frame, condition, "Dale index"))
             types = _of(frame, condition, "share of E cells").mean()
@@ -235,12 +235,12 @@ def _regression(condition: str, n_samples: int) -> str:
 
 
 def _of(frame: pd.DataFrame, condition: str, measure: str) -> NDArray[np.float64]:
-    """Values at the rule's own chi, one a seed."""
+    """Values at the rule's own chi, one for each seed."""
     return values_of(frame, condition, measure, RULE.chi if condition == AXON else None)
 
 
 def _reached(frame: pd.DataFrame, condition: str) -> NDArray[np.bool_]:
-    """At which seeds cells are pure, and of both types."""
+    """At which seeds the cells are pure and both types are there."""
     index, share, excitatory = (
         _of(frame, condition, measure) for measure in ("Dale index", "share of cells at 0.95", "share of E cells")
     )

@@ -1,4 +1,4 @@
-"""C2: do the weights become lognormal by learning, whatever they start from, and what could fake it?"""
+"""C2: do weights become lognormal by learning, whatever they start from, and what else could produce that?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .claim import (
     Progress,
     Settings,
     Verdict,
-    split,
+    split_images,
     values_of,
     weak,
 )
@@ -75,7 +75,7 @@ def describe(condition: str, W: Any, seed: int, n_cells: int) -> Iterator[Found]
     weights, groups = W.data[kept], analysis.row_index(W)[kept]
     moments = analysis.log_moments(weights)
     yield Found(condition, "sd of log w", moments.sd)
-    if moments.sd < 1e-6:  # equal up to rounding: there is no law to speak of
+    if moments.sd < 1e-6:  # all equal up to rounding: no law can be fitted
         return
     fit = analysis.fit_weight_distribution(weights)
     lognormal = fit[fit["distribution"] == "lognormal"].iloc[0]
@@ -83,7 +83,7 @@ def describe(condition: str, W: Any, seed: int, n_cells: int) -> Iterator[Found]
     test = analysis.vuong(weights, "lognormal", rival, groups=groups)
     yield Found(condition, "AIC behind best", lognormal.aic - fit["aic"].min(), note=fit["distribution"][0])
     yield Found(condition, "log-likelihood ratio", test.mean_log_ratio, note=rival)
-    if np.isfinite(test.statistic):  # equal cells are one witness
+    if np.isfinite(test.statistic):  # identical cells count once
         yield Found(condition, "Vuong statistic", test.statistic, note=rival)
     yield Found(condition, "fitted sigma", lognormal.params["s"])
     yield Found(condition, "skewness of log w", moments.skewness)
@@ -109,7 +109,7 @@ def size_of_change(network: BioClassifier, images: Images) -> float:
     """Slope of log|dw| on log w within cells, over one learning step without noise (cortex: 1, Loewenstein 2011)."""
     X, y = (part[:CHANGE_BATCH] for part in images)
     layer = copy.deepcopy(network.network_.association)
-    layer.recruitment = 0.0  # a recruited cell is made anew, that is no change of its synapses
+    layer.recruitment = 0.0  # a recruited cell gets new synapses: these are not changes
     T = (y[:, None] == network.classes_).astype(layer.synapses.dtype)
     before = layer.synapses.weights.astype(float)
     alpha = layer.learn(network.network_.mixed(network.transform(X)), T).alpha
@@ -156,8 +156,8 @@ class EmergentLognormality(Claim[LognormalSettings]):
     full = LognormalSettings()
 
     def run(self, data: Dataset, seed: int, settings: LognormalSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
-        # the encoder is the same for all: what differs then is the association's own doing
+        train, _, test = split_images(data, settings, seed)
+        # one encoder for all: whatever differs then comes from the association
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         parameters = settings.network(seed, encoder=encoder)
         rule = as_rule(parameters.get("rule", BioClassifier().rule))
@@ -189,7 +189,7 @@ class EmergentLognormality(Claim[LognormalSettings]):
             if condition == STARTS[0]:
                 yield Found("change", "slope of log|dw| on log w", size_of_change(network, train))
         yield from describe("map", network.weights()["map"], seed, settings.n_described)
-        # where nothing dies: deaths bound the variance whatever the noise
+        # without deaths, which would bound the variance whatever the noise
         yield Found("noise share", "share of Var(log w)", 1 - (spread[DENSE_QUIET] / spread[DENSE_NOISE]) ** 2)
         for name, sigma in (("off", 0.0), ("on", settings.sigma)):
             yield from describe(f"constant input, noise {name}", bare_noise(sigma, seed), seed, settings.n_described)
@@ -273,7 +273,7 @@ class EmergentLognormality(Claim[LognormalSettings]):
 
 
 def _laws(frame: pd.DataFrame, condition: str) -> Counter[str]:
-    """How many seeds each law is the best of."""
+    """For how many seeds each law is the best."""
     rows = frame[(frame["condition"] == condition) & (frame["measure"] == "AIC behind best")]
     return Counter(rows["note"])
 

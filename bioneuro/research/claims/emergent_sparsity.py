@@ -29,8 +29,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -57,7 +57,7 @@ UNPRUNED = {"dense": DENSE, "log-relaxation, dense": FORMER}
 
 
 def plateau(rate: ArrayLike, density: ArrayLike) -> float:
-    """Decades of ``rate`` over which the density hardly changes, at most; 0 where it always does."""
+    """Longest range of ``rate``, in decades, over which density hardly changes; 0 if there is none."""
     rate, density = np.log10(np.asarray(rate, float)), np.asarray(density, float)
     flat = np.abs(np.diff(np.log10(density)) / np.diff(rate)) <= FLAT
     flat &= density[:-1] < FULL
@@ -100,12 +100,12 @@ class EmergentSparsity(Claim[SparsitySettings]):
     full = SparsitySettings()
 
     def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         yield from self._rivals(train, test, seed, settings, progress)
         course: list[Found] = []
 
         def watch(model: BioClassifier, stage: str, done: int, n: int) -> None:
-            """Density of what learns in a stage, before it and after each pass; x is the share of it that is done."""
+            """Density of the pathways that learn in a stage, before it and after each pass; x is the share done."""
             if not hasattr(model, "network_"):  # the map, which keeps its synapses
                 return
             part = {"association": "association", "teaching": "association", "readout": "readout"}[stage]
@@ -125,7 +125,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
         births = [ratio * network.birth for ratio in settings.ratios]
         runs += [(TURNOVER, {"birth": birth}, birth / network.death) for birth in births]
         for condition, changed, x in progress(runs, "rates of turnover"):
-            if changed != {"birth": network.birth}:  # that is the default
+            if changed != {"birth": network.birth}:  # the default network
                 fitted = BioClassifier(**settings.network(seed, encoder=encoder) | changed).fit(*train)
             else:
                 fitted = network
@@ -249,7 +249,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             curve = curve_of(frame, condition, measure)
             if condition == TURNOVER:
                 curve.index = curve_of(frame, condition, "density of all layers").mean(axis=1).to_numpy()
-            draw_curve(ax, curve, color=colour, marker=marker, markersize=4, label=label)
+            draw_mean(ax, curve, color=colour, marker=marker, markersize=4, label=label)
         for condition, measure, label, style in (
             ("dense", "accuracy delta", "ours, nothing dies", "--"),
             ("MLP", "accuracy", "MLP, dense", ":"),
@@ -261,7 +261,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
         course = curve_of(frame, "association, association", "density")
         for place, curve, scale, label in ((0.72, rates, "log", self.x_name), (0.36, course, "linear", "training")):
             beside = ax.inset_axes((1.12, place, 0.26, 0.2))
-            draw_curve(beside, curve, color="0.2")
+            draw_mean(beside, curve, color="0.2")
             beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1)
             beside.set(xscale=scale, ylim=(0, max(0.3, 1.1 * curve.to_numpy().max())))
             beside.set_xlabel(label, fontsize=6)

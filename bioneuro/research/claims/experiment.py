@@ -46,10 +46,10 @@ def run(
     ----------
     claims : sequence of Claim
     dataset : str
-        Name of the data, which becomes part of what the results depend on.
+        Name of the data set, part of the configuration of the results.
     data : Dataset
     out : Path
-        A ledger a claim is kept in here, and grows by whole seeds.
+        Folder of the ledgers, one for each claim; each grows by whole seeds.
     n_seeds : int >= 1
     full : bool
         Full settings instead of small ones.
@@ -89,7 +89,7 @@ def run(
 
 
 def _configuration(number: str, dataset: str, settings: Settings) -> dict[str, Any]:
-    """What rows must share to be read together; the defaults of the network are part of it."""
+    """What rows must agree in to be put together, among it the defaults of the network."""
     return {"claim": number, "dataset": dataset, "settings": asdict(settings), "network": network_defaults()}
 
 

@@ -1,4 +1,4 @@
-"""C5: is the network better than backpropagation where images are few, and is that its learning rule?"""
+"""C5: is the network better than backpropagation when images are few, and is that due to its learning rule?"""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OURS = "map + readout"
-#: What the claim names, where it is installed, and the same architecture with columns that plasticity did not make.
+#: The rivals that the claim names, if installed, and the same architecture with columns that plasticity did not make.
 RIVALS = ("MLP", "CNN")
 CONTROLS = tuple(f"{origin} columns + readout" for origin in ORIGINS)
 MEASURE = "accuracy"
@@ -41,14 +41,14 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class FewShotSettings(Settings):
-    """``shots`` images a class; ``n_draws`` training sets a seed, which are averaged."""
+    """``shots``: images per class; ``n_draws``: training sets for each seed, which are averaged."""
 
     shots: tuple[int, ...] = (1, 5, 10)
     n_draws: int = 4
 
 
 class FewShotLearning(Claim[FewShotSettings]):
-    """Test accuracy after k images a class and nothing else, beside backpropagation and beside other filters."""
+    """Test accuracy after k images per class and nothing else, next to backpropagation and to other filters."""
 
     number = "C5"
     title = "few-shot learning"
@@ -58,12 +58,12 @@ class FewShotLearning(Claim[FewShotSettings]):
         "ones behind the same retina, pooling and readout."
     )
     x_name = "training images per class"
-    # few images are few updates: the epochs of other claims' small settings would leave every rival untrained
+    # with few images an epoch is few updates: those of other claims' small settings would leave every rival untrained
     small = FewShotSettings(**SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 300}, n_draws=1)
     full = FewShotSettings()
 
     def run(self, data: Dataset, seed: int, settings: FewShotSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         models = self._models(data, settings)
         for name, model in progress(models.items(), "models"):
             curve = fewshot.low_data_curve(
@@ -142,14 +142,14 @@ class FewShotLearning(Claim[FewShotSettings]):
             [values_of(frame, OURS, MEASURE, k) - values_of(frame, name, MEASURE, k) for name in rivals for k in shots],
             axis=0,
         )
-        # a rival that was not there was not beaten
+        # a rival that was not run was not beaten
         passed = form == STRONG and not missing
         return Verdict.of(100 * effect, form, passed, f"points ahead of {' and '.join(rivals)}, mean over k", note)
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for name, marker in zip(dict.fromkeys(frame["condition"]), "osD^vPX*", strict=False):
             style = "-" if name in (OURS, "bioneuro") else ":" if name in CONTROLS else "--"
-            draw_curve(ax, curve_of(frame, name, MEASURE), marker=marker, linestyle=style, label=name)
+            draw_mean(ax, curve_of(frame, name, MEASURE), marker=marker, linestyle=style, label=name)
         shots = sorted(frame["x"].dropna().unique())
         ax.set(xscale="log", xlabel=self.x_name, ylabel="test accuracy", ylim=(0, 1.02))
         ax.set_xticks(shots, labels=[f"{k:g}" for k in shots])

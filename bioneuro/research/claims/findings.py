@@ -1,4 +1,4 @@
-"""What claims were found to be: one table of verdicts with the figures that decided, a file of all rows, pictures."""
+"""Report on the claims: a table of verdicts with the figures that decided, a file of all rows, pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..records.ledger import write_table
-from ..records.pictures import new_figure, save
+from ..records.pictures import blank_figure, save_picture
 from .claim import NOT_SHOWN, Claim, Verdict
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ WIDTH = 120
 
 
 def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset: str, n_seeds: int, full: bool) -> str:
-    """One table of all claims, then what each states and the figures that decided."""
+    """A table of all claims, then the statement of each and the figures that decided."""
     size = "" if full else "; SMALL SETTINGS: a look, not a result (--full)"
     rows = [("", "claim", "effect [95 % interval]", "verdict")]
     details = []
@@ -50,12 +50,12 @@ def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
 
 
 def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
-    """One picture a claim, ``<number>.png``."""
+    """One picture for each claim, ``<number>.png``."""
     written = []
     for claim in claims:
-        figure = new_figure(7.2, 4.6)
+        figure = blank_figure(7.2, 4.6)
         ax = claim.figure(frames[claim.number], figure.subplots())
         n_seeds = frames[claim.number]["seed"].nunique()
         ax.set_title(f"{claim.number}, {claim.title} ({n_seeds} seeds; bands: 95 % intervals)", loc="left", fontsize=10)
-        written.append(save(figure, out / f"{claim.number}.png"))
+        written.append(save_picture(figure, out / f"{claim.number}.png"))
     return written

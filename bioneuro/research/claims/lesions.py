@@ -1,4 +1,4 @@
-"""Networks with one principle switched off: what the ablation of robustness needs."""
+"""Networks with one principle switched off, for the ablation of robustness."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read_anew(network: BioClassifier, association: Association, train: Images) -
 
 
 class PassedOn(Association):
-    """Stands in the place of an association and passes on what it would see."""
+    """Replaces an association and passes its input on unchanged."""
 
     def drive(self, U: NDArray) -> NDArray:
         return U
@@ -90,7 +90,7 @@ Law = Callable[[NDArray, np.random.Generator], NDArray]
 
 
 def shuffled(weights: NDArray, rng: np.random.Generator) -> NDArray:
-    """Which synapse has which weight is lost; their law stays."""
+    """The weights permuted among the synapses; their law stays."""
     return rng.permutation(weights)
 
 
@@ -103,7 +103,7 @@ def by_rank(quantile: Callable[[NDArray, float, float], NDArray]) -> Law:
             return weights
         share = (np.argsort(np.argsort(weights, kind="stable"), kind="stable") + 0.5) / n
         replaced = quantile(share, float(weights.mean()), float(weights.std()))
-        # few synapses sample the tails of a law only in part: what they have is brought to mean and variance
+        # few synapses sample the tails of a law only in part, so mean and variance are corrected
         return weights.mean() + (replaced - replaced.mean()) * (weights.std() / replaced.std())
 
     return law
@@ -133,7 +133,7 @@ def relawed(W: ArrayLike, law: Law, rng: np.random.Generator) -> sparse.csr_arra
 
 
 def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:
-    """A network whose cells' weights were replaced by those of a law when they had learned, readouts learned anew."""
+    """A network whose learned weights are replaced by those of a law, with readouts that learn anew."""
 
     def changed(network: BioClassifier, train: Images) -> BioClassifier:
         layer = copy.deepcopy(network.network_.association)

@@ -1,4 +1,4 @@
-"""ONE: all goals at once. One network with its defaults, unchanged, measured by the quick settings of each claim."""
+"""ONE: all goals at once. One network with unchanged defaults, measured with the quick settings of each claim."""
 
 from __future__ import annotations
 
@@ -13,9 +13,22 @@ from ... import analysis, attacks, continual, fewshot
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
-from ..task_streams import MAP, MODELS, OURS, Plan, streams
+from ..task_streams import MAP, MODELS, OURS, StreamPlan, streams
 from .adversarial_robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
-from .claim import DENSE, FORMER, NOT_SHOWN, Claim, Found, Images, Progress, Split, Verdict, split, values_of, weak
+from .claim import (
+    DENSE,
+    FORMER,
+    NOT_SHOWN,
+    Claim,
+    Found,
+    Images,
+    Progress,
+    Split,
+    Verdict,
+    split_images,
+    values_of,
+    weak,
+)
 from .controls import STORED, Additive, score
 from .dale_segregation import AXON, INDEX, RULE, SHARE, DaleSettings, on_features
 from .emergent_lognormality import LARGEST_KS, LARGEST_LOSS, LARGEST_SKEWNESS, SIGMAS, STARTS, VUONG, describe
@@ -45,8 +58,8 @@ WORST: dict[str, Callable[[list[float]], float]] = {
 }
 
 
-class Goal(NamedTuple):
-    """What a claim asks of a ``measure``, at ``x``: its mean over the seeds in [low, high]."""
+class Target(NamedTuple):
+    """The interval [low, high] in which a claim wants the mean over the seeds of a ``measure``, at ``x``."""
 
     claim: str
     measure: str
@@ -58,27 +71,27 @@ class Goal(NamedTuple):
 
 LOST = tuple(f"points lost to {rival}" for rival in ("the dense network", "the former rule, dense"))
 GOALS = (
-    Goal("C1", "density of association", 0, LARGEST_DENSITY),
-    Goal("C1", "largest density of a readout pathway", 0, LARGEST_READOUT),
-    *(Goal("C1", measure, -100, 100 * LARGEST_LOSS) for measure in LOST),
-    Goal("C2", "log-likelihood ratio", 0, np.inf),
-    Goal("C2", "Vuong statistic", VUONG, np.inf),
-    Goal("C2", "fitted sigma", *SIGMAS),
-    Goal("C2", "skewness of log w", -LARGEST_SKEWNESS, LARGEST_SKEWNESS),
-    Goal("C2", "KS distance", 0, LARGEST_KS),
-    Goal("C2", "log-likelihood ratio, additive rule", -np.inf, 0),
-    Goal("C2", "log-likelihood ratio, backpropagation", -np.inf, 0),
-    Goal("C2", "points lost without mixing", 100 * LARGEST_LOSS, np.inf),
-    Goal("C3", "smallest Dale index", 1, 1, premise="by construction: it starts with separate E and I cells"),
+    Target("C1", "density of association", 0, LARGEST_DENSITY),
+    Target("C1", "largest density of a readout pathway", 0, LARGEST_READOUT),
+    *(Target("C1", measure, -100, 100 * LARGEST_LOSS) for measure in LOST),
+    Target("C2", "log-likelihood ratio", 0, np.inf),
+    Target("C2", "Vuong statistic", VUONG, np.inf),
+    Target("C2", "fitted sigma", *SIGMAS),
+    Target("C2", "skewness of log w", -LARGEST_SKEWNESS, LARGEST_SKEWNESS),
+    Target("C2", "KS distance", 0, LARGEST_KS),
+    Target("C2", "log-likelihood ratio, additive rule", -np.inf, 0),
+    Target("C2", "log-likelihood ratio, backpropagation", -np.inf, 0),
+    Target("C2", "points lost without mixing", 100 * LARGEST_LOSS, np.inf),
+    Target("C3", "smallest Dale index", 1, 1, premise="by construction: it starts with separate E and I cells"),
     *(
-        Goal("C3", measure, goal, 1, premise="follows from the resource that an axon's transmitters share")
+        Target("C3", measure, goal, 1, premise="follows from the resource that an axon's transmitters share")
         for measure, goal in zip(SIGNS.values(), (INDEX, SHARE), strict=True)
     ),
-    Goal("C4", WARNINGS, 0, 0),
-    Goal("C9", "cells in use", IN_USE, 1),
-    Goal("all", "points of delta ahead of votes", -100, 1),
-    Goal("all", f"{GAINED}, votes", 1, np.inf, 300),
-    Goal("all", f"{GAINED}, delta", 0.5, np.inf, 300),
+    Target("C4", WARNINGS, 0, 0),
+    Target("C9", "cells in use", IN_USE, 1),
+    Target("all", "points of delta ahead of votes", -100, 1),
+    Target("all", f"{GAINED}, votes", 1, np.inf, 300),
+    Target("all", f"{GAINED}, delta", 0.5, np.inf, 300),
 )
 
 
@@ -89,21 +102,21 @@ def _of_data(
     linf: dict[float, float] | None = None,
     l2: dict[float, float] | None = None,
     seconds: float | None = None,
-) -> tuple[Goal, ...]:
+) -> tuple[Target, ...]:
     """Goals of one data set: accuracy; from 1, 5, 10 and 50 images a class; of a stream, and what it may forget; under
     attack, by norm and budget; of the time that ``fit`` takes."""
     return (
-        Goal("all", "accuracy", accuracy, 1),
-        *(Goal("C4", ROBUST_ACCURACY, goal, 1, epsilon) for epsilon, goal in (linf or {}).items()),
-        *(Goal("C4", L2_ACCURACY, goal, 1, epsilon) for epsilon, goal in (l2 or {}).items()),
+        Target("all", "accuracy", accuracy, 1),
+        *(Target("C4", ROBUST_ACCURACY, goal, 1, epsilon) for epsilon, goal in (linf or {}).items()),
+        *(Target("C4", L2_ACCURACY, goal, 1, epsilon) for epsilon, goal in (l2 or {}).items()),
         *(
             []
             if seconds is None
-            else [Goal("all", SECONDS, 0, seconds, premise="on two cores with nothing else to do")]
+            else [Target("all", SECONDS, 0, seconds, premise="on two cores with nothing else to do")]
         ),
-        *(Goal("C5", FEW, goal, 1, k) for k, goal in zip((1, 5, 10, 50), few, strict=False)),
+        *(Target("C5", FEW, goal, 1, k) for k, goal in zip((1, 5, 10, 50), few, strict=False)),
         *(
-            Goal("C8", measure, *ends)
+            Target("C8", measure, *ends)
             for measure, ends in zip(
                 ("accuracy, stream", "points forgotten, stream"),
                 [(stream[0], 1), (-100, stream[1])] if stream else [],
@@ -114,7 +127,7 @@ def _of_data(
 
 
 #: Goals that depend on the data.
-DATA_GOALS: dict[str, tuple[Goal, ...]] = {
+DATA_GOALS: dict[str, tuple[Target, ...]] = {
     "digits": _of_data(0.985),
     "mnist": _of_data(
         0.989, (0.65, 0.91, 0.945, 0.975), (0.985, 2), linf={0.1: 0.96, 0.2: 0.84}, l2={1.5: 0.78}, seconds=14
@@ -161,7 +174,7 @@ class OneNetwork(Claim[OneSettings]):
     full = OneSettings(n_attacked=100)
 
     def run(self, data: Dataset, seed: int, settings: OneSettings, progress: Progress) -> Iterator[Found]:
-        parts = split(data, settings, seed)
+        parts = split_images(data, settings, seed)
         yield Found(NETWORK, DATA, 0, note=data.name or "")
         started = time.perf_counter()
         network = BioClassifier(**settings.network(seed)).fit(*parts.train)
@@ -203,7 +216,7 @@ class OneNetwork(Claim[OneSettings]):
 
     @staticmethod
     def _signs(network: BioClassifier, parts: Split, settings: OneSettings, seed: int) -> Iterator[Found]:
-        """Cells that begin with both transmitters, on the network's features, by the rule of C3."""
+        """Dale index of cells that begin with both transmitters, on the network's features, by the rule of C3."""
         seen, unseen = (Images(network.transform(images.X), images.y) for images in (parts.train, parts.test))
         for measure, value in on_features(AXON, RULE, seen, unseen, settings.dale, seed):
             if measure in SIGNS:
@@ -258,7 +271,7 @@ class OneNetwork(Claim[OneSettings]):
     @staticmethod
     def _stream(data: Dataset, settings: OneSettings, seed: int) -> Iterator[Found]:
         """Classes two by two, once, by ``partial_fit`` on the map's features, as in C8."""
-        stream = streams(Plan("class", settings.n_train, settings.n_cells), data, seed)[MAP]
+        stream = streams(StreamPlan("class", settings.n_train, settings.n_cells), data, seed)[MAP]
         fresh = MODELS[OURS].make(settings.n_cells, stream.X.shape[1], seed).set_params(**settings.changed)
         result = continual.run(fresh, stream)
         yield Found(NETWORK, "accuracy, stream", result.average_accuracy)
@@ -299,19 +312,19 @@ class OneNetwork(Claim[OneSettings]):
         return Verdict.of(per_seed.astype(float), form, all(met), unit, note)
 
     @staticmethod
-    def _without_goal(frame: pd.DataFrame, goals: list[Goal]) -> Iterator[str]:
-        """What else was measured of the network."""
+    def _without_goal(frame: pd.DataFrame, goals: list[Target]) -> Iterator[str]:
+        """Measures of the network that have no goal."""
         rows = frame[(frame["condition"] == NETWORK) & (frame["measure"] != DATA)]
         asked = {(goal.measure, goal.x) for goal in goals}
         for measure, x in rows[["measure", "x"]].drop_duplicates().itertuples(index=False):
             at = None if np.isnan(x) else float(x)
             if (measure, at) not in asked and not measure.startswith(GAINED):
                 interval = analysis.mean_interval(values_of(frame, NETWORK, measure, at))
-                yield f"{_name(Goal('', measure, 0, 0, at))}: {_interval(interval)}, no goal"
+                yield f"{_name(Target('', measure, 0, 0, at))}: {_interval(interval)}, no goal"
 
     @staticmethod
     def _worth_by_cells(frame: pd.DataFrame) -> Iterator[str]:
-        """Learning against recruitment only, a line a readout; the p-values are one family."""
+        """Learning against recruitment only, a line for each readout; the p-values are one family."""
         gains = {
             (readout, n): values_of(frame, NETWORK, f"{GAINED}, {readout}", n)
             for readout in ("votes", "delta")
@@ -348,11 +361,11 @@ class OneNetwork(Claim[OneSettings]):
 
 
 def _like(network: BioClassifier, settings: OneSettings, seed: int, **changed: Any) -> BioClassifier:
-    """An unfitted network with the same encoder that differs in what is ``changed``."""
+    """An unfitted network with the same encoder and the parameters ``changed``."""
     return BioClassifier(**settings.network(seed, encoder=network.encoder_) | changed)
 
 
-def _goals(frame: pd.DataFrame) -> list[Goal]:
+def _goals(frame: pd.DataFrame) -> list[Target]:
     """Those of the data that were measured: few images or cells may be more than there are."""
     name = frame.loc[frame["measure"] == DATA, "note"].iloc[0]
     return [
@@ -362,7 +375,7 @@ def _goals(frame: pd.DataFrame) -> list[Goal]:
     ]
 
 
-def _name(goal: Goal) -> str:
+def _name(goal: Target) -> str:
     return goal.measure if goal.x is None else f"{goal.measure}, at {goal.x:g}"
 
 
@@ -371,7 +384,7 @@ def _interval(interval: analysis.MeanInterval) -> str:
     return f"{interval.mean:.3g}{ends}"
 
 
-def _wanted(goal: Goal) -> str:
+def _wanted(goal: Target) -> str:
     if goal.low == goal.high:
         return f"goal {goal.low:g}"
     if goal.low in (0, -100, -np.inf) and np.isfinite(goal.high):

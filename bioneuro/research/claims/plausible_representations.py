@@ -16,7 +16,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import FeatureMap, Retina
 from ..natural_images import dead_leaves, gaussian_twin
-from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split, values_of, weak
+from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split_images, values_of, weak
 from .controls import STORED, hidden_rates, perceptron_rates
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class InnerMap(FeatureMap):
 
 
 def scene_map(seed: int) -> InnerMap:
-    """A map for natural patches that has learned nothing yet, with the classifier's defaults."""
+    """An untrained map for natural patches, with the classifier's defaults."""
     default = BioClassifier()
     retina = Retina(PATCH, default.exponent, default.semi_saturation)
     return InnerMap(SCENE, n_columns=default.n_columns, retina=retina, beta=default.map_beta, random_state=seed)
@@ -86,7 +86,7 @@ def independent_components(scenes: NDArray, n: int, seed: int) -> NDArray[np.flo
     patches = patches[rng.permutation(len(patches))[: PATCHES_PER_SCENE * len(scenes)]].astype(float)
     patches -= patches.mean(axis=1, keepdims=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # filters of noise have nothing to converge to
+        warnings.simplefilter("ignore", ConvergenceWarning)  # on noise there is nothing to converge to
         ica = FastICA(n, whiten="unit-variance", max_iter=300, tol=1e-3, random_state=seed).fit(patches)
     return ica.components_.reshape(-1, PATCH, PATCH)
 
@@ -139,14 +139,14 @@ class Criterion(NamedTuple):
     sign: int
 
 
-#: What a code should be, and in which direction.
+#: Measures of a code, and the direction in which each should differ.
 CODING = {
     "population sparseness": 1,
     "lifetime sparseness": 1,
     "selectivity above chance": 1,
     "correlation": -1,
 }
-#: What is claimed; and what must hold as well if it is to owe nothing to the spectrum or to competition alone.
+#: The claimed criteria; and those that must hold too if neither spectrum nor competition alone explains them.
 CLAIMED = (
     *(Criterion(OURS, measure, MLP, sign) for measure, sign in CODING.items()),
     Criterion(OURS, "correlation", "inputs", -1),
@@ -166,7 +166,7 @@ class Outcome(NamedTuple):
     words: str
 
 
-def tested(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
+def judged(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
     """One family of paired tests over the seeds."""
     differences = [
         analysis.paired_difference(values_of(frame, condition, measure), values_of(frame, rival, measure))
@@ -218,7 +218,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
             yield from part
 
     def _codes(self, data: Dataset, seed: int, settings: RepresentationSettings) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         network = BioClassifier(**settings.network(seed)).fit(*train)
         yield Found(OURS, "accuracy", network.score(*test))
         yield from describe_rates("inputs", test.X, test.y, seed)
@@ -255,7 +255,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
             yield from describe_fields(condition, fields, settings.n_fields, seed)
 
     def verdict(self, frame: DataFrame) -> Verdict:
-        claimed, emergent = tested(CLAIMED, frame), tested(EMERGENT, frame)
+        claimed, emergent = judged(CLAIMED, frame), judged(EMERGENT, frame)
         share = values_of(frame, LEAVES, "share oriented")
         form = NOT_SHOWN
         if all(test.holds for test in claimed) and share.mean() >= MOSTLY:
@@ -313,7 +313,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
 
 
 def _tables(frame: DataFrame) -> Iterator[str]:
-    """Means over the seeds, a line a condition: first the rates, then the fields."""
+    """Means over the seeds, a line for each condition: first the rates, then the fields."""
 
     def mean(condition: str, measure: str) -> float:
         return values_of(frame, condition, measure).mean()

@@ -26,8 +26,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
 )
 from .controls import class_balanced, score
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: The rarest classes whose accuracy is looked at.
+#: Number of the rarest classes whose accuracy is measured.
 N_RARE = 3
 #: Goal: share of cells that win at least one training image.
 IN_USE = 0.98
@@ -45,7 +45,7 @@ RIVALS = ("MLP", "MLP reweighted")
 
 
 def long_tailed(images: Images, ratio: float, seed: int) -> tuple[Images, NDArray]:
-    """Images whose classes are ever rarer, ``n_c = n_max ratio^(-c / (C - 1))`` (Cui et al. 2019, arXiv:1901.05555).
+    """A long-tailed subset of images, ``n_c = n_max ratio^(-c / (C - 1))`` (Cui et al. 2019, arXiv:1901.05555).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def long_tailed(images: Images, ratio: float, seed: int) -> tuple[Images, NDArra
 
 
 def difficulty(train: Images, test: Images) -> NDArray[np.float64]:
-    """Error of the nearest class mean of the pixels on each class (n_classes,): a judge that is no network here."""
+    """Error of the nearest class mean of the pixels on each class, (n_classes,): a judge that is no network."""
     classes = np.unique(train.y)
     means = np.stack([train.X[train.y == c].mean(axis=0) for c in classes])
     wrong = classes[cdist(test.X, means).argmin(axis=1)] != test.y
@@ -112,7 +112,7 @@ class ResourceAllocation(Claim[ResourceSettings]):
     full = ResourceSettings()
 
     def run(self, data: Dataset, seed: int, settings: ResourceSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         for ratio in progress(settings.ratios, "imbalance"):
             images, order = long_tailed(train, ratio, seed)
             n_cells = max(10, min(settings.n_cells, round(settings.cells_per_image * len(images.y))))
@@ -189,8 +189,8 @@ class ResourceAllocation(Claim[ResourceSettings]):
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         for name, marker in zip(("bioneuro delta", "bioneuro votes", *RIVALS), "osD^", strict=True):
-            draw_curve(ax, curve_of(frame, name, "accuracy, rare classes"), marker=marker, label=name)
-        draw_curve(ax, curve_of(frame, "bioneuro", "cells in use"), color="0.5", linestyle=":", label="cells in use")
+            draw_mean(ax, curve_of(frame, name, "accuracy, rare classes"), marker=marker, label=name)
+        draw_mean(ax, curve_of(frame, "bioneuro", "cells in use"), color="0.5", linestyle=":", label="cells in use")
         ax.set(xscale="log", xlabel=self.x_name, ylabel=f"accuracy on the rarest {N_RARE} classes", ylim=(0, 1.02))
         ax.legend(frameon=False, fontsize=8)
         return ax

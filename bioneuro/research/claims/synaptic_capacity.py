@@ -1,4 +1,4 @@
-"""CS: how much information does a synapse hold that is not silent, beside backpropagation?"""
+"""CS: how much information does a synapse that is not silent hold, compared with backpropagation?"""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
     weak,
 )
@@ -160,7 +160,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
 
     def run(self, data: Dataset, seed: int, settings: CapacitySettings, progress: Progress) -> Iterator[Found]:
         data = of_classes(data)
-        parts = split(data, settings.fitted_to(data), seed)
+        parts = split_images(data, settings.fitted_to(data), seed)
         train, validation, test = parts
         encoder = UnitNorm(data.X_train.shape[1])
         xs = {"by cell": settings.births, "by input": settings.input_thetas}
@@ -218,7 +218,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
     ) -> Iterator[Found]:
         """Information of the test images in ``rates``; the first of ``weights`` leads to them."""
         counts = [int(np.count_nonzero(W.data)) for W in weights.values()]
-        silent = counts[0] == 0 or not np.ptp(rates, axis=0).any()  # a layer that died says nothing
+        silent = counts[0] == 0 or not np.ptp(rates, axis=0).any()  # a dead layer carries no information
         bounds = analysis.InformationBounds(0.0, 0.0, 0.0, float(np.log2(len(rates))))
         if not silent:
             bounds = analysis.information_bounds(rates, analysis.relative_noise(rates, NOISE))
@@ -243,7 +243,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
         yield Found(condition, "I(label; winner), shuffled labels", float(chance.mean()), x)
 
     def _bias(self, condition: str, rates: NDArray, seed: int) -> Iterator[Found]:
-        """What fewer images would have said (x: how many)."""
+        """The same from fewer images (x: how many)."""
         sizes = sorted({max(2, len(rates) // share) for share in (8, 4, 2, 1)})
         noise = analysis.relative_noise(rates, NOISE)
         found = analysis.information_by_samples(rates, noise, sizes, np.random.default_rng(seed))
@@ -265,7 +265,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
             for name, x in rivals.items()
         }
         by_input = _chosen(frame, f"by input, {largest}")
-        # the same number of synapses, wired by chance or by backpropagation: what is owed to the number alone
+        # as many synapses, wired at random or by backpropagation: how much the number alone explains
         controls = {
             (name, measure): analysis.paired_difference(
                 values_of(frame, f"by input, {largest}", measure, by_input),
@@ -321,7 +321,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
             capacity, accuracy = (curve_of(frame, f"{name}, {largest}", m) for m in ("C_S", "accuracy"))
             accuracy.index = capacity.mean(axis=1).to_numpy()
             label = f"ours, {name}" if name in (*OURS, SHUFFLED) else name
-            draw_curve(ax, accuracy.sort_index(), color=colour, marker="o", markersize=4, label=label)
+            draw_mean(ax, accuracy.sort_index(), color=colour, marker="o", markersize=4, label=label)
         plain = f"{BACKPROPAGATION}, {largest}"
         ax.plot(
             _mean(frame, plain, "C_S"), _mean(frame, plain, "accuracy"), "s", color="#D55E00", label=BACKPROPAGATION

@@ -24,8 +24,8 @@ from .claim import (
     Settings,
     Verdict,
     curve_of,
-    draw_curve,
-    split,
+    draw_mean,
+    split_images,
     values_of,
 )
 from .controls import hidden_rates, score
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Passes over the training images after which the code is looked at.
+#: Passes over the training images after which the code is measured.
 PASSES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-#: Times the labels are shuffled to see the information that the estimator finds where there is none.
+#: Shuffles of the labels: the information that the estimator finds where there is none.
 N_SHUFFLES = 20
 
 
@@ -68,7 +68,7 @@ class TaskEncoding(Claim[TaskSettings]):
     full = TaskSettings()
 
     def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         classes = np.random.default_rng(seed).permutation(np.unique(data.y_train))
         known, new = classes[: classes.size // 2], classes[classes.size // 2 :]
@@ -182,16 +182,16 @@ class TaskEncoding(Claim[TaskSettings]):
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         lines = (("all classes", "I(label; Z)", "#0072B2", "-"), ("all classes", "H(Z | label)", "#D55E00", "-"))
         for condition, measure, colour, dash in lines:
-            draw_curve(ax, curve_of(frame, condition, measure), color=colour, linestyle=dash, marker="o", label=measure)
+            draw_mean(ax, curve_of(frame, condition, measure), color=colour, linestyle=dash, marker="o", label=measure)
         shuffled = curve_of(frame, "shuffled labels", "I(label; Z)")
-        draw_curve(ax, shuffled, color="0.6", linestyle=":", label="I(label; Z), shuffled labels")
+        draw_mean(ax, shuffled, color="0.6", linestyle=":", label="I(label; Z), shuffled labels")
         right = ax.twinx()
         for condition, measure, colour in (
             ("all classes", "accuracy delta", "#009E73"),
             ("new classes", "few-shot accuracy", "#CC79A7"),
         ):
             curve = curve_of(frame, condition, measure)
-            draw_curve(right, curve, color=colour, linestyle="--", marker="s", label=measure)
+            draw_mean(right, curve, color=colour, linestyle="--", marker="s", label=measure)
         ax.set(xlabel=self.x_name, ylabel="bits")
         ax.set_xscale("symlog", linthresh=0.3)
         right.set(ylabel="accuracy", ylim=(0, 1.02))
@@ -201,7 +201,7 @@ class TaskEncoding(Claim[TaskSettings]):
 
 
 def _trend(curve: pd.DataFrame) -> NDArray[np.float64]:
-    """Rank correlation (Spearman) with x, one a seed; 0 where nothing changes."""
+    """Rank correlation (Spearman) with x, one for each seed; 0 where nothing changes."""
     found = [stats.spearmanr(curve.index, values).statistic if np.ptp(values) else 0.0 for _, values in curve.items()]
     return np.array(found)
 

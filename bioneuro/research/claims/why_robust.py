@@ -23,7 +23,7 @@ from .adversarial_robustness import (
     middle,
     warnings,
 )
-from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split, values_of, weak
+from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split_images, values_of, weak
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FULL = "full network"
-#: Share of the gain of the association's competition that is left where it is softer.
+#: Gain of the softer competition of the association, relative to the default.
 SOFTER = 0.25
 
 
 class Ablation(NamedTuple):
-    """A principle, and how a network without it is made.
+    """A principle, and how a network is made without it.
 
     ``changed``: parameters of a network that then learns again, given the full one. ``made``: the network itself, of
     the full one and its training images. ``tests``: counts in the verdict; the others say more about one that does.
@@ -98,7 +98,7 @@ class WhyRobust(Claim[AblationSettings]):
     full = AblationSettings(n_attacked=100)  # a dozen networks a seed
 
     def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Progress) -> Iterator[Found]:
-        train, _, test = split(data, settings, seed)
+        train, _, test = split_images(data, settings, seed)
         epsilons = budgets(data)
         parameters = settings.network(seed) | settings.robust
         sources = {"MLP": BackpropMLP(random_state=seed, n_epochs=settings.mlp_epochs).fit(*train)}
@@ -106,7 +106,7 @@ class WhyRobust(Claim[AblationSettings]):
         yield from besieged(FULL, full, test, epsilons, settings, sources, seed)
         for name in progress(settings.ablations, "ablations"):
             ablation = ABLATIONS[name]
-            # what does not change the encoder keeps it: one less source of chance
+            # the encoder is kept unless the ablation changes it: one less source of randomness
             changed = parameters | {"encoder": full.encoder_} | ablation.changed(full)
             network = ablation.made(full, train) if ablation.made else BioClassifier(**changed).fit(*train)
             yield from besieged(name, network, test, epsilons, settings, sources, seed)

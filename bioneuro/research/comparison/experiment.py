@@ -1,4 +1,4 @@
-"""Train every model on the same data, measure them alike and keep what was found; models of a seed share networks."""
+"""Train every model on the same data, take the same measurements of each and keep the results."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from ..records.ledger import ModelLedger, Row
 from ..trial import Trial, stratified
 from .measurements import MEASUREMENTS, described_cells
 from .models import MODELS
-from .plan import Plan
+from .plan import ComparisonPlan
 
 __all__ = ["run", "weight_samples"]
 
 
-def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None) -> ModelLedger:
+def run(
+    plan: ComparisonPlan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None
+) -> ModelLedger:
     """Measure every model at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ComparisonPlan
     data : Dataset
     out : Path
         Folder of the ledger, and of the weights of the first seed for the figures.
@@ -49,7 +51,9 @@ def run(plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int
     from joblib import Parallel, cpu_count, delayed
     from tqdm.auto import tqdm
 
-    stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
+    stratified(
+        data.y_train, plan.n_train, seed=0
+    )  # fails before anything is written if there are too few images for the classes
     ledger = ModelLedger(out, configuration(plan), environment())
     tasks = [
         (seed, missing)
@@ -83,14 +87,14 @@ def _sharing() -> list[list[str]]:
 
 
 def _units(
-    plan: Plan,
+    plan: ComparisonPlan,
     data: datasets.Dataset,
     out: Path,
     seed: int,
     names: Sequence[str],
     report: Callable[[str], None] = lambda stage: None,
 ) -> Iterator[list[Row]]:
-    """The rows of one model after another, at one seed; `report` is told what is being done."""
+    """The rows of one model after another, at one seed; `report` is called with what is being done."""
     trial = Trial(plan, data, seed)
     for name in names:
         model, unit = MODELS[name], []
@@ -109,8 +113,8 @@ def _all_units(*task: Any) -> list[list[Row]]:
     return list(_units(*task))
 
 
-def configuration(plan: Plan) -> dict[str, Any]:
-    """The plan and every parameter of every model: what rows must share to be compared."""
+def configuration(plan: ComparisonPlan) -> dict[str, Any]:
+    """The plan and every parameter of every model, which all rows of a ledger share."""
     models = {
         name: {key: repr(value) for key, value in model.make(0).get_params().items()} for name, model in MODELS.items()
     }
@@ -129,7 +133,7 @@ def _keep_weights(out: Path, name: str, W: sparse.csr_array) -> None:
 
 
 def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
-    """Model and weights of the first seed, once for each trained network."""
+    """Name and weights at the first seed, once for each trained network."""
     seen = set()
     for name, model in MODELS.items():
         if model.make in seen or not _weights_path(out, name).exists():

@@ -1,4 +1,4 @@
-"""What a ledger of `compare` says: one table, what is better and what is worse, and the figures.
+"""Report on a ledger of `compare`: one table, what is better and what is worse, and the figures.
 
 Everything here is computed from the rows of the ledger (and, for one figure, the weights kept beside it).
 """
@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import analysis, plot
-from ..records.pictures import new_figure, save
+from ..records.pictures import blank_figure, save_picture
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .plan import Plan
+    from .plan import ComparisonPlan
 
 __all__ = ["differences", "figures", "table", "text"]
 
-#: Level below which a Holm-adjusted p-value says better or worse, and the fewest seeds that can say so.
+#: Level of the Holm-adjusted p-values, and the fewest seeds for a verdict of better or worse.
 ALPHA, MIN_SEEDS = 0.05, 3
 WIDTH = 110
 
@@ -105,7 +105,7 @@ def grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
 
 
 def audited(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the robustness of models that no audit has seen: such figures are not printed."""
+    """The rows without robustness figures of models that have no audit, which are not printed."""
     seen = frame.loc[frame["metric"] == "audit", "model"].unique()
     return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(seen)]
 
@@ -116,7 +116,7 @@ def warned(frame: pd.DataFrame) -> set[str]:
 
 
 def bounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Models whose audit warns, named as what their curve is; a picture travels without its table."""
+    """Rows in which models whose audit warns are named so, since a picture may be shown without its table."""
     return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in warned(frame)}})
 
 
@@ -177,7 +177,7 @@ def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> lis
                         found.append((model, label.removesuffix(", %"), analysis.paired_difference(a, b)))
                         suspect.append(line.metric == "robust_accuracy" and model in warned(frame))
     p_values = np.array([difference.p_value for *_, difference in found])
-    one_seed = np.isnan(p_values).all()  # then there is nothing to judge by
+    one_seed = np.isnan(p_values).all()  # no p-values to adjust
     adjusted = np.full(len(found), np.nan) if one_seed else analysis.holm(p_values)
     return [Difference(*parts, p, doubt) for parts, p, doubt in zip(found, adjusted, suspect, strict=True)]
 
@@ -189,7 +189,7 @@ def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
 
 
 def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
-    """Where a model is worse than the reference, said also when nowhere."""
+    """A sentence on where a model is worse than the reference, even if nowhere."""
 
     def where(verdict: str) -> str:
         return ", ".join(d.label for d in found if (d.model, d.verdict) == (model, verdict)) or "nothing"
@@ -212,14 +212,14 @@ def audit_lines(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
-def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Sequence[str]) -> str:
+def text(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], references: Sequence[str]) -> str:
     """The whole report.
 
     Parameters
     ----------
     frame : DataFrame
         Rows of the ledger.
-    plan : Plan
+    plan : ComparisonPlan
     ours, references : sequence of str
         Every model of the first is set against each of the second.
     """
@@ -244,8 +244,8 @@ def text(frame: pd.DataFrame, plan: Plan, *, ours: Sequence[str], references: Se
     return "\n".join(blocks)
 
 
-def _notes(frame: pd.DataFrame, plan: Plan) -> list[str]:
-    """What must be known to read the table."""
+def _notes(frame: pd.DataFrame, plan: ComparisonPlan) -> list[str]:
+    """Notes needed to read the table."""
     attack = (
         f"PGD: Linf, the worst of cross-entropy, margin, and margin through surrogates of the network (softer "
         f"competition, nearest prototypes); {plan.pgd_steps} steps, {plan.n_attacked} test images; in the space of the "
@@ -302,18 +302,18 @@ def draw_curve(
     rows = frame[frame["metric"] == metric].rename(columns={"setting": setting, "value": value or metric})
     if rows.empty:
         return None
-    figure = new_figure(6.4, 4.2)
+    figure = blank_figure(6.4, 4.2)
     draw(rows.astype({setting: float}), ax=figure.subplots())
-    return save(figure, path)
+    return save_picture(figure, path)
 
 
 def _weight_figure(samples: Sequence[tuple[str, NDArray]], path: Path) -> Path | None:
     if not samples:
         return None
-    figure = new_figure(7.2 * len(samples), 4.8)
+    figure = blank_figure(7.2 * len(samples), 4.8)
     for ax, (model, weights) in zip(figure.subplots(1, len(samples), squeeze=False)[0], samples, strict=True):
         excitatory = weights > 0
         plot.weight_distribution(weights[excitatory], ax)
         moments = ax.get_title(loc="left").splitlines()[-1]  # the lines above it count all synapses
         ax.set_title(f"{model}: {excitatory.sum():,} excitatory weights\n{moments}", loc="left", fontsize=10)
-    return save(figure, path)
+    return save_picture(figure, path)

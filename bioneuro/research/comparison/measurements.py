@@ -9,27 +9,27 @@ from scipy import sparse
 
 from ... import analysis, attacks
 from ..trial import Measure, Trial
-from .models import Model
-from .plan import Plan
+from .models import ComparedModel
+from .plan import ComparisonPlan
 
 __all__ = ["MEASUREMENTS", "described_cells"]
 
 
-def _accuracy(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
+def _accuracy(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """On the whole test set."""
     network = trial.network(model)
     yield Measure("train_seconds", f"{trial.plan.n_train}", trial.seconds(model))
     yield Measure("accuracy", "", network.score(trial.data.X_test, trial.data.y_test))
 
 
-def _low_data(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
+def _low_data(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """From scratch on a few images a class, on the whole test set."""
     for n_shot in trial.plan.shots:
         network = trial.network(model, n_shot)
         yield Measure("low_data_accuracy", f"{n_shot}", network.score(trial.data.X_test, trial.data.y_test))
 
 
-def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
+def _weights(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """Afferent weights of the model's cells, and the signs of what they receive and make."""
     pathways = trial.network(model).weights()
     yield Measure("density", model.cells, analysis.density(pathways[model.cells]))
@@ -47,7 +47,7 @@ def _weights(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
     yield Measure("dale_index", "smallest", float(np.nanmin(np.concatenate([*indices.values()]))))
 
 
-def described_cells(model: Model, trial: Trial[Plan]) -> sparse.csr_array:
+def described_cells(model: ComparedModel, trial: Trial[ComparisonPlan]) -> sparse.csr_array:
     """Afferent weights of random cells.
 
     The fits see `n_described` cells, since cells and seeds, not single weights, are the independent witnesses.
@@ -57,7 +57,7 @@ def described_cells(model: Model, trial: Trial[Plan]) -> sparse.csr_array:
     return sparse.csr_array(W[np.sort(cells)])
 
 
-def _robustness(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
+def _robustness(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """Worst case of PGD on cross-entropy and margin, in the response's space where there is one, and through the
     surrogates that a model offers: what the audit takes for the white-box attack."""
     steps = {"n_steps": trial.plan.pgd_steps}
@@ -72,7 +72,7 @@ def _robustness(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
         yield Measure("robust_accuracy", f"{epsilon:g}", accuracy)
 
 
-def _audit(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
+def _audit(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """At the largest epsilon, on the first seed only: it costs many times the attack that it checks."""
     plan = trial.plan
     if trial.seed != 0:
@@ -85,7 +85,7 @@ def _audit(model: Model, trial: Trial[Plan]) -> Iterator[Measure]:
         yield Measure("audit", row.check, row.value, row.status)
 
 
-MEASUREMENTS: dict[str, Callable[[Model, Trial[Plan]], Iterator[Measure]]] = {
+MEASUREMENTS: dict[str, Callable[[ComparedModel, Trial[ComparisonPlan]], Iterator[Measure]]] = {
     "training": _accuracy,
     "few images": _low_data,
     "weights": _weights,

@@ -10,11 +10,11 @@ from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ..our_network import by_votes, contrast_of
 
-__all__ = ["MODELS", "Model"]
+__all__ = ["MODELS", "ComparedModel"]
 
 
 @dataclass(frozen=True)
-class Model:
+class ComparedModel:
     """A row of the comparison: a network, and what of it is measured.
 
     Entries with the same `make` share one trained network and differ in what reads it.
@@ -52,9 +52,9 @@ def _mlp_behind_contrast(seed: int) -> BackpropMLP:
     return BackpropMLP(contrast=contrast_of(BioClassifier()), random_state=seed)
 
 
-MODELS: dict[str, Model] = {
-    "bioneuro": Model(_bioneuro, "delta", "association", ours=True),
-    "bioneuro votes": Model(_bioneuro, "votes", "association", read=by_votes, ours=True),
-    "MLP": Model(_mlp, "softmax", "hidden_1"),
-    "MLP + contrast response": Model(_mlp_behind_contrast, "softmax", "hidden_1"),
+MODELS: dict[str, ComparedModel] = {
+    "bioneuro": ComparedModel(_bioneuro, "delta", "association", ours=True),
+    "bioneuro votes": ComparedModel(_bioneuro, "votes", "association", read=by_votes, ours=True),
+    "MLP": ComparedModel(_mlp, "softmax", "hidden_1"),
+    "MLP + contrast response": ComparedModel(_mlp_behind_contrast, "softmax", "hidden_1"),
 }

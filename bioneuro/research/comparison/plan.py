@@ -1,4 +1,4 @@
-"""How much is done in a comparison, by data set."""
+"""The plan of a comparison: sizes and budgets, by data set."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from ... import datasets
 from .. import UserError
 
-__all__ = ["Plan"]
+__all__ = ["ComparisonPlan"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """Everything that the results depend on, besides the models and the number of seeds."""
 
     dataset: str
@@ -27,13 +27,13 @@ class Plan:
 
     @property
     def audit_epsilon(self) -> float:
-        """The largest, where attacks that follow a masked gradient fall furthest behind those that do not."""
+        """The largest budget: there attacks along a masked gradient fall furthest behind others."""
         return max(self.epsilons)
 
     @classmethod
     def for_dataset(
         cls, name: str, n_available: int, *, n_train: int | None, quick: bool, epsilons: tuple[float, ...] | None
-    ) -> Plan:
+    ) -> ComparisonPlan:
         """The plan of a data set with `n_available` training images; None takes its usual."""
         usual = datasets.USUAL[name]
         if n_train is None:

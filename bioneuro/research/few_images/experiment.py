@@ -188,7 +188,7 @@ def one_shot(
 
 # --- what is printed and written ---
 
-#: A report, and what draws its figure.
+#: A report, and the function that draws its figure.
 Printed = tuple[str, Callable[[Any], Any]]
 
 
@@ -246,7 +246,7 @@ def run(protocol: str, data: Dataset | None, name: str, options: Options, out: P
 
 
 def _wide(table: pd.DataFrame, row: str, column: str) -> str:
-    """Mean ± half-width in percent, a line each ``row``."""
+    """Mean ± half-width in percent, a line for each ``row``."""
     cells = [
         f"{100 * mean:.1f}" + ("" if np.isnan(low) else f" ± {100 * (mean - low):.1f}")
         for mean, low in zip(table["mean"], table["low"], strict=True)

@@ -28,7 +28,7 @@ ORIGINS: tuple[Origin, ...] = ("random", "patches", "k-means")
 FEW_IMAGES: dict[str, Any] = {"exponent": 0.7, "n_columns": 256}
 #: Inverse strength of the penalty on the weights of the logistic regression.
 LOGISTIC_C = 100.0
-#: Patches that are drawn from, and the gate above which there is something to see in one: those of the map's learning.
+#: Images and patches drawn, and the least gate of a patch with contrast: as in the map's own learning.
 N_IMAGES, N_PATCHES, MIN_GATE = 400, 40_000, 0.2
 
 
@@ -78,7 +78,7 @@ class FixedColumns(BaseEstimator):
             exponent=self.exponent,
             random_state=0,
         )
-        # one image learns little, but builds the map as the classifier would
+        # builds the map as the classifier does; one image changes it little
         encoder = network.fit_features(np.asarray(X)[:1]).encoder_
         if not isinstance(encoder, FeatureMap):
             raise ValueError(f"X must be images, got {np.shape(X)[1:]} features and image_shape {self.image_shape!r}")

@@ -1,1 +1,1 @@
-"""What experiments keep: rows, what these depend on, tables and pictures."""
+"""What experiments keep on disk: rows of results, their configuration, arrays and pictures."""

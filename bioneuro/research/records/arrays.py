@@ -1,4 +1,4 @@
-"""Arrays beside a table of results: kept whole, and read as data."""
+"""Arrays kept beside a table of results."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def kept_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray]:
     Raises
     ------
     UserError
-        The file is damaged, or is none of ours.
+        The file is damaged, or was not written by :func:`keep_arrays`.
     """
     try:
         with np.load(path, allow_pickle=False) as kept:
             return {name: kept[name] for name in names}
-    except Exception as error:  # zipfile and zlib raise what they like
+    except Exception as error:  # zipfile and zlib raise errors of many kinds
         raise UserError(f"{path} is damaged ({error}): delete it, and what it holds is left out") from error

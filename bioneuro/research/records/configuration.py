@@ -1,4 +1,4 @@
-"""What results depend on, kept beside them: results of different configurations are never mixed."""
+"""The configuration kept beside results: results of different configurations are never mixed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["keep_configuration", "network_defaults"]
 def keep_configuration(
     path: Path, configuration: Mapping[str, Any], environment: Mapping[str, Any], results: Path | None
 ) -> None:
-    """Write what belongs into the configuration file: ours, and every environment that results come from.
+    """Write the configuration file: this configuration, and every environment that results come from.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def keep_configuration(
         The results that are there belong to another configuration, or the file that is there cannot be read.
     OSError
     """
-    # Through JSON, so that what is compared has the types of what was kept.
+    # Through JSON, so that both sides of the comparison have the same types.
     configuration, environment = json.loads(json.dumps([configuration, environment]))
     if results is not None and not path.exists():
         raise UserError(f"{results} has no {path.name} beside it; choose another --out")

@@ -26,7 +26,7 @@ UNIT = "unit"
 
 
 class Ledger:
-    """A table of results of whatever columns, in one file, and beside it a file with what they depend on.
+    """A table of results with any columns in one file, and its configuration in another beside it.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Ledger:
 
     #: Columns whose values name the unit of a row.
     unit_columns: tuple[str, ...] = (UNIT,)
-    #: Names and types of the columns; None: those of whatever is added.
+    #: Names and types of the columns; None: those of the rows added.
     columns: Mapping[str, type] | None = None
 
     def __init__(
@@ -97,7 +97,7 @@ class Ledger:
         description: str = "",
         progress: bool = True,
     ) -> pd.DataFrame:
-        """All rows of these units: ``compute(*unit)`` of those that are missing, on disk as soon as it is there.
+        """All rows of these units; missing ones are computed by ``compute(*unit)`` and written to disk one by one.
 
         Parameters
         ----------
@@ -133,14 +133,14 @@ class Ledger:
 
         if not self.path.exists():
             return pd.DataFrame(columns=list(self.columns or ()))
-        exact: Any = {"engine": "python"}  # whose numbers are
-        if self.columns is not None:  # a setting may look like a number, a note like one that is missing
+        exact: Any = {"engine": "python"}  # the engine that reads numbers exactly
+        if self.columns is not None:  # a setting may look like a number, a note like a missing value
             exact |= {"dtype": dict(self.columns), "keep_default_na": False}
         try:
             frame = pd.read_csv(io.BytesIO(text), **exact)
             if lacking := [name for name in self.columns or self.unit_columns if name not in frame]:
                 raise ValueError(f"no column {lacking[0]!r}")
-        except ValueError as error:  # pandas' own errors are such
+        except ValueError as error:  # pandas' own errors derive from it
             raise UserError(f"{self.path} is not a table of results ({error}); choose another --out") from error
         return frame
 
@@ -190,7 +190,7 @@ def _csv(frame: pd.DataFrame, header: bool = True) -> str:
 
 @contextmanager
 def _folder_for_results(folder: Path) -> Iterator[None]:
-    """Make the folder, before any work is done for it; what fails there and in the block is said of the folder."""
+    """Make the folder before any work is done; an OSError, here or in the block, names the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield

@@ -1,4 +1,4 @@
-"""Train every contender on the same images, attack it with all attacks at once, audit that, keep what was found.
+"""Train every contender on the same images, attack it with all attacks, audit the attack, and keep the results.
 
 Rows go to a ledger. Beside it is kept which images each model gets right, clean and under attack, since differences
 between models are paired image by image, and a few adversarial images.
@@ -24,14 +24,15 @@ from ..records.ledger import ModelLedger, Row
 from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
-__all__ = ["TIERS", "Kept", "Plan", "kept", "run"]
+__all__ = ["TIERS", "Kept", "AttackPlan", "kept", "run"]
 
-#: The audit is made at the largest budget that leaves this share standing: where all are broken, nothing is masked.
+#: The audit uses the largest budget that leaves at least this share unbroken: where all images are broken, no gradient
+#: is masked.
 DOUBTED = 0.05
 
 
 class Tier(NamedTuple):
-    """How hard it is tried: images attacked and audited, PGD steps and black-box queries of the audit."""
+    """Effort: images attacked and audited, PGD steps and black-box queries of the audit."""
 
     n_attacked: int
     n_audited: int
@@ -43,7 +44,7 @@ TIERS = {"quick": Tier(200, 30, 20, 200), "full": Tier(1000, 50, 50, 1000)}
 
 
 @dataclass(frozen=True)
-class Plan:
+class AttackPlan:
     """Everything that the results depend on, besides the models and the number of seeds.
 
     Parameters
@@ -76,7 +77,7 @@ class Plan:
 
     @property
     def middle(self) -> float:
-        """The middle budget, the upper one of an even number."""
+        """The middle budget; of an even number, the upper of the two."""
         return self.epsilons[len(self.epsilons) // 2]
 
     @property
@@ -98,7 +99,7 @@ class Plan:
         n_train: int | None = None,
         n_attacked: int | None = None,
         n_validation: int = 0,
-    ) -> Plan:
+    ) -> AttackPlan:
         """The plan of a data set; None takes its defaults."""
         n_available = len(data.X_train) - n_validation
         if n_available < 1:
@@ -118,8 +119,8 @@ class Plan:
         return cls(name, n_train, norm, chosen, tier, **sizes._asdict(), n_validation=n_validation)
 
 
-def shown(plan: Plan, data: datasets.Dataset) -> datasets.Dataset:
-    """The data, the end of the training set in place of the test set where settings are sought."""
+def tested_on(plan: AttackPlan, data: datasets.Dataset) -> datasets.Dataset:
+    """The data set; when settings are chosen, the end of the training set replaces the test set."""
     if not plan.n_validation:
         return data
     n = plan.n_validation
@@ -152,9 +153,9 @@ class Kept(NamedTuple):
 
 
 def measured(
-    name: str, models: dict[str, Contender], trial: Trial[Plan], cache: Path, progress: bool = False
+    name: str, models: dict[str, Contender], trial: Trial[AttackPlan], cache: Path, progress: bool = False
 ) -> tuple[list[Measure], Kept]:
-    """Rows and images of one contender at one seed; attacks that are done are found in ``cache`` if interrupted."""
+    """Rows and images of one contender at one seed; after an interruption, finished attacks are read from ``cache``."""
     plan, network = trial.plan, trial.network(models[name])
     sources = {source: trial.network(models[source]) for source in SOURCES if source in models and source != name}
     correct = np.asarray(network.predict(trial.data.X_test)) == trial.data.y_test
@@ -177,7 +178,7 @@ def measured(
         rows.append(Measure("robust_accuracy", f"{epsilon:g}", float(accuracy)))
     rows += broken_by(result)
     if trial.seed == 0:
-        rows += audited(network, sources, trial, result)
+        rows += audit_of(network, sources, trial, result)
     shown = slice(plan.n_pictured)
     adversarial = result.adversarial[list(plan.epsilons).index(plan.middle), shown]
     X, y = (part[shown] for part in trial.attacked)
@@ -185,16 +186,16 @@ def measured(
 
 
 def broken_by(result: attacks.WorstCase) -> Iterator[Measure]:
-    """Share of the images that each attack broke, those that stood when it came."""
+    """Share of the images that each attack was the first to break."""
     for epsilon, broken in zip(result.epsilons, result.broken_by, strict=True):
         for attack in sorted(set(broken) - {"", "clean"}):
             yield Measure("broken_by", f"{epsilon:g} {attack}", float((broken == attack).mean()))
 
 
-def audited(
-    network: Any, sources: Mapping[str, Any], trial: Trial[Plan], result: attacks.WorstCase
+def audit_of(
+    network: Any, sources: Mapping[str, Any], trial: Trial[AttackPlan], result: attacks.WorstCase
 ) -> Iterator[Measure]:
-    """The checks of the attack, where it leaves something to be doubted."""
+    """The audit of the attack, at a budget that some images withstood."""
     plan = trial.plan
     standing = [e for e, share in zip(result.epsilons, result.robust_accuracy, strict=True) if share >= DOUBTED]
     epsilon = float(max(standing, default=min(plan.epsilons)))
@@ -215,7 +216,7 @@ def audited(
 
 
 def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
-    """Every parameter of a contender, and of whom adversarial images are transferred to it."""
+    """Every parameter of a contender, and the models whose adversarial images are tried on it."""
     parameters = ", ".join(f"{key}={value!r}" for key, value in sorted(models[name].make(seed).get_params().items()))
     return f"{parameters}; transfer from {', '.join(s for s in SOURCES if s in models and s != name) or 'none'}"
 
@@ -224,13 +225,13 @@ def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
 
 
 def run(
-    plan: Plan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
+    plan: AttackPlan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
 ) -> ModelLedger:
     """Attack each named contender at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
     ----------
-    plan : Plan
+    plan : AttackPlan
     data : Dataset
     out : Path
         Folder of the ledger and, in ``images/``, of what each model did image by image; an interrupted model goes on
@@ -253,8 +254,10 @@ def run(
     """
     from tqdm.auto import tqdm
 
-    data, models = shown(plan, data), contenders(plan.task)
-    stratified(data.y_train, plan.n_train, seed=0)  # too few images for the classes: said before anything is written
+    data, models = tested_on(plan, data), contenders(plan.task)
+    stratified(
+        data.y_train, plan.n_train, seed=0
+    )  # fails before anything is written if there are too few images for the classes
     ledger = ModelLedger(out, asdict(plan), environment())
     _check_parameters(ledger, models, names)
     units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
@@ -268,7 +271,7 @@ def run(
             rows, images = measured(name, models, trial, cache, progress)
             _keep(out, name, seed, images)
             ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
-            shutil.rmtree(cache, ignore_errors=True)  # it would be many times as large as all results
+            shutil.rmtree(cache, ignore_errors=True)  # it is many times larger than all results
     return ledger
 
 

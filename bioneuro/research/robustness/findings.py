@@ -1,4 +1,4 @@
-"""What a ledger of `attack` says: who stands how firmly, whose figure is to be believed, and who is better than whom.
+"""Report on a ledger of `attack`: how robust each model is, whether its audit agrees, and who is better than whom.
 
 Computed from the rows of the ledger and, with fewer than three seeds, from what is kept image by image.
 """
@@ -25,9 +25,9 @@ from ..comparison.findings import (
     grid,
     warned,
 )
-from ..records.pictures import new_figure, save
+from ..records.pictures import blank_figure, save_picture
 from .contenders import CEILING, CONTENDERS, OURS, SOURCES
-from .experiment import Kept, Plan
+from .experiment import AttackPlan, Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ CLEAN = "clean"
 NORMS = {"linf": "Linf", "l2": "L2"}
 
 
-def _columns(plan: Plan) -> list[str]:
+def _columns(plan: AttackPlan) -> list[str]:
     return [CLEAN, *(f"{epsilon:g}" for epsilon in plan.epsilons)]
 
 
@@ -53,16 +53,16 @@ def _rows_of(frame: pd.DataFrame, model: str, column: str) -> pd.DataFrame:
     return rows.sort_values("seed")
 
 
-def _hits(images: Kept, column: str, plan: Plan) -> np.ndarray:
-    """Which images are right, clean or at a budget."""
+def _hits(images: Kept, column: str, plan: AttackPlan) -> np.ndarray:
+    """Which images are classified correctly, clean or at a budget."""
     return images.correct if column == CLEAN else images.standing[_columns(plan).index(column) - 1]
 
 
 # --- the table ---
 
 
-def _cell(rows: pd.DataFrame, column: str, plan: Plan) -> str:
-    """Percent, with the interval over the seeds, or of one seed over its images."""
+def _cell(rows: pd.DataFrame, column: str, plan: AttackPlan) -> str:
+    """Percent, with the interval over the seeds, or over the images if there is one seed."""
     values = rows["value"].to_numpy(float)
     if not values.size:
         return "-"
@@ -74,8 +74,8 @@ def _cell(rows: pd.DataFrame, column: str, plan: Plan) -> str:
     return f"{100 * values[0]:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
 
 
-def _strongest(frame: pd.DataFrame, model: str, plan: Plan) -> str:
-    """The attack that broke most at the middle budget, and its share of all that attacks broke there."""
+def _strongest(frame: pd.DataFrame, model: str, plan: AttackPlan) -> str:
+    """The attack that broke most images at the middle budget, and its share of all that were broken there."""
     rows = frame[(frame["model"] == model) & (frame["metric"] == "broken_by")]
     budget, attack = rows["setting"].str.split(" ", n=1).str[0], rows["setting"].str.split(" ", n=1).str[1]
     shares = rows["value"].groupby(attack[budget == f"{plan.middle:g}"]).sum()
@@ -88,7 +88,7 @@ def _verdict_of_audit(frame: pd.DataFrame, model: str) -> str:
     return "none" if checks.empty else f"WARNS: {n_warned} of {passed + n_warned}" if n_warned else f"all {passed} pass"
 
 
-def table(frame: pd.DataFrame, plan: Plan) -> str:
+def table(frame: pd.DataFrame, plan: AttackPlan) -> str:
     """Every contender: accuracy clean and at each budget, the strongest attack, the audit."""
     seen, upper, columns = audited(frame), warned(frame), _columns(plan)
     head = ["", "role", "readout", "clean, %", *(f"ε = {e}, %" for e in columns[1:])]
@@ -118,8 +118,8 @@ def _role(model: str) -> str:
 # --- differences ---
 
 
-def differences(frame: pd.DataFrame, images: Images, plan: Plan, ours: str) -> list[Difference]:
-    """One of our networks minus each other contender, in points, Holm-adjusted over all of them.
+def differences(frame: pd.DataFrame, images: Images, plan: AttackPlan, ours: str) -> list[Difference]:
+    """Differences of one of our networks from each other contender, in points, Holm-adjusted over all of them.
 
     Over the seeds that both have if these are three or more (Student); else image by image at their first seed
     (McNemar's exact test).
@@ -158,7 +158,7 @@ def _in_points(found: analysis.PairedDifference) -> analysis.PairedDifference:
     return analysis.PairedDifference(mean, low, high, half_width, found.n, found.p_value)
 
 
-def _difference_table(found: Sequence[Difference], plan: Plan) -> str:
+def _difference_table(found: Sequence[Difference], plan: AttackPlan) -> str:
     columns = _columns(plan)
     rows = [["", *columns]]
     for reference in dict.fromkeys(difference.reference for difference in found):
@@ -167,8 +167,8 @@ def _difference_table(found: Sequence[Difference], plan: Plan) -> str:
     return grid(rows)
 
 
-def _in_words(found: Sequence[Difference], ours: str, plan: Plan) -> list[str]:
-    """At which budgets our network beats every control, and what it does not beat; the ceiling apart."""
+def _in_words(found: Sequence[Difference], ours: str, plan: AttackPlan) -> list[str]:
+    """At which budgets our network beats every control, and which controls it does not beat; the ceiling apart."""
     lines = []
     for column in _columns(plan):
         controls = [d for d in found if d.label == column and _role(d.reference) != CEILING]
@@ -187,7 +187,7 @@ def _in_words(found: Sequence[Difference], ours: str, plan: Plan) -> list[str]:
 # --- the report ---
 
 
-def text(frame: pd.DataFrame, images: Images, plan: Plan) -> str:
+def text(frame: pd.DataFrame, images: Images, plan: AttackPlan) -> str:
     """The whole report.
 
     Parameters
@@ -195,7 +195,7 @@ def text(frame: pd.DataFrame, images: Images, plan: Plan) -> str:
     frame : DataFrame
         Rows of the ledger.
     images : dict of (model, seed) to Kept
-    plan : Plan
+    plan : AttackPlan
     """
     seeds = sorted(frame["seed"].unique())
     if len(seeds) == 1:
@@ -227,12 +227,12 @@ def text(frame: pd.DataFrame, images: Images, plan: Plan) -> str:
     return "\n".join(blocks)
 
 
-def _size_of_it(plan: Plan) -> str:
+def _size_of_it(plan: AttackPlan) -> str:
     return f"QUICK TIER: {plan.n_attacked} images, fewer steps and queries (--tier full)"
 
 
-def _notes(plan: Plan) -> list[str]:
-    """What must be known to read the table."""
+def _notes(plan: AttackPlan) -> list[str]:
+    """Notes needed to read the table."""
     sources = ", ".join(SOURCES)
     return [
         f"An image stands if no attack breaks it; attacks come one after another, each on what the earlier ones left, "
@@ -244,7 +244,9 @@ def _notes(plan: Plan) -> list[str]:
 # --- figures ---
 
 
-def figures(frame: pd.DataFrame, images: Images, plan: Plan, image_shape: tuple[int, ...], out: Path) -> list[Path]:
+def figures(
+    frame: pd.DataFrame, images: Images, plan: AttackPlan, image_shape: tuple[int, ...], out: Path
+) -> list[Path]:
     """Write ``robustness.png`` and ``examples.png``.
 
     Parameters
@@ -252,7 +254,7 @@ def figures(frame: pd.DataFrame, images: Images, plan: Plan, image_shape: tuple[
     frame : DataFrame
         Rows of the ledger.
     images : dict of (model, seed) to Kept
-    plan : Plan
+    plan : AttackPlan
     image_shape : tuple of int
     out : Path
 
@@ -270,20 +272,20 @@ def figures(frame: pd.DataFrame, images: Images, plan: Plan, image_shape: tuple[
 
 
 def _with_clean(frame: pd.DataFrame) -> pd.DataFrame:
-    """The accuracy on the whole test set as that at budget 0."""
+    """With the accuracy on the whole test set as the value at budget 0."""
     import pandas as pd
 
     clean = frame[frame["metric"] == "accuracy"].assign(metric="robust_accuracy", setting="0")
     return pd.concat([frame, clean], ignore_index=True)
 
 
-def _examples(images: Images, plan: Plan, image_shape: tuple[int, ...], path: Path) -> Path | None:
+def _examples(images: Images, plan: AttackPlan, image_shape: tuple[int, ...], path: Path) -> Path | None:
     seed = min((seed for _, seed in images), default=None)
     shown = {model: found for (model, of), found in images.items() if of == seed}
     if not shown:
         return None
     first = next(iter(shown.values()))
-    figure = new_figure(2.4 + 0.8 * len(first.clean), 0.8 + 0.8 * (1 + 2 * len(shown)))
+    figure = blank_figure(2.4 + 0.8 * len(first.clean), 0.8 + 0.8 * (1 + 2 * len(shown)))
     ax = plot.adversarial_examples(
         first.clean,
         {model: found.adversarial for model, found in shown.items()},
@@ -293,4 +295,4 @@ def _examples(images: Images, plan: Plan, image_shape: tuple[int, ...], path: Pa
         predictions={model: found.predicted for model, found in shown.items()},
     )
     ax.set_title(f"{NORMS[plan.norm]}, ε = {plan.middle:g}\n{ax.get_title(loc='left')}", loc="left", fontsize=10)
-    return save(figure, path)
+    return save_picture(figure, path)

@@ -1,0 +1,64 @@
+"""The campaigns in short: each runs a small share of itself, and finds nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bioneuro  # noqa: F401  before the path below: the installed library, not the sources beside the campaigns
+
+ROOT = Path(__file__).parents[1]
+if not (ROOT / "campaigns").is_dir():
+    pytest.skip("the campaigns are not beside the tests", allow_module_level=True)
+
+
+def run(name, share, out):
+    code = (
+        f"import sys; sys.path.append({str(ROOT)!r}); from campaigns import {name}, record\n"
+        f"if __name__ == '__main__': sys.exit(record.main({name!r}, {name}.campaign, 'short'))"
+    )
+    script = out.with_suffix(".py")
+    script.write_text(code)
+    command = [sys.executable, script, "--share", str(share), "--out", out]
+    done = subprocess.run(command, cwd=out.parent, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(out.read_text())
+
+
+def test_hostile_files_are_refused_by_one_error_and_run_nothing(tmp_path):
+    pytest.importorskip("PIL.Image")
+    found = run("files", 0.002, tmp_path / "files.json")
+    assert found["faults"] == [] and found["files"] > 1000
+    assert {"truncated", "bits flipped", "headers", "arrays", "archives", "IDX"} <= found["counts"].keys()
+    assert found["counts"]["truncated"] == {"tried": found["counts"]["truncated"]["tried"]} | {
+        "refused": found["counts"]["truncated"]["tried"]
+    }
+
+
+def test_saves_that_are_killed_leave_whole_models(tmp_path):
+    found = run("kill", 0.01, tmp_path / "kill.json")
+    assert found["faults"] == [] and found["counts"]["kills"] >= 10
+
+
+def test_a_fault_is_found():
+    """The hunt itself: another error, an import, memory beyond all measure and a pickle are noticed."""
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from campaigns.files import Tally
+tally = Tally()
+def key(): raise KeyError("x")
+def refused(): raise ValueError("no")
+def silent(): raise ValueError
+def imports(): import this
+def large(): return bytes(1 << 26)
+for n, read in enumerate((key, refused, silent, imports)):
+    tally.read(f"kind {{n}}", "file", read, ValueError, 1)
+tally.read("kind 9", "file", large, ValueError, 1000)
+print(len(tally.faults), [f.split(",")[0] for f in tally.faults if "import" in f][:1], file=sys.stderr)
+for kind in ("kind 0", "kind 2", "kind 3", "kind 9"): assert any(f.startswith(kind) for f in tally.faults), kind
+assert not any(f.startswith("kind 1") for f in tally.faults)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
