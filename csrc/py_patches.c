@@ -117,7 +117,8 @@ static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs
 }
 
 static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"R", "W", "pool_rows", "pool_cols", "beta", "k", "patch_size", "c0", "g0", "gate_exponent", "n_threads", NULL};
+    static char *names[] = {"R",          "W",  "pool_rows", "pool_cols",     "beta",      "k",
+                            "patch_size", "c0", "g0",        "gate_exponent", "n_threads", NULL};
     PyObject *r, *w_object, *rows_object, *cols_object, *k_object = NULL, *threads = NULL;
     PyArrayObject *w, *rows, *cols, *pooled;
     retina_parameters p = defaults;
@@ -131,8 +132,8 @@ static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &cols_object, &map.beta, &k_object, &p.patch_size, &p.c0, &p.g0, &p.gate_exponent,
                                      &threads))
         return NULL;
-    if (retina_arguments(r, &p, &retina, dims, &value) || py_beta(map.beta) ||
-        py_winners(k_object, &map.k) || py_threads(threads, &n_threads))
+    if (retina_arguments(r, &p, &retina, dims, &value) || py_beta(map.beta) || py_winners(k_object, &map.k) ||
+        py_threads(threads, &n_threads))
         return NULL;
     if (!(w = py_values_of(w_object, "W", 2, value, "R")) ||
         !(rows = py_values_of(rows_object, "pool_rows", 2, value, "R")) ||
@@ -165,14 +166,17 @@ static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs)
 #define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_patches_methods[] = {
-    METHOD(patches, "patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\nON/OFF patches "
-                    "U and their gates."),
+    METHOD(patches,
+           "patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\nON/OFF patches "
+           "U and their gates."),
     METHOD(patches_grad,
-           "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\nGradient "
+           "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, "
+           "n_threads=None)\n--\n\nGradient "
            "of patches with respect to R."),
-    METHOD(feature_map,
-           "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, "
-           "n_threads=None)\n--\n\n"
-           "Patches, columns, competition, gate and pooling in one pass."),
+    METHOD(
+        feature_map,
+        "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, "
+        "n_threads=None)\n--\n\n"
+        "Patches, columns, competition, gate and pooling in one pass."),
     {NULL, NULL, 0, NULL},
 };

@@ -311,8 +311,8 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     int n_threads;
     (void)module;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOOO:turnover", names, &indptr, &indices, &data,
-                                     &n_cols_object, &birth, &death, &gamma, &size, &time_object, &sign, &seed,
-                                     &step, &threads))
+                                     &n_cols_object, &birth, &death, &gamma, &size, &time_object, &sign, &seed, &step,
+                                     &threads))
         return NULL;
     if (is_absent(birth, "birth") || is_absent(death, "death") || is_absent(gamma, "gamma") ||
         is_absent(size, "size") || is_absent(seed, "seed") || is_absent(step, "step"))

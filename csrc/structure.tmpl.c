@@ -328,8 +328,7 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         size_t to = fill ? (size_t)job->new_indptr[i] : 0, k = 0;
         if (!fill) {
             size_t n_died = 0;
-            if (rule->death * time > 0)
-                n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
+            if (rule->death * time > 0) n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
             else memset(dies, 0, n);
             to = n - n_died;
         }
