@@ -125,7 +125,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         Gain of the competition among columns, and among association cells in units of one over the spread of their
         drive.
     kappa : float, default 0.2
-        Top-down gain of the label in learning, in units of that spread: 0 leaves cells feature-specific.
+        Top-down gain of the label in learning, in units of that spread: 0 leaves cells feature-specific. In
+        ``partial_fit`` at least 5, so that cells learn from samples of their own label, unless ``vigilance`` is None.
     mixing : int, default 4000
         Cells of the mixing layer between features and association (:class:`bioneuro.layers.Mixing`); 0: none.
     rule : str, Rule or function, default "log-covariance"
