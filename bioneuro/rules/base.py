@@ -103,16 +103,17 @@ class Rule(ABC):
             synapses._check_vector(gain, "gain", synapses.n_post)
             _check_range(gain, "gain", 0.0)
         self._check_reward(reward)
-        before = dict(synapses.traces)
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
-                if self.observes and observe:
-                    synapses.observe(X)
-                self.change(synapses, X, Y, gain, reward)
-        except Exception:
-            synapses.traces = before
-            raise
-        synapses.traces["steps"] = before.get("steps", 0) + 1
+        with synapses.exclusive():
+            before = dict(synapses.traces)
+            try:
+                with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
+                    if self.observes and observe:
+                        synapses.observe(X)
+                    self.change(synapses, X, Y, gain, reward)
+            except Exception:
+                synapses.traces = before
+                raise
+            synapses.traces["steps"] = before.get("steps", 0) + 1
 
     @abstractmethod
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
