@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pickle
+import subprocess
 import sys
 import tracemalloc
 import types
@@ -599,6 +600,35 @@ def test_file_depends_on_the_model_alone(path, tmp_path):
     bn.save(bn.load(path), tmp_path / "again.npz")
     bn.save(small(competition="circuit", n_threads=None).fit(X, y), tmp_path / "other.npz")
     assert path.read_bytes() == (tmp_path / "again.npz").read_bytes() == (tmp_path / "other.npz").read_bytes()
+
+
+STREAM = """
+import sys
+import numpy as np
+import bioneuro as bn
+data = bn.datasets.load("digits")
+model = bn.BioClassifier(n_cells=30, n_columns=8, mixing=100, competition=sys.argv[2], random_state=0)
+for start in range(0, 150, 30):
+    rows = slice(start, start + 30)
+    model.partial_fit(data.X_train[rows], data.y_train[rows], classes=np.arange(10))
+    if "resumed" in sys.argv:
+        bn.save(model, sys.argv[1])
+        model = bn.load(sys.argv[1])
+bn.save(model, sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("competition", ["softmax", "circuit"])
+def test_file_depends_neither_on_threads_nor_on_where_it_was_saved_on_the_way(tmp_path, competition):
+    """Byte by byte, in three processes: one thread, three threads, saved and loaded after every step."""
+    files = {}
+    for name, threads in {"plain": "1", "threads": "3", "resumed": "1"}.items():
+        files[name] = tmp_path / f"{name}.npz"
+        environment = os.environ | {"BIONEURO_NUM_THREADS": threads}
+        command = [sys.executable, "-c", STREAM, files[name], competition, name]
+        subprocess.run(command, env=environment, check=True, timeout=300)
+    contents = {path.read_bytes() for path in files.values()}
+    assert len(contents) == 1
 
 
 def test_values_that_hold_themselves_are_not_saved(path):
