@@ -17,7 +17,7 @@ sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a bui
 	$(PYTHON) setup.py -q egg_info --egg-base build/sanitize
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
-	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses"
+	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
 
 lint-tools:  ## install what lint needs, the versions of the lint extra in pyproject.toml, without building the package
 	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['lint'], sep='\n')" \

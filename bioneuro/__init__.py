@@ -12,7 +12,8 @@ from importlib.metadata import version as _version
 try:
     from bioneuro import _core
 except ImportError as error:
-    if "BIONEURO_" in str(error):  # a setting of the environment that makes no sense: it says so itself
+    # a setting of the environment that makes no sense, or an interpreter that will not do: it says so itself
+    if "BIONEURO_" in str(error) or "subinterpreter" in str(error):
         raise
     raise ImportError(
         "the C core of bioneuro is not built for this Python: run 'pip install .' (or 'pip install -e .') in the "

@@ -1,4 +1,4 @@
-"""The C core. Structure is trusted here; :mod:`bioneuro.kernels` is the same with every argument checked."""
+"""The C core. Structure is trusted here unless ``check`` is set, as it is in :mod:`bioneuro.kernels`."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias, TypedDict, final
@@ -12,6 +12,11 @@ from bioneuro.threads import Threads
 _Index: TypeAlias = NDArray[int32] | NDArray[int64]
 _Values: TypeAlias = NDArray[float32] | NDArray[float64]
 
+@final
+class _Guard:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
+
 class _Config(TypedDict):
     compiler: str
     simd: Literal["generic", "avx2", "avx512"]
@@ -19,6 +24,7 @@ class _Config(TypedDict):
     n_threads: int
 
 def config() -> _Config: ...
+def lock() -> tuple[_Guard, _Guard]: ...
 def set_num_threads(n_threads: Threads) -> None: ...
 def thread_counts() -> tuple[int, int]: ...
 def forward(
@@ -31,6 +37,7 @@ def forward(
     n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> _Values: ...
 def input_grad(
     indptr: _Index,
@@ -42,6 +49,7 @@ def input_grad(
     n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> _Values: ...
 def weight_grad(
     indptr: _Index,
@@ -52,6 +60,7 @@ def weight_grad(
     n_threads: Threads = None,
     out: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> _Values: ...
 def backward(
     indptr: _Index,
@@ -64,6 +73,7 @@ def backward(
     dX: _Values | None = None,
     G: _Values | None = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
 ) -> tuple[_Values, _Values]: ...
 def layout(
     indptr: _Index,
@@ -131,6 +141,7 @@ def plasticity_step(
     seed: int = 0,
     step: int = 0,
     n_threads: Threads = None,
+    check: bool = False,
     **parameters: float,
 ) -> int: ...
 def hebbian_step(
@@ -146,13 +157,25 @@ def hebbian_step(
     step: int = 0,
     n_threads: Threads = None,
     layout: CapsuleType | None = None,
+    check: bool = False,
     **parameters: float,
 ) -> int: ...
-def extent(x: _Values, *, n_threads: Threads = None) -> tuple[float, float]: ...
+def normalize_rows(
+    indptr: _Index, indices: _Index, data: _Values, *, n_threads: Threads = None, check: bool = False
+) -> None: ...
+def minmax(x: _Values, *, n_threads: Threads = None) -> tuple[float, float]: ...
 def validate(indptr: _Index, indices: _Index, data: _Values | None, n_cols: int) -> None: ...
-def transpose_index(indptr: _Index, indices: _Index, n_cols: int) -> tuple[_Index, _Index, _Index]: ...
+def transpose_index(
+    indptr: _Index, indices: _Index, n_cols: int, *, check: bool = False
+) -> tuple[_Index, _Index, _Index]: ...
 def prune(
-    indptr: _Index, indices: _Index, data: _Values, theta: float, *, n_threads: Threads = None
+    indptr: _Index,
+    indices: _Index,
+    data: _Values,
+    theta: float,
+    *,
+    n_threads: Threads = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index, _Values]: ...
 def candidates(
     indptr: _Index,
@@ -163,6 +186,7 @@ def candidates(
     seed: int,
     step: int,
     n_threads: Threads = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index]: ...
 def grow(
     indptr: _Index,
@@ -175,6 +199,7 @@ def grow(
     weight: float,
     *,
     n_threads: Threads = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index, _Values]: ...
 def turnover(
     indptr: _Index,
@@ -191,6 +216,7 @@ def turnover(
     seed: int,
     step: int,
     n_threads: Threads = None,
+    check: bool = False,
 ) -> tuple[_Index, _Index, _Values, int]: ...
 def patches(
     R: _Values,

@@ -363,8 +363,8 @@ def _pathway(
     index = np.int32 if max(len(columns), n_pre) <= np.iinfo(np.int32).max else np.int64
     indptr = np.zeros(len(row_sizes) + 1, index)
     np.cumsum(row_sizes, out=indptr[1:])
-    weights = np.ascontiguousarray(initialiser(init)(rng, len(columns)), dtype=dtype)
-    return Synapses(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign=sign)
+    weights = np.array(initialiser(init)(rng, len(columns)), dtype=dtype, order="C")  # it may hand out what it keeps
+    return Synapses._of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
 
 
 def _bernoulli(n: int, p: float, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -18,6 +18,9 @@ Rules that hold for every function here:
 - The whole structure is checked on every call, in O(nnz), so no argument can crash the process.
   :class:`bioneuro.Synapses` checks once and keeps the layouts that the products run on, which are made for each call
   here: it is the better choice in a loop.
+- Numbers are converted before arrays are looked at, so no ``__index__`` or ``__float__`` can change an array after its
+  check. Arrays stay the caller's: no other thread may write to them or resize them during a call, as with NumPy.
+  (:class:`bioneuro.Synapses` has arrays of its own and a lock.)
 - Activities are not scanned: NaN and infinity spread through sums as in BLAS.
 - ``out``, where there is one, is overwritten and returned; it must not share memory with an input.
 - ``n_threads`` is ``None`` (``BIONEURO_NUM_THREADS``, else all cores) or an integer >= 1. Results are bit-identical for
@@ -30,34 +33,13 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-
 from . import _core
 
 __all__ = [
     "backward", "candidates", "compete", "compete_grad", "feature_map", "forward", "grow", "hebbian_step",
-    "input_grad", "patches", "patches_grad", "plasticity_step", "prune", "transpose_index", "turnover",
-    "validate", "weight_grad",
+    "input_grad", "normalize_rows", "patches", "patches_grad", "plasticity_step", "prune", "transpose_index",
+    "turnover", "validate", "weight_grad",
 ]  # fmt: skip
-
-#: Number of columns where none is known: any column that the index type can name.
-_ANY = sys.maxsize
-
-
-def _width(X):
-    """Columns of ``X``; ``_ANY`` where it has none, and is about to be refused by name."""
-    shape = np.asarray(X).shape
-    return shape[1] if len(shape) == 2 and shape[1] else _ANY
-
-
-def _disjoint(name, array, **others):
-    """Refuse an array to be written that shares memory with one that is read."""
-    if array is None:
-        return
-    for other, read in others.items():
-        if read is not None and np.may_share_memory(array, read):
-            raise ValueError(f"{name} must not share memory with {other}")
-
 
 # --- drive and its gradients -------------------------------------------------------------------------------
 
@@ -98,9 +80,7 @@ def forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None):
     >>> W = scipy.sparse.random_array((3000, 784), density=0.1, format="csr", dtype=np.float32)
     >>> Y = forward(W.indptr, W.indices, W.data, np.ones((128, 784), np.float32))
     """
-    _core.validate(indptr, indices, data, _width(X))
-    _disjoint("out", out, X=X, data=data, indices=indices, indptr=indptr, bias=bias)
-    return _core.forward(indptr, indices, data, X, bias, n_threads=n_threads, out=out)
+    return _core.forward(indptr, indices, data, X, bias, n_threads=n_threads, out=out, check=True)
 
 
 def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None):
@@ -133,9 +113,7 @@ def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None):
     -----
     ``2 nnz batch`` flops; O(nnz) for the check.
     """
-    _core.validate(indptr, indices, data, n_cols)
-    _disjoint("out", out, dY=dY, data=data, indices=indices, indptr=indptr)
-    return _core.input_grad(indptr, indices, data, dY, n_cols, n_threads=n_threads, out=out)
+    return _core.input_grad(indptr, indices, data, dY, n_cols, n_threads=n_threads, out=out, check=True)
 
 
 def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
@@ -170,9 +148,7 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
     -----
     ``2 nnz batch`` flops; O(nnz) for the check. No dense ``(n_rows, n_cols)`` array is ever made.
     """
-    _core.validate(indptr, indices, None, _width(X))
-    _disjoint("out", out, X=X, dY=dY, indices=indices, indptr=indptr)
-    return _core.weight_grad(indptr, indices, X, dY, n_threads=n_threads, out=out)
+    return _core.weight_grad(indptr, indices, X, dY, n_threads=n_threads, out=out, check=True)
 
 
 def backward(indptr, indices, data, X, dY, *, n_threads=None):
@@ -204,8 +180,7 @@ def backward(indptr, indices, data, X, dY, *, n_threads=None):
     -----
     ``4 nnz batch`` flops, ``dY`` read once for both; O(nnz) for the check.
     """
-    _core.validate(indptr, indices, data, _width(X))
-    return _core.backward(indptr, indices, data, X, dY, n_threads=n_threads)
+    return _core.backward(indptr, indices, data, X, dY, n_threads=n_threads, check=True)
 
 
 # --- competition and plasticity ----------------------------------------------------------------------------
@@ -326,11 +301,10 @@ def plasticity_step(
     -----
     O(nnz), no scratch memory.
     """
-    _core.validate(indptr, indices, data, _ANY)
-    _disjoint("data", data, indices=indices, indptr=indptr, G=G, c=c)
     return _core.plasticity_step(
-        indptr, indices, data, G, c, form, theta=theta, seed=seed, step=step, n_threads=n_threads, **parameters
-    )
+        indptr, indices, data, G, c, form, theta=theta, seed=seed, step=step, n_threads=n_threads, check=True,
+        **parameters,
+    )  # fmt: skip
 
 
 def hebbian_step(
@@ -376,12 +350,34 @@ def hebbian_step(
     else as :func:`weight_grad`; O(nnz) for the check of the structure, which :meth:`bioneuro.Synapses.hebbian_step`
     does not need.
     """
-    _core.validate(indptr, indices, data, _width(X))
-    _disjoint("data", data, indices=indices, indptr=indptr, X=X, drive=drive, gain=gain)
     rule = _core.Plasticity(form, **parameters)
     Y = _core.compete(drive, beta=beta, threshold=threshold, k=k, n_threads=n_threads)
-    _core.hebbian_step(indptr, indices, data, X, Y, rule, gain=gain, seed=seed, step=step, n_threads=n_threads)
+    _core.hebbian_step(
+        indptr, indices, data, X, Y, rule, gain=gain, seed=seed, step=step, n_threads=n_threads, check=True
+    )
     return Y
+
+
+def normalize_rows(indptr, indices, data, *, n_threads=None):
+    """Synaptic scaling: divide each row by its Euclidean norm; changes ``data`` in place.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The pathway in CSR form; ``data`` is writeable.
+    n_threads : int, optional
+        Threads to use.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and, for the structure, the offending position. ``data`` is then untouched.
+
+    Notes
+    -----
+    O(nnz), no scratch memory. Sums of squares are in double precision; rows of zeros stay.
+    """
+    _core.normalize_rows(indptr, indices, data, n_threads=n_threads, check=True)
 
 
 # --- structure ---------------------------------------------------------------------------------------------
@@ -443,8 +439,7 @@ def transpose_index(indptr, indices, n_cols, *, n_threads=None):
     -----
     O(nnz + n_cols).
     """
-    _core.validate(indptr, indices, None, n_cols)
-    return _core.transpose_index(indptr, indices, n_cols)
+    return _core.transpose_index(indptr, indices, n_cols, check=True)
 
 
 def prune(indptr, indices, data, theta, *, n_threads=None):
@@ -473,8 +468,7 @@ def prune(indptr, indices, data, theta, *, n_threads=None):
     -----
     O(nnz).
     """
-    _core.validate(indptr, indices, data, _ANY)
-    return _core.prune(indptr, indices, data, theta, n_threads=n_threads)
+    return _core.prune(indptr, indices, data, theta, n_threads=n_threads, check=True)
 
 
 def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None):
@@ -508,8 +502,9 @@ def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threa
     -----
     O(nnz + n_rows (n_candidates + n_cols / 64)).
     """
-    _core.validate(indptr, indices, None, n_cols)
-    return _core.candidates(indptr, indices, n_cols, n_candidates, seed=seed, step=step, n_threads=n_threads)
+    return _core.candidates(
+        indptr, indices, n_cols, n_candidates, seed=seed, step=step, n_threads=n_threads, check=True
+    )
 
 
 def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None):
@@ -546,14 +541,11 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
     -----
     O(nnz + 32 n_candidates), 64 for float64: the n-th best score is found bit by bit, with vectors.
     """
-    _core.validate(indptr, indices, data, _ANY)
+    grown = _core.grow(
+        indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, n_threads=n_threads, check=True
+    )
     try:
-        _core.validate(cand_indptr, cand_indices, None, _ANY)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"candidates: {error}") from None
-    grown = _core.grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, n_threads=n_threads)
-    try:
-        _core.validate(*grown[:2], None, _ANY)
+        _core.validate(*grown[:2], None, sys.maxsize)
     except ValueError:
         raise ValueError("cand_indices must name silent synapses, but one that was to grow is stored already") from None
     return grown
@@ -610,10 +602,9 @@ def turnover(
     O(nnz + births): silent pairs are not visited. All arithmetic is in double precision: float32 weights live and die
     as the same numbers in float64 do, up to the rounding of newborns.
     """
-    _core.validate(indptr, indices, data, n_cols)
     return _core.turnover(
         indptr, indices, data, n_cols, birth=birth, death=death, gamma=gamma, size=size, time=time, sign=sign,
-        seed=seed, step=step, n_threads=n_threads,
+        seed=seed, step=step, n_threads=n_threads, check=True,
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "grow",
     "input_grad",
     "normal",
+    "normalize_rows",
     "patches",
     "patches_grad",
     "step_key",
@@ -227,12 +228,23 @@ def plasticity_step(
         moved, sign = DRIVEN[form](w, eta * (g - ci * w), noise, **own)
     w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
     if normalize:
-        top = _row_max(indptr, w)  # weights that saturated have squares beyond all numbers
-        unit = w / np.where(top > 1e150, top, 1.0)[rows]
-        norm = np.sqrt(np.bincount(rows, unit * unit, n_rows))
-        w = np.where(changed[rows], unit / np.where(norm > 0, norm, 1.0)[rows], w)
+        w = np.where(changed[rows], _unit_rows(indptr, w), w)
     data[:] = w
     return int(np.count_nonzero(np.abs(data) < theta * _row_max(indptr, data)[rows]))
+
+
+def _unit_rows(indptr: NDArray, w: NDArray) -> NDArray:
+    """Each row of ``w`` by its Euclidean norm; rows of zeros as they are."""
+    rows = _rows(indptr)
+    top = _row_max(indptr, w)  # weights that saturated have squares beyond all numbers
+    unit = w / np.where(top > 1e150, top, 1.0)[rows]
+    norm = np.sqrt(np.bincount(rows, unit * unit, len(indptr) - 1))
+    return unit / np.where(norm > 0, norm, 1.0)[rows]
+
+
+def normalize_rows(indptr, indices, data, *, n_threads=None) -> None:
+    """Synaptic scaling: divide each row by its Euclidean norm, in place; rows of zeros stay."""
+    data[:] = _unit_rows(indptr, data.astype(float))
 
 
 def hebbian_step(

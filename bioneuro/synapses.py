@@ -1,13 +1,14 @@
 """A pathway of synapses: a validated CSR matrix with a sign, and what can be done to it.
 
 Rows are post-synaptic cells, columns are pre-synaptic cells; a synapse that is not stored is silent. Structure is
-checked once, when a :class:`Synapses` is built; the kernels then trust it, so its arrays stay private and go out as
-read-only views only.
+checked once, when a :class:`Synapses` is built; the kernels then trust it, so its arrays are its own, in memory that
+nobody else has, and go out as read-only views only.
 """
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .moments import Moments
+from .threads import Threads
 
 __all__ = ["Sign", "Synapses"]
 
@@ -36,9 +38,9 @@ class Synapses:
     Parameters
     ----------
     indptr, indices : ndarray of int32 or int64, both the same
-        CSR structure; the columns of a row rise strictly. Taken over, not copied, and made read-only.
-    data : ndarray of float32 or float64, shape (nnz,), writeable
-        Weights, finite. Taken over, not copied, and made read-only: only learning changes them.
+        CSR structure; the columns of a row rise strictly. Copied.
+    data : ndarray of float32 or float64, shape (nnz,)
+        Weights, finite. Copied.
     n_pre : int >= 1
         Number of pre-synaptic cells.
     sign : {"mixed", "E", "I"}
@@ -65,47 +67,77 @@ class Synapses:
     -----
     An operation that fails leaves the pathway as it was. ``version`` counts changes of the weights,
     ``structure_version`` those of the stored pattern (each of which is also a change of the weights).
+
+    *Memory.* A pathway owns what it trusts. Every way to make one copies: the constructor, :meth:`from_scipy`,
+    :meth:`copy`, ``copy.copy``, ``copy.deepcopy`` and unpickling; the initialisers and builders of
+    :mod:`bioneuro.connectivity` likewise. What goes out are views that cannot be made writeable.
+
+    *Threads.* Any number of threads may use one pathway. Each method sees and leaves one whole state: those that change
+    the pathway wait for those that read it, and the other way round. Several methods in a row are no unit, unless they
+    run inside ``with synapses.exclusive():``. The views :attr:`weights` and :meth:`to_scipy` show weights as they
+    change. Arguments are the caller's: no other thread may write to them during the call. After a fork, parent and
+    child each have a whole pathway of their own, whatever other threads of the parent were doing.
     """
 
     def __init__(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, *, sign: Sign = "mixed") -> None:
+        self._own(indptr, indices, data, n_pre, sign, copy=True)
+
+    @classmethod
+    def _of_fresh(cls, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Synapses:
+        """The constructor without the copy, for arrays just made, which nobody else holds."""
+        synapses = cls.__new__(cls)
+        synapses._own(indptr, indices, data, n_pre, sign, copy=False)
+        return synapses
+
+    def _own(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign, *, copy: bool) -> None:
         if sign not in _SIGNS:
             raise ValueError(f"sign must be 'mixed', 'E' or 'I', got {sign!r}")
         _check_array(indptr, "indptr", _INDICES)
         _check_array(indices, "indices", (indptr.dtype,))
         _check_array(data, "data", _VALUES)
-        if not data.flags.writeable:
-            raise ValueError("data must be writeable, since learning changes it in place: pass a copy (copy=True)")
+        if copy:  # before the check: who else holds these arrays may write to them at any time
+            indptr, indices, data = np.array(indptr), np.array(indices), np.array(data)
         try:
             _core.validate(indptr, indices, data, n_pre)
         except ValueError as error:
             hint = "A.sum_duplicates() sorts the columns of a csr_array and merges repeated ones"
             raise ValueError(f"{error} ({hint})") from error
-        self._indptr, self._indices, self._data = indptr, indices, data
         self._n_pre, self._sign = int(n_pre), sign
-        self._check_sign(data)
-        self._freeze()
-        self._version = self._structure_version = 0
         self.traces: dict[str, Any] = {}
-        self._layouts: dict[bool, tuple[Any, int]] = {}
-        self._lock = threading.Lock()
+        self._version = self._structure_version = -1
+        self._take(indptr, indices, data)
+        self._check_sign(data)
+        self._reading, self._changing = _core.lock()
+        _, self._laying_out = _core.lock()
 
-    def _freeze(self) -> None:
-        """Kernels trust the structure, layouts the weights: writing to them, by whoever still holds them, must fail."""
-        given = self._data
-        self._data = given.view()  # ours stays writeable
-        for array in self._indptr, self._indices, given:
-            array.flags.writeable = False
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other threads out while a ``with`` block reads and changes the pathway in several calls.
 
-    def _layout(self, batch: int, transposed: bool, n_threads: int | None, weights: bool = True) -> Any:
+        >>> with synapses.exclusive():
+        ...     synapses.add(-0.1 * synapses.weights)
+
+        Raises
+        ------
+        RuntimeError
+            On entry, by a thread that is just reading the pathway (in a signal handler, say).
+        """
+        return self._changing
+
+    def _layout(self, batch: int, transposed: bool, n_threads: Threads, weights: bool = True) -> Any:
         """Block-major copy of the weights (of their transpose) for the products with a batch; None for a batch of one.
 
         Made at first use, dropped when the structure changes, refreshed when the ``weights`` matter and have changed.
+        Whoever calls holds the pathway, so that no version passes meanwhile; whoever uses a layout's weights has had it
+        at this version, so that a refresh finds nobody in it.
         """
         if batch == 1:
             return None
-        with self._lock:
+        layout, version = self._layouts.get(transposed, (None, -1))
+        if version == self._version or (layout is not None and not weights):
+            return layout
+        with self._laying_out:
             layout, version = self._layouts.get(transposed, (None, -1))
-            if version == self._version or (layout is not None and not weights):
+            if version == self._version:
                 return layout
             pathway = self._indptr, self._indices, self._data, self._n_pre
             if layout is None:
@@ -119,7 +151,7 @@ class Synapses:
 
     @classmethod
     def from_scipy(cls, A: sp.csr_array | sp.csr_matrix, *, sign: Sign = "mixed", copy: bool = False) -> Synapses:
-        """Take over a scipy CSR matrix.
+        """A pathway with the entries of a scipy CSR matrix, which are copied.
 
         Parameters
         ----------
@@ -127,8 +159,7 @@ class Synapses:
             float32 or float64 weights, int32 or int64 structure, C-contiguous, columns sorted and unique.
         sign : {"mixed", "E", "I"}
         copy : bool
-            False: ``A``'s arrays are taken over and become read-only; its ``data`` is changed by learning.
-            True: ``A`` stays independent.
+            No effect: ``A`` stays independent in either case.
 
         Raises
         ------
@@ -142,10 +173,7 @@ class Synapses:
             raise TypeError(f"A must be a scipy csr_array or csr_matrix, got {kind}: use scipy.sparse.csr_array(A)")
         if A.ndim != 2:
             raise ValueError(f"A must have 2 dimensions (n_post, n_pre), got {A.ndim}")
-        arrays = (A.indptr, A.indices, A.data)
-        if copy:
-            arrays = tuple(array.copy() for array in arrays)
-        return cls(*arrays, A.shape[1], sign=sign)
+        return cls(A.indptr, A.indices, A.data, A.shape[1], sign=sign)
 
     def to_scipy(self) -> sp.csr_array:
         """The pathway as a csr_array of read-only views: no copy, and later learning shows in its weights.
@@ -154,19 +182,27 @@ class Synapses:
         """
         A = sp.csr_array(self.shape, dtype=self.dtype)
         # Set directly: the constructor would copy int64 indices down to int32.
-        A.data, A.indices, A.indptr = self.weights, self._indices.view(), self._indptr.view()
+        with self._reading:
+            A.data, A.indices, A.indptr = self.weights, self.indices, self.indptr
         A.has_canonical_format = True
         return A
 
     def copy(self) -> Synapses:
-        """An independent pathway (structure is shared until either changes its own: it is never changed in place)."""
-        return _restore(self._indptr, self._indices, self._data.copy(), self._n_pre, self._sign, self.traces)
+        """An independent pathway. (The structure, which is never changed in place, is shared.)"""
+        with self._reading:
+            other = self._of_fresh(self._indptr, self._indices, self._data.copy(), self._n_pre, self._sign)
+            other.traces.update(self.traces)
+        return other
+
+    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Synapses:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._indptr, self._indices, self._data, self._n_pre, self._sign, self.traces)
+        with self._reading:  # the weights are written out later, when others may learn again
+            arrays = self._indptr, self._indices, self._data.copy()
+            return _restore, (*arrays, self._n_pre, self._sign, dict(self.traces))
 
     def __repr__(self) -> str:
         return (
@@ -214,7 +250,7 @@ class Synapses:
     @property
     def weights(self) -> NDArray:
         """Stored weights row by row, shape (nnz,): a read-only view."""
-        return _read_only(self._data)
+        return self._weights.view()
 
     @property
     def indptr(self) -> NDArray:
@@ -241,8 +277,9 @@ class Synapses:
         if not -self.n_post <= i < self.n_post:
             raise IndexError(f"row {i} is outside a pathway of {self.n_post} post-synaptic cells")
         i %= self.n_post
-        stored = slice(self._indptr[i], self._indptr[i + 1])
-        return self._indices[stored], _read_only(self._data[stored])
+        with self._reading:
+            stored = slice(self._indptr[i], self._indptr[i + 1])
+            return self._indices[stored], self._weights[stored]
 
     # --- products -----------------------------------------------------------------------------------------
 
@@ -250,7 +287,7 @@ class Synapses:
         self,
         X: NDArray,
         bias: NDArray | None = None,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         out: NDArray | None = None,
     ) -> NDArray:
         """Drive of the post-synaptic cells, ``Y = X W^T + bias``.
@@ -268,38 +305,38 @@ class Synapses:
         -------
         ndarray of shape (batch, n_post)
         """
-        _check_apart(out, X=X, bias=bias)
         self._check_batch(X, "X", self._n_pre)
-        layout = self._layout(len(X), False, n_threads)
-        return _core.forward(
-            self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout
-        )
+        with self._reading:
+            layout = self._layout(len(X), False, n_threads)
+            return _core.forward(
+                self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout
+            )
 
-    def input_grad(self, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None) -> NDArray:
+    def input_grad(self, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
         self._check_batch(dY, "dY", self.n_post)
-        _check_apart(out, dY=dY)
-        layout = self._layout(len(dY), True, n_threads)
-        return _core.input_grad(
-            self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout
-        )
+        with self._reading:
+            layout = self._layout(len(dY), True, n_threads)
+            return _core.input_grad(
+                self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout
+            )
 
-    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None) -> NDArray:
+    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Sampled product ``G_ij = sum_b dY_bi X_bj`` on the stored synapses, shape (nnz,).
 
         With rates ``Y`` for ``dY`` it is the Hebbian term, with the gradient of a loss the gradient of the weights.
         """
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(dY, "dY", self.n_post)
-        _check_apart(out, X=X, dY=dY)
-        layout = self._layout(len(X), False, n_threads, weights=False)
-        return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout)
+        with self._reading:
+            layout = self._layout(len(X), False, n_threads, weights=False)
+            return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout)
 
     def backward(
         self,
         X: NDArray,
         dY: NDArray,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         out: tuple[NDArray, NDArray] | None = None,
     ) -> tuple[NDArray, NDArray]:
         """``(dX, G)``: :meth:`input_grad` and :meth:`weight_grad` in one pass, faster than one after the other.
@@ -309,12 +346,11 @@ class Synapses:
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(dY, "dY", self.n_post)
         dX, G = (None, None) if out is None else out
-        _check_apart(dX, X=X, dY=dY, G=G)
-        _check_apart(G, X=X, dY=dY)
-        layout = self._layout(len(X), True, n_threads)
-        return _core.backward(
-            self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, dX=dX, G=G, layout=layout
-        )
+        with self._reading:
+            layout = self._layout(len(X), True, n_threads)
+            return _core.backward(
+                self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, dX=dX, G=G, layout=layout
+            )
 
     # --- changes of the weights ---------------------------------------------------------------------------
 
@@ -327,7 +363,7 @@ class Synapses:
         theta: float = 0.0,
         seed: int = 0,
         step: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         **parameters: float,
     ) -> int:
         """One local learning step on the stored synapses, in place; signs of "E" and "I" pathways never change.
@@ -363,17 +399,15 @@ class Synapses:
             ``eta`` times them overflows. (Weights do not: they saturate.)
         """
         rule, nonnegative = self._rule(form, parameters)
-        largest = {}
-        for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
-            self._check_vector(array, name, size)
-            largest[name] = _check_range(array, name, _lowest(name, nonnegative))
-        if not _relaxes(nonnegative):
-            self._check_drive(largest["G"], largest["c"], rule.parameters["eta"])
-        n_silent = _core.plasticity_step(
-            self._indptr, self._indices, self._data, G, c, rule, theta=theta, seed=seed, step=step, n_threads=n_threads
-        )
-        self._version += 1
-        return n_silent
+        with self._changing:
+            largest = {}
+            for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
+                self._check_vector(array, name, size)
+                largest[name] = _check_range(array, name, _lowest(name, nonnegative))
+            if not _relaxes(nonnegative):
+                self._check_drive(largest["G"], largest["c"], rule.parameters["eta"])
+            key = {"seed": seed, "step": step, "n_threads": n_threads}
+            return self._learn(_core.plasticity_step, G, c, rule, theta=theta, **key)
 
     def hebbian_step(
         self,
@@ -384,7 +418,7 @@ class Synapses:
         gain: NDArray | None = None,
         seed: int = 0,
         step: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         **parameters: float,
     ) -> int:
         """:meth:`plasticity_step` of the active cells, straight from the rates: costs only the cells that are active.
@@ -424,16 +458,13 @@ class Synapses:
         if gain is not None:
             self._check_vector(gain, "gain", self.n_post)
             _check_range(gain, "gain", _lowest("gain", nonnegative))
-        if not _relaxes(nonnegative):
-            largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
-            self._check_drive(largest_c * largest_rate, largest_c, rule.parameters["eta"])
-        layout = self._layout(len(X), False, n_threads, weights=False)
-        n_active = _core.hebbian_step(
-            self._indptr, self._indices, self._data, X, Y, rule, gain=gain, seed=seed, step=step, n_threads=n_threads,
-            layout=layout,
-        )  # fmt: skip
-        self._version += 1
-        return n_active
+        with self._changing:
+            if not _relaxes(nonnegative):
+                largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
+                self._check_drive(largest_c * largest_rate, largest_c, rule.parameters["eta"])
+            layout = self._layout(len(X), False, n_threads, weights=False)
+            key = {"seed": seed, "step": step, "n_threads": n_threads}
+            return self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
 
     def add(self, delta: NDArray) -> None:
         """``W += delta`` on the stored synapses, for rules that compute their own step (gradient descent, ...).
@@ -447,19 +478,28 @@ class Synapses:
         ValueError
             The sum is not finite, or breaks the sign of the pathway.
         """
-        self._check_vector(delta, "delta", self.nnz)
-        with np.errstate(over="ignore"):  # refused by name in the next line
-            changed = self._data + delta
-        _check_range(changed, "weights + delta", -np.inf)
-        self._check_sign(changed)
-        self._data[:] = changed
-        self._version += 1
+        with self._changing:
+            self._check_vector(delta, "delta", self.nnz)
+            with np.errstate(over="ignore"):  # refused by name in the next line
+                changed = self._data + delta
+            _check_range(changed, "weights + delta", -np.inf)
+            self._check_sign(changed)
+            self._version += 1
+            self._data[:] = changed
 
-    def normalize_rows(self, n_threads: int | None = None) -> None:
+    def normalize_rows(self, n_threads: Threads = None) -> None:
         """Synaptic scaling: divide each row by its Euclidean norm; rows of zeros stay."""
-        # A step that learns nothing, w exp(0), then scales: the kernel does it threaded and without large temporaries.
-        G, c = np.zeros_like(self._data), np.zeros(self.n_post, self.dtype)
-        self.plasticity_step(G, c, form="exponential", eta=0.0, normalize=True, n_threads=n_threads)
+        with self._changing:
+            self._learn(_core.normalize_rows, n_threads=n_threads)
+
+    def _learn(self, kernel: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        """A kernel that changes the weights in place, or refuses."""
+        self._version += 1  # beforehand: a Ctrl-C during the kernel is raised when it has changed them
+        try:
+            return kernel(self._indptr, self._indices, self._data, *arguments, **keywords)
+        except (TypeError, ValueError, MemoryError):
+            self._version -= 1
+            raise
 
     # --- traces -------------------------------------------------------------------------------------------
 
@@ -472,31 +512,35 @@ class Synapses:
         _check_range(X, "X", -np.inf)
         if not len(X):
             return
-        seen = (self._moments() or Moments.none(self._n_pre)).add(X)
-        self.traces.update({name: getattr(seen, name.removeprefix("pre_")) for name in _MOMENTS})
+        with self._changing:
+            seen = (self._moments() or Moments.none(self._n_pre)).add(X)
+            self.traces.update({name: getattr(seen, name.removeprefix("pre_")) for name in _MOMENTS})
 
     @property
     def pre_mean(self) -> NDArray | None:
         """Mean rate of each pre-synaptic cell over all that was observed, shape (n_pre,); None before."""
-        moments = self._moments()
+        with self._reading:
+            moments = self._moments()
         return None if moments is None else moments.mean.astype(self.dtype)
 
     @property
     def pre_sd(self) -> NDArray | None:
         """Standard deviation of each pre-synaptic rate, exactly 0 where it never varied; None before."""
-        moments = self._moments()
+        with self._reading:
+            moments = self._moments()
         return None if moments is None else moments.sd.astype(self.dtype)
 
     def forget(self) -> None:
         """Forget all :attr:`traces`: the next step of any rule is its first here. The weights stay."""
-        self.traces.clear()
+        with self._changing:
+            self.traces = {}
 
     def _moments(self) -> Moments | None:
         return Moments(*(self.traces[name] for name in _MOMENTS)) if _MOMENTS[0] in self.traces else None
 
     # --- changes of the structure -------------------------------------------------------------------------
 
-    def prune(self, theta: float, n_threads: int | None = None) -> int:
+    def prune(self, theta: float, n_threads: Threads = None) -> int:
         """Remove the synapses of ``|w| < theta max_j |w_ij|``: they turn silent. ``0 <= theta <= 1``.
 
         Returns
@@ -506,9 +550,10 @@ class Synapses:
         """
         if not 0 <= theta <= 1:
             raise ValueError(f"theta must lie in [0, 1], got {theta}")
-        before = self.nnz
-        self._replace(*_core.prune(self._indptr, self._indices, self._data, theta, n_threads=n_threads))
-        return before - self.nnz
+        with self._changing:
+            before = self.nnz
+            self._replace(*_core.prune(self._indptr, self._indices, self._data, theta, n_threads=n_threads))
+            return before - self.nnz
 
     def grow(
         self,
@@ -520,7 +565,7 @@ class Synapses:
         weight: float,
         seed: int,
         step: int,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> int:
         """Let each cell grow synapses where its Hebbian term ``sum_b Y_bi X_bj`` is largest, on a random candidate set.
 
@@ -555,19 +600,20 @@ class Synapses:
         self._check_batch(Y, "Y", self.n_post)
         if n_grow == 0 or n_candidates == 0:
             return 0
-        sites = _core.candidates(
-            self._indptr, self._indices, self._n_pre, n_candidates, seed=seed, step=step, n_threads=n_threads
-        )
-        score = _core.weight_grad(*sites, X, Y, n_threads=n_threads)
-        inhibitory = self._sign == "I"
-        before = self.nnz
-        # Newborns are positive: an inhibitory pathway grows in its mirror image.
-        data = -self._data if inhibitory else self._data
-        indptr, indices, data = _core.grow(
-            self._indptr, self._indices, data, *sites, score, n_grow, weight, n_threads=n_threads
-        )
-        self._replace(indptr, indices, np.negative(data, out=data) if inhibitory else data)
-        return self.nnz - before
+        with self._changing:
+            sites = _core.candidates(
+                self._indptr, self._indices, self._n_pre, n_candidates, seed=seed, step=step, n_threads=n_threads
+            )
+            score = _core.weight_grad(*sites, X, Y, n_threads=n_threads)
+            inhibitory = self._sign == "I"
+            before = self.nnz
+            # Newborns are positive: an inhibitory pathway grows in its mirror image.
+            data = -self._data if inhibitory else self._data
+            indptr, indices, data = _core.grow(
+                self._indptr, self._indices, data, *sites, score, n_grow, weight, n_threads=n_threads
+            )
+            self._replace(indptr, indices, np.negative(data, out=data) if inhibitory else data)
+            return self.nnz - before
 
     def turnover(
         self,
@@ -579,7 +625,7 @@ class Synapses:
         time: NDArray | None = None,
         seed: int,
         step: int,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> tuple[int, int]:
         """Random births and deaths: weak synapses are short-lived, silent pairs may wake. Rows are not scaled.
 
@@ -617,14 +663,15 @@ class Synapses:
         if time is not None:
             self._check_vector(time, "time", self.n_post)
             _check_range(time, "time", 0.0)
-        before = self.nnz
-        *arrays, died = _core.turnover(
-            self._indptr, self._indices, self._data, self._n_pre, birth=birth, death=death, gamma=gamma, size=size,
-            time=time, sign=self._sign, seed=seed, step=step, n_threads=n_threads,
-        )  # fmt: skip
-        born = len(arrays[1]) - (before - died)
-        if died or born:
-            self._take(*arrays)
+        with self._changing:
+            before = self.nnz
+            *arrays, died = _core.turnover(
+                self._indptr, self._indices, self._data, self._n_pre, birth=birth, death=death, gamma=gamma, size=size,
+                time=time, sign=self._sign, seed=seed, step=step, n_threads=n_threads,
+            )  # fmt: skip
+            born = len(arrays[1]) - (before - died)
+            if died or born:
+                self._take(*arrays)
         return died, born
 
     def replace_rows(self, rows: NDArray, A: sp.csr_array) -> None:
@@ -649,6 +696,11 @@ class Synapses:
             raise ValueError(f"A must have {wanted}, got {A.shape} and {A.dtype}")
         if len(rows) and not (0 <= rows.min() and rows.max() < self.n_post and len(np.unique(rows)) == len(rows)):
             raise ValueError(f"rows must be different integers in [0, {self.n_post})")
+        with self._changing:
+            self._take(*self._with_rows(rows, new))
+
+    def _with_rows(self, rows: NDArray, new: Synapses) -> tuple[NDArray, NDArray, NDArray]:
+        """The arrays of this pathway with ``rows`` replaced by those of ``new``."""
         order = np.argsort(rows)
         kept = np.ones(self.n_post, bool)
         kept[rows] = False
@@ -662,7 +714,7 @@ class Synapses:
         indices, data = np.empty(indptr[-1], self._indices.dtype), np.empty(indptr[-1], self.dtype)
         indices[comes_from], data[comes_from] = self._indices[stays], self._data[stays]
         indices[~comes_from], data[~comes_from] = sorted_new.indices, sorted_new.data
-        self._take(indptr, indices, data)
+        return indptr, indices, data
 
     def _replace(self, indptr: NDArray, indices: NDArray, data: NDArray) -> None:
         """Take a new structure of the same shape, unless nothing was removed or born."""
@@ -670,10 +722,14 @@ class Synapses:
             self._take(indptr, indices, data)
 
     def _take(self, indptr: NDArray, indices: NDArray, data: NDArray) -> None:
-        self._indptr, self._indices, self._data = indptr, indices, data
-        self._freeze()
-        self._layouts.clear()
-        self.traces = {name: trace for name, trace in self.traces.items() if not name.endswith("_ij")}
+        """Hold these arrays, which nobody else has. Only the weights stay writeable, and only here."""
+        traces = {name: trace for name, trace in dict(self.traces).items() if not name.endswith("_ij")}
+        sealed = _sealed(indptr), _sealed(indices), _sealed(data)
+        # All or nothing: no calls from here on, after which Ctrl-C might come.
+        self._indptr, self._indices, self._weights = sealed
+        self._data = data
+        self._layouts: dict[bool, tuple[Any, int]] = {}
+        self.traces = traces
         self._version += 1
         self._structure_version += 1
 
@@ -722,9 +778,10 @@ class Synapses:
 def _restore(
     indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign, traces: dict[str, Any]
 ) -> Synapses:
-    """Copy or unpickle. joblib hands large arrays over as read-only memory maps, so the weights may need a copy."""
-    synapses = Synapses(indptr, indices, data if data.flags.writeable else data.copy(), n_pre, sign=sign)
-    synapses.traces.update(traces)
+    """Unpickle. The arrays may lie in memory that others write to, so the traces are copied like the rest."""
+    synapses = Synapses(indptr, indices, data, n_pre, sign=sign)
+    copies = {name: np.array(trace) if isinstance(trace, np.ndarray) else trace for name, trace in traces.items()}
+    synapses.traces.update(copies)
     return synapses
 
 
@@ -737,17 +794,11 @@ def _relaxes(nonnegative: tuple[str, ...]) -> bool:
     return "c" in nonnegative
 
 
-def _read_only(array: NDArray) -> NDArray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _check_apart(out: NDArray | None, **others: NDArray | None) -> None:
-    """An array to be written must not be one that is read."""
-    for name, other in others.items():
-        if out is not None and other is not None and np.may_share_memory(out, other):
-            raise ValueError(f"out must not share memory with {name}")
+def _sealed(array: NDArray) -> NDArray:
+    """A view that nobody can make writeable: it knows its memory as a read-only buffer, not as an array."""
+    if not array.flags.writeable:
+        return array
+    return np.asarray(array.data.toreadonly())
 
 
 def _either(dtypes: tuple[np.dtype, ...]) -> str:
@@ -756,7 +807,7 @@ def _either(dtypes: tuple[np.dtype, ...]) -> str:
 
 def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int = 1) -> None:
     """A C-contiguous ndarray of one of ``dtypes`` (native byte order) and ``ndim`` dimensions."""
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a NumPy array of {_either(dtypes)}, got {type(array).__name__}")
     if array.dtype not in dtypes:
         raise TypeError(f"{name} must be {_either(dtypes)}, got {array.dtype}: cast it with astype({str(dtypes[0])!r})")
@@ -768,14 +819,14 @@ def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int 
 
 def _largest(array: NDArray) -> float:
     """Largest magnitude; NaN if there is one."""
-    return max(map(abs, _core.extent(array))) if array.size else 0.0
+    return max(map(abs, _core.minmax(array))) if array.size else 0.0
 
 
 def _check_range(array: NDArray, name: str, low: float) -> float:
     """Finite and >= ``low``; returns the largest magnitude."""
     if not array.size:
         return 0.0
-    smallest, largest = _core.extent(array)
+    smallest, largest = _core.minmax(array)
     if np.isfinite((smallest, largest)).all() and smallest >= low:
         return max(-smallest, largest)
     k = tuple(int(i) for i in np.argwhere(~(np.isfinite(array) & (array >= low)))[0])

@@ -25,6 +25,7 @@ typedef enum {
     BIO_INDEX_ORDER,    /* indices[where] <= indices[where - 1] in the same row */
     BIO_DATA_NONFINITE, /* data[where] is NaN or infinite */
     BIO_INDEX_OVERFLOW, /* bio_turnover: more synapses than the index type can count */
+    BIO_CHANGED,        /* what a kernel reads twice was not the same: another thread writes to it */
 } bio_status;
 
 typedef enum { BIO_FLOAT32, BIO_FLOAT64, BIO_N_VALUES } bio_value;
@@ -189,10 +190,16 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
                             const bio_plasticity *rule, uint64_t seed, uint64_t step, size_t batch, size_t *n_changed,
                             int n_threads);
 
-/* ---- extent.c ------------------------------------------------------------------------------------------------ */
+/* ---- normalize.c: synaptic scaling ---------------------------------------------------------------------------- */
+
+/* Divides each row of w->data (nnz) by its Euclidean norm, in place, as the steps above do; rows of zeros stay. O(nnz),
+ * no scratch. */
+void bio_normalize_rows(const bio_csr *w, int n_threads);
+
+/* ---- minmax.c ------------------------------------------------------------------------------------------------ */
 
 /* Smallest and largest of x (n); both NaN where one of them is; inf and -inf where n = 0. */
-bio_status bio_extent(bio_value value, const void *x, size_t n, double *low, double *high, int n_threads);
+bio_status bio_minmax(bio_value value, const void *x, size_t n, double *low, double *high, int n_threads);
 
 /* ---- structure.c: what is stored ------------------------------------------------------------------------------ */
 
@@ -204,7 +211,9 @@ bio_status bio_validate(const bio_csr *w, size_t *where);
 bio_status bio_transpose_index(const bio_csr *w, void *t_indptr, void *t_indices, void *permutation);
 
 /* Two calls: with new_indices = NULL fills new_indptr (n_rows + 1, of w->index) for the synapses with
- * |w| >= theta x the row's maximum; then with arrays of new_indptr[n_rows] places copies them. O(nnz). */
+ * |w| >= theta x the row's maximum; then with arrays of new_indptr[n_rows] places copies them. O(nnz).
+ * BIO_CHANGED, here and below, from the second call: what it read was not what the first had counted, since somebody
+ * else writes to it. Nothing was written past the end of a row, and the result is none. */
 bio_status bio_prune(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data,
                      int n_threads);
 

@@ -1,4 +1,4 @@
-#include "vmath.tmpl.h"
+#include "norm.tmpl.h"
 
 /* The rule as seen by one row, in T. */
 typedef struct {
@@ -98,29 +98,6 @@ static void NAME(draw)(size_t i, const I *restrict columns, size_t n, bio_random
         *(vec *)(noise + l) = sd * NAME(normal)(*(NAME(ints) *)(word[0] + l), *(NAME(ints) *)(word[1] + l));
 }
 
-/* Sum of squares in double; its order depends on n alone. */
-static double NAME(squares)(const T *w, size_t n) {
-    enum { FEW = BYTES / 8 };
-    typedef T few __attribute__((vector_size(FEW * SIZE), aligned(SIZE), may_alias));
-    typedef double wide __attribute__((vector_size(BYTES)));
-    wide sum[4] = {{0}};
-    size_t k = 0;
-    for (; k + 4 * FEW <= n; k += 4 * FEW)
-        for (size_t v = 0; v < 4; v++) {
-            const wide x = __builtin_convertvector(*(const few *)(w + k + v * FEW), wide);
-            sum[v] += x * x;
-        }
-    sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    double total = 0;
-    for (size_t l = 0; l < FEW; l++) total += sum[0][l];
-    for (; k < n; k++) total += (double)w[k] * (double)w[k];
-    return total;
-}
-
-static void NAME(scale)(T *w, size_t n, T factor) {
-    for (size_t k = 0; k < n; k++) w[k] *= factor;
-}
-
 static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
     vec top = {0};
     for (size_t k = 0; k < n; k += LANES) top = NAME(at_least)(top, NAME(magnitude)(NAME(load)(w + k, n - k, 0)));
@@ -128,17 +105,6 @@ static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
     size_t count = 0;
     for (size_t k = 0; k < n; k++) count += (w[k] < 0 ? -w[k] : w[k]) < bound;
     return count;
-}
-
-/* Divides w by its Euclidean norm. Only a norm beyond the range of double, of weights that saturated, is not finite:
- * then they are scaled twice. */
-static void NAME(unit_norm)(T *w, size_t n) {
-    double norm = sqrt(NAME(squares)(w, n));
-    if (norm > DBL_MAX) {
-        NAME(scale)(w, n, (T)(1 / (double)T_MAX));
-        norm = sqrt(NAME(squares)(w, n));
-    }
-    if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
 }
 
 /* Synapses w (n) of cell i, from the Hebbian terms g and the activity c of the cell. */

@@ -1,231 +1,248 @@
-#include "py_arrays.h"
+#include "py_arguments.h"
 
-#include <math.h>
-
-#include "parallel.h"
+#include <string.h>
 
 static const int value_types[BIO_N_VALUES] = {NPY_FLOAT32, NPY_FLOAT64};
 static const int index_types[BIO_N_INDICES] = {NPY_INT32, NPY_INT64};
+static const char *const value_names[BIO_N_VALUES] = {"float32", "float64"};
 
-/* What every argument must be, whatever its element type. */
-static PyArrayObject *plain_array(PyObject *object, const char *name, int ndim, const char *types) {
+/* ---- one array ---- */
+
+/* An array in native byte order, or a TypeError. */
+static PyArrayObject *native_array(const char *call, PyObject *object, const char *name, const char *types) {
     if (!PyArray_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "%s must be a NumPy array of %s, got %s", name, types, Py_TYPE(object)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s(): %s must be a NumPy array of %s, got %s", call, name, types,
+                     Py_TYPE(object)->tp_name);
         return NULL;
     }
     PyArrayObject *array = (PyArrayObject *)object;
-    if (ndim && PyArray_NDIM(array) != ndim) {
-        PyErr_Format(PyExc_ValueError, "%s must have %d dimension%s, got %d", name, ndim, ndim == 1 ? "" : "s",
-                     PyArray_NDIM(array));
-        return NULL;
-    }
-    if (PyArray_ISBYTESWAPPED(array)) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s must be in native byte order, got %R: use %s.astype(%s.dtype.newbyteorder('='))", name,
-                     PyArray_DESCR(array), name, name);
-        return NULL;
-    }
-    if (!PyArray_IS_C_CONTIGUOUS(array) || !PyArray_ISALIGNED(array)) {
-        PyErr_Format(PyExc_ValueError, "%s must be C-contiguous and aligned: use np.ascontiguousarray(%s)", name, name);
-        return NULL;
-    }
-    return array;
-}
-
-static PyArrayObject *wrong_dtype(const char *name, const char *wanted, PyArrayObject *array) {
-    PyErr_Format(PyExc_TypeError, "%s must be %s, got %R: nothing is cast in silence", name, wanted,
-                 PyArray_DESCR(array));
+    if (!PyArray_ISBYTESWAPPED(array)) return array;
+    PyErr_Format(PyExc_TypeError,
+                 "%s(): %s must be in native byte order, got %R: use %s.astype(%s.dtype.newbyteorder('='))", call, name,
+                 PyArray_DESCR(array), name, name);
     return NULL;
 }
 
-static int not_empty(PyArrayObject *array, const char *name) {
-    if (PyArray_SIZE(array) > 0) return 0;
-    PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
-    if (shape) PyErr_Format(PyExc_ValueError, "%s must not be empty, got shape %R", name, shape);
+static int wrong_dtype(const char *call, const char *name, const char *wanted, PyArrayObject *array) {
+    PyErr_Format(PyExc_TypeError, "%s(): %s must be %s, got %R: nothing is cast in silence", call, name, wanted,
+                 PyArray_DESCR(array));
+    return -1;
+}
+
+/* Checks its layout, once the type is right, and keeps what it is. Returns 0 or -1. */
+static int look_at(const char *call, PyArrayObject *object, const char *name, int ndim, py_array *array) {
+    if (ndim && PyArray_NDIM(object) != ndim) {
+        PyErr_Format(PyExc_ValueError, "%s(): %s must have %d dimension%s, got %d", call, name, ndim,
+                     ndim == 1 ? "" : "s", PyArray_NDIM(object));
+        return -1;
+    }
+    if (!PyArray_IS_C_CONTIGUOUS(object) || !PyArray_ISALIGNED(object)) {
+        PyErr_Format(PyExc_ValueError, "%s(): %s must be C-contiguous and aligned: use np.ascontiguousarray(%s)", call,
+                     name, name);
+        return -1;
+    }
+    memset(array, 0, sizeof *array);
+    array->data = PyArray_DATA(object);
+    array->size = (size_t)PyArray_SIZE(object);
+    array->bytes = (size_t)PyArray_NBYTES(object);
+    array->value = PyArray_TYPE(object) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
+    array->writeable = PyArray_ISWRITEABLE(object);
+    for (int axis = 0; axis < PyArray_NDIM(object) && axis < PY_MAX_DIMENSIONS; axis++)
+        array->shape[axis] = (size_t)PyArray_DIM(object, axis);
+    return 0;
+}
+
+/* Float32 or float64; it may be empty. */
+static PyArrayObject *any_values(const char *call, PyObject *object, const char *name, int ndim, py_array *array) {
+    static const char types[] = "float32 or float64";
+    PyArrayObject *found = native_array(call, object, name, types);
+    if (!found) return NULL;
+    if (PyArray_TYPE(found) != NPY_FLOAT32 && PyArray_TYPE(found) != NPY_FLOAT64) {
+        wrong_dtype(call, name, types, found);
+        return NULL;
+    }
+    return look_at(call, found, name, ndim, array) ? NULL : found;
+}
+
+int py_values(const char *call, PyObject *object, const char *name, int ndim, py_array *array) {
+    PyArrayObject *found = any_values(call, object, name, ndim, array);
+    if (!found) return -1;
+    if (array->size) return 0;
+    PyObject *shape = PyObject_GetAttrString((PyObject *)found, "shape");
+    if (shape) PyErr_Format(PyExc_ValueError, "%s(): %s must not be empty, got shape %R", call, name, shape);
     Py_XDECREF(shape);
     return -1;
 }
 
-static int value_of(PyArrayObject *array) { return PyArray_TYPE(array) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32; }
-
-PyArrayObject *py_values(PyObject *object, const char *name, int ndim) {
-    PyArrayObject *array = plain_array(object, name, ndim, "float32 or float64");
-    if (!array) return NULL;
-    if (PyArray_TYPE(array) != NPY_FLOAT32 && PyArray_TYPE(array) != NPY_FLOAT64)
-        return wrong_dtype(name, "float32 or float64", array);
-    return not_empty(array, name) ? NULL : array;
+int py_values_of(const char *call, PyObject *object, const char *name, int ndim, bio_value value, const char *like,
+                 py_array *array) {
+    PyArrayObject *found = native_array(call, object, name, value_names[value]);
+    if (!found) return -1;
+    if (PyArray_TYPE(found) == value_types[value]) return look_at(call, found, name, ndim, array);
+    PyErr_Format(PyExc_TypeError, "%s(): %s must be %s like %s, got %R: nothing is cast in silence", call, name,
+                 value_names[value], like, PyArray_DESCR(found));
+    return -1;
 }
 
-PyArrayObject *py_values_of(PyObject *object, const char *name, int ndim, bio_value value, const char *like) {
-    const char *wanted = value == BIO_FLOAT64 ? "float64" : "float32";
-    PyArrayObject *array = plain_array(object, name, ndim, wanted);
-    if (!array) return NULL;
-    if (PyArray_TYPE(array) != value_types[value]) {
-        PyErr_Format(PyExc_TypeError, "%s must be %s like %s, got %R: nothing is cast in silence", name, wanted, like,
-                     PyArray_DESCR(array));
+int py_optional_values_of(const char *call, PyObject *object, const char *name, int ndim, bio_value value,
+                          const char *like, py_array *array) {
+    memset(array, 0, sizeof *array);
+    return object == NULL || object == Py_None ? 0 : py_values_of(call, object, name, ndim, value, like, array);
+}
+
+int py_writeable(const char *call, const py_array *array, const char *name) {
+    if (array->writeable) return 0;
+    PyErr_Format(PyExc_ValueError, "%s(): %s must be writeable: it is changed in place", call, name);
+    return -1;
+}
+
+int py_dimension(const char *call, const py_array *array, const char *name, int axis, size_t size, const char *from) {
+    if (!array->data || array->shape[axis] == size) return 0;
+    PyErr_Format(PyExc_ValueError, "%s(): %s.shape[%d] must be %zu, %s, got %zu", call, name, axis, size, from,
+                 array->shape[axis]);
+    return -1;
+}
+
+int py_no_overlap(const char *call, const py_array *a, const char *name, const py_array *b, const char *other,
+                  int may_be_same) {
+    const char *first = a->data, *second = b->data;
+    if (!first || !second || (may_be_same && first == second && a->bytes == b->bytes) || first + a->bytes <= second ||
+        second + b->bytes <= first)
+        return 0;
+    PyErr_Format(PyExc_ValueError,
+                 may_be_same ? "%s(): %s must be %s itself or share no memory with it"
+                             : "%s(): %s must not share memory with %s",
+                 call, name, other);
+    return -1;
+}
+
+PyArrayObject *py_new_values(int ndim, const size_t *shape, bio_value value) {
+    npy_intp dims[PY_MAX_DIMENSIONS];
+    for (int axis = 0; axis < ndim; axis++) dims[axis] = (npy_intp)shape[axis];
+    return (PyArrayObject *)PyArray_SimpleNew(ndim, dims, value_types[value]);
+}
+
+PyArrayObject *py_new_indices(size_t n, bio_index index) {
+    npy_intp length = (npy_intp)n;
+    return (PyArrayObject *)PyArray_SimpleNew(1, &length, index_types[index]);
+}
+
+PyArrayObject *py_output(const char *call, PyObject *out, const char *name, int ndim, const size_t *shape,
+                         bio_value value, py_array *array) {
+    if (out == NULL || out == Py_None) {
+        PyArrayObject *made = py_new_values(ndim, shape, value);
+        if (!made || !look_at(call, made, name, ndim, array)) return made;
+        Py_DECREF(made);
         return NULL;
     }
-    return array;
+    if (py_values_of(call, out, name, ndim, value, "the result", array) || py_writeable(call, array, name)) return NULL;
+    for (int axis = 0; axis < ndim; axis++)
+        if (py_dimension(call, array, name, axis, shape[axis], "the shape of the result")) return NULL;
+    return (PyArrayObject *)Py_NewRef(out);
 }
 
-int py_optional_values_of(PyObject *object, const char *name, int ndim, bio_value value, const char *like,
-                          PyArrayObject **array) {
-    *array = NULL;
-    if (object == NULL || object == Py_None) return 0;
-    *array = py_values_of(object, name, ndim, value, like);
-    return *array ? 0 : -1;
-}
+/* ---- a pathway ---- */
 
-int py_writeable(PyArrayObject *array, const char *name) {
-    if (PyArray_ISWRITEABLE(array)) return 0;
-    PyErr_Format(PyExc_ValueError, "%s must be writeable: it is changed in place", name);
-    return -1;
-}
-
-int py_dimension(PyArrayObject *array, const char *name, int axis, size_t size, const char *from) {
-    if ((size_t)PyArray_DIM(array, axis) == size) return 0;
-    PyErr_Format(PyExc_ValueError, "%s.shape[%d] must be %zu, %s, got %zd", name, axis, size, from,
-                 (Py_ssize_t)PyArray_DIM(array, axis));
-    return -1;
-}
-
-static PyArrayObject *index_array(PyObject *object, const char *name) {
-    PyArrayObject *array = plain_array(object, name, 1, "int32 or int64");
+static PyArrayObject *index_array(const char *call, PyObject *object, const char *name) {
+    static const char types[] = "int32 or int64";
+    PyArrayObject *array = native_array(call, object, name, types);
     if (!array) return NULL;
     /* NPY_LONG and NPY_LONGLONG are both 64 bits wide on LP64: compare by equivalence, not by number */
     if (PyArray_EquivTypenums(PyArray_TYPE(array), NPY_INT32) || PyArray_EquivTypenums(PyArray_TYPE(array), NPY_INT64))
         return array;
-    return wrong_dtype(name, "int32 or int64", array);
+    wrong_dtype(call, name, types, array);
+    return NULL;
 }
 
-int py_csr(PyObject *indptr_object, PyObject *indices_object, PyObject *data_object, size_t n_cols, bio_csr *view) {
-    PyArrayObject *indptr = index_array(indptr_object, "indptr"), *indices, *data = NULL;
-    if (!indptr || !(indices = index_array(indices_object, "indices"))) return -1;
+int py_structure(const char *call, PyObject *indptr_object, PyObject *indices_object, size_t n_cols, py_pathway *w) {
+    memset(w, 0, sizeof *w);
+    PyArrayObject *indptr = index_array(call, indptr_object, "indptr"), *indices;
+    if (!indptr || !(indices = index_array(call, indices_object, "indices"))) return -1;
     if (!PyArray_EquivTypenums(PyArray_TYPE(indptr), PyArray_TYPE(indices))) {
-        PyErr_Format(PyExc_TypeError, "indices must be %R like indptr, got %R: nothing is cast in silence",
+        PyErr_Format(PyExc_TypeError, "%s(): indices must be %R like indptr, got %R: nothing is cast in silence", call,
                      PyArray_DESCR(indptr), PyArray_DESCR(indices));
         return -1;
     }
-    if (PyArray_SIZE(indptr) < 2) {
-        PyErr_Format(PyExc_ValueError, "indptr must have n_rows + 1 >= 2 entries, got %zd",
-                     (Py_ssize_t)PyArray_SIZE(indptr));
+    if (look_at(call, indptr, "indptr", 1, &w->indptr) || look_at(call, indices, "indices", 1, &w->indices)) return -1;
+    if (w->indptr.size < 2) {
+        PyErr_Format(PyExc_ValueError, "%s(): indptr must have n_rows + 1 >= 2 entries, got %zu", call, w->indptr.size);
         return -1;
     }
-    if (n_cols == 0) {
-        PyErr_SetString(PyExc_ValueError, "n_cols must be >= 1, got 0");
-        return -1;
-    }
-    view->value = BIO_FLOAT32;
-    if (data_object && data_object != Py_None) {
-        data = plain_array(data_object, "data", 1, "float32 or float64");
-        if (!data) return -1;
-        if (PyArray_TYPE(data) != NPY_FLOAT32 && PyArray_TYPE(data) != NPY_FLOAT64) {
-            wrong_dtype("data", "float32 or float64", data);
-            return -1;
-        }
-        if (py_dimension(data, "data", 0, (size_t)PyArray_SIZE(indices), "the length of indices")) return -1;
-        view->value = value_of(data);
-    }
-    view->n_rows = (size_t)PyArray_SIZE(indptr) - 1;
-    view->n_cols = n_cols;
-    view->nnz = (size_t)PyArray_SIZE(indices);
-    view->indptr = PyArray_DATA(indptr);
-    view->indices = PyArray_DATA(indices);
-    view->data = data ? PyArray_DATA(data) : NULL;
-    view->index = PyArray_EquivTypenums(PyArray_TYPE(indptr), NPY_INT64) ? BIO_INT64 : BIO_INT32;
+    w->csr = (bio_csr){
+        .n_rows = w->indptr.size - 1,
+        .n_cols = n_cols,
+        .nnz = w->indices.size,
+        .indptr = w->indptr.data,
+        .indices = w->indices.data,
+        .value = BIO_FLOAT32,
+        .index = PyArray_EquivTypenums(PyArray_TYPE(indptr), NPY_INT64) ? BIO_INT64 : BIO_INT32,
+    };
     return 0;
 }
 
-PyArrayObject *py_new_values(int ndim, const npy_intp *dims, bio_value value) {
-    return (PyArrayObject *)PyArray_SimpleNew(ndim, dims, value_types[value]);
-}
-
-PyArrayObject *py_new_indices(npy_intp n, bio_index index) {
-    return (PyArrayObject *)PyArray_SimpleNew(1, &n, index_types[index]);
-}
-
-int py_no_overlap(PyArrayObject *a, const char *name, PyArrayObject *b, const char *other, int may_be_same) {
-    const char *first = PyArray_BYTES(a), *second = PyArray_BYTES(b);
-    if ((may_be_same && first == second) || first + PyArray_NBYTES(a) <= second || second + PyArray_NBYTES(b) <= first)
-        return 0;
-    PyErr_Format(PyExc_ValueError,
-                 may_be_same ? "%s must be %s itself or share no memory with it" : "%s must share no memory with %s",
-                 name, other);
-    return -1;
-}
-
-PyArrayObject *py_output(PyObject *out, const char *name, int ndim, const npy_intp *dims, bio_value value) {
-    if (out == NULL || out == Py_None) return py_new_values(ndim, dims, value);
-    PyArrayObject *array = py_values_of(out, name, ndim, value, "the result");
-    if (!array || py_writeable(array, name)) return NULL;
-    for (int axis = 0; axis < ndim; axis++)
-        if (py_dimension(array, name, axis, (size_t)dims[axis], "the shape of the result")) return NULL;
-    Py_INCREF(array);
-    return array;
-}
-
-int py_threads(PyObject *object, int *n_threads) {
-    *n_threads = bio_default_threads();
-    if (object == NULL || object == Py_None) return 0;
-    if (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "auto") == 0) return 0;
-    if (!PyIndex_Check(object) || PyBool_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "n_threads must be None, 'auto' or an integer >= 1, got %R", object);
-        return -1;
-    }
-    Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* NULL: too large a number is clipped */
-    if (n == -1 && PyErr_Occurred()) return -1;
-    if (n < 1 || n > 1024) {
-        PyErr_Format(PyExc_ValueError, "n_threads must be None, 'auto' or an integer in [1, 1024], got %R", object);
-        return -1;
-    }
-    *n_threads = (int)n;
+int py_weighted(const char *call, PyObject *indptr, PyObject *indices, PyObject *data, size_t n_cols, py_pathway *w) {
+    if (py_structure(call, indptr, indices, n_cols, w) || !any_values(call, data, "data", 1, &w->data)) return -1;
+    if (py_dimension(call, &w->data, "data", 0, w->csr.nnz, "the length of indices")) return -1;
+    w->csr.data = w->data.data;
+    w->csr.value = w->data.value;
     return 0;
 }
+
+int py_apart(const char *call, const py_array *array, const char *name, const py_pathway *w) {
+    return py_no_overlap(call, array, name, &w->indptr, "indptr", 0) ||
+                   py_no_overlap(call, array, name, &w->indices, "indices", 0) ||
+                   (array != &w->data && py_no_overlap(call, array, name, &w->data, "data", 0))
+               ? -1
+               : 0;
+}
+
+/* ---- what kernels answer ---- */
 
 int py_status(bio_status status) {
     if (status == BIO_OK) return 0;
     if (status == BIO_NO_MEMORY) PyErr_NoMemory();
+    else if (status == BIO_CHANGED)
+        PyErr_SetString(PyExc_RuntimeError, "an array was changed by another thread while it was being read");
     else PyErr_Format(PyExc_SystemError, "unexpected kernel status %d", (int)status);
     return -1;
 }
 
-int py_real(PyObject *object, const char *name, double low, double high, const char *expected, double *number) {
-    if (object == NULL) return 0;
-    const double x = PyFloat_AsDouble(object);
-    if (x == -1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, "%s must be %s, got %s", name, expected, Py_TYPE(object)->tp_name);
-        return -1;
-    }
-    if (!(x >= low && x <= high)) {
-        PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expected, object);
-        return -1;
-    }
-    *number = x;
-    return 0;
+/* Entry k of an index array. */
+static long long entry(const void *array, bio_index index, size_t k) {
+    return index == BIO_INT64 ? (long long)((const int64_t *)array)[k] : ((const int32_t *)array)[k];
 }
 
-int py_beta(double beta) {
-    if (isfinite(beta)) return 0;
-    PyObject *value = PyFloat_FromDouble(beta);
-    if (value) PyErr_Format(PyExc_ValueError, "beta must be a finite number, got %R", value);
-    Py_XDECREF(value);
-    return -1;
-}
-
-int py_winners(PyObject *object, size_t *k) {
-    *k = 0;
-    if (object == NULL || object == Py_None) return 0;
-    if (!PyIndex_Check(object) || PyBool_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "k must be None or an integer >= 1, got %R", object);
-        return -1;
+int py_pathway_status(const py_pathway *pathway, bio_status status, size_t k, const char *whose) {
+    const bio_csr *w = &pathway->csr;
+    switch (status) {
+        case BIO_INDPTR_START:
+            PyErr_Format(PyExc_ValueError, "%sindptr[0] must be 0, got %lld", whose, entry(w->indptr, w->index, k));
+            return -1;
+        case BIO_INDPTR_FALLS:
+            PyErr_Format(PyExc_ValueError, "%sindptr must not decrease, but indptr[%zu] = %lld < indptr[%zu] = %lld",
+                         whose, k, entry(w->indptr, w->index, k), k - 1, entry(w->indptr, w->index, k - 1));
+            return -1;
+        case BIO_INDPTR_END:
+            PyErr_Format(PyExc_ValueError, "%sindptr[-1] must be len(indices) = %zu, got %lld", whose, w->nnz,
+                         entry(w->indptr, w->index, k));
+            return -1;
+        case BIO_INDEX_RANGE:
+            PyErr_Format(PyExc_ValueError, "%sindices must lie in [0, %zu), but indices[%zu] = %lld", whose, w->n_cols,
+                         k, entry(w->indices, w->index, k));
+            return -1;
+        case BIO_INDEX_ORDER:
+            PyErr_Format(PyExc_ValueError,
+                         "%sindices must rise strictly within a row, but indices[%zu] = %lld follows %lld", whose, k,
+                         entry(w->indices, w->index, k), entry(w->indices, w->index, k - 1));
+            return -1;
+        case BIO_DATA_NONFINITE: {
+            const double x = w->value == BIO_FLOAT64 ? ((const double *)w->data)[k] : ((const float *)w->data)[k];
+            PyErr_Format(PyExc_ValueError, "%sdata must be finite, but data[%zu] = %s", whose, k,
+                         x > 0   ? "inf"
+                         : x < 0 ? "-inf"
+                                 : "nan");
+            return -1;
+        }
+        default: return py_status(status);
     }
-    const Py_ssize_t n = PyNumber_AsSsize_t(object, NULL); /* clipped, not refused, beyond its range */
-    if (n == -1 && PyErr_Occurred()) return -1;
-    if (n < 1) {
-        PyErr_Format(PyExc_ValueError, "k must be None or an integer >= 1, got %R", object);
-        return -1;
-    }
-    *k = (size_t)n;
-    return 0;
 }

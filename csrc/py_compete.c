@@ -1,70 +1,71 @@
 /* Bindings of compete and compete_grad. */
-#include "py_arrays.h"
+#include "py_arguments.h"
 
 static PyObject *compete(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static const char call[] = "compete";
     static char *names[] = {"drive", "beta", "threshold", "k", "n_threads", "out", NULL};
-    PyObject *drive_object, *threshold_object = NULL, *k_object = NULL, *threads = NULL, *out = NULL;
-    PyArrayObject *drive, *threshold, *y = NULL;
+    PyObject *drive_object, *beta_object = NULL, *threshold_object = NULL, *k_object = NULL, *threads = NULL;
+    PyObject *out = NULL;
+    PyArrayObject *result = NULL;
+    py_array drive, threshold, y;
     double beta = 1;
-    size_t k;
     int n_threads;
+    size_t k;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$dOOOO", names, &drive_object, &beta, &threshold_object,
-                                     &k_object, &threads, &out))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOOO:compete", names, &drive_object, &beta_object,
+                                     &threshold_object, &k_object, &threads, &out))
         return NULL;
-    if (!(drive = py_values(drive_object, "drive", 2)) || py_beta(beta)) return NULL;
-    const bio_value value = PyArray_TYPE(drive) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
-    const npy_intp *dims = PyArray_DIMS(drive);
-    if (py_optional_values_of(threshold_object, "threshold", 1, value, "drive", &threshold)) return NULL;
-    if (threshold && py_dimension(threshold, "threshold", 0, (size_t)dims[1], "one for each cell of drive"))
+    if (py_beta(call, beta_object, &beta) || py_winners(call, k_object, &k) || py_threads(call, threads, &n_threads))
         return NULL;
-    if (py_winners(k_object, &k) || py_threads(threads, &n_threads)) return NULL;
-    if (!(y = py_output(out, "out", 2, dims, value))) return NULL;
-    if (py_no_overlap(y, "out", drive, "drive", 1) || (threshold && py_no_overlap(y, "out", threshold, "threshold", 0)))
+    if (py_values(call, drive_object, "drive", 2, &drive) ||
+        py_optional_values_of(call, threshold_object, "threshold", 1, drive.value, "drive", &threshold) ||
+        py_dimension(call, &threshold, "threshold", 0, drive.shape[1], "one for each cell of drive") ||
+        !(result = py_output(call, out, "out", 2, drive.shape, drive.value, &y)))
+        return NULL;
+    if (py_no_overlap(call, &y, "out", &drive, "drive", 1) ||
+        py_no_overlap(call, &y, "out", &threshold, "threshold", 0))
         goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_compete(value, PyArray_DATA(drive), beta, threshold ? PyArray_DATA(threshold) : NULL, k,
-                         PyArray_DATA(y), (size_t)dims[0], (size_t)dims[1], n_threads);
+    status = bio_compete(drive.value, drive.data, beta, threshold.data, k, y.data, drive.shape[0], drive.shape[1],
+                         n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) goto fail;
-    return (PyObject *)y;
+    return (PyObject *)result;
 fail:
-    Py_DECREF(y);
+    Py_DECREF(result);
     return NULL;
 }
 
 static PyObject *compete_grad(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static const char call[] = "compete_grad";
     static char *names[] = {"Y", "dY", "beta", "n_threads", "out", NULL};
-    PyObject *y_object, *dy_object, *threads = NULL, *out = NULL;
-    PyArrayObject *y, *dy, *da = NULL;
+    PyObject *y_object, *dy_object, *beta_object = NULL, *threads = NULL, *out = NULL;
+    PyArrayObject *result = NULL;
+    py_array y, dy, da;
     double beta = 1;
     int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$dOO", names, &y_object, &dy_object, &beta, &threads, &out))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$OOO:compete_grad", names, &y_object, &dy_object, &beta_object,
+                                     &threads, &out))
         return NULL;
-    if (!(y = py_values(y_object, "Y", 2))) return NULL;
-    const bio_value value = PyArray_TYPE(y) == NPY_FLOAT64 ? BIO_FLOAT64 : BIO_FLOAT32;
-    const npy_intp *dims = PyArray_DIMS(y);
-    if (!(dy = py_values_of(dy_object, "dY", 2, value, "Y"))) return NULL;
-    if (py_dimension(dy, "dY", 0, (size_t)dims[0], "the batch of Y")) return NULL;
-    if (py_dimension(dy, "dY", 1, (size_t)dims[1], "the cells of Y")) return NULL;
-    if (py_beta(beta) || py_threads(threads, &n_threads)) return NULL;
-    if (!(da = py_output(out, "out", 2, dims, value))) return NULL;
-    if (py_no_overlap(da, "out", dy, "dY", 1) || py_no_overlap(da, "out", y, "Y", 0)) goto fail;
+    if (py_beta(call, beta_object, &beta) || py_threads(call, threads, &n_threads)) return NULL;
+    if (py_values(call, y_object, "Y", 2, &y) || py_values_of(call, dy_object, "dY", 2, y.value, "Y", &dy) ||
+        py_dimension(call, &dy, "dY", 0, y.shape[0], "the batch of Y") ||
+        py_dimension(call, &dy, "dY", 1, y.shape[1], "the cells of Y") ||
+        !(result = py_output(call, out, "out", 2, y.shape, y.value, &da)))
+        return NULL;
+    if (py_no_overlap(call, &da, "out", &dy, "dY", 1) || py_no_overlap(call, &da, "out", &y, "Y", 0)) goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_compete_grad(value, PyArray_DATA(y), PyArray_DATA(dy), beta, PyArray_DATA(da), (size_t)dims[0],
-                              (size_t)dims[1], n_threads);
+    status = bio_compete_grad(y.value, y.data, dy.data, beta, da.data, y.shape[0], y.shape[1], n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) goto fail;
-    return (PyObject *)da;
+    return (PyObject *)result;
 fail:
-    Py_DECREF(da);
+    Py_DECREF(result);
     return NULL;
 }
-
-#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 
 PyMethodDef py_compete_methods[] = {
     METHOD(compete,

@@ -20,10 +20,10 @@ static PyObject *parameter_value(const bio_plasticity *rule, int p) {
     return is_truth(p) ? PyBool_FromLong(*truth_of(mine, p)) : PyFloat_FromDouble(*number_of(mine, p));
 }
 
-static int parse_parameter(bio_plasticity *rule, int p, PyObject *object) {
+static int parse_parameter(const char *call, bio_plasticity *rule, int p, PyObject *object) {
     const bio_parameter_traits *traits = bio_parameters + p;
-    if (is_truth(p)) return (*truth_of(rule, p) = PyObject_IsTrue(object)) < 0 ? -1 : 0;
-    return py_real(object, traits->name, traits->low, traits->high, traits->expected, number_of(rule, p));
+    if (is_truth(p)) return py_truth(call, object, traits->name, truth_of(rule, p));
+    return py_real(call, object, traits->name, traits->low, traits->high, traits->expected, number_of(rule, p));
 }
 
 /* The names of a form's parameters: a new tuple. */
@@ -48,7 +48,7 @@ static PyObject *listed_forms(void) {
     return text;
 }
 
-static int parse_form(PyObject *object, bio_form *form) {
+static int parse_form(const char *call, PyObject *object, bio_form *form) {
     const char *text = PyUnicode_Check(object) ? PyUnicode_AsUTF8(object) : NULL;
     if (PyErr_Occurred()) return -1;
     for (int f = 0; text && f < BIO_N_FORMS; f++)
@@ -57,17 +57,20 @@ static int parse_form(PyObject *object, bio_form *form) {
             return 0;
         }
     PyObject *listed = listed_forms();
-    if (listed && text) PyErr_Format(PyExc_ValueError, "form must be one of %U, got %R", listed, object);
-    else if (listed) PyErr_Format(PyExc_TypeError, "form must be a Plasticity or one of %U, got %R", listed, object);
+    if (listed && text) PyErr_Format(PyExc_ValueError, "%s(): form must be one of %U, got %R", call, listed, object);
+    else if (listed)
+        PyErr_Format(PyExc_TypeError, "%s(): form must be a Plasticity or one of %U, got %s", call, listed,
+                     Py_TYPE(object)->tp_name);
     Py_XDECREF(listed);
     return -1;
 }
 
-static int no_such_parameter(bio_form form, PyObject *name) {
+static int no_such_parameter(const char *call, bio_form form, PyObject *name) {
     PyObject *names = parameter_names(form), *comma = PyUnicode_FromString(", ");
     PyObject *listed = names && comma ? PyUnicode_Join(comma, names) : NULL;
     if (listed)
-        PyErr_Format(PyExc_TypeError, "form '%s' has no parameter %R: it has %U", bio_forms[form].name, name, listed);
+        PyErr_Format(PyExc_TypeError, "%s(): form '%s' has no parameter %R: it has %U", call, bio_forms[form].name,
+                     name, listed);
     Py_XDECREF(names);
     Py_XDECREF(comma);
     Py_XDECREF(listed);
@@ -75,9 +78,9 @@ static int no_such_parameter(bio_form form, PyObject *name) {
 }
 
 /* A form's name (NULL: the first form) and its parameters (NULL: the usual ones). */
-static int parse_rule(PyObject *form, PyObject *parameters, bio_plasticity *rule) {
+static int parse_rule(const char *call, PyObject *form, PyObject *parameters, bio_plasticity *rule) {
     memset(rule, 0, sizeof *rule);
-    if (form && parse_form(form, &rule->form)) return -1;
+    if (form && parse_form(call, form, &rule->form)) return -1;
     for (int p = 0; p < BIO_N_PARAMETERS; p++)
         if (is_truth(p)) *truth_of(rule, p) = bio_parameters[p].usual != 0;
         else *number_of(rule, p) = bio_parameters[p].usual;
@@ -87,31 +90,32 @@ static int parse_rule(PyObject *form, PyObject *parameters, bio_plasticity *rule
         while (p < BIO_N_PARAMETERS &&
                !(has(rule->form, p) && PyUnicode_CompareWithASCIIString(name, bio_parameters[p].name) == 0))
             p++;
-        if (p == BIO_N_PARAMETERS) return no_such_parameter(rule->form, name);
-        if (parse_parameter(rule, p, value)) return -1;
+        if (p == BIO_N_PARAMETERS) return no_such_parameter(call, rule->form, name);
+        if (parse_parameter(call, rule, p, value)) return -1;
     }
     if (rule->w_max >= rule->w_min) return 0;
     PyObject *w_max = PyFloat_FromDouble(rule->w_max);
-    if (w_max) PyErr_Format(PyExc_ValueError, "w_max must be a number >= w_min, got %R", w_max);
+    if (w_max) PyErr_Format(PyExc_ValueError, "%s(): w_max must be a number >= w_min, got %R", call, w_max);
     Py_XDECREF(w_max);
     return -1;
 }
 
-static int parse_form_or_rule(PyTypeObject *type, PyObject *form, PyObject *parameters, bio_plasticity *rule) {
-    if (!form || Py_TYPE(form) != type) return parse_rule(form, parameters, rule);
+static int parse_form_or_rule(PyTypeObject *type, const char *call, PyObject *form, PyObject *parameters,
+                              bio_plasticity *rule) {
+    if (!form || Py_TYPE(form) != type) return parse_rule(call, form, parameters, rule);
     PyObject *name, *value;
     Py_ssize_t at = 0;
     if (parameters && PyDict_Next(parameters, &at, &name, &value)) {
-        PyErr_Format(PyExc_TypeError, "form is a Plasticity, which has its parameters already, but %S is given too",
-                     name);
+        PyErr_Format(PyExc_TypeError,
+                     "%s(): form is a Plasticity, which has its parameters already, but %S is given too", call, name);
         return -1;
     }
     *rule = ((plasticity_object *)form)->rule;
     return 0;
 }
 
-int py_rule(PyObject *module, PyObject *form, PyObject *parameters, bio_plasticity *rule) {
-    return parse_form_or_rule(((py_state *)PyModule_GetState(module))->plasticity, form, parameters, rule);
+int py_rule(PyObject *module, const char *call, PyObject *form, PyObject *parameters, bio_plasticity *rule) {
+    return parse_form_or_rule(((py_state *)PyModule_GetState(module))->plasticity, call, form, parameters, rule);
 }
 
 int py_split(PyObject *kwargs, char *const *names, PyObject **known, PyObject **rest) {
@@ -143,7 +147,7 @@ static PyObject *plasticity_new(PyTypeObject *type, PyObject *args, PyObject *kw
     bio_plasticity rule;
     if (py_split(kwargs, names, &known, &parameters)) return NULL;
     if (!PyArg_ParseTupleAndKeywords(args, known, "|O:Plasticity", names, &form)) goto done;
-    if (parse_form_or_rule(type, form, parameters, &rule)) goto done;
+    if (parse_form_or_rule(type, "Plasticity", form, parameters, &rule)) goto done;
     if (form && Py_TYPE(form) == type) {
         made = Py_NewRef(form); /* immutable, so the same will do */
     } else if ((made = type->tp_alloc(type, 0))) {

@@ -1,126 +1,72 @@
 /* Bindings of validate, transpose_index, prune, candidates, grow and turnover. */
-#include "py_arrays.h"
+#include "py_arguments.h"
 
 #include <float.h>
-#include <math.h>
-#include <string.h>
 
-/* Entry k of an index array. */
-static long long entry(const void *array, bio_index index, size_t k) {
-    return index == BIO_INT64 ? (long long)((const int64_t *)array)[k] : ((const int32_t *)array)[k];
-}
-
-static PyObject *fault(const bio_csr *w, PyObject *data, bio_status status, size_t k) {
-    const long long p = status == BIO_INDPTR_START || status == BIO_INDPTR_FALLS || status == BIO_INDPTR_END
-                            ? entry(w->indptr, w->index, k)
-                            : 0;
-    const long long j = status == BIO_INDEX_RANGE || status == BIO_INDEX_ORDER ? entry(w->indices, w->index, k) : 0;
-    switch (status) {
-        case BIO_INDPTR_START: return PyErr_Format(PyExc_ValueError, "indptr[0] must be 0, got %lld", p);
-        case BIO_INDPTR_FALLS:
-            return PyErr_Format(PyExc_ValueError,
-                                "indptr must not decrease, but indptr[%zu] = %lld < indptr[%zu] = %lld", k, p, k - 1,
-                                entry(w->indptr, w->index, k - 1));
-        case BIO_INDPTR_END:
-            return PyErr_Format(PyExc_ValueError, "indptr[-1] must be len(indices) = %zu, got %lld", w->nnz, p);
-        case BIO_INDEX_RANGE:
-            return PyErr_Format(PyExc_ValueError, "indices must lie in [0, %zu), but indices[%zu] = %lld", w->n_cols, k,
-                                j);
-        case BIO_INDEX_ORDER:
-            return PyErr_Format(PyExc_ValueError,
-                                "indices must rise strictly within a row, but indices[%zu] = %lld follows %lld", k, j,
-                                entry(w->indices, w->index, k - 1));
-        case BIO_DATA_NONFINITE: {
-            PyObject *value = PySequence_GetItem(data, (Py_ssize_t)k);
-            if (value) PyErr_Format(PyExc_ValueError, "data must be finite, but data[%zu] = %S", k, value);
-            Py_XDECREF(value);
-            return NULL;
-        }
-        default: py_status(status); return NULL;
-    }
-}
-
-/* An integer argument in [low, high], low >= 0. Returns 0 or -1. */
-static int integer(PyObject *object, const char *name, Py_ssize_t low, Py_ssize_t high, size_t *value) {
-    if (!PyIndex_Check(object) || PyBool_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "%s must be an integer, got %R", name, object);
-        return -1;
-    }
-    Py_ssize_t n = PyNumber_AsSsize_t(object, PyExc_OverflowError);
-    if (n == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError))
-        PyErr_Clear(); /* -1 is out of range too */
-    if (PyErr_Occurred()) return -1;
-    if (n < low || n > high) {
-        PyErr_Format(PyExc_ValueError, "%s must lie in [%zd, %zd], got %R", name, low, high, object);
-        return -1;
-    }
-    *value = (size_t)n;
-    return 0;
-}
-
-/* A 64-bit key, in [0, 2^64). Returns 0 or -1. */
-static int key(PyObject *object, const char *name, uint64_t *value) {
-    PyObject *number = PyBool_Check(object) ? NULL : PyNumber_Index(object);
-    if (number) {
-        *value = PyLong_AsUnsignedLongLong(number);
-        Py_DECREF(number);
-        if (!PyErr_Occurred()) return 0;
-    }
-    PyErr_Clear();
-    PyErr_Format(PyExc_ValueError, "%s must be an integer in [0, 2**64), got %R", name, object);
-    return -1;
-}
+enum { MAX_DRAWS = UINT32_MAX }; /* a draw is 32 bits wide, and so is its number */
 
 /* A ValueError unless `count` things can be counted, and `n_indices` columns or rows named, by the index type of w. */
-static int fits(const bio_csr *w, const char *what, double count) {
+static int fits(const char *call, const bio_csr *w, const char *what, double count) {
     if (w->index == BIO_INT64 || count <= INT32_MAX) return 0;
     PyObject *number = PyLong_FromDouble(count);
     if (number)
         PyErr_Format(PyExc_ValueError,
-                     "%s may reach %S, more than int32 indices can count (2**31 - 1): use int64 indptr and indices",
-                     what, number);
+                     "%s(): %s may reach %S, more than int32 indices can count (2**31 - 1): use int64 indptr and "
+                     "indices",
+                     call, what, number);
     Py_XDECREF(number);
     return -1;
 }
 
 static PyObject *validate(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static const char call[] = "validate";
     static char *names[] = {"indptr", "indices", "data", "n_cols", NULL};
-    PyObject *indptr, *indices, *data, *n_cols_object;
-    bio_csr w;
+    PyObject *indptr, *indices, *data, *cols;
     size_t n_cols, where = 0;
+    py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:validate", names, &indptr, &indices, &data, &n_cols_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:validate", names, &indptr, &indices, &data, &cols))
         return NULL;
-    if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX, &n_cols) || py_csr(indptr, indices, data, n_cols, &w))
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) ||
+        (data == Py_None ? py_structure(call, indptr, indices, n_cols, &w)
+                         : py_weighted(call, indptr, indices, data, n_cols, &w)))
         return NULL;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_validate(&w, &where);
+    status = bio_validate(&w.csr, &where);
     Py_END_ALLOW_THREADS
-    if (status != BIO_OK) return fault(&w, data, status, where);
+    if (py_pathway_status(&w, status, where, "")) return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *transpose_index(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "n_cols", NULL};
-    PyObject *indptr, *indices, *n_cols_object;
-    bio_csr w;
-    size_t n_cols;
+    static const char call[] = "transpose_index";
+    static char *names[] = {"indptr", "indices", "n_cols", "check", NULL};
+    PyArrayObject *t_indptr = NULL, *t_indices = NULL, *permutation = NULL;
+    PyObject *indptr, *indices, *cols, *check_object = NULL;
+    size_t n_cols, where = 0;
+    py_pathway w;
+    int check = 0;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:transpose_index", names, &indptr, &indices, &n_cols_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$O:transpose_index", names, &indptr, &indices, &cols,
+                                     &check_object))
         return NULL;
-    if (integer(n_cols_object, "n_cols", 1, PY_SSIZE_T_MAX - 1, &n_cols) || py_csr(indptr, indices, NULL, n_cols, &w))
+    if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX - 1, NULL, &n_cols) ||
+        py_truth(call, check_object, "check", &check) || py_structure(call, indptr, indices, n_cols, &w) ||
+        fits(call, &w.csr, "the number of rows", (double)w.csr.n_rows))
         return NULL;
-    if (fits(&w, "the number of rows", (double)w.n_rows)) return NULL;
-    PyArrayObject *t_indptr = py_new_indices((npy_intp)n_cols + 1, w.index);
-    PyArrayObject *t_indices = py_new_indices((npy_intp)w.nnz, w.index);
-    PyArrayObject *permutation = py_new_indices((npy_intp)w.nnz, w.index);
-    if (!t_indptr || !t_indices || !permutation) goto fail;
+    if (!(t_indptr = py_new_indices(n_cols + 1, w.csr.index)) ||
+        !(t_indices = py_new_indices(w.csr.nnz, w.csr.index)) ||
+        !(permutation = py_new_indices(w.csr.nnz, w.csr.index)))
+        goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_transpose_index(&w, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
+    status = bio_checked(check, &w, &where);
+    if (!status)
+        status =
+            bio_transpose_index(&w.csr, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
     Py_END_ALLOW_THREADS
-    if (py_status(status)) goto fail;
+    if (py_pathway_status(&w, status, where, "")) goto fail;
     return Py_BuildValue("(NNN)", t_indptr, t_indices, permutation);
 fail:
     Py_XDECREF(t_indptr);
@@ -135,13 +81,14 @@ typedef struct {
 } new_csr;
 
 static int new_begin(const bio_csr *w, new_csr *made) {
-    made->indices = made->data = NULL;
-    made->indptr = py_new_indices((npy_intp)w->n_rows + 1, w->index);
+    *made = (new_csr){.indptr = py_new_indices(w->n_rows + 1, w->index)};
     return made->indptr ? 0 : -1;
 }
 
 static int new_arrays(const bio_csr *w, new_csr *made, int with_data) {
-    npy_intp nnz = (npy_intp)entry(PyArray_DATA(made->indptr), w->index, w->n_rows);
+    const void *indptr = PyArray_DATA(made->indptr);
+    const size_t nnz =
+        (size_t)(w->index == BIO_INT64 ? ((const int64_t *)indptr)[w->n_rows] : ((const int32_t *)indptr)[w->n_rows]);
     made->indices = py_new_indices(nnz, w->index);
     if (with_data) made->data = py_new_values(1, &nnz, w->value);
     return made->indices && (made->data || !with_data) ? 0 : -1;
@@ -155,204 +102,205 @@ static PyObject *new_abandon(new_csr *made) {
 }
 
 static PyObject *prune(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data", "theta", "n_threads", NULL};
-    PyObject *indptr, *indices, *data, *threads = NULL;
+    static const char call[] = "prune";
+    static char *names[] = {"indptr", "indices", "data", "theta", "n_threads", "check", NULL};
+    PyObject *indptr, *indices, *data, *theta_object, *threads = NULL, *check_object = NULL;
+    int n_threads, check = 0;
+    size_t where = 0;
     double theta;
-    bio_csr w;
+    py_pathway w;
     new_csr made;
-    int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOd|$O:prune", names, &indptr, &indices, &data, &theta, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OO:prune", names, &indptr, &indices, &data, &theta_object,
+                                     &threads, &check_object))
         return NULL;
-    if (py_csr(indptr, indices, data, PY_SSIZE_T_MAX, &w) || py_threads(threads, &n_threads)) return NULL;
-    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
-    if (!(theta >= 0 && theta <= 1)) {
-        PyObject *value = PyFloat_FromDouble(theta);
-        if (value) PyErr_Format(PyExc_ValueError, "theta must lie in [0, 1], got %R", value);
-        Py_XDECREF(value);
+    if (py_real(call, theta_object, "theta", 0, 1, "a number in [0, 1]", &theta) ||
+        py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check) ||
+        py_weighted(call, indptr, indices, data, PY_SSIZE_T_MAX, &w) || new_begin(&w.csr, &made))
         return NULL;
-    }
-    if (new_begin(&w, &made)) return NULL;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_prune(&w, theta, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
+    status = bio_checked(check, &w, &where);
+    if (!status) status = bio_prune(&w.csr, theta, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
     Py_END_ALLOW_THREADS
-    if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
+    if (py_pathway_status(&w, status, where, "") || new_arrays(&w.csr, &made, 1)) return new_abandon(&made);
     Py_BEGIN_ALLOW_THREADS
-    status =
-        bio_prune(&w, theta, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), PyArray_DATA(made.data), n_threads);
+    status = bio_prune(&w.csr, theta, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), PyArray_DATA(made.data),
+                       n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 
 static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "n_cols", "n_candidates", "seed", "step", "n_threads", NULL};
-    PyObject *indptr, *indices, *n_cols_object, *n_object, *seed_object = NULL, *step_object = NULL, *threads = NULL;
-    size_t n_cols, n;
+    static const char call[] = "candidates";
+    static char *names[] = {"indptr", "indices", "n_cols", "n_candidates", "seed", "step", "n_threads", "check", NULL};
+    PyObject *indptr, *indices, *cols, *n_object, *seed_object = NULL, *step_object = NULL, *threads = NULL;
+    PyObject *check_object = NULL;
+    size_t n_cols, n, where = 0;
+    int n_threads, check = 0;
     uint64_t seed, step;
-    bio_csr w;
+    py_pathway w;
     new_csr made;
-    int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOO:candidates", names, &indptr, &indices, &n_cols_object,
-                                     &n_object, &seed_object, &step_object, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOO:candidates", names, &indptr, &indices, &cols, &n_object,
+                                     &seed_object, &step_object, &threads, &check_object))
         return NULL;
-    if (!seed_object || !step_object)
-        return PyErr_Format(PyExc_TypeError, "candidates() missing required keyword-only argument: '%s'",
-                            seed_object ? "step" : "seed");
-    /* a draw is 32 bits wide, and so is its number */
-    if (integer(n_cols_object, "n_cols", 1, (Py_ssize_t)UINT32_MAX, &n_cols)) return NULL;
-    if (integer(n_object, "n_candidates", 0, (Py_ssize_t)UINT32_MAX, &n)) return NULL;
-    if (key(seed_object, "seed", &seed) || key(step_object, "step", &step)) return NULL;
-    if (py_csr(indptr, indices, NULL, n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
-    if (fits(&w, "n_cols", (double)n_cols)) return NULL;
-    if (fits(&w, "the number of candidates", (double)w.n_rows * (double)(n < n_cols ? n : n_cols))) return NULL;
-    if (new_begin(&w, &made)) return NULL;
+    if (py_required(call, seed_object, "seed") || py_required(call, step_object, "step") ||
+        py_integer(call, cols, "n_cols", 1, MAX_DRAWS, NULL, &n_cols) ||
+        py_integer(call, n_object, "n_candidates", 0, MAX_DRAWS, NULL, &n) ||
+        py_key(call, seed_object, "seed", &seed) || py_key(call, step_object, "step", &step) ||
+        py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check))
+        return NULL;
+    if (py_structure(call, indptr, indices, n_cols, &w) || fits(call, &w.csr, "n_cols", (double)n_cols) ||
+        fits(call, &w.csr, "the number of candidates", (double)w.csr.n_rows * (double)(n < n_cols ? n : n_cols)) ||
+        new_begin(&w.csr, &made))
+        return NULL;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), NULL, n_threads);
+    status = bio_checked(check, &w, &where);
+    if (!status) status = bio_candidates(&w.csr, n, seed, step, PyArray_DATA(made.indptr), NULL, n_threads);
     Py_END_ALLOW_THREADS
-    if (py_status(status) || new_arrays(&w, &made, 0)) return new_abandon(&made);
+    if (py_pathway_status(&w, status, where, "") || new_arrays(&w.csr, &made, 0)) return new_abandon(&made);
     Py_BEGIN_ALLOW_THREADS
-    status = bio_candidates(&w, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
+    status = bio_candidates(&w.csr, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NN)", made.indptr, made.indices);
 }
 
 static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data",   "cand_indptr", "cand_indices",
-                            "score",  "n_grow",  "weight", "n_threads",   NULL};
-    PyObject *indptr, *indices, *data, *cand_indptr, *cand_indices, *score_object, *n_object, *threads = NULL;
-    PyArrayObject *score;
+    static const char call[] = "grow", sites_call[] = "grow (candidates)";
+    static char *names[] = {"indptr", "indices",   "data",  "cand_indptr", "cand_indices", "score", "n_grow",
+                            "weight", "n_threads", "check", NULL};
+    PyObject *indptr, *indices, *data, *cand_indptr, *cand_indices, *score_object, *n_object, *weight_object;
+    PyObject *threads = NULL, *check_object = NULL;
+    int n_threads, check = 0, at_sites = 0;
+    size_t n_grow, where = 0;
+    py_pathway w, sites;
+    py_array score;
     double weight;
-    size_t n_grow;
-    bio_csr w, cand;
     new_csr made;
-    int n_threads;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOd|$O:grow", names, &indptr, &indices, &data, &cand_indptr,
-                                     &cand_indices, &score_object, &n_object, &weight, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOO|$OO:grow", names, &indptr, &indices, &data, &cand_indptr,
+                                     &cand_indices, &score_object, &n_object, &weight_object, &threads, &check_object))
         return NULL;
-    if (integer(n_object, "n_grow", 0, PY_SSIZE_T_MAX, &n_grow)) return NULL;
-    if (!isfinite(weight)) return PyErr_Format(PyExc_ValueError, "weight must be finite");
-    if (py_csr(indptr, indices, data, PY_SSIZE_T_MAX, &w) || py_threads(threads, &n_threads)) return NULL;
-    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
-    if (py_csr(cand_indptr, cand_indices, NULL, PY_SSIZE_T_MAX, &cand)) return NULL;
-    if (cand.index != w.index)
+    if (py_integer(call, n_object, "n_grow", 0, PY_SSIZE_T_MAX, NULL, &n_grow) ||
+        py_real(call, weight_object, "weight", -DBL_MAX, DBL_MAX, "a finite number", &weight) ||
+        py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check))
+        return NULL;
+    if (py_weighted(call, indptr, indices, data, PY_SSIZE_T_MAX, &w) ||
+        py_structure(sites_call, cand_indptr, cand_indices, PY_SSIZE_T_MAX, &sites))
+        return NULL;
+    if (sites.csr.index != w.csr.index)
         return PyErr_Format(PyExc_TypeError,
-                            "cand_indptr and cand_indices must be %s like indptr: nothing is cast in silence",
-                            w.index == BIO_INT64 ? "int64" : "int32");
-    if (py_dimension((PyArrayObject *)cand_indptr, "cand_indptr", 0, w.n_rows + 1, "the length of indptr")) return NULL;
-    if (!(score = py_values_of(score_object, "score", 1, w.value, "data"))) return NULL;
-    if (py_dimension(score, "score", 0, cand.nnz, "the length of cand_indices")) return NULL;
-    cand.value = w.value;
-    cand.data = PyArray_DATA(score);
-    double born = (double)w.n_rows * (double)n_grow;
-    if (fits(&w, "the number of synapses", (double)w.nnz + (born < (double)cand.nnz ? born : (double)cand.nnz)))
+                            "%s(): cand_indptr and cand_indices must be %s like indptr: nothing is cast in silence",
+                            call, w.csr.index == BIO_INT64 ? "int64" : "int32");
+    if (py_dimension(call, &sites.indptr, "cand_indptr", 0, w.csr.n_rows + 1, "the length of indptr") ||
+        py_values_of(call, score_object, "score", 1, w.csr.value, "data", &score) ||
+        py_dimension(call, &score, "score", 0, sites.csr.nnz, "the length of cand_indices"))
         return NULL;
-    if (new_begin(&w, &made)) return NULL;
+    const double born = (double)w.csr.n_rows * (double)n_grow, offered = (double)sites.csr.nnz;
+    if (fits(call, &w.csr, "the number of synapses", (double)w.csr.nnz + (born < offered ? born : offered)) ||
+        new_begin(&w.csr, &made))
+        return NULL;
+    bio_csr candidates = sites.csr; /* with scores, which may be NaN, in the place of weights */
+    candidates.value = w.csr.value;
+    candidates.data = score.data;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
+    status = bio_checked(check, &w, &where);
+    if (!status && (status = bio_checked(check, &sites, &where))) at_sites = 1;
+    if (!status)
+        status = bio_grow(&w.csr, &candidates, n_grow, weight, PyArray_DATA(made.indptr), NULL, NULL, n_threads);
     Py_END_ALLOW_THREADS
-    if (py_status(status) || new_arrays(&w, &made, 1)) return new_abandon(&made);
+    if (py_pathway_status(at_sites ? &sites : &w, status, where, at_sites ? "candidates: " : "") ||
+        new_arrays(&w.csr, &made, 1))
+        return new_abandon(&made);
     Py_BEGIN_ALLOW_THREADS
-    status = bio_grow(&w, &cand, n_grow, weight, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
+    status = bio_grow(&w.csr, &candidates, n_grow, weight, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
                       PyArray_DATA(made.data), n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NNN)", made.indptr, made.indices, made.data);
 }
 
-static int is_absent(PyObject *object, const char *name) {
-    if (object) return 0;
-    PyErr_Format(PyExc_TypeError, "turnover() missing required keyword-only argument: '%s'", name);
-    return 1;
-}
-
-static int inhibitory(PyObject *sign, int *answer) {
-    const char *text = sign == NULL ? "E" : PyUnicode_Check(sign) ? PyUnicode_AsUTF8(sign) : NULL;
-    if (text && (!strcmp(text, "E") || !strcmp(text, "I"))) {
-        *answer = *text == 'I';
-        return 0;
-    }
-    if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "sign must be 'E' or 'I', got %R", sign);
-    return -1;
-}
-
 /* How much time passes for each cell: finite and >= 0, so that every rate is one. */
-static int check_time(const bio_csr *w, PyArrayObject *time, int n_threads) {
-    double low, high;
-    if (py_dimension(time, "time", 0, w->n_rows, "one for each row of W")) return -1;
-    bio_status status;
+static int check_time(const char *call, const py_array *time, int n_threads) {
+    double low = 0, high = 0;
+    bio_status status = BIO_OK;
+    if (!time->data) return 0;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_extent(w->value, PyArray_DATA(time), w->n_rows, &low, &high, n_threads);
+    status = bio_minmax(time->value, time->data, time->size, &low, &high, n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) return -1;
     if (low >= 0 && high <= DBL_MAX) return 0;
-    PyErr_SetString(PyExc_ValueError, "time must be finite and >= 0");
+    PyErr_Format(PyExc_ValueError, "%s(): time must be finite and >= 0", call);
     return -1;
 }
 
 static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"indptr", "indices", "data", "n_cols", "birth", "death",     "gamma",
-                            "size",   "time",    "sign", "seed",   "step",  "n_threads", NULL};
-    PyObject *indptr, *indices, *data, *n_cols_object, *birth = NULL, *death = NULL, *gamma = NULL, *size = NULL;
-    PyObject *time_object = NULL, *sign = NULL, *seed = NULL, *step = NULL, *threads = NULL;
-    const char *rate = "a finite number >= 0";
+    static const char call[] = "turnover", rate[] = "a finite number >= 0", positive[] = "a finite number > 0";
+    static const char *const signs[] = {"E", "I"};
+    static char *names[] = {"indptr", "indices", "data", "n_cols", "birth",     "death", "gamma", "size",
+                            "time",   "sign",    "seed", "step",   "n_threads", "check", NULL};
+    PyObject *indptr, *indices, *data, *cols, *birth = NULL, *death = NULL, *gamma = NULL, *size = NULL;
+    PyObject *time_object = NULL, *sign = NULL, *seed = NULL, *step = NULL, *threads = NULL, *check_object = NULL;
     bio_turnover_rule rule = {.time = NULL};
-    PyArrayObject *time;
-    uint8_t *dies = NULL;
+    size_t n_cols, n_died, where = 0;
     new_csr made = {NULL, NULL, NULL};
-    size_t n_cols, n_died;
-    bio_csr w;
-    int n_threads;
+    int n_threads, check = 0;
+    uint8_t *dies = NULL;
+    py_array time;
+    py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOOO:turnover", names, &indptr, &indices, &data,
-                                     &n_cols_object, &birth, &death, &gamma, &size, &time_object, &sign, &seed,
-                                     &step, &threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOOOO:turnover", names, &indptr, &indices, &data, &cols,
+                                     &birth, &death, &gamma, &size, &time_object, &sign, &seed, &step, &threads,
+                                     &check_object))
         return NULL;
-    if (is_absent(birth, "birth") || is_absent(death, "death") || is_absent(gamma, "gamma") ||
-        is_absent(size, "size") || is_absent(seed, "seed") || is_absent(step, "step"))
+    if (py_required(call, birth, "birth") || py_required(call, death, "death") || py_required(call, gamma, "gamma") ||
+        py_required(call, size, "size") || py_required(call, seed, "seed") || py_required(call, step, "step"))
         return NULL;
-    if (py_real(birth, "birth", 0, DBL_MAX, rate, &rule.birth) ||
-        py_real(death, "death", 0, DBL_MAX, rate, &rule.death) ||
-        py_real(gamma, "gamma", 0, DBL_MAX, rate, &rule.gamma) || inhibitory(sign, &rule.inhibitory) ||
-        key(seed, "seed", &rule.seed) || key(step, "step", &rule.step))
+    if (py_integer(call, cols, "n_cols", 1, MAX_DRAWS, NULL, &n_cols) ||
+        py_real(call, birth, "birth", 0, DBL_MAX, rate, &rule.birth) ||
+        py_real(call, death, "death", 0, DBL_MAX, rate, &rule.death) ||
+        py_real(call, gamma, "gamma", 0, DBL_MAX, rate, &rule.gamma) ||
+        py_real(call, size, "size", DBL_TRUE_MIN, DBL_MAX, positive, &rule.size) ||
+        py_choice(call, sign, "sign", signs, 2, &rule.inhibitory) || py_key(call, seed, "seed", &rule.seed) ||
+        py_key(call, step, "step", &rule.step) || py_threads(call, threads, &n_threads) ||
+        py_truth(call, check_object, "check", &check))
         return NULL;
-    /* a draw is counted in 32 bits */
-    if (integer(n_cols_object, "n_cols", 1, (Py_ssize_t)UINT32_MAX, &n_cols)) return NULL;
-    if (py_csr(indptr, indices, data, n_cols, &w) || py_threads(threads, &n_threads)) return NULL;
-    if (!w.data) return PyErr_Format(PyExc_TypeError, "data must be a NumPy array of float32 or float64, got NoneType");
-    if (fits(&w, "n_cols", (double)n_cols)) return NULL;
-    /* so that newborns are not 0, nor infinite */
-    const int wide = w.value == BIO_FLOAT64;
-    if (py_real(size, "size", wide ? DBL_TRUE_MIN : FLT_TRUE_MIN, wide ? DBL_MAX : FLT_MAX,
-                wide ? "a finite number > 0" : "a finite number > 0 in float32, like data", &rule.size))
+    if (py_weighted(call, indptr, indices, data, n_cols, &w) || fits(call, &w.csr, "n_cols", (double)n_cols))
         return NULL;
-    if (py_optional_values_of(time_object, "time", 1, w.value, "data", &time)) return NULL;
-    if (time && check_time(&w, time, n_threads)) return NULL;
-    rule.time = time ? PyArray_DATA(time) : NULL;
+    if (w.csr.value == BIO_FLOAT32 &&
+        !(rule.size >= FLT_TRUE_MIN && rule.size <= FLT_MAX)) /* newborns: 0 or infinite */
+        return PyErr_Format(PyExc_ValueError, "%s(): size must be %s in float32, like data, got %R", call, positive,
+                            size);
+    if (py_optional_values_of(call, time_object, "time", 1, w.csr.value, "data", &time) ||
+        py_dimension(call, &time, "time", 0, w.csr.n_rows, "one for each row of W") ||
+        check_time(call, &time, n_threads))
+        return NULL;
+    rule.time = time.data;
 
-    if (!(dies = PyMem_RawMalloc(w.nnz ? w.nnz : 1))) {
+    if (!(dies = PyMem_RawMalloc(w.csr.nnz ? w.csr.nnz : 1))) {
         PyErr_NoMemory();
         goto fail;
     }
-    if (new_begin(&w, &made)) goto fail;
+    if (new_begin(&w.csr, &made)) goto fail;
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_turnover(&w, &rule, dies, PyArray_DATA(made.indptr), NULL, NULL, &n_died, n_threads);
+    status = bio_checked(check, &w, &where);
+    if (!status) status = bio_turnover(&w.csr, &rule, dies, PyArray_DATA(made.indptr), NULL, NULL, &n_died, n_threads);
     Py_END_ALLOW_THREADS
     if (status == BIO_INDEX_OVERFLOW) {
-        PyErr_SetString(PyExc_ValueError,
-                        "more synapses live than int32 indices can count (2**31 - 1): use int64 indptr and indices");
+        PyErr_Format(PyExc_ValueError,
+                     "%s(): more synapses live than int32 indices can count (2**31 - 1): use int64 indptr and indices",
+                     call);
         goto fail;
     }
-    if (py_status(status) || new_arrays(&w, &made, 1)) goto fail;
+    if (py_pathway_status(&w, status, where, "") || new_arrays(&w.csr, &made, 1)) goto fail;
     Py_BEGIN_ALLOW_THREADS
-    status = bio_turnover(&w, &rule, dies, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
+    status = bio_turnover(&w.csr, &rule, dies, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
                           PyArray_DATA(made.data), &n_died, n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) goto fail;
@@ -363,24 +311,23 @@ fail:
     return new_abandon(&made);
 }
 
-#define METHOD(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
-
 PyMethodDef py_structure_methods[] = {
     METHOD(validate,
            "validate(indptr, indices, data, n_cols)\n--\n\nRaise ValueError unless this is a proper CSR structure."),
     METHOD(transpose_index,
-           "transpose_index(indptr, indices, n_cols)\n--\n\nCSR structure of W^T and the permutation of its values."),
+           "transpose_index(indptr, indices, n_cols, *, check=False)\n--\n\n"
+           "CSR structure of W^T and the permutation of its values."),
     METHOD(prune,
-           "prune(indptr, indices, data, theta, *, n_threads=None)\n--\n\nCSR without the synapses below theta x the "
-           "row's maximum."),
+           "prune(indptr, indices, data, theta, *, n_threads=None, check=False)\n--\n\n"
+           "CSR without the synapses below theta x the row's maximum."),
     METHOD(candidates,
-           "candidates(indptr, indices, n_cols, n_candidates, *, seed, step, n_threads=None)\n--\n\n"
-           "Random silent sites, as a CSR structure."),
+           "candidates(indptr, indices, n_cols, n_candidates, *, seed, step, n_threads=None, "
+           "check=False)\n--\n\nRandom silent sites, as a CSR structure."),
     METHOD(grow,
-           "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None)\n--\n\n"
-           "CSR in which each row has gained its n_grow best candidates."),
+           "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None, "
+           "check=False)\n--\n\nCSR in which each row has gained its n_grow best candidates."),
     METHOD(turnover,
            "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', seed, "
-           "step, n_threads=None)\n--\n\nCSR after random births and deaths, and how many died."),
+           "step, n_threads=None, check=False)\n--\n\nCSR after random births and deaths, and how many died."),
     {NULL, NULL, 0, NULL},
 };

@@ -114,10 +114,11 @@ typedef struct {
     T theta;
     I *new_indptr, *new_indices; /* new_indices NULL: only count */
     T *new_data;
+    int changed;
 } NAME(prune_job);
 
 static void NAME(prune_task)(void *context, size_t begin, size_t end, size_t worker) {
-    const NAME(prune_job) *job = context;
+    NAME(prune_job) *job = context;
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     (void)worker;
     for (size_t i = begin; i < end; i++) {
@@ -132,21 +133,23 @@ static void NAME(prune_task)(void *context, size_t begin, size_t end, size_t wor
             continue;
         }
         /* no branch: a synapse that goes is overwritten by the next one that stays */
-        size_t to = (size_t)job->new_indptr[i];
-        for (size_t k = 0; to < (size_t)job->new_indptr[i + 1]; k++) {
+        size_t to = (size_t)job->new_indptr[i], k = 0;
+        const size_t stop = (size_t)job->new_indptr[i + 1];
+        for (; k < n && to < stop; k++) {
             job->new_indices[to] = indices[first + k];
             job->new_data[to] = data[k];
             to += (bits[k] & BITS_MAX) >= threshold;
         }
+        if (to < stop) has_changed(&job->changed);
     }
 }
 
 static bio_status NAME(prune)(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data,
                               int n_threads) {
-    NAME(prune_job) job = {w, (T)theta, new_indptr, new_indices, new_data};
+    NAME(prune_job) job = {w, (T)theta, new_indptr, new_indices, new_data, 0};
     bio_parallel(NAME(prune_task), &job, share_rows(w->n_rows, w->nnz, n_threads));
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
-    return BIO_OK;
+    return job.changed ? BIO_CHANGED : BIO_OK;
 }
 
 /* ---- candidates: a bitmap of the columns makes the draws sorted and unique ---- */
@@ -157,10 +160,11 @@ typedef struct {
     bio_random key;
     uint64_t *drawn; /* n_words a worker */
     I *new_indptr, *new_indices;
+    int changed;
 } NAME(candidates_job);
 
 static void NAME(candidates_task)(void *context, size_t begin, size_t end, size_t worker) {
-    const NAME(candidates_job) *job = context;
+    NAME(candidates_job) *job = context;
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     uint64_t *drawn = job->drawn + worker * job->n_words;
     for (size_t i = begin; i < end; i++) {
@@ -178,10 +182,12 @@ static void NAME(candidates_task)(void *context, size_t begin, size_t end, size_
             job->new_indptr[i + 1] = (I)n;
             continue;
         }
-        I *to = job->new_indices + job->new_indptr[i];
+        size_t to = (size_t)job->new_indptr[i];
+        const size_t stop = (size_t)job->new_indptr[i + 1];
         for (size_t word = 0; word < job->n_words; word++)
-            for (uint64_t left = drawn[word]; left; left &= left - 1)
-                *to++ = (I)(word * 64 + (size_t)__builtin_ctzll(left));
+            for (uint64_t left = drawn[word]; left && to < stop; left &= left - 1)
+                job->new_indices[to++] = (I)(word * 64 + (size_t)__builtin_ctzll(left));
+        if (to < stop) has_changed(&job->changed);
     }
 }
 
@@ -192,11 +198,11 @@ static bio_status NAME(candidates)(const bio_csr *w, size_t n_candidates, uint64
     const bio_share share = share_rows(w->n_rows, work, n_threads);
     uint64_t *drawn = calloc(share.workers, n_words * sizeof *drawn);
     if (!drawn) return BIO_NO_MEMORY;
-    NAME(candidates_job) job = {w, n_candidates, n_words, bio_step_key(seed, step), drawn, new_indptr, new_indices};
+    NAME(candidates_job) job = {w, n_candidates, n_words, bio_step_key(seed, step), drawn, new_indptr, new_indices, 0};
     bio_parallel(NAME(candidates_task), &job, share);
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
     free(drawn);
-    return BIO_OK;
+    return job.changed ? BIO_CHANGED : BIO_OK;
 }
 
 /* ---- grow ---- */
@@ -225,10 +231,11 @@ typedef struct {
     T weight;
     I *new_indptr, *new_indices;
     T *new_data;
+    int changed;
 } NAME(grow_job);
 
 static void NAME(grow_task)(void *context, size_t begin, size_t end, size_t worker) {
-    const NAME(grow_job) *job = context;
+    NAME(grow_job) *job = context;
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     const I *cand_indptr = job->cand->indptr, *cand_indices = job->cand->indices;
     const T *data = job->w->data;
@@ -249,9 +256,10 @@ static void NAME(grow_task)(void *context, size_t begin, size_t end, size_t work
             const T newborn = NAME(saturated)(job->weight * scale);
             const BITS level = NAME(nth_largest)(score, n, born);
             size_t ties = born - NAME(count_scores)(score, n, level + 1);
-            for (size_t c = 0; c < n; c++) {
+            for (size_t c = 0, left = born; c < n && left; c++) {
                 if (score[c] < level || score[c] > BITS_INF || (score[c] == level && ties == 0)) continue;
                 ties -= score[c] == level;
+                left--;
                 for (; k < stop && indices[k] < cand_indices[first + c]; k++, to++) {
                     job->new_indices[to] = indices[k];
                     job->new_data[to] = data[k];
@@ -262,15 +270,16 @@ static void NAME(grow_task)(void *context, size_t begin, size_t end, size_t work
         }
         memcpy(job->new_indices + to, indices + k, (stop - k) * sizeof(I));
         memcpy(job->new_data + to, data + k, (stop - k) * SIZE);
+        if (to + (stop - k) < (size_t)job->new_indptr[i + 1]) has_changed(&job->changed);
     }
 }
 
 static bio_status NAME(grow)(const bio_csr *w, const bio_csr *cand, size_t n_grow, double weight, void *new_indptr,
                              void *new_indices, void *new_data, int n_threads) {
-    NAME(grow_job) job = {w, cand, n_grow, NAME(saturated)(weight), new_indptr, new_indices, new_data};
+    NAME(grow_job) job = {w, cand, n_grow, NAME(saturated)(weight), new_indptr, new_indices, new_data, 0};
     bio_parallel(NAME(grow_task), &job, share_rows(w->n_rows, w->nnz + 8 * cand->nnz, n_threads));
     if (!new_indices) NAME(lengths_to_indptr)(new_indptr, w->n_rows);
-    return BIO_OK;
+    return job.changed ? BIO_CHANGED : BIO_OK;
 }
 
 /* ---- turnover ---- */
@@ -283,6 +292,7 @@ typedef struct {
     uint8_t *dies;
     I *new_indptr, *new_indices; /* new_indices NULL: only count */
     T *new_data;
+    int changed;
 } NAME(turnover_job);
 
 /* Who of the n synapses of cell i dies, at hazard rate (|w| / size)^-gamma; returns how many. */
@@ -311,7 +321,7 @@ static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I
 }
 
 static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t worker) {
-    const NAME(turnover_job) *job = context;
+    NAME(turnover_job) *job = context;
     const bio_turnover_rule *rule = job->rule;
     const I *indptr = job->w->indptr;
     const size_t n_cols = job->w->n_cols;
@@ -326,10 +336,10 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         const double rate = rule->birth * time;
         const int fill = job->new_indices != NULL;
         size_t to = fill ? (size_t)job->new_indptr[i] : 0, k = 0;
+        const size_t stop = fill ? (size_t)job->new_indptr[i + 1] : SIZE_MAX;
         if (!fill) {
             size_t n_died = 0;
-            if (rule->death * time > 0)
-                n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
+            if (rule->death * time > 0) n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
             else memset(dies, 0, n);
             to = n - n_died;
         }
@@ -337,12 +347,12 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         for (size_t j = 0; rate > 0 && j < n_cols; j++) {
             j = next_birth(bio_threefry((uint32_t)i, draw++, job->births), rate, j, n_cols);
             for (; k < n && (size_t)indices[k] < j; k++) {
-                if (!fill || dies[k]) continue;
+                if (!fill || dies[k] || to == stop) continue;
                 job->new_indices[to] = indices[k];
                 job->new_data[to++] = data[k];
             }
             /* a stored synapse is not born, and one that dies now is not born again at once */
-            if (j == n_cols || (k < n && (size_t)indices[k] == j)) continue;
+            if (j == n_cols || (k < n && (size_t)indices[k] == j) || to == stop) continue;
             if (fill) {
                 job->new_indices[to] = (I)j;
                 job->new_data[to] = newborn;
@@ -350,11 +360,12 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
             to++;
         }
         for (; fill && k < n; k++) {
-            if (dies[k]) continue;
+            if (dies[k] || to == stop) continue;
             job->new_indices[to] = indices[k];
             job->new_data[to++] = data[k];
         }
         if (!fill) job->new_indptr[i + 1] = (I)to;
+        else if (to < stop) has_changed(&job->changed);
     }
 }
 
@@ -369,7 +380,8 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
                               dies,
                               new_indptr,
                               new_indices,
-                              new_data};
+                              new_data,
+                              0};
     if (!new_indices) fill_bounds(rule->gamma, bound);
     bio_parallel(NAME(turnover_task), &job, share_rows(w->n_rows, 4 * w->nnz, n_threads));
     if (new_indices) return BIO_OK;

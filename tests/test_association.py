@@ -255,6 +255,42 @@ def test_learning_is_identical_for_any_thread_count(samples):
             np.testing.assert_array_equal(a, b)
 
 
+# --- growth: samples may come class by class ---
+
+
+def test_in_growth_a_cell_learns_from_samples_of_its_own_label(samples):
+    H, T = samples
+    shuffled = H, np.random.default_rng(1).permutation(T)  # inputs say nothing about labels
+
+    def purity(vigilance):
+        cells = learned(shuffled, n_steps=20, vigilance=vigilance)
+        return cells.votes[cells.live].max(axis=1)
+
+    assert purity(0.9).min() > 0.99
+    assert purity(None).min() < 0.9  # the control
+
+
+@pytest.mark.parametrize("vigilance, n_calls", [(0.9, 2), (None, 0)])
+def test_weights_follow_the_mean_input_in_growth_alone(samples, vigilance, n_calls):
+    H, T = samples
+    moves = []
+
+    class Recording(LogCovariance):
+        def follow_mean(self, synapses, before):
+            moves.append((before, synapses.pre_mean))
+            super().follow_mean(synapses, before)
+
+    cells = Association(10, N_FEATURES, 3, dtype=np.float64, vigilance=vigilance, rule=Recording())
+    for batch in np.split(np.argsort(T.argmax(axis=1), kind="stable"), 3):  # class by class
+        cells.learn(H[batch], T[batch])
+    assert len(moves) == n_calls  # at the first batch nothing was known that could move
+    for (before, after), n in zip(moves, (40, 80), strict=False):
+        order = np.argsort(T.argmax(axis=1), kind="stable")
+        np.testing.assert_allclose(before, H[order[:n]].mean(axis=0))
+        np.testing.assert_allclose(after, H[order[: n + 40]].mean(axis=0))
+    np.testing.assert_allclose(norms(cells)[cells.live], 1)
+
+
 # --- bad input ---
 
 

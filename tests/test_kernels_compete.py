@@ -190,8 +190,8 @@ A = drive(np.float32, 4, 6)
         (A, dict(beta=np.inf), ValueError, "beta must be a finite number, got inf"),
         (A, dict(k=0), ValueError, "k must be None or an integer >= 1, got 0"),
         (A, dict(k=-3), ValueError, "k must be None or an integer >= 1, got -3"),
-        (A, dict(k=2.0), TypeError, "k must be None or an integer >= 1, got 2.0"),
-        (A, dict(k=True), TypeError, "k must be None or an integer >= 1, got True"),
+        (A, dict(k=2.0), TypeError, "k must be None or an integer >= 1, got float"),
+        (A, dict(k=True), TypeError, "k must be None or an integer >= 1, got bool"),
         (A, dict(threshold=np.zeros(6)), TypeError, "threshold must be float32 like drive"),
         (A, dict(threshold=A[0, :5]), ValueError, r"threshold.shape\[0\] must be 6, one for each cell of drive, got 5"),
         (A, dict(out=np.zeros((4, 6))), TypeError, "out must be float32 like the result"),
@@ -212,7 +212,7 @@ def test_bad_input(a, options, error, message):
         (A, A[:3], {}, ValueError, r"dY.shape\[0\] must be 4, the batch of Y, got 3"),
         (A, A[:, :5].copy(), {}, ValueError, r"dY.shape\[1\] must be 6, the cells of Y, got 5"),
         (A, A, dict(beta=np.nan), ValueError, "beta must be a finite number, got nan"),
-        (A, A.copy(), dict(out=A), ValueError, "out must share no memory with Y"),
+        (A, A.copy(), dict(out=A), ValueError, "out must not share memory with Y"),
     ],
 )
 def test_bad_input_of_the_gradient(Y, dY, options, error, message):

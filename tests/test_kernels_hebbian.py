@@ -204,7 +204,7 @@ def test_batches_that_differ():
         kernels.hebbian_step(indptr, indices, data, X, drive[:7])
 
 
-# --- extent, which guards the steps ---------------------------------------------------------------------------
+# --- minmax, which guards the steps ---------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
@@ -214,16 +214,16 @@ def test_batches_that_differ():
     special=st.sampled_from([0.0, -0.0, np.inf, -np.inf, 1e-42, np.nan]),
     seed=st.integers(0, 99),
 )
-def test_extent(n, value, special, seed):
+def test_minmax(n, value, special, seed):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(n).astype(value)
     x[rng.integers(n)] = special
-    np.testing.assert_array_equal(_core.extent(x), (x.min(), x.max()))
+    np.testing.assert_array_equal(_core.minmax(x), (x.min(), x.max()))
 
 
 @pytest.mark.parametrize("place", [0, 65_535, 65_536, 199_999])
-def test_extent_finds_a_nan_on_any_thread(place):
+def test_minmax_finds_a_nan_on_any_thread(place):
     x = np.zeros(200_000, np.float32)
     x[place] = np.nan
     for n_threads in (1, 2, 3):
-        assert np.isnan(_core.extent(x, n_threads=n_threads)).all()
+        assert np.isnan(_core.minmax(x, n_threads=n_threads)).all()

@@ -435,23 +435,31 @@ def turn(**wrong):
 
 
 REFUSED = {
-    "theta negative": (lambda: kernels.prune(*ARRAYS, -0.1), ValueError, "theta must lie in [0, 1], got -0.1"),
-    "theta large": (lambda: kernels.prune(*ARRAYS, 1.5), ValueError, "theta must lie in [0, 1], got 1.5"),
-    "theta nan": (lambda: kernels.prune(*ARRAYS, np.nan), ValueError, "theta must lie in [0, 1], got nan"),
-    "theta text": (lambda: kernels.prune(*ARRAYS, "x"), TypeError, "real number"),
+    "theta negative": (lambda: kernels.prune(*ARRAYS, -0.1), ValueError, "theta must be a number in [0, 1], got -0.1"),
+    "theta large": (lambda: kernels.prune(*ARRAYS, 1.5), ValueError, "theta must be a number in [0, 1], got 1.5"),
+    "theta nan": (lambda: kernels.prune(*ARRAYS, np.nan), ValueError, "theta must be a number in [0, 1], got nan"),
+    "theta text": (lambda: kernels.prune(*ARRAYS, "x"), TypeError, "theta must be a number in [0, 1], got str"),
     "prune without data": (lambda: kernels.prune(*PATTERN, None, 0.1), TypeError, "data must be a NumPy array"),
     "prune threads": (lambda: kernels.prune(*ARRAYS, 0.1, n_threads=0), ValueError, "n_threads must be"),
-    "n_cols 0": (lambda: kernels.transpose_index(*PATTERN, 0), ValueError, "n_cols must lie in [1, "),
+    "n_cols 0": (lambda: kernels.transpose_index(*PATTERN, 0), ValueError, "n_cols must be an integer in [1, "),
     "n_cols small": (lambda: kernels.transpose_index(*PATTERN, 2), ValueError, "indices[1] = 2"),
-    "n_cols float": (lambda: kernels.validate(*ARRAYS, 4.0), TypeError, "n_cols must be an integer, got 4.0"),
-    "n_cols bool": (lambda: kernels.validate(*ARRAYS, True), TypeError, "n_cols must be an integer, got True"),
-    "n_cols huge": (lambda: kernels.candidates(*LONG, 2**32, 1), ValueError, "n_cols must lie in [1, 4294967295]"),
+    "n_cols float": (lambda: kernels.validate(*ARRAYS, 4.0), TypeError, "n_cols must be an integer >= 1, got float"),
+    "n_cols bool": (lambda: kernels.validate(*ARRAYS, True), TypeError, "n_cols must be an integer >= 1, got bool"),
+    "n_cols huge": (
+        lambda: kernels.candidates(*LONG, 2**32, 1),
+        ValueError,
+        "n_cols must be an integer in [1, 4294967295]",
+    ),
     "n_candidates negative": (
         lambda: kernels.candidates(*PATTERN, 4, -1),
         ValueError,
-        "n_candidates must lie in [0, 4294967295], got -1",
+        "n_candidates must be an integer in [0, 4294967295], got -1",
     ),
-    "n_candidates huge": (lambda: kernels.candidates(*PATTERN, 4, 2**64), ValueError, "n_candidates must lie in"),
+    "n_candidates huge": (
+        lambda: kernels.candidates(*PATTERN, 4, 2**64),
+        ValueError,
+        "n_candidates must be an integer in",
+    ),
     "n_candidates float": (lambda: kernels.candidates(*PATTERN, 4, 1.0), TypeError, "n_candidates must be an integer"),
     "seed negative": (
         lambda: kernels.candidates(*PATTERN, 4, 1, seed=-1),
@@ -465,13 +473,13 @@ REFUSED = {
     ),
     "seed None": (
         lambda: kernels.candidates(*PATTERN, 4, 1, seed=None),
-        ValueError,
-        "seed must be an integer in [0, 2**64), got None",
+        TypeError,
+        "candidates(): seed must be an integer in [0, 2**64), got NoneType",
     ),
     "step bool": (
         lambda: kernels.candidates(*PATTERN, 4, 1, step=True),
-        ValueError,
-        "step must be an integer in [0, 2**64), got True",
+        TypeError,
+        "candidates(): step must be an integer in [0, 2**64), got bool",
     ),
     "core without seed": (
         lambda: _core.candidates(*PATTERN, 4, 1, step=0),
@@ -483,8 +491,16 @@ REFUSED = {
         ValueError,
         "the number of candidates may reach 4294967294, more than int32 indices can count",
     ),
-    "n_grow negative": (lambda: kernels.grow(*ARRAYS, *SITES, SCORE, -1, 0.1), ValueError, "n_grow must lie in [0, "),
-    "weight nan": (lambda: kernels.grow(*ARRAYS, *SITES, SCORE, 1, np.nan), ValueError, "weight must be finite"),
+    "n_grow negative": (
+        lambda: kernels.grow(*ARRAYS, *SITES, SCORE, -1, 0.1),
+        ValueError,
+        "n_grow must be an integer >= 0, got -1",
+    ),
+    "weight nan": (
+        lambda: kernels.grow(*ARRAYS, *SITES, SCORE, 1, np.nan),
+        ValueError,
+        "weight must be a finite number, got nan",
+    ),
     "score dtype": (
         lambda: kernels.grow(*ARRAYS, *SITES, SCORE.astype(float), 1, 0.1),
         TypeError,
@@ -515,12 +531,12 @@ REFUSED = {
     "death nan": (lambda: turn(death=np.nan), ValueError, "death must be a finite number >= 0, got nan"),
     "gamma infinite": (lambda: turn(gamma=np.inf), ValueError, "gamma must be a finite number >= 0, got inf"),
     "gamma text": (lambda: turn(gamma="2"), TypeError, "gamma must be a finite number >= 0, got str"),
-    "size 0": (lambda: turn(size=0), ValueError, "size must be a finite number > 0 in float32, like data, got 0"),
-    "size negative": (lambda: turn(size=-1.0), ValueError, "size must be a finite number > 0 in float32"),
-    "size nan": (lambda: turn(size=np.nan), ValueError, "size must be a finite number > 0 in float32"),
+    "size 0": (lambda: turn(size=0), ValueError, "size must be a finite number > 0, got 0"),
+    "size negative": (lambda: turn(size=-1.0), ValueError, "size must be a finite number > 0, got -1.0"),
+    "size nan": (lambda: turn(size=np.nan), ValueError, "size must be a finite number > 0, got nan"),
     "size 0 in float32": (lambda: turn(size=1e-46), ValueError, "size must be a finite number > 0 in float32"),
     "size infinite in float32": (lambda: turn(size=1e39), ValueError, "size must be a finite number > 0 in float32"),
-    "size text": (lambda: turn(size="1"), TypeError, "size must be a finite number > 0 in float32, like data, got str"),
+    "size text": (lambda: turn(size="1"), TypeError, "size must be a finite number > 0, got str"),
     "size of float64": (
         lambda: kernels.turnover(*PATTERN, np.ones(3), 4, birth=0, death=0, gamma=0, size=np.inf),
         ValueError,
@@ -532,7 +548,7 @@ REFUSED = {
     "time nan": (lambda: turn(time=SCORE * np.float32(np.nan)), ValueError, "time must be finite and >= 0"),
     "time infinite": (lambda: turn(time=SCORE * np.float32(np.inf)), ValueError, "time must be finite and >= 0"),
     "sign mixed": (lambda: turn(sign="mixed"), ValueError, "sign must be 'E' or 'I', got 'mixed'"),
-    "sign number": (lambda: turn(sign=1), ValueError, "sign must be 'E' or 'I', got 1"),
+    "sign number": (lambda: turn(sign=1), TypeError, "sign must be 'E' or 'I', got int"),
     "turnover seed": (lambda: turn(seed=-1), ValueError, "seed must be an integer in [0, 2**64), got -1"),
     "turnover without data": (
         lambda: kernels.turnover(*PATTERN, None, 4, birth=0, death=0, gamma=0, size=1),
@@ -542,7 +558,7 @@ REFUSED = {
     "turnover n_cols": (
         lambda: kernels.turnover(*LONG, ARRAYS[2], 2**32, birth=0, death=0, gamma=0, size=1),
         ValueError,
-        "n_cols must lie in [1, 4294967295]",
+        "n_cols must be an integer in [1, 4294967295]",
     ),
     "core without birth": (
         lambda: _core.turnover(*ARRAYS, 4, death=0, gamma=0, size=1, seed=0, step=0),

@@ -86,7 +86,7 @@ def test_result_on_top_of_an_input(product):
         "weight_grad": lambda: W.weight_grad(X, dY, out=G),
         "backward": lambda: W.backward(X, dY, out=(dY, G)),
     }
-    with pytest.raises(ValueError, match="out must not share memory with"):
+    with pytest.raises(ValueError, match="must not share memory with"):
         calls[product]()
 
 
@@ -97,26 +97,6 @@ def test_copies_do_not_share_their_layouts():
     V.add(np.ones(V.nnz, V.dtype))
     assert_products_match(V)
     assert_products_match(W)
-
-
-def test_weights_given_away_cannot_be_written():
-    data = np.ones(3, np.float32)
-    W = Synapses(np.array([0, 3], np.int32), np.arange(3, dtype=np.int32), data, 3)
-    with pytest.raises(ValueError, match="read-only"):
-        data[0] = 5
-    W.add(np.ones(3, np.float32))
-    assert (W.weights == 2).all() and (data == 2).all()
-
-
-@pytest.mark.parametrize("memory", [np.ones(6, np.float32), bytearray(24)])
-def test_weights_that_are_a_view_freeze_alone(memory):
-    """Of an array only the part given away is frozen; memory need not belong to an array at all."""
-    whole = memory if isinstance(memory, np.ndarray) else np.frombuffer(memory, np.float32)
-    part = whole[:3]
-    W = Synapses(np.array([0, 3], np.int32), np.arange(3, dtype=np.int32), part, 3)
-    assert not part.flags.writeable and whole.flags.writeable
-    W.add(np.ones(3, np.float32))
-    assert (whole[:3] == W.weights).all()
 
 
 @pytest.mark.parametrize("transposed", [False, True])

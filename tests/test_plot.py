@@ -178,6 +178,16 @@ def test_weight_comparison_of_nothing():
         plot.weight_comparison({})
 
 
+@pytest.mark.parametrize("n_models", [2, 9, 22])
+def test_legends_of_curves_cover_no_data_and_lie_on_the_figure(n_models):
+    rows = [(f"model {i}", epsilon, 0.5, seed) for i in range(n_models) for epsilon in (0, 0.2) for seed in range(2)]
+    ax = plot.robustness_curve(pd.DataFrame(rows, columns=["model", "epsilon", "robust_accuracy", "seed"]))
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 < ax.get_window_extent().y0
+    assert [tick for tick in ax.get_xticks()] == [0, 0.2]  # where it was attacked
+
+
 # --- receptive_fields ---------------------------------------------------------------------------------
 
 
@@ -268,7 +278,9 @@ def test_accuracy_bars(results):
     per_seed = results.groupby(["model", "seed"])["value"].mean()
     bars = [bar.get_width() for bar in ax.patches]
     assert bars == pytest.approx([per_seed["bio"].mean(), per_seed["mlp"].mean()])
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bio", "mlp"]
+    named = [f"{model}  {per_seed[model].mean():.1%}" for model in ("bio", "mlp")]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == named
+    assert not ax.texts  # no number over the bars
     seeds = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "o"]
     assert seeds[0] == pytest.approx(per_seed["bio"].to_numpy())
 

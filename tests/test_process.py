@@ -232,7 +232,83 @@ def test_the_gil_is_released():
     assert during >= 2
 
 
+def test_subinterpreters_are_refused_with_a_message_that_says_so():
+    code = """
+    import warnings
+    warnings.simplefilter("ignore")
+    import bioneuro, sys
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    interpreter = interpreters.create()
+    script = f"import sys; sys.path[:] = {sys.path!r}\\ntry:\\n    import bioneuro\\nexcept ImportError as error:\\n"
+    script += "    print(error)\\nelse:\\n    print('imported')\\n"
+    interpreters.run_string(interpreter, script)
+    """
+    assert "subinterpreter" in output(code)
+
+
 # --- memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_no_path_out_of_a_binding_leaks():
+    """Every argument of every function of the core, wrong in type, in value, in contents and by its own exception."""
+    code = (
+        PATHWAY
+        + f"""
+    import gc
+    sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
+    from binding_calls import KIND, calls
+
+    class Boom(Exception):
+        pass
+
+    class Evil:
+        def __index__(self):
+            raise Boom
+        __float__ = __index__
+
+    def fails(call):
+        try:
+            call()
+        except (TypeError, ValueError, Boom):
+            return True
+        return False
+
+    frozen = np.ones(3, np.float32)
+    frozen.flags.writeable = False
+    arrays = [3, frozen, frozen[::2], np.ones((2, 3, 4, 5, 6), np.float32), np.ones((3, 3), np.float16)]
+    numbers = ["x", -1, np.nan, 2**70, 10**400, Evil()]
+    wrong = dict(array=arrays, integer=numbers, key=numbers, real=numbers, flag=["x", 2], choice=[3, "x"], layout=[3])
+    table, spoiled = calls(), calls(1)
+    for arguments in spoiled.values():  # refused by the check of the structure, after everything else
+        if "check" in arguments:
+            arguments["indices"] = arguments["indices"] - 1
+    good = [lambda f=f: getattr(_core, f)(**table[f]) for f in table] + [_core.lock]
+    bad = [(f, table[f] | {{name: value}}) for f in table for name in table[f] for value in wrong[KIND[name]]]
+    bad += [(f, spoiled[f]) for f in spoiled if "check" in spoiled[f]] + [(f, table[f] | {{"more": 1}}) for f in table]
+    bad = [call for call in (lambda f=f, a=a: getattr(_core, f)(**a) for f, a in bad) if fails(call)]
+    held = [value for arguments in table.values() for value in arguments.values() if isinstance(value, np.ndarray)]
+    held += [frozen, None, frozen.dtype, held[0].dtype, _core.Plasticity, *numbers]
+    counts = np.zeros((10, 2 + len(held)), int)
+    for count in counts:
+        for call in 3 * good:
+            call()
+        for call in 3 * bad:
+            fails(call)
+        gc.collect()
+        with open("/proc/self/statm") as file:
+            resident = int(file.read().split()[1]) * 4096
+        count[:] = resident, sys.getallocatedblocks(), *(sys.getrefcount(x) for x in held)
+    grown = np.diff(counts[1:], axis=0)
+    print(len(bad), counts[-1, 0] - counts[1, 0], grown[:, 1].min(), abs(grown[:, 2:]).min(axis=0).max())
+    """
+    )
+    n_bad, resident, blocks, references = map(int, output(code).split())
+    assert n_bad > 600
+    assert resident < 2_000_000 and blocks < 3 and references < 3  # a leak shows in every round
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -269,7 +345,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: (repr(rule), hash(rule), rule == pickle.loads(pickle.dumps(rule)), rule.parameters, rule.form),
         lambda: kernels.patches(R), lambda: kernels.patches_grad(R, U, gate),
         lambda: kernels.backward(*w, X, dY), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY, k=2),
-        lambda: kernels.feature_map(R, filters, pool, pool), lambda: _core.extent(X),
+        lambda: kernels.feature_map(R, filters, pool, pool), lambda: _core.minmax(X),
         lambda: _core.layout_refresh(_core.layout(*w, n_cols, True), *w, n_cols),
         lambda: _core.backward(*w, X, dY, layout=layout, dX=dX, G=G),
         lambda: _core.config(),
@@ -294,7 +370,7 @@ def test_calls_leak_no_memory_even_when_they_fail():
         lambda: kernels.patches(R, patch_size=0), lambda: kernels.patches(R, c0=-1.0),
         lambda: kernels.patches_grad(R, U, gate[1:]),
         lambda: kernels.backward(*w, X, dY[1:]), lambda: kernels.hebbian_step(*w[:2], W.data.copy(), X, dY[1:]),
-        lambda: kernels.feature_map(R, filters, pool[:, 1:], pool), lambda: _core.extent(W),
+        lambda: kernels.feature_map(R, filters, pool[:, 1:], pool), lambda: _core.minmax(W),
         lambda: _core.layout(*w, 0, True), lambda: _core.layout_refresh(layout, *w[:2], nan, n_cols - 1),
         lambda: _core.forward(*w, X, layout=layout), lambda: _core.backward(*w, X, dY, G=G[1:]),
     ]

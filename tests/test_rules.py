@@ -456,6 +456,34 @@ def test_log_covariance_step_by_hand():
     np.testing.assert_allclose(np.log(dense_rows(synapses)), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+def test_log_covariance_lets_weights_follow_the_mean(normalize):
+    """What was relaxed to ``gain (T - m) / s`` for one m is at it for the other, up to the scale of the row."""
+    rng = np.random.default_rng(0)
+    synapses = pathway("E")
+    X = rng.random((8, synapses.n_pre))
+    rule = LogCovariance(gain=1.3, normalize=normalize)
+    synapses.observe(X)
+    before, w = synapses.pre_mean, synapses.weights.copy()
+    synapses.observe(X + 0.1 * rng.normal(size=synapses.n_pre))
+    rule.follow_mean(synapses, before)
+    shift = 1.3 * (synapses.pre_mean - before) / synapses.pre_sd
+    expected = np.log(w) - shift[synapses.indices]
+    if normalize:
+        for row in range(synapses.n_post):
+            own = slice(*synapses.indptr[row : row + 2])
+            expected[own] -= np.log(np.linalg.norm(np.exp(expected[own])))
+    np.testing.assert_allclose(np.log(synapses.weights), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_rules_that_know_no_mean_leave_weights_where_they_are():
+    synapses = pathway("E")
+    w = synapses.weights.copy()
+    synapses.observe(np.ones((2, synapses.n_pre)))
+    LogRelaxation().follow_mean(synapses, np.zeros(synapses.n_pre))
+    np.testing.assert_array_equal(synapses.weights, w)
+
+
 def test_log_covariance_weights_are_lognormal_where_many_features_mix():
     """Pre-synaptic cells that each sum many features, post-synaptic ones selective for a few of these."""
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""bioneuro.synapses: nothing is copied, nothing is cast, no sign changes, and no failure leaves a trace."""
+"""bioneuro.synapses: memory of its own, nothing is cast, no sign changes, and no failure leaves a trace."""
 
 import copy
 import pickle
@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioneuro import reference
+from bioneuro import connectivity, kernels, reference
 from bioneuro.synapses import Synapses
 
 BATCH, N_POST, N_PRE = 6, 9, 13
@@ -50,39 +50,154 @@ def assert_unchanged(s, before):
 # --- in and out
 
 
+ARRAYS = ("data", "indices", "indptr")
+
+
 @pytest.mark.parametrize(("value", "index"), KINDS)
 @pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix])
-def test_no_copy_in_or_out(value, index, kind):
+@pytest.mark.parametrize("copied", [False, True])
+def test_types_stay_in_and_out_and_memory_is_its_own(value, index, kind, copied):
     A = kind(csr(value, index))
     A.indptr, A.indices = A.indptr.astype(index), A.indices.astype(index)
-    out = Synapses.from_scipy(A).to_scipy()
+    out = Synapses.from_scipy(A, copy=copied).to_scipy()
     assert type(out) is sp.csr_array and out.shape == A.shape and out.dtype == value
-    for name in ("data", "indices", "indptr"):
+    for name in ARRAYS:
         ours, theirs = getattr(out, name), getattr(A, name)
-        assert np.shares_memory(ours, theirs) and ours.dtype == theirs.dtype
+        assert not np.shares_memory(ours, theirs) and ours.dtype == theirs.dtype and theirs.flags.writeable
     np.testing.assert_array_equal(out.toarray(), A.toarray())
 
 
-def test_copy_leaves_the_source_alone():
+def out_of_band(s):
+    """Unpickled as joblib, dask or multiprocessing do it: from buffers that others can write to."""
+    buffers = []
+    blob = pickle.dumps(s, protocol=5, buffer_callback=buffers.append)
+    memory = [bytearray(b.raw()) for b in buffers]
+    return pickle.loads(blob, buffers=memory), memory
+
+
+def from_views(memory):
+    """From parts of buffers of bytes."""
     A = csr(sign="E")
-    s = Synapses.from_scipy(A, sign="E", copy=True)
-    assert not any(np.shares_memory(getattr(s.to_scipy(), n), getattr(A, n)) for n in ("data", "indices", "indptr"))
-    assert A.indices.flags.writeable and A.indptr.flags.writeable
+    arrays = {}
+    for name in ARRAYS:
+        given = getattr(A, name)
+        memory.append(bytearray(b"\0" * 8 + given.tobytes() + b"\0" * 8))
+        arrays[name] = np.frombuffer(memory[-1], given.dtype)[8 // given.itemsize : -8 // given.itemsize]
+    return Synapses(arrays["indptr"], arrays["indices"], arrays["data"], N_PRE, sign="E")
 
 
-def test_what_goes_out_is_read_only():
+def from_scipy(memory, share=lambda A: A):
+    A = csr(sign="E")
+    memory += [getattr(share(A), name) for name in ARRAYS]
+    return Synapses.from_scipy(A, sign="E")
+
+
+def from_a_pickle(memory):
+    s, buffers = out_of_band(Synapses.from_scipy(csr(sign="E"), sign="E"))
+    memory += buffers
+    return s
+
+
+def from_an_initialiser(memory):
+    memory.append(np.ones(200, np.float32))
+    return connectivity.random(
+        N_POST, N_PRE, density=0.4, init=lambda rng, n: memory[0][:n], sign="E", random_state=0, dtype=np.float32
+    )
+
+
+def from_torch(memory):
+    torch = pytest.importorskip("torch")
+    A = csr(sign="E")
+    memory += [torch.from_numpy(getattr(A, name)) for name in ARRAYS]
+    indptr, indices, data = (t.numpy() for t in reversed(memory))
+    return Synapses(indptr, indices, data, N_PRE, sign="E")
+
+
+def from_a_clone(memory):
+    s = from_scipy(memory)
+    return copy.copy(s)
+
+
+def by_replaced_rows(memory):
+    s, A = Synapses.from_scipy(csr(sign="E"), sign="E"), csr(sign="E", seed=3)[:2].tocsr()
+    s.replace_rows(np.array([0, 1]), A)
+    memory += [getattr(A, name) for name in ARRAYS]
+    return s
+
+
+MADE = {
+    "views of buffers": from_views,
+    "csr": from_scipy,
+    "csr and its transpose": lambda m: from_scipy(m, lambda A: A.T),
+    "csr and csr_matrix of it": lambda m: from_scipy(m, sp.csr_matrix),
+    "pickle": from_a_pickle,
+    "initialiser": from_an_initialiser,
+    "torch": from_torch,
+    "clone": from_a_clone,
+    "replaced rows": by_replaced_rows,
+}
+
+
+def raw(shared):
+    """The bytes of an array, tensor or buffer."""
+    return (np.frombuffer(shared, np.uint8) if isinstance(shared, bytearray) else np.asarray(shared)).view(np.uint8)
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_no_memory_is_shared_with_anybody(made):
+    memory = []
+    s = MADE[made](memory)
+    before, X = snapshot(s), rates(N_PRE)
+    many = s.forward(X)
+    for shared in memory:  # overwritten with what would crash a kernel that trusted it
+        raw(shared)[:] = 0x7F
+    assert_unchanged(s, before)
+    np.testing.assert_array_equal(s.forward(X), many)
+    np.testing.assert_array_equal(np.vstack([s.forward(X[k : k + 1]) for k in range(BATCH)]), many)
+    s.normalize_rows()
+    assert all((raw(shared) == 0x7F).all() for shared in memory)  # nor does learning write to it
+
+
+def test_read_only_arrays_are_as_good_as_others():
     s = Synapses.from_scipy(csr())
-    A, (columns, weights) = s.to_scipy(), s.row(0)
-    for view in (A.data, A.indices, A.indptr, columns, weights, s.weights, s.indices, s.indptr):
-        with pytest.raises(ValueError, match="read-only"):
-            view[0] = 0
+    t = Synapses(s.indptr, s.indices, s.weights, N_PRE)
+    t.normalize_rows()
+    np.testing.assert_array_equal(s.weights, csr().data)
 
 
-def test_structure_taken_over_turns_read_only_for_its_former_owner():
+def test_masked_arrays_are_refused():
     A = csr()
-    Synapses.from_scipy(A)
-    with pytest.raises(ValueError, match="read-only"):
-        A.indices[0] = 99
+    with pytest.raises(TypeError, match="data must be a NumPy array of float32 or float64, got MaskedArray"):
+        Synapses(A.indptr, A.indices, np.ma.masked_array(A.data, A.data > 0.5), N_PRE)
+
+
+def test_what_goes_out_is_read_only_and_stays_so():
+    s = Synapses.from_scipy(csr())
+    for theta in (0.5, 0.9):  # as made, and after a change of the structure
+        A, (columns, weights) = s.to_scipy(), s.row(0)
+        for view in (A.data, A.indices, A.indptr, columns, weights, s.weights, s.indices, s.indptr, s.weights[2:].T):
+            with pytest.raises(ValueError, match="read-only"):
+                view[0] = 0
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                view.flags.writeable = True
+            assert not isinstance(view.base, np.ndarray) or not view.base.flags.writeable
+        assert s.prune(theta)
+
+
+def test_methods_neither_change_nor_freeze_what_they_read():
+    s = Synapses.from_scipy(csr(sign="E"), sign="E")
+    A = csr(sign="E", seed=5)[:1].tocsr()
+    X, Y = rates(N_PRE), rates(N_POST)
+    bias, rows, time = Y[0].copy(), np.array([3]), Y[1].copy()
+    G, c = s.weight_grad(X, Y), Y.sum(axis=0)
+    given = [X, Y, bias, rows, time, G, c, A.data, A.indices, A.indptr]
+    before = [a.copy() for a in given]
+    s.forward(X, bias), s.input_grad(Y), s.backward(X, Y), s.plasticity_step(G, c), s.add(G)
+    s.hebbian_step(X, Y, gain=time), s.observe(X), s.replace_rows(rows, A)
+    s.turnover(birth=0.1, death=0.1, gamma=1, size=1, time=time, seed=0, step=0), grow(s, X=X, Y=Y)
+    for array, then in zip(given, before, strict=True):
+        np.testing.assert_array_equal(array, then)
+        assert array.flags.writeable
 
 
 def test_views_show_later_learning():
@@ -92,7 +207,10 @@ def test_views_show_later_learning():
     assert not np.array_equal(A.toarray(), before)
 
 
-@pytest.mark.parametrize("clone", [Synapses.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+CLONES = [Synapses.copy, copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s)), lambda s: out_of_band(s)[0]]
+
+
+@pytest.mark.parametrize("clone", CLONES)
 def test_clones_are_equal_and_independent(clone):
     s = Synapses.from_scipy(csr(sign="I"), sign="I")
     t = clone(s)
@@ -102,11 +220,12 @@ def test_clones_are_equal_and_independent(clone):
     t.normalize_rows()
     t.prune(0.9)
     np.testing.assert_array_equal(s.weights, before)
-    with pytest.raises(ValueError, match="read-only"):
-        t.indices[0] = 0
+    s.normalize_rows()  # the original goes on learning
+    s.add(np.zeros(s.nnz, s.dtype))
+    np.testing.assert_array_equal(s.forward(rates(N_PRE))[:1], s.forward(rates(N_PRE)[:1]))
 
 
-@pytest.mark.parametrize("clone", [Synapses.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+@pytest.mark.parametrize("clone", CLONES)
 def test_clones_take_the_traces_along_and_have_their_own(clone):
     s = Synapses.from_scipy(csr(sign="E"), sign="E")
     s.observe(rates(N_PRE))
@@ -190,7 +309,6 @@ def edited(name, position, value):
         (lambda: replaced(data=np.repeat(csr().data, 2)[::2]), ValueError, r"np.ascontiguousarray\(data\)"),
         (lambda: replaced(data=csr().data[:, None]), ValueError, "data must have 1 dimension, got shape"),
         (lambda: replaced(data=csr().data[:-1]), ValueError, "data"),
-        (lambda: Synapses.from_scipy(csr()).to_scipy(), ValueError, "data must be writeable.*copy=True"),
         (lambda: swapped(csr()), ValueError, r"indices.*indices\[1\].*A.sum_duplicates\(\)"),
         (lambda: repeated(csr()), ValueError, r"indices.*indices\[1\].*A.sum_duplicates\(\)"),
         (lambda: edited("indices", 3, N_PRE), ValueError, r"indices must lie in \[0, 13\), but indices\[3\] = 13"),
@@ -376,6 +494,34 @@ def test_normalize_rows(size):
     norms = np.sqrt((s.to_scipy().toarray().astype(np.float64) ** 2).sum(axis=1))
     silent = np.isin(np.arange(N_POST), [2, 4])  # row 2 stores zeros, row 4 nothing
     np.testing.assert_allclose(norms, ~silent, atol=1e-6)
+
+
+@pytest.mark.parametrize(("value", "index"), KINDS)
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e30])
+def test_normalize_rows_is_the_scaling_of_a_step_that_learns_nothing(value, index, size):
+    """Bit for bit, and near its twin."""
+    A = csr(value, index)
+    A.data *= value(size)
+    A.data[:3] = 0, -0.0, np.finfo(value).smallest_subnormal
+    step, ours, twin = A.data.copy(), A.data.copy(), A.data.copy()
+    zeros = np.zeros(A.nnz, value), np.zeros(N_POST, value)
+    kernels.plasticity_step(A.indptr, A.indices, step, *zeros, "exponential", eta=0.0, normalize=True)
+    for n_threads in (1, 2, 3):
+        data = A.data.copy()
+        assert kernels.normalize_rows(A.indptr, A.indices, data, n_threads=n_threads) is None
+        assert data.tobytes() == step.tobytes()
+    reference.normalize_rows(A.indptr, A.indices, twin)
+    np.testing.assert_allclose(step, twin, rtol=1e-6 if value == np.float32 else 1e-14, atol=0)
+    s = Synapses(A.indptr, A.indices, ours, N_PRE)
+    s.normalize_rows()
+    assert s.weights.tobytes() == step.tobytes() and (s.version, s.structure_version) == (1, 0)
+
+
+def test_normalize_rows_refuses_what_it_cannot_write():
+    A = csr()
+    A.data.flags.writeable = False
+    with pytest.raises(ValueError, match=r"normalize_rows\(\): data must be writeable"):
+        kernels.normalize_rows(A.indptr, A.indices, A.data)
 
 
 # --- structure

@@ -224,7 +224,7 @@ def _torch() -> Any:
 
 
 @contextmanager
-def _threads(n: int | None) -> Iterator[None]:
+def _threads(n: Any) -> Iterator[None]:
     """torch's number of threads, a global of the process, set and put back."""
     torch = _torch()
     before = torch.get_num_threads()

@@ -20,6 +20,9 @@ from bioneuro.layers.protocols import Competition, Growth, Learned
 from bioneuro.rules import Rule, RuleLike
 from bioneuro.synapses import Synapses
 
+#: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
+#: that come later draw cells of the earlier ones away.
+GROWTH_KAPPA = 5.0
 #: Drive of a cell that never learned, in standard deviations: its rate is 0 at any gain.
 MUTE = -1e4
 #: Steps over which the spread of the drive is averaged.
@@ -41,7 +44,9 @@ class Association(PlasticCells):
 
     Which inputs recruit depends on ``vigilance``. None: those of a batch that are matched worst take over cells that
     have been silent lately (:class:`bioneuro.layers.Recruitment`). A number: those that are novel take over cells that
-    never learned (:class:`bioneuro.layers.Vigilance`).
+    never learned (:class:`bioneuro.layers.Vigilance`), and since samples may come class by class, cells learn from
+    samples of their own label (``kappa`` is then at least 5) and their weights follow the mean input as it moves
+    (:meth:`bioneuro.rules.Rule.follow_mean`).
 
     Parameters
     ----------
@@ -55,7 +60,7 @@ class Association(PlasticCells):
     beta : float, default 3
         Gain of the competition, in units of one over the spread of the drive, > 0.
     kappa : float, default 0.2
-        Top-down gain, in units of the spread of the drive, >= 0.
+        Top-down gain, in units of the spread of the drive, >= 0; in growth at least 5.
     vigilance : float or None, default None
         Least match in (0, 1] of an input that is not novel; None: no growth.
     activity_gain : float, default 0.5
@@ -144,6 +149,11 @@ class Association(PlasticCells):
         return max(float(np.sqrt(self.variance)), LEAST_SPREAD) if self.variance else 1.0
 
     @property
+    def top_down_gain(self) -> float:
+        """``kappa``, in growth at least :data:`GROWTH_KAPPA`."""
+        return self.kappa if self.vigilance is None else max(self.kappa, GROWTH_KAPPA)
+
+    @property
     def live(self) -> NDArray[np.bool_]:
         """Which cells have learned, shape ``(n_cells,)``: the others are mute."""
         return self.age > 0
@@ -159,12 +169,12 @@ class Association(PlasticCells):
         """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
         self._check(H, T)
         if self.intrinsic or any(rule.observes for rule in (self.rule, self.teacher) if rule is not None):
-            self.synapses.observe(H)  # before anything is compared with mean and spread
+            self._observe(H)  # before anything is compared with mean and spread
         self._admit(H, T)
         a = self.excite(H)
         self._measure_spread(a)
         match = a.max(axis=1)
-        if self.kappa:
+        if self.top_down_gain:
             a += self._top_down(T)
         y, inhibitory = self.competition.compete(a, self.gain, self.threshold, float(self.speed(len(H))))
         if not self.live.any():  # nobody is there to respond
@@ -183,6 +193,13 @@ class Association(PlasticCells):
             wanted = (len(H), self.votes.shape[1])
             raise ValueError(f"T must be finite and of shape {wanted}, got shape {np.shape(T)}")
 
+    def _observe(self, H: NDArray) -> None:
+        """Mean and spread of the input so far. In a stream they move, and what was learned beside them moves along."""
+        before = self.synapses.pre_mean
+        self.synapses.observe(H)
+        if self.vigilance is not None and before is not None:
+            self.rule.follow_mean(self.synapses, before)
+
     def _admit(self, H: NDArray, T: NDArray) -> None:
         """Novel inputs take over cells, which then are there to compete for the batch."""
         cells, inputs = self.growth.novel(self, H, T)
@@ -200,7 +217,7 @@ class Association(PlasticCells):
     def _top_down(self, T: NDArray) -> NDArray:
         """What the labels add to the drive of every cell."""
         support = self.competition.top_down(T @ self.votes.T)
-        return self.votes.dtype.type(self.kappa * self.spread) * support
+        return self.votes.dtype.type(self.top_down_gain * self.spread) * support
 
     def _enlist(self, cells: NDArray[np.intp], H: NDArray) -> None:
         """Cells take over an input each, and remember how strongly it drives them."""

@@ -32,7 +32,7 @@ def check_extent(rates: NDArray, name: str) -> None:
     if not rates.size:
         return
     largest = LARGEST_RATE[rates.dtype]
-    low, high = _core.extent(np.ascontiguousarray(rates))
+    low, high = _core.minmax(np.ascontiguousarray(rates))
     if -largest <= low and high <= largest:  # neither holds of NaN
         return
     k = tuple(int(i) for i in np.argwhere(~(np.abs(rates) <= largest))[0])

@@ -56,15 +56,17 @@ def tidy(ax: Axes, *, grid: str = "y") -> None:
 
 
 def below(ax: Axes, title: str | None = None) -> None:
-    """A legend under the axis, where it covers no data; one entry a line."""
+    """A legend under the axis, where it covers no data: an entry a line, and more columns the more there are."""
     from matplotlib.transforms import ScaledTranslation
 
+    n = len(ax.get_legend_handles_labels()[1])
     drop = ScaledTranslation(0, -38 / 72, ax.figure.dpi_scale_trans)  # points: below ticks and label
     ax.legend(
         loc="upper left",
         bbox_to_anchor=(0, 0),
         bbox_transform=ax.transAxes + drop,
         borderaxespad=0,
+        ncols=1 if n < 6 else 2 if n < 13 else 3,
         frameon=False,
         fontsize=8,
         title=title,
@@ -106,7 +108,7 @@ def curves(frame: pd.DataFrame, x: str, y: str, ax: Axes, level: float) -> None:
         ax.fill_between(position, np.clip(low, 0, 1), np.clip(high, 0, 1), color=colour, alpha=0.18, lw=0)
     ax.set_ylim(-0.02, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.legend(frameon=False, fontsize=8)
+    below(ax)
     tidy(ax)
 
 
@@ -121,15 +123,15 @@ def bars(frame: pd.DataFrame, value: str, ax: Axes, level: float, of: str) -> No
     from matplotlib.ticker import PercentFormatter
 
     need_columns(frame, ("model", value, of))
-    models = list(dict.fromkeys(frame["model"]))
-    for place, model in enumerate(models):
+    labels = []
+    for place, model in enumerate(dict.fromkeys(frame["model"])):
         values = frame[frame["model"] == model].groupby(of)[value].mean().to_numpy(float)
         interval = analysis.mean_interval(values, level)
         error = None if np.isnan(interval.half_width) else interval.half_width
         ax.barh(place, interval.mean, xerr=error, height=0.6, color=SKY, ecolor=BLACK, capsize=3)
         ax.plot(values, np.full(values.size, place), "o", color=BLUE, markersize=3.5, alpha=0.7)
-        ax.text(0.005, place, f"{interval.mean:.1%}", va="center", fontsize=8)
-    ax.set_yticks(range(len(models)), labels=models)
+        labels.append(f"{model}  {interval.mean:.1%}")
+    ax.set_yticks(range(len(labels)), labels=labels)
     ax.invert_yaxis()
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     tidy(ax, grid="x")

@@ -24,5 +24,5 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
     ax = axes(ax)
     bars(frame, "accuracy", ax, level, "seed")
     ax.set(xlabel="test accuracy", xlim=(0, 1.02))
-    ax.set_title(f"Accuracy (mean, {level:.0%} interval; dots are seeds)", loc="left", fontsize=10)
+    ax.set_title(f"Accuracy\nmean, {level:.0%} interval; dots are seeds", loc="left", fontsize=10)
     return ax

@@ -32,7 +32,7 @@ def continual_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float
     curves(seen, "parts", "accuracy", ax, level)
     ax.set_xticks(np.unique(seen["parts"]))
     ax.set(xlabel="parts of the stream shown", ylabel="accuracy on their tasks")
-    ax.set_title(f"Learning one task after another ({evidence(frame, level)})", loc="left", fontsize=10)
+    ax.set_title(f"Learning one task after another\n{evidence(frame, level)}", loc="left", fontsize=10)
     return ax
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import plain_array
-from ._style import BLUE, GREY, SKY, VERMILION, Floats, axes, curves, evidence, need_columns, pyplot, tidy
+from ._style import BLUE, GREY, SKY, VERMILION, Floats, axes, below, curves, evidence, need_columns, pyplot, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +29,9 @@ def robustness_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: floa
     """
     ax = axes(ax)
     curves(frame, "epsilon", "robust_accuracy", ax, level)
+    ax.set_xticks(np.unique(frame["epsilon"]))  # where it was attacked, and nowhere between
     ax.set(xlabel="attack radius ε", ylabel="robust accuracy")
-    ax.set_title(f"Accuracy under attack ({evidence(frame, level)})", loc="left", fontsize=10)
+    ax.set_title(f"Accuracy under attack\n{evidence(frame, level)}", loc="left", fontsize=10)
     return ax
 
 
@@ -55,7 +56,7 @@ def loss_landscape(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         _bundle(part, "distance", ax, colour, dash, label)
     ax.set(xlabel="distance from the sample", ylabel="loss")
     ax.set_title(f"Loss around {frame['sample'].nunique()} samples (bold: median)", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    below(ax)
     return ax
 
 

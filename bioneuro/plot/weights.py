@@ -314,7 +314,7 @@ def gabor_fits(
     ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
     ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
     ax.set_title("Gabor fits: length against width", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    below(ax)
     tidy(ax, grid="both")
     return ax
 
@@ -343,6 +343,6 @@ def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 4
         ax.plot(grid, stats.norm.pdf(grid, mean, sd), color=BLUE, label=f"lognormal, σ {sd * np.log(10):.2f}")
     ax.set(xlabel="log10 of the mean rate", ylabel="density")
     ax.set_title("Firing rates of the cells", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    below(ax)
     tidy(ax)
     return ax

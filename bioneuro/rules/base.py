@@ -103,20 +103,28 @@ class Rule(ABC):
             synapses._check_vector(gain, "gain", synapses.n_post)
             _check_range(gain, "gain", 0.0)
         self._check_reward(reward)
-        before = dict(synapses.traces)
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
-                if self.observes and observe:
-                    synapses.observe(X)
-                self.change(synapses, X, Y, gain, reward)
-        except Exception:
-            synapses.traces = before
-            raise
-        synapses.traces["steps"] = before.get("steps", 0) + 1
+        with synapses.exclusive():
+            before = dict(synapses.traces)
+            try:
+                with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
+                    if self.observes and observe:
+                        synapses.observe(X)
+                    self.change(synapses, X, Y, gain, reward)
+            except Exception:
+                synapses.traces = before
+                raise
+            synapses.traces["steps"] = before.get("steps", 0) + 1
 
     @abstractmethod
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         """The rule itself, on checked arguments. Whatever can fail comes before the weights change."""
+
+    def follow_mean(self, synapses: Synapses, before: NDArray) -> None:  # noqa: B027 (most rules have nothing to do)
+        """Let the weights follow the mean pre-synaptic rates, which moved from ``before (n_pre,)`` to ``pre_mean``.
+
+        For rules whose fixed point depends on these: each cell's weights are then what they would be had its samples
+        been compared with the mean as it is now. Here nothing changes.
+        """
 
     def hebb(self, synapses: Synapses, X: NDArray, Y: NDArray) -> NDArray:
         """Hebbian term ``mean_b Y_bi X_bj`` on the stored synapses, shape ``(nnz,)``."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bioneuro.rules.exponential import multiply
 from bioneuro.rules.fused import FusedRule
 from bioneuro.synapses import Form, Synapses
 
@@ -62,6 +63,14 @@ class LogCovariance(FusedRule):
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         super().change(synapses, standardised(synapses, X), Y, gain, reward)
+
+    def follow_mean(self, synapses: Synapses, before: NDArray) -> None:
+        """All synapses that a pre-synaptic cell makes shrink alike as its mean rate rises, by ``exp(-gain / s_j)`` for
+        each unit of rate; then rows are scaled as in a step."""
+        moved = standardised(synapses, before)  # minus the shift of the mean, in standard deviations
+        multiply(synapses, (self.gain * moved)[synapses.indices], n_threads=self.n_threads)
+        if self.normalize:
+            synapses.normalize_rows(n_threads=self.n_threads)
 
 
 def standardised(synapses: Synapses, X: NDArray) -> NDArray:

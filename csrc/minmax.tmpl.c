@@ -1,7 +1,7 @@
 #include "vmath.tmpl.h"
 
-static void NAME(extent)(void *context, size_t begin, size_t end, size_t worker) {
-    const extent_job *job = context;
+static void NAME(minmax)(void *context, size_t begin, size_t end, size_t worker) {
+    const minmax_job *job = context;
     const T *x = job->x;
     vec low[4], high[4]; /* four chains side by side */
     NAME(bits) odd[4] = {{0}};

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import analysis
 from ..checks import plain_array
-from ._style import COLOURS, GREEN, GREY, VERMILION, axes, bars, curves, evidence, need_columns, tidy
+from ._style import COLOURS, GREEN, GREY, VERMILION, axes, bars, below, curves, evidence, need_columns, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def low_data_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float 
     ax.set_xticks(shots, labels=[f"{shot:g}" for shot in shots])
     ax.minorticks_off()
     ax.set(xlabel="training images per class", ylabel="test accuracy")
-    ax.set_title(f"Learning from few images ({evidence(frame, level)})", loc="left", fontsize=10)
+    ax.set_title(f"Learning from few images\n{evidence(frame, level)}", loc="left", fontsize=10)
     return ax
 
 
@@ -68,8 +68,8 @@ def episodes(results: pd.DataFrame, ax: Axes | None = None, *, level: float = 0.
     ax.set_xticks(range(len(shots)), labels=[f"{shot:g}" for shot in shots])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(xlabel="images of each class to learn from", ylabel="accuracy", ylim=(0, 1.02))
-    ax.set_title(f"Few-shot episodes (mean, {level:.0%} interval over episodes)", loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    ax.set_title(f"Few-shot episodes\nmean, {level:.0%} interval over episodes", loc="left", fontsize=10)
+    below(ax)
     tidy(ax)
     return ax
 
@@ -145,5 +145,5 @@ def one_shot_errors(results: pd.DataFrame, ax: Axes | None = None, *, level: flo
     ax = axes(ax)
     bars(results, "error", ax, level, "run")
     ax.set(xlabel="one-shot error", xlim=(0, None))
-    ax.set_title(f"One-shot classification (mean, {level:.0%} interval; dots are runs)", loc="left", fontsize=10)
+    ax.set_title(f"One-shot classification\nmean, {level:.0%} interval; dots are runs", loc="left", fontsize=10)
     return ax
