@@ -65,10 +65,12 @@ class PlasticCells:
     }
 
     def check_saved(self) -> None:
-        """Whether the competition is one of so many cells (:mod:`bioneuro._attributes`)."""
-        n = getattr(self.competition, "n_cells", self.n_cells)
+        """Whether the competition is one of so many cells, and of their dtype (:mod:`bioneuro._attributes`)."""
+        n, ours = getattr(self.competition, "n_cells", self.n_cells), self.synapses.dtype
         if n != self.n_cells or self.n_cells % self.n_rivals:
             raise ValueError(f"competition of {self.n_cells} cells must be of as many, got {n} in {self.n_rivals}s")
+        if (dtype := getattr(self.competition, "dtype", ours)) != ours:
+            raise ValueError(f"competition of cells of {ours} must be of that dtype, got {dtype}")
 
     def __init__(
         self,

@@ -46,7 +46,9 @@ class FeatureMap(ImageMap):
     """
 
     SAVED: ClassVar = ImageMap.SAVED | {
-        "columns": Part(CompetitiveLayer, {"n_cells": "n_columns", "synapses.n_pre": "n_patch"}),
+        "columns": Part(
+            CompetitiveLayer, {"n_cells": "n_columns", "synapses.n_pre": "n_patch", "synapses.dtype": "dtype"}
+        ),
         "_pool_rows": Array(None, "height", low=0, dtype="dtype"),
         "_pool_cols": Array(None, "width", low=0, dtype="dtype"),
     }

@@ -149,6 +149,11 @@ class InhibitoryCells:
         return self.to_inhibitory.n_pre
 
     @property
+    def dtype(self) -> np.dtype:
+        """Of its weights."""
+        return self.to_inhibitory.dtype
+
+    @property
     def n_inhibitory(self) -> int:
         """I cells."""
         return self.to_inhibitory.n_post

@@ -70,7 +70,7 @@ class LocalMap(ImageMap):
     chunk_pixels = 64 * 28 * 28
 
     SAVED: ClassVar = ImageMap.SAVED | {
-        "columns": Part(Hypercolumns, {"n_rivals": "n_columns"}),
+        "columns": Part(Hypercolumns, {"n_rivals": "n_columns", "synapses.dtype": "dtype"}),
         "start": Choice(STARTS),
         "stride": Count(1),
         "_tied_parameters": Items(
