@@ -719,6 +719,12 @@ def test_missing_and_strange_attributes_are_refused(name):
         (lambda m: m.__setattr__("vigilance", np.nan), "vigilance must be a number in"),
         (lambda m: m.__delattr__("kappa"), "parameters of a BioClassifier are missing: kappa"),
         (lambda m: m.__delattr__("_rng"), "must have _rng"),
+        (lambda m: m.__delattr__("image_shape_"), "must have n_features_in_ and image_shape_"),
+        (lambda m: m.__setattr__("dtype", "float64"), "dtype must be that of what was learned, float32, got 'float64'"),
+        (lambda m: m.encoder_.retina.__setattr__("c0", 10**30), "c0 of a Retina must be a finite number > 0, got 1000"),
+        (lambda m: enlarge(m.network_.readouts["delta"].excitatory), "weights of at most 1000, shape .10, 40., got"),
+        (lambda m: m.encoder_.__setattr__("dtype", np.dtype(float)), "of a FeatureMap must be .*float"),
+        (lambda m: m.network_.association.__setattr__("age", np.ones(40, int)), "age of a Association must be"),
         (lambda m: m.__setattr__("predict", 1), "predict of a BioClassifier is not an attribute of it"),
         (lambda m: m.network_.readouts.clear(), "readouts of a Network must be a dict with at least one name"),
         (lambda m: traces(m).update(pre_mean=np.ones(3)), r"traces\['pre_mean'\] of a pathway must be an array"),
@@ -733,6 +739,10 @@ def test_broken_models_are_not_saved(path, change, match):
     with pytest.raises(ValueError, match=match):
         bn.save(model, path)
     assert not path.exists()
+
+
+def enlarge(synapses):
+    synapses.add(np.full(synapses.nnz, 1e30, synapses.dtype))
 
 
 def traces(model):
@@ -798,6 +808,20 @@ def test_parameters_are_checked_by_their_class(path, rule, parameter, value, mat
     bn.save(rule, path)
     with pytest.raises(ValueError, match=match):
         bn.load(edited(path, lambda header: header["model"]["state"].update({parameter: value})))
+
+
+@pytest.mark.parametrize("name", ["Association", "Circuit"])
+def test_parts_of_another_dtype_are_refused(name):
+    layer = every_saved_class()[name]
+    changed = connectivity.random(8, 6, density=0.5, sign="E", random_state=0, dtype=float)
+    layer.synapses, layer.votes, layer.preferred = changed, layer.votes.astype(float), layer.preferred.astype(float)
+    if name == "Circuit":
+        with pytest.raises(ValueError, match="competition of cells of float64 must be of that dtype, got float32"):
+            check_attributes(layer)
+    else:  # a pool has no weights
+        check_attributes(layer)
+        with pytest.raises(ValueError, match="whose synapses.dtype is float32 .it is float64"):
+            check_attributes(bn.network.Network(layers.UnitNorm(6), layer, {"votes": READOUTS["votes"](layer, 3)}))
 
 
 # --- random generators
