@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bioneuro.threads import Threads
+
 from ..attacks import PGD, Goal
 from ..checks import Flag, Integer, Number, check_count, check_number
 from ..connectivity import generator
@@ -64,7 +66,7 @@ class BackpropClassifier(GradientClassifier):
     batch_size: int = 128
     weight_decay: float = 1e-2
     adversarial: tuple[float, int] | None = None
-    n_threads: int | Literal["auto"] | None = None
+    n_threads: Threads = None
     progress: bool = False
 
     constraints = {
