@@ -10,14 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bioneuro.threads import Threads
-
 from ..attacks import PGD, Goal
 from ..checks import Flag, Integer, Number, check_count, check_number
 from ..connectivity import generator
 from ..estimators import all_or_nothing, class_index, known_classes, learned
 from ..network import batches
 from ..progress import track
+from ..threads import Threads
 from .base import GradientClassifier
 
 __all__ = ["BackpropClassifier"]
