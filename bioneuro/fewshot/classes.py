@@ -47,7 +47,7 @@ def split_classes(
     Raises
     ------
     ValueError
-        Shares that are none, or fewer classes than parts.
+        Shares that are not three numbers >= 0 of sum 1, or fewer classes than parts.
     """
     check_labels(y)
     classes = np.unique(plain_array(y, "y"))

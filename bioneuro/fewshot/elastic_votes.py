@@ -12,7 +12,7 @@ from ..checks import Number, check
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..images import image_shape_of
 from ..network import slices
-from .matching import ElasticMatcher
+from .elastic_matcher import ElasticMatcher
 
 #: Images whose points are in memory at a time.
 BATCH = 200

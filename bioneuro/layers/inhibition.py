@@ -100,7 +100,8 @@ class InhibitoryCells:
         "association_e_to_i": "association",
         "association_i_to_e": "association_i",
     }
-    n_rivals = None
+    n_rivals: int | None = None
+    k: int | None
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class InhibitoryCells:
         *,
         beta: float,
         sharpening: float = 2.0,
-        k: None = None,
+        k: int | None = None,
         inhibitory_share: float = 0.2,
         inhibition: float = 3.0,
         inhibitory_density: float = 0.5,
@@ -131,13 +132,13 @@ class InhibitoryCells:
         self.specificity = float(specificity)
         self.inhibition, self.target = float(inhibition), float(activity)
         n = max(1, round(n_cells * inhibitory_share / (1 - inhibitory_share)))
-        rng, dtype = np.random.default_rng([seed, 1]), np.dtype(dtype)
+        rng = np.random.default_rng([seed, 1])
         start = connectivity.Uniform(0.5, 1.5)
         self.to_inhibitory = connectivity.random(
             n, n_cells, density=inhibitory_density, init=start, sign="E", random_state=rng, dtype=dtype
         )
         back = self.to_inhibitory.to_scipy().T.tocsr()
-        back.data = -start(rng, back.nnz).astype(dtype) * dtype.type(inhibition / n)
+        back.data = -start(rng, back.nnz).astype(dtype) * back.dtype.type(inhibition / n)
         self.from_inhibitory = Synapses.from_scipy(back, sign="I")
         self.inhibitory_rate = np.ones(n)
         self.common_threshold = 0.0  # the drive is centred: cells start to fire at its mean

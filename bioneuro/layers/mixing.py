@@ -106,7 +106,7 @@ class Mixing:
             )  # fmt: skip
 
         self.excitatory, self.inhibitory = wiring(n_inputs, "E"), wiring(n_inhibitory, "I")
-        self._seen = tuple(Moments.none(n_cells))
+        self._seen: tuple[Any, ...] = tuple(Moments.none(n_cells))
 
     def learn(self, H: ArrayLike, **_: Any) -> Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
@@ -147,7 +147,7 @@ class Mixing:
             x *= gain
             x += (self.baseline - self.moments.mean * gain).astype(self.dtype)
             np.maximum(x, 0, out=x)
-            norm = np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + self.dtype.type(NORM_FLOOR))
+            norm = np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + x.dtype.type(NORM_FLOOR))
         check_norm(norm, "H")
         return _Rates(x, norm)
 
