@@ -38,7 +38,7 @@ from bioneuro.progress import track
 from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
-from bioneuro.threads import one_blas_thread
+from bioneuro.threads import Threads, one_blas_thread
 from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -156,7 +156,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         Learning rate of the readout; it falls linearly to 0.
     random_state : int, RandomState or None
     dtype : {"float32", "float64"}, default "float32"
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; results do not depend on it.
     progress : bool, default False
         Show progress bars (tqdm).
@@ -239,7 +239,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         init: Init = "uniform",
         random_state: int | np.random.RandomState | None = None,
         dtype: DTypeLike = "float32",
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         progress: bool = False,
     ) -> None:
         self.readout = readout
