@@ -38,7 +38,7 @@ from bioneuro.progress import track
 from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
-from bioneuro.threads import one_blas_thread
+from bioneuro.threads import Threads, one_blas_thread
 from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -156,7 +156,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         Learning rate of the readout; it falls linearly to 0.
     random_state : int, RandomState or None
     dtype : {"float32", "float64"}, default "float32"
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; results do not depend on it.
     progress : bool, default False
         Show progress bars (tqdm).
@@ -193,11 +193,16 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         missing = set(self._get_param_names()) - vars(self).keys()
         if missing:
             raise ValueError(f"parameters of a BioClassifier are missing: {', '.join(sorted(missing))}")
+        if hasattr(self, "encoder_") and not (hasattr(self, "n_features_in_") and hasattr(self, "image_shape_")):
+            raise ValueError("a BioClassifier that has an encoder_ must have n_features_in_ and image_shape_")
         shape = getattr(self, "image_shape_", None)
         if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
             raise ValueError(f"image_shape_ of a BioClassifier must make {self.n_features_in_} features, got {shape}")
         if hasattr(self, "network_"):
             self._check_parameters()
+            dtype = self.network_.association.synapses.dtype
+            if np.dtype(self.dtype) != dtype:
+                raise ValueError(f"dtype must be that of what was learned, {dtype}, got {self.dtype!r}: fit again")
             if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
                 raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
 
@@ -234,7 +239,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         init: Init = "uniform",
         random_state: int | np.random.RandomState | None = None,
         dtype: DTypeLike = "float32",
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         progress: bool = False,
     ) -> None:
         self.readout = readout

@@ -296,7 +296,7 @@ class Synapses:
         ----------
         X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
         bias : ndarray of shape (n_post,), optional
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
             Any number gives bit-identical results.
         out : ndarray of shape (batch, n_post), optional
             Where to put the result; must not share memory with ``X`` or ``bias``. So for all products.
@@ -381,7 +381,7 @@ class Synapses:
             Share of its row's maximum below which a synapse counts as silent.
         seed, step : int >= 0
             Key of the noise: count the steps, or every step draws the same.
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
         **parameters : float
             Of the form where it is given by name: ``eta``, ``sigma``, ``w_min``, ``w_max``, ``normalize`` and its own.
 
@@ -584,7 +584,7 @@ class Synapses:
             newborns of an "I" pathway are negative.
         seed, step : int >= 0
             Key of the draw of candidates.
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
 
         Returns
         -------
@@ -645,7 +645,7 @@ class Synapses:
             How much time passes for each cell, >= 0, such as its amount of change; 1 for all where none is given.
         seed, step : int >= 0
             Key of the draws: count the steps, or every call draws the same.
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
 
         Returns
         -------

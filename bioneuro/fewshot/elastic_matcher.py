@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from bioneuro.threads import Threads
+
 from ..checks import SHARE, Integer, Number, check_parameters
 from ..estimators import all_or_nothing
 from ..images import gray_shape_of
@@ -54,7 +56,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
     n_images : int
         Drawings that the map learns from, at most.
     random_state : int, RandomState or None
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
 
     Attributes
     ----------
@@ -83,7 +85,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         stiffness: float = 0.1,
         n_images: int = 500,
         random_state: int | np.random.RandomState | None = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         self.image_shape = image_shape
         self.side = side

@@ -19,6 +19,7 @@ from bioneuro.layers.former import upgraded
 from bioneuro.layers.protocols import Competition, Learned
 from bioneuro.rules import Rule, RuleLike, Turnover, as_rule, check_rates
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Largest plasticity of a young cell, per unit of activity.
 YOUNG_ETA = 3.0
@@ -65,10 +66,12 @@ class PlasticCells:
     }
 
     def check_saved(self) -> None:
-        """Whether the competition is one of so many cells (:mod:`bioneuro._attributes`)."""
-        n = getattr(self.competition, "n_cells", self.n_cells)
+        """Whether the competition is one of so many cells, and of their dtype (:mod:`bioneuro._attributes`)."""
+        n, ours = getattr(self.competition, "n_cells", self.n_cells), self.synapses.dtype
         if n != self.n_cells or self.n_cells % self.n_rivals:
             raise ValueError(f"competition of {self.n_cells} cells must be of as many, got {n} in {self.n_rivals}s")
+        if (dtype := getattr(self.competition, "dtype", ours)) != ours:
+            raise ValueError(f"competition of cells of {ours} must be of that dtype, got {dtype}")
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class PlasticCells:
         rate_memory: float = 1.0,
         recruitment: float = 0.0,
         seed: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
@@ -245,7 +248,7 @@ def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
     return made
 
 
-def own_rule(rule: RuleLike, seed: int, n_threads: int | None, name: str = "rule") -> Rule:
+def own_rule(rule: RuleLike, seed: int, n_threads: Threads, name: str = "rule") -> Rule:
     """The rule with the threads of a layer, unless it has its own, and the layer's seed added to that of its noise."""
     made = excitatory_rule(rule, name)
     own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}

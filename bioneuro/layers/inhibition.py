@@ -17,6 +17,7 @@ from bioneuro.layers.extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from bioneuro.layers.protocols import Learned
 from bioneuro.layers.settling import settle, settle_grad
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.
 FLOOR = 1e-2
@@ -70,7 +71,7 @@ class InhibitoryCells:
     seed : int
         Of the connections.
     dtype : float32 or float64
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
 
     Attributes
     ----------
@@ -117,7 +118,7 @@ class InhibitoryCells:
         activity: float = 10.0,
         seed: int = 0,
         dtype: DTypeLike = np.float32,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         check("inhibitory_share", inhibitory_share, PART)
         check("inhibitory_density", inhibitory_density, SOME)
@@ -148,6 +149,11 @@ class InhibitoryCells:
     def n_cells(self) -> int:
         """E cells."""
         return self.to_inhibitory.n_pre
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of its weights."""
+        return self.to_inhibitory.dtype
 
     @property
     def n_inhibitory(self) -> int:

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Iterations after which norm and survival agree: to 1e-6 at gamma 1.5, to 2e-3 at gamma 5.
 N_SETTLE = 12
@@ -63,7 +64,7 @@ class Turnover:
         *,
         seed: int,
         step: int,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         scale: bool = True,
     ) -> tuple[int, int]:
         """Deaths and births of ``time (n_post,)``, then, with ``scale``, rows of unit norm. Returns (died, born)."""
