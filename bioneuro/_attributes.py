@@ -49,7 +49,9 @@ class Number:
     infinite: bool = False
 
     def unmet(self, value: Any, owner: Any) -> str | None:
-        if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+        # an integer beyond those of a machine is no number to NumPy
+        small = not isinstance(value, Integral) or -Count.high <= value <= Count.high
+        if isinstance(value, Real) and small and not isinstance(value, bool | np.bool_):
             number = float(value)
             within = self.low < number <= self.high if self.open else self.low <= number <= self.high
             if within and (self.infinite or math.isfinite(number)):
@@ -179,20 +181,23 @@ class Strings:
 
 @dataclass(frozen=True)
 class Pathway:
-    """A :class:`bioneuro.Synapses` of some sizes and a sign."""
+    """A :class:`bioneuro.Synapses` of some sizes, a sign and a dtype, whose weights are of ``largest`` size at most."""
 
     n_post: Size = None
     n_pre: Size = None
     sign: str | None = None
     dtype: Any = None
+    largest: float = math.inf
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         shape, dtype = (_resolved(self.n_post, owner), _resolved(self.n_pre, owner)), _resolved(self.dtype, owner)
         if isinstance(value, Synapses) and _fits(value.shape, shape):
-            if self.sign in (None, value.sign) and dtype in (None, value.dtype):
+            small = self.largest == math.inf or np.abs(value.weights).max(initial=0) <= self.largest
+            if self.sign in (None, value.sign) and dtype in (None, value.dtype) and small:
                 return None
         sign = "" if self.sign is None else f" of sign {self.sign!r}"
         kind = "" if dtype is None else f", {np.dtype(dtype)}"
+        kind += f", weights of at most {self.largest:g}" if self.largest < math.inf else ""
         return f"a pathway{sign}{kind}, shape ({', '.join('any' if n is None else str(n) for n in shape)})"
 
 

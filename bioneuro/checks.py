@@ -124,7 +124,7 @@ def check(name: str, value: Any, *kinds: Kind | str | float | None) -> None:
         raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}, got {value!r}")
 
 
-def check_parameters(obj: Any, table: Mapping[str, tuple[Kind | str | float | None, ...]]) -> None:
+def check_parameters(obj: Any, table: Mapping[str, tuple[Any, ...]]) -> None:
     """:func:`check` of the attributes of ``obj`` that a table names, in its order."""
     for name, kinds in table.items():
         check(name, getattr(obj, name), *kinds)

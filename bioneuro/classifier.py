@@ -38,7 +38,7 @@ from bioneuro.progress import track
 from bioneuro.protocols import Pullback
 from bioneuro.rules import Contrastive, RuleLike, Turnover
 from bioneuro.surrogates import variants
-from bioneuro.threads import one_blas_thread
+from bioneuro.threads import Threads, one_blas_thread
 from bioneuro.white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
@@ -91,6 +91,9 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     delta rule. All of it is local and no error is propagated backwards; weights end up sparse and lognormal, and every
     cell is excitatory or inhibitory (Dale's law).
 
+    The estimator owns labels, parameters, defaults and checks; the layers, and what passes between them, belong to its
+    ``network_``.
+
     Parameters
     ----------
     readout : {"delta", "votes", "perturbation"}, default "delta"
@@ -100,7 +103,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         ``"auto"``: a square gray image when the number of features is the square of 6 or more, else plain vectors.
         None: plain vectors (adapted ON/OFF rates in place of retina and map). Images must lie in [0, 1].
     encoder : None or a learned encoder
-        An encoder that already learned (e.g. ``other.encoder_``) is used as it is; None learns one from X.
+        An encoder that has already learned (e.g. ``other.encoder_``) is used as it is; None: one is learned from X.
     feature_map : {"tied", "local"}, default "tied"
         Receptive fields of the map of images: the same columns at every position, or cells of its own at each
         (:class:`bioneuro.layers.LocalMap`).
@@ -136,8 +139,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         Turnover of the association's synapses (:class:`bioneuro.rules.Turnover`); with birth and death 0 every synapse
         stays.
     teaching : float, default 0.15
-        Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: cells are not taught, nor
-        are those of a circuit.
+        Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: none. The cells
+        of a circuit are never taught.
     vigilance : float or None, default 0.9
         In ``partial_fit``, a sample that no cell of its label matches so well, or that a cell of another label matches
         better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
@@ -153,7 +156,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         Learning rate of the readout; it falls linearly to 0.
     random_state : int, RandomState or None
     dtype : {"float32", "float64"}, default "float32"
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; results do not depend on it.
     progress : bool, default False
         Show progress bars (tqdm).
@@ -190,11 +193,16 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         missing = set(self._get_param_names()) - vars(self).keys()
         if missing:
             raise ValueError(f"parameters of a BioClassifier are missing: {', '.join(sorted(missing))}")
+        if hasattr(self, "encoder_") and not (hasattr(self, "n_features_in_") and hasattr(self, "image_shape_")):
+            raise ValueError("a BioClassifier that has an encoder_ must have n_features_in_ and image_shape_")
         shape = getattr(self, "image_shape_", None)
         if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
             raise ValueError(f"image_shape_ of a BioClassifier must make {self.n_features_in_} features, got {shape}")
         if hasattr(self, "network_"):
             self._check_parameters()
+            dtype = self.network_.association.synapses.dtype
+            if np.dtype(self.dtype) != dtype:
+                raise ValueError(f"dtype must be that of what was learned, {dtype}, got {self.dtype!r}: fit again")
             if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
                 raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
 
@@ -231,7 +239,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         init: Init = "uniform",
         random_state: int | np.random.RandomState | None = None,
         dtype: DTypeLike = "float32",
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         progress: bool = False,
     ) -> None:
         self.readout = readout
@@ -273,9 +281,10 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch.
 
         ``on_epoch(model, stage, done, n)`` is called before the first and after every pass of a stage: "feature map",
-        "association", "teaching", "readout". What it sees of the model is as it is at that moment.
+        "association", "teaching", "readout". It sees the model as it is at that moment.
 
-        A call that fails leaves model and random state as they were; so do those of the other two.
+        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
+        :meth:`partial_fit` and :meth:`fit_features`.
         """
         with self._all_or_nothing(), one_blas_thread():
             self._fit(X, y, partial(self._passes, on_epoch))

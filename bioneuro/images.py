@@ -38,7 +38,7 @@ def image_shape_of(image_shape: Any, n_features: int, *, smallest: int = 1) -> t
         shape = None if isinstance(image_shape, str) else tuple(image_shape)
     except TypeError:
         shape = None
-    if shape is None or len(shape) not in (2, 3) or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+    if shape is None or len(shape) not in (2, 3) or not all(isinstance(n, Integral) and int(n) >= 1 for n in shape):
         raise ValueError(f"image_shape must be 'auto', None or (height, width[, channels]), got {image_shape!r}")
     shape = tuple(int(n) for n in shape)
     if math.prod(shape) != n_features:

@@ -23,8 +23,9 @@ Rules that hold for every function here:
   (:class:`bioneuro.Synapses` has arrays of its own and a lock.)
 - Activities are not scanned: NaN and infinity spread through sums as in BLAS.
 - ``out``, where there is one, is overwritten and returned; it must not share memory with an input.
-- ``n_threads`` is ``None`` (``BIONEURO_NUM_THREADS``, else all cores) or an integer >= 1. Results are bit-identical for
-  any number of threads. The GIL is released, so Python threads run side by side.
+- ``n_threads`` is the most that work at once: an integer in [1, 1024], or ``None`` or ``"auto"`` for the default
+  (:mod:`bioneuro.threads`). Results are bit-identical for any number of threads. The GIL is released, so Python
+  threads run side by side.
 
 Every function has a NumPy twin of the same name in :mod:`bioneuro.reference`, its readable specification.
 """
@@ -55,7 +56,7 @@ def forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None):
         Pre-synaptic rates, of the type of ``data``; not empty.
     bias : ndarray, shape (n_rows,), optional
         Added to the drive of each cell.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
     out : ndarray, shape (batch, n_rows), optional
         Where to put the result.
@@ -94,7 +95,7 @@ def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None):
         Gradient with respect to the drive, of the type of ``data``; not empty.
     n_cols : int
         Number of pre-synaptic cells, >= 1.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
     out : ndarray, shape (batch, n_cols), optional
         Where to put the result.
@@ -129,7 +130,7 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
         Pre-synaptic rates, float32 or float64; not empty.
     dY : ndarray, shape (batch, n_rows)
         Post-synaptic rates or gradient, of the type of ``X``.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
     out : ndarray, shape (nnz,), optional
         Where to put the result.
@@ -161,7 +162,7 @@ def backward(indptr, indices, data, X, dY, *, n_threads=None):
     X : ndarray, shape (batch, n_cols)
     dY : ndarray, shape (batch, n_rows)
         Input and gradient with respect to the drive, of the type of ``data``; not empty.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -200,7 +201,7 @@ def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None, out=None
     k : int, optional
         Only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share the softmax;
         the others are exactly 0. ``None``: all cells share it.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
     out : ndarray, shape (batch, n_cells), optional
         Where to put the result; it may be ``drive`` itself.
@@ -235,7 +236,7 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
         Gradient with respect to ``Y``, of its type.
     beta : float
         As given to :func:`compete`.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
     out : ndarray, shape (batch, n_cells), optional
         Where to put the result; it may be ``dY`` itself.
@@ -281,7 +282,7 @@ def plasticity_step(
         Synapses below ``theta`` times their row's maximum count as silent, in [0, 1].
     seed, step : int
         Key of the noise, in [0, 2**64). Noise depends on ``(seed, step, row, column)`` and nothing else.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
     **parameters : float
         Of the form where it is given by name: ``eta``, ``sigma``, ``w_min``, ``w_max``, ``normalize`` (bool) and its
@@ -331,7 +332,7 @@ def hebbian_step(
     gain : ndarray, shape (n_rows,), optional
         Learning rate of each cell relative to the others; 1 where none is given. (The log-covariance form's own
         parameter is ``slope``.)
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -365,7 +366,7 @@ def normalize_rows(indptr, indices, data, *, n_threads=None):
     ----------
     indptr, indices, data : ndarray
         The pathway in CSR form; ``data`` is writeable.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Raises
@@ -419,7 +420,7 @@ def transpose_index(indptr, indices, n_cols, *, n_threads=None):
         The pattern of the pathway, ``(n_rows, n_cols)`` in CSR form.
     n_cols : int
         Number of pre-synaptic cells, >= 1.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Has no effect: one pass on one thread.
 
     Returns
@@ -451,7 +452,7 @@ def prune(indptr, indices, data, theta, *, n_threads=None):
         The pathway in CSR form.
     theta : float
         Share of the row's maximum below which a synapse leaves, in [0, 1]. 0 keeps all.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -484,7 +485,7 @@ def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threa
         Draws per row, in [0, 2**32); columns that are present, or drawn twice, drop out.
     seed, step : int
         Key of the draws, in [0, 2**64). A draw depends on ``(seed, step, row, number of the draw)`` and nothing else.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -523,7 +524,7 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
         Most synapses that a row can gain, >= 0.
     weight : float
         A newborn synapse weighs ``weight * max_j |w_ij|``, or ``weight`` itself in a row without synapses. Finite.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -582,7 +583,7 @@ def turnover(
     seed, step : int
         Key of the draws, in [0, 2**64). A death depends on ``(seed, step, row, column)``, the births of a row on
         ``(seed, step, row)``, and on rates and weights.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -629,7 +630,7 @@ def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=Non
         Semi-saturation of the divisive normalisation, > 0.
     g0, gate_exponent : float
         Semi-saturation of the gate, > 0, and its steepness ``m``, in (0, 8].
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use.
 
     Returns
@@ -662,7 +663,7 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.
         Both of the type of ``R``.
     patch_size, c0, g0, gate_exponent
         As given to :func:`patches`.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use; work is split over images.
 
     Returns
@@ -705,7 +706,7 @@ def feature_map(
         As for :func:`compete`.
     patch_size, c0, g0, gate_exponent
         As for :func:`patches`.
-    n_threads : int, optional
+    n_threads : int >= 1, "auto" or None
         Threads to use; work is split over images.
 
     Returns

@@ -1,4 +1,4 @@
-"""Running mean and variance of what comes in batches of any size."""
+"""Running mean and variance of data that come in batches of any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Moments(NamedTuple):
     to rounding.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # as in every NamedTuple with a field of that name
     mean: NDArray[np.float64]
     squares: NDArray[np.float64]
 

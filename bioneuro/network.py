@@ -43,7 +43,7 @@ class Network:
     SAVED: ClassVar = {
         "encoder": Part(Encoder),
         "mixing": Maybe(Part(Mixing, {"n_inputs": "encoder.n_features"})),
-        "association": Part(Association, {"synapses.n_pre": "n_mixed"}),
+        "association": Part(Association, {"synapses.n_pre": "n_mixed", "synapses.dtype": "dtype_mixed"}),
         "readouts": Each(Part(Readout, {"association": "association"})),
     }
 
@@ -60,6 +60,12 @@ class Network:
     def n_mixed(self) -> int:
         """Rates that the association sees."""
         return (self.encoder if self.mixing is None else self.mixing).n_features
+
+    @property
+    def dtype_mixed(self) -> np.dtype:
+        """Of the rates that the association sees, where their maker says so."""
+        maker = self.encoder if self.mixing is None else self.mixing
+        return np.dtype(getattr(maker, "dtype", self.association.synapses.dtype))
 
     def mixed(self, H: NDArray) -> NDArray:
         """What the association sees of features ``H``."""

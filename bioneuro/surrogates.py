@@ -1,7 +1,7 @@
 """Variants of a network whose gradients mislead an attack less than its own; they share its weights.
 
-Sharp competition leaves gradients that are right and useless: of all cells only the winner's drive counts, and what
-would win a small step further does not show. A variant competes more softly, listens to other cells or skips a stage
+Where competition is sharp, the gradient is correct but of little use to an attack: it shows the drive of the winner,
+not which cell would win a small step further. A variant competes more softly, listens to other cells or skips a stage
 in the backward pass (`bioneuro.attacks.Adaptive` follows it, and asks the network itself whether a sample is broken).
 """
 
@@ -31,9 +31,10 @@ NEAREST_GAIN = 0.25
 class NearestCells:
     """Logits by how near the best cells of each class are: ``z_c = log sum_i v_i(c) exp(gain beta a_i)``.
 
-    Those of the votes' readout but for a constant a sample, without the floor under which its confidence shows no
-    slope. The margin's gradient moves the drive from the best cells of the true class to those of the runner-up, the
-    nearest wrong prototypes, however small their rates are; the smaller ``gain``, the more cells of a class count.
+    Up to a constant for each sample they are the logits of the votes' readout without its floor, which leaves no slope
+    where that readout is confident. The margin's gradient moves the drive from the best cells of the true class to
+    those of the runner-up, the nearest wrong prototypes, however small their rates are; the smaller ``gain``, the more
+    cells of a class count.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .moments import Moments
+from .threads import Threads
 
 __all__ = ["Sign", "Synapses"]
 
@@ -122,7 +123,7 @@ class Synapses:
         """
         return self._changing
 
-    def _layout(self, batch: int, transposed: bool, n_threads: int | None, weights: bool = True) -> Any:
+    def _layout(self, batch: int, transposed: bool, n_threads: Threads, weights: bool = True) -> Any:
         """Block-major copy of the weights (of their transpose) for the products with a batch; None for a batch of one.
 
         Made at first use, dropped when the structure changes, refreshed when the ``weights`` matter and have changed.
@@ -286,7 +287,7 @@ class Synapses:
         self,
         X: NDArray,
         bias: NDArray | None = None,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         out: NDArray | None = None,
     ) -> NDArray:
         """Drive of the post-synaptic cells, ``Y = X W^T + bias``.
@@ -295,7 +296,7 @@ class Synapses:
         ----------
         X : ndarray of shape (batch, n_pre), dtype of the weights, C-contiguous
         bias : ndarray of shape (n_post,), optional
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
             Any number gives bit-identical results.
         out : ndarray of shape (batch, n_post), optional
             Where to put the result; must not share memory with ``X`` or ``bias``. So for all products.
@@ -311,7 +312,7 @@ class Synapses:
                 self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout
             )
 
-    def input_grad(self, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None) -> NDArray:
+    def input_grad(self, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
         self._check_batch(dY, "dY", self.n_post)
         with self._reading:
@@ -320,7 +321,7 @@ class Synapses:
                 self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout
             )
 
-    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: int | None = None, out: NDArray | None = None) -> NDArray:
+    def weight_grad(self, X: NDArray, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Sampled product ``G_ij = sum_b dY_bi X_bj`` on the stored synapses, shape (nnz,).
 
         With rates ``Y`` for ``dY`` it is the Hebbian term, with the gradient of a loss the gradient of the weights.
@@ -335,7 +336,7 @@ class Synapses:
         self,
         X: NDArray,
         dY: NDArray,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         out: tuple[NDArray, NDArray] | None = None,
     ) -> tuple[NDArray, NDArray]:
         """``(dX, G)``: :meth:`input_grad` and :meth:`weight_grad` in one pass, faster than one after the other.
@@ -362,7 +363,7 @@ class Synapses:
         theta: float = 0.0,
         seed: int = 0,
         step: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         **parameters: float,
     ) -> int:
         """One local learning step on the stored synapses, in place; signs of "E" and "I" pathways never change.
@@ -380,7 +381,7 @@ class Synapses:
             Share of its row's maximum below which a synapse counts as silent.
         seed, step : int >= 0
             Key of the noise: count the steps, or every step draws the same.
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
         **parameters : float
             Of the form where it is given by name: ``eta``, ``sigma``, ``w_min``, ``w_max``, ``normalize`` and its own.
 
@@ -417,7 +418,7 @@ class Synapses:
         gain: NDArray | None = None,
         seed: int = 0,
         step: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         **parameters: float,
     ) -> int:
         """:meth:`plasticity_step` of the active cells, straight from the rates: costs only the cells that are active.
@@ -486,7 +487,7 @@ class Synapses:
             self._version += 1
             self._data[:] = changed
 
-    def normalize_rows(self, n_threads: int | None = None) -> None:
+    def normalize_rows(self, n_threads: Threads = None) -> None:
         """Synaptic scaling: divide each row by its Euclidean norm; rows of zeros stay."""
         with self._changing:
             self._learn(_core.normalize_rows, n_threads=n_threads)
@@ -539,7 +540,7 @@ class Synapses:
 
     # --- changes of the structure -------------------------------------------------------------------------
 
-    def prune(self, theta: float, n_threads: int | None = None) -> int:
+    def prune(self, theta: float, n_threads: Threads = None) -> int:
         """Remove the synapses of ``|w| < theta max_j |w_ij|``: they turn silent. ``0 <= theta <= 1``.
 
         Returns
@@ -564,7 +565,7 @@ class Synapses:
         weight: float,
         seed: int,
         step: int,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> int:
         """Let each cell grow synapses where its Hebbian term ``sum_b Y_bi X_bj`` is largest, on a random candidate set.
 
@@ -583,7 +584,7 @@ class Synapses:
             newborns of an "I" pathway are negative.
         seed, step : int >= 0
             Key of the draw of candidates.
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
 
         Returns
         -------
@@ -624,7 +625,7 @@ class Synapses:
         time: NDArray | None = None,
         seed: int,
         step: int,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> tuple[int, int]:
         """Random births and deaths: weak synapses are short-lived, silent pairs may wake. Rows are not scaled.
 
@@ -644,7 +645,7 @@ class Synapses:
             How much time passes for each cell, >= 0, such as its amount of change; 1 for all where none is given.
         seed, step : int >= 0
             Key of the draws: count the steps, or every call draws the same.
-        n_threads : int >= 1, optional
+        n_threads : int >= 1, "auto" or None
 
         Returns
         -------
@@ -797,7 +798,7 @@ def _sealed(array: NDArray) -> NDArray:
     """A view that nobody can make writeable: it knows its memory as a read-only buffer, not as an array."""
     if not array.flags.writeable:
         return array
-    return np.asarray(memoryview(array).toreadonly())
+    return np.asarray(array.data.toreadonly())
 
 
 def _either(dtypes: tuple[np.dtype, ...]) -> str:

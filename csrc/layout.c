@@ -67,8 +67,8 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
     layout->column = calloc(places + 1, sizeof *layout->column);
     layout->source = calloc(places + 1, bio_index_size(w->index));
     if (w->data) layout->data = bio_alloc(places * bio_value_size(w->value));
-    job.scratch =
-        (size_t **)bio_scratch_new(share.workers, (transposed ? layout->n_rows : layout->n_blocks) * sizeof **job.scratch);
+    job.scratch = (size_t **)bio_scratch_new(share.workers,
+                                             (transposed ? layout->n_rows : layout->n_blocks) * sizeof **job.scratch);
     const int ready = layout->column && layout->source && (layout->data || !w->data) && job.scratch;
     if (ready) bio_parallel(BIO_PICK(fill_table, w->value, w->index), &job, share);
     bio_scratch_free((void **)job.scratch, share.workers);

@@ -65,7 +65,8 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     const size_t all = share.workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
     job.scratch = bio_layout_borrow(layout, all + g_bytes);
     if (job.scratch) {
-        for (size_t worker = 0; worker < share.workers; worker++) *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
+        for (size_t worker = 0; worker < share.workers; worker++)
+            *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
         if (g) job.g = job.scratch + all;
         bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, share);
         if (g) bio_layout_collect(layout, w, job.g, g, n_threads);

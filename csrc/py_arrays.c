@@ -238,7 +238,9 @@ int py_pathway_status(const py_pathway *pathway, bio_status status, size_t k, co
         case BIO_DATA_NONFINITE: {
             const double x = w->value == BIO_FLOAT64 ? ((const double *)w->data)[k] : ((const float *)w->data)[k];
             PyErr_Format(PyExc_ValueError, "%sdata must be finite, but data[%zu] = %s", whose, k,
-                         x > 0 ? "inf" : x < 0 ? "-inf" : "nan");
+                         x > 0   ? "inf"
+                         : x < 0 ? "-inf"
+                                 : "nan");
             return -1;
         }
         default: return py_status(status);

@@ -245,16 +245,21 @@ static PyObject *layout_bytes(PyObject *module, PyObject *object) {
 }
 
 PyMethodDef py_linear_methods[] = {
-    METHOD(forward, "forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None, layout=None, "
-                    "check=False)\n--\n\nY = X W^T + b."),
-    METHOD(input_grad, "input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None, layout=None, "
-                       "check=False)\n--\n\ndX = dY W."),
-    METHOD(weight_grad, "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None, "
-                        "check=False)\n--\n\nG_ij = sum_b dY_bi X_bj on the pattern."),
-    METHOD(backward, "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None, "
-                     "check=False)\n--\n\n(dX, G): input_grad and weight_grad in one pass."),
-    METHOD(layout, "layout(indptr, indices, data, n_cols, transposed, *, n_threads=None)\n--\n\n"
-                   "Block-major copy for the products; the structure is trusted."),
+    METHOD(forward,
+           "forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None, layout=None, "
+           "check=False)\n--\n\nY = X W^T + b."),
+    METHOD(input_grad,
+           "input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None, layout=None, "
+           "check=False)\n--\n\ndX = dY W."),
+    METHOD(weight_grad,
+           "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None, "
+           "check=False)\n--\n\nG_ij = sum_b dY_bi X_bj on the pattern."),
+    METHOD(backward,
+           "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None, "
+           "check=False)\n--\n\n(dX, G): input_grad and weight_grad in one pass."),
+    METHOD(layout,
+           "layout(indptr, indices, data, n_cols, transposed, *, n_threads=None)\n--\n\n"
+           "Block-major copy for the products; the structure is trusted."),
     METHOD(layout_refresh,
            "layout_refresh(layout, indptr, indices, data, n_cols, *, n_threads=None)\n--\n\nTakes new weights."),
     {"layout_bytes", layout_bytes, METH_O, "layout_bytes(layout)\n--\n\nMemory that a layout holds."},

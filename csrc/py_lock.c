@@ -235,9 +235,8 @@ static int hold_still_at_forks(void) {
     static int done = 0;
     int failed = 0;
     PyObject *os = PyImport_ImportModule("os"), *hooks = PyDict_New(), *nothing = PyTuple_New(0), *answer = NULL;
-    PyObject *registry = os && PyObject_HasAttrString(os, "register_at_fork")
-                             ? PyObject_GetAttrString(os, "register_at_fork")
-                             : NULL;
+    PyObject *registry =
+        os && PyObject_HasAttrString(os, "register_at_fork") ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
     failed = !os || !hooks || !nothing;
     for (size_t h = 0; !failed && h < sizeof fork_hooks / sizeof *fork_hooks; h++) {
         PyObject *hook = PyCFunction_New(fork_hooks + h, NULL);
@@ -263,6 +262,7 @@ int py_lock_add(PyObject *module) {
 }
 
 PyMethodDef py_lock_methods[] = {
-    {"lock", lock, METH_NOARGS, "lock()\n--\n\n(reading, changing): many threads can be in the first, one in the second."},
+    {"lock", lock, METH_NOARGS,
+     "lock()\n--\n\n(reading, changing): many threads can be in the first, one in the second."},
     {NULL, NULL, 0, NULL},
 };

@@ -17,8 +17,8 @@ static PyObject *config(PyObject *module, PyObject *unused) {
 #else
                          "unknown",
 #endif
-                         "simd", bio_isa_names[bio_current_isa()], "simd_best", bio_isa_names[bio_best_isa()], "n_threads",
-                         bio_default_threads());
+                         "simd", bio_isa_names[bio_current_isa()], "simd_best", bio_isa_names[bio_best_isa()],
+                         "n_threads", bio_default_threads());
 }
 
 static PyObject *set_num_threads(PyObject *module, PyObject *args, PyObject *kwargs) {
@@ -43,7 +43,8 @@ static PyMethodDef module_methods[] = {
     METHOD(set_num_threads,
            "set_num_threads(n_threads)\n--\n\nThreads where a call names none, from now on; None: as before."),
     {"thread_counts", thread_counts, METH_NOARGS,
-     "thread_counts()\n--\n\nHow many regions of work helpers were asked to share, and how many of them were regretted."},
+     "thread_counts()\n--\n\nHow many regions of work helpers were asked to share, and how many of them were "
+     "regretted."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -106,8 +106,8 @@ static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs
 
 static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "feature_map";
-    static char *names[] = {"R", "W", "pool_rows", "pool_cols", "beta", "k", "patch_size", "c0", "g0",
-                            "gate_exponent", "n_threads", NULL};
+    static char *names[] = {"R",          "W",  "pool_rows", "pool_cols",     "beta",      "k",
+                            "patch_size", "c0", "g0",        "gate_exponent", "n_threads", NULL};
     PyObject *r_object, *w_object, *rows_object, *cols_object, *beta = NULL, *k = NULL, *threads = NULL;
     PyArrayObject *pooled = NULL;
     py_array r, w, rows, cols;
@@ -151,12 +151,15 @@ static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 PyMethodDef py_patches_methods[] = {
-    METHOD(patches, "patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\n"
-                    "ON/OFF patches U and their gates."),
-    METHOD(patches_grad, "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, "
-                         "n_threads=None)\n--\n\nGradient of patches with respect to R."),
-    METHOD(feature_map, "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, "
-                        "gate_exponent=1.0, n_threads=None)\n--\n\n"
-                        "Patches, columns, competition, gate and pooling in one pass."),
+    METHOD(patches,
+           "patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None)\n--\n\n"
+           "ON/OFF patches U and their gates."),
+    METHOD(patches_grad,
+           "patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, "
+           "n_threads=None)\n--\n\nGradient of patches with respect to R."),
+    METHOD(feature_map,
+           "feature_map(R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, "
+           "gate_exponent=1.0, n_threads=None)\n--\n\n"
+           "Patches, columns, competition, gate and pooling in one pass."),
     {NULL, NULL, 0, NULL},
 };

@@ -163,8 +163,9 @@ PyMethodDef py_plasticity_methods[] = {
            "hebbian_step(indptr, indices, data, X, Y, form='log-relaxation', *, gain=None, seed=0, step=0, "
            "n_threads=None, layout=None, check=False, **parameters)\n--\n\n"
            "The step of the active cells, straight from activity; returns how many they are."),
-    METHOD(normalize_rows, "normalize_rows(indptr, indices, data, *, n_threads=None, check=False)\n--\n\n"
-                           "Divides each row by its Euclidean norm; changes data in place."),
+    METHOD(normalize_rows,
+           "normalize_rows(indptr, indices, data, *, n_threads=None, check=False)\n--\n\n"
+           "Divides each row by its Euclidean norm; changes data in place."),
     METHOD(minmax, "minmax(x, *, n_threads=None)\n--\n\n(smallest, largest) of x; both NaN where one is."),
     {"_vmath", _vmath, METH_VARARGS,
      "_vmath(name, x)\n--\n\nVectorised 'exp', 'exp_factor', 'log' or 'sqrt' of x. Private: for the tests."},

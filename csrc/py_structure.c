@@ -63,7 +63,8 @@ static PyObject *transpose_index(PyObject *module, PyObject *args, PyObject *kwa
     Py_BEGIN_ALLOW_THREADS
     status = bio_checked(check, &w, &where);
     if (!status)
-        status = bio_transpose_index(&w.csr, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
+        status =
+            bio_transpose_index(&w.csr, PyArray_DATA(t_indptr), PyArray_DATA(t_indices), PyArray_DATA(permutation));
     Py_END_ALLOW_THREADS
     if (py_pathway_status(&w, status, where, "")) goto fail;
     return Py_BuildValue("(NNN)", t_indptr, t_indices, permutation);
@@ -86,8 +87,8 @@ static int new_begin(const bio_csr *w, new_csr *made) {
 
 static int new_arrays(const bio_csr *w, new_csr *made, int with_data) {
     const void *indptr = PyArray_DATA(made->indptr);
-    const size_t nnz = (size_t)(w->index == BIO_INT64 ? ((const int64_t *)indptr)[w->n_rows]
-                                                      : ((const int32_t *)indptr)[w->n_rows]);
+    const size_t nnz =
+        (size_t)(w->index == BIO_INT64 ? ((const int64_t *)indptr)[w->n_rows] : ((const int32_t *)indptr)[w->n_rows]);
     made->indices = py_new_indices(nnz, w->index);
     if (with_data) made->data = py_new_values(1, &nnz, w->value);
     return made->indices && (made->data || !with_data) ? 0 : -1;
@@ -147,9 +148,9 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
         return NULL;
     if (py_required(call, seed_object, "seed") || py_required(call, step_object, "step") ||
         py_integer(call, cols, "n_cols", 1, MAX_DRAWS, NULL, &n_cols) ||
-        py_integer(call, n_object, "n_candidates", 0, MAX_DRAWS, NULL, &n) || py_key(call, seed_object, "seed", &seed) ||
-        py_key(call, step_object, "step", &step) || py_threads(call, threads, &n_threads) ||
-        py_truth(call, check_object, "check", &check))
+        py_integer(call, n_object, "n_candidates", 0, MAX_DRAWS, NULL, &n) ||
+        py_key(call, seed_object, "seed", &seed) || py_key(call, step_object, "step", &step) ||
+        py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check))
         return NULL;
     if (py_structure(call, indptr, indices, n_cols, &w) || fits(call, &w.csr, "n_cols", (double)n_cols) ||
         fits(call, &w.csr, "the number of candidates", (double)w.csr.n_rows * (double)(n < n_cols ? n : n_cols)) ||
@@ -162,8 +163,7 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
     Py_END_ALLOW_THREADS
     if (py_pathway_status(&w, status, where, "") || new_arrays(&w.csr, &made, 0)) return new_abandon(&made);
     Py_BEGIN_ALLOW_THREADS
-    status =
-        bio_candidates(&w.csr, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
+    status = bio_candidates(&w.csr, n, seed, step, PyArray_DATA(made.indptr), PyArray_DATA(made.indices), n_threads);
     Py_END_ALLOW_THREADS
     if (py_status(status)) return new_abandon(&made);
     return Py_BuildValue("(NN)", made.indptr, made.indices);
@@ -171,8 +171,8 @@ static PyObject *candidates(PyObject *module, PyObject *args, PyObject *kwargs) 
 
 static PyObject *grow(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "grow", sites_call[] = "grow (candidates)";
-    static char *names[] = {"indptr", "indices", "data",   "cand_indptr", "cand_indices", "score",
-                            "n_grow", "weight",  "n_threads", "check",       NULL};
+    static char *names[] = {"indptr", "indices",   "data",  "cand_indptr", "cand_indices", "score", "n_grow",
+                            "weight", "n_threads", "check", NULL};
     PyObject *indptr, *indices, *data, *cand_indptr, *cand_indices, *score_object, *n_object, *weight_object;
     PyObject *threads = NULL, *check_object = NULL;
     int n_threads, check = 0, at_sites = 0;
@@ -270,8 +270,10 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
         py_key(call, step, "step", &rule.step) || py_threads(call, threads, &n_threads) ||
         py_truth(call, check_object, "check", &check))
         return NULL;
-    if (py_weighted(call, indptr, indices, data, n_cols, &w) || fits(call, &w.csr, "n_cols", (double)n_cols)) return NULL;
-    if (w.csr.value == BIO_FLOAT32 && !(rule.size >= FLT_TRUE_MIN && rule.size <= FLT_MAX)) /* newborns: 0 or infinite */
+    if (py_weighted(call, indptr, indices, data, n_cols, &w) || fits(call, &w.csr, "n_cols", (double)n_cols))
+        return NULL;
+    if (w.csr.value == BIO_FLOAT32 &&
+        !(rule.size >= FLT_TRUE_MIN && rule.size <= FLT_MAX)) /* newborns: 0 or infinite */
         return PyErr_Format(PyExc_ValueError, "%s(): size must be %s in float32, like data, got %R", call, positive,
                             size);
     if (py_optional_values_of(call, time_object, "time", 1, w.csr.value, "data", &time) ||
@@ -288,8 +290,7 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     bio_status status;
     Py_BEGIN_ALLOW_THREADS
     status = bio_checked(check, &w, &where);
-    if (!status)
-        status = bio_turnover(&w.csr, &rule, dies, PyArray_DATA(made.indptr), NULL, NULL, &n_died, n_threads);
+    if (!status) status = bio_turnover(&w.csr, &rule, dies, PyArray_DATA(made.indptr), NULL, NULL, &n_died, n_threads);
     Py_END_ALLOW_THREADS
     if (status == BIO_INDEX_OVERFLOW) {
         PyErr_Format(PyExc_ValueError,
@@ -313,15 +314,20 @@ fail:
 PyMethodDef py_structure_methods[] = {
     METHOD(validate,
            "validate(indptr, indices, data, n_cols)\n--\n\nRaise ValueError unless this is a proper CSR structure."),
-    METHOD(transpose_index, "transpose_index(indptr, indices, n_cols, *, check=False)\n--\n\n"
-                            "CSR structure of W^T and the permutation of its values."),
-    METHOD(prune, "prune(indptr, indices, data, theta, *, n_threads=None, check=False)\n--\n\n"
-                  "CSR without the synapses below theta x the row's maximum."),
-    METHOD(candidates, "candidates(indptr, indices, n_cols, n_candidates, *, seed, step, n_threads=None, "
-                       "check=False)\n--\n\nRandom silent sites, as a CSR structure."),
-    METHOD(grow, "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None, "
-                 "check=False)\n--\n\nCSR in which each row has gained its n_grow best candidates."),
-    METHOD(turnover, "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', seed, "
-                     "step, n_threads=None, check=False)\n--\n\nCSR after random births and deaths, and how many died."),
+    METHOD(transpose_index,
+           "transpose_index(indptr, indices, n_cols, *, check=False)\n--\n\n"
+           "CSR structure of W^T and the permutation of its values."),
+    METHOD(prune,
+           "prune(indptr, indices, data, theta, *, n_threads=None, check=False)\n--\n\n"
+           "CSR without the synapses below theta x the row's maximum."),
+    METHOD(candidates,
+           "candidates(indptr, indices, n_cols, n_candidates, *, seed, step, n_threads=None, "
+           "check=False)\n--\n\nRandom silent sites, as a CSR structure."),
+    METHOD(grow,
+           "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None, "
+           "check=False)\n--\n\nCSR in which each row has gained its n_grow best candidates."),
+    METHOD(turnover,
+           "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', seed, "
+           "step, n_threads=None, check=False)\n--\n\nCSR after random births and deaths, and how many died."),
     {NULL, NULL, 0, NULL},
 };

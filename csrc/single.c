@@ -6,7 +6,9 @@
 #include "tiling.h"
 
 enum {
-    ROWS_AT_ONCE = 8 /* chains of additions that run side by side, to hide their latency */
+    ROWS_AT_ONCE = 8, /* chains of additions that run side by side, to hide their latency */
+    RANGE = 768,      /* synapses of a row that a thread of its own should have at least */
+    NEAR = 8          /* places beside the guess of a search that are looked at first */
 };
 
 typedef struct {
@@ -41,8 +43,11 @@ bio_status bio_single_forward(const bio_csr *w, const void *x, const void *bias,
 }
 
 bio_status bio_single_input_grad(const bio_csr *w, const void *dy, void *dx, int n_threads) {
-    /* As many ranges of columns as workers: each costs a search in every row. */
-    const bio_share fair = bio_share_out((size_t)n_threads, SYNAPSE_NS * (double)w->nnz / n_threads, n_threads);
+    /* As many ranges of columns as workers, unless a row's synapses in a range were so few that a processor, which
+     * foresees streams of memory, fetches the other ranges' with them. */
+    const size_t most = w->nnz / w->n_rows / RANGE;
+    const int n = most < 2 ? 1 : most < (size_t)n_threads ? (int)most : n_threads;
+    const bio_share fair = bio_share_out((size_t)n, SYNAPSE_NS * (double)w->nnz / n, n);
     const bio_share share = {fair.workers, 1, fair.workers};
     single_job job = {.w = w, .dy = dy, .out = dx, .n_ranges = share.n};
     bio_parallel(BIO_PICK(input_grad_table, w->value, w->index), &job, share);

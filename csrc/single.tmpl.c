@@ -47,6 +47,39 @@ static void NAME(single_forward)(void *context, size_t begin, size_t end, size_t
     }
 }
 
+/* First place in [start, stop) whose column is >= `column`; stop if there is none. Looks around the guess, ever
+ * farther: what lies close together is in the cache together. */
+static inline size_t NAME(find)(const I *indices, size_t start, size_t stop, size_t guess, size_t column) {
+    size_t low = start, high = stop;
+    if (guess < stop && (size_t)indices[guess] < column) {
+        low = guess + 1;
+        for (size_t reach = NEAR; low < stop; reach *= 2) {
+            const size_t at = stop - low > reach ? low + reach : stop - 1;
+            if ((size_t)indices[at] >= column) {
+                high = at;
+                break;
+            }
+            low = at + 1;
+        }
+    } else {
+        high = guess;
+        for (size_t reach = NEAR; high > start; reach *= 2) {
+            const size_t at = high - start > reach ? high - reach : start;
+            if ((size_t)indices[at] < column) {
+                low = at + 1;
+                break;
+            }
+            high = at;
+        }
+    }
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if ((size_t)indices[middle] < column) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
 /* Each unit scatters into a range of columns of its own. */
 static void NAME(single_input_grad)(void *context, size_t begin, size_t end, size_t worker) {
     const single_job *job = context;
@@ -59,25 +92,13 @@ static void NAME(single_input_grad)(void *context, size_t begin, size_t end, siz
         const size_t first = unit * w->n_cols / job->n_ranges, last = (unit + 1) * w->n_cols / job->n_ranges;
         for (size_t j = first; j < last; j++) dx[j] = 0;
         for (size_t i = 0; i < w->n_rows; i++) {
-            size_t k = (size_t)indptr[i], stop = (size_t)indptr[i + 1];
-            if (first) /* binary search for the first column of the range */
-                for (size_t high = stop; k < high;) {
-                    const size_t middle = (k + high) / 2;
-                    if ((size_t)indices[middle] < first) k = middle + 1;
-                    else high = middle;
-                }
+            const size_t start = (size_t)indptr[i], n = (size_t)indptr[i + 1] - start, stop = start + n;
+            /* columns are mostly spread evenly */
+            const size_t from = start + n * unit / job->n_ranges, to = start + n * (unit + 1) / job->n_ranges;
+            size_t k = first ? NAME(find)(indices, start, stop, from, first) : start;
+            const size_t past = last < w->n_cols ? NAME(find)(indices, k, stop, to < k ? k : to, last) : stop;
             const T d = dy[i];
-            /* The rest of the row is another thread's: fetch what this one will want of the next row. */
-            const size_t next = k + (size_t)(indptr[i + 1] - indptr[i]), width = (stop - k) / job->n_ranges;
-            if (job->n_ranges > 1)
-                for (size_t s = 0; s < width; s += BIO_ALIGN / sizeof(T)) {
-                    __builtin_prefetch(data + next + s);
-                    __builtin_prefetch(indices + next + s);
-                }
-            if (last == w->n_cols)
-                for (; k < stop; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
-            else
-                for (; k < stop && (size_t)indices[k] < last; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
+            for (; k < past; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
         }
     }
 }

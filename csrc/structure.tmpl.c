@@ -339,8 +339,7 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         const size_t stop = fill ? (size_t)job->new_indptr[i + 1] : SIZE_MAX;
         if (!fill) {
             size_t n_died = 0;
-            if (rule->death * time > 0)
-                n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
+            if (rule->death * time > 0) n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
             else memset(dies, 0, n);
             to = n - n_died;
         }

@@ -7,12 +7,12 @@
 #include "bio.h"
 
 enum {
-    BIO_ALIGN = 64,             /* bytes; a cache line and the widest vector */
-    BIO_TILE_VECTORS = 4,       /* vectors of samples in a tile: enough to hide the latency of a multiply-add */
-    BIO_L1_BYTES = 32 * 1024,   /* a block of columns x a tile of samples should stay in here */
-    BIO_MIN_RUN = 12,           /* synapses of a row in a block below which runs cost more than a block saves */
-    BIO_MAX_BLOCK = 32768,      /* columns of a block and lengths of runs are 16-bit */
-    BIO_CHUNK_ROWS = 256,       /* rows whose tile of sums stays in the L2 cache */
+    BIO_ALIGN = 64,           /* bytes; a cache line and the widest vector */
+    BIO_TILE_VECTORS = 4,     /* vectors of samples in a tile: enough to hide the latency of a multiply-add */
+    BIO_L1_BYTES = 32 * 1024, /* a block of columns x a tile of samples should stay in here */
+    BIO_MIN_RUN = 12,         /* synapses of a row in a block below which runs cost more than a block saves */
+    BIO_MAX_BLOCK = 32768,    /* columns of a block and lengths of runs are 16-bit */
+    BIO_CHUNK_ROWS = 256,     /* rows whose tile of sums stays in the L2 cache */
 };
 
 /* Vectors of samples in the next tile of a batch of which `left` samples are left. */

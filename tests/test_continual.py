@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.naive_bayes import GaussianNB
 
 from bioneuro import BioClassifier, continual, datasets, plot
 from bioneuro.baselines import (
@@ -357,3 +358,45 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "plan.n_train: 100 there, 90 now" in capsys.readouterr().err
     assert main(["continual", "--stream", "nonsense"]) == 2
     assert "unknown stream 'nonsense'" in capsys.readouterr().err
+
+
+def test_a_model_of_scikit_learn_runs_through_a_stream_and_its_memory_is_not_known():
+    stream = continual.split(*DATA, n_tasks=2)
+    result = continual.run(GaussianNB(), stream)
+    assert result.memory is None and result.cells is None and result.accuracy.shape == (2, 2)
+    table = continual.compare({"bayes": lambda seed: GaussianNB()}, lambda seed: stream, seeds=(0,))
+    assert table["memory"].isna().all()
+    assert continual.summary(table)["memory"].isna().all()
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2, 60])
+def test_every_figure_of_a_stream_of_any_number_of_tasks_is_a_number(n_tasks):
+    stream = continual.permuted(*DATA, n_tasks=n_tasks)
+    result = continual.run(GaussianNB(), stream)
+    for figure in ("average_accuracy", "forgetting", "backward_transfer", "forward_transfer"):
+        assert np.isfinite(getattr(result, figure))
+
+
+def test_figures_of_fewer_parts_than_tasks_compare_those_there_are():
+    R = np.array([[0.9, 0.1, 0.2], [0.6, 0.8, 0.3]])
+    result = continual.Result(R, np.full(3, 0.1), 0, None)
+    assert result.backward_transfer == pytest.approx(0.6 - 0.9)
+    assert result.forward_transfer == pytest.approx(0.1 - 0.1)
+    assert result.forgetting == pytest.approx(np.mean([0.9 - 0.6, 0.1 - 0.8]))
+
+
+@pytest.mark.parametrize("make", [continual.permuted, continual.drifting])
+def test_more_tasks_than_samples_are_refused(make):
+    X, y = np.random.default_rng(0).random((8, 16)), np.arange(8) % 2
+    arguments = ((4, 4),) if make is continual.drifting else ()
+    with pytest.raises(ValueError, match=r"n_tasks must lie in \[1, 8\], the number of samples, got 12"):
+        make(X, y, X, y, *arguments, n_tasks=12)
+
+
+@pytest.mark.parametrize("name", ["y", "y_test"])
+def test_labels_that_are_missing_are_named(name):
+    data = dict(zip(("X", "y", "X_test", "y_test"), DATA, strict=True))
+    data[name] = data[name].astype(float)
+    data[name][3] = np.nan
+    with pytest.raises(ValueError, match=rf"{name} must hold a label for each row, but {name}\[3\] is nan"):
+        continual.split(**data)

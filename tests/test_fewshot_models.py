@@ -20,7 +20,7 @@ from bioneuro.fewshot import (
     evaluate,
     low_data_curve,
 )
-from bioneuro.fewshot.alignment import PointSets, matched
+from bioneuro.fewshot.alignment import PointSets, similarity_of
 from bioneuro.fewshot.normalisation import normalised
 
 
@@ -294,7 +294,7 @@ def test_match_of_sets_is_the_definition():
     descriptors = rng.random((3, 6, 5)).astype(np.float32)
     descriptors /= np.linalg.norm(descriptors, axis=2, keepdims=True)
     A, B = (PointSets(places[rows], descriptors[rows]) for rows in (slice(1), slice(1, 3)))
-    found = matched(A, B, penalty=0.3, n_alignments=0, stiffness=0.1)
+    found = similarity_of(A, B, penalty=0.3, n_alignments=0, stiffness=0.1)
     for k in range(2):
         fit = descriptors[0] @ descriptors[k + 1].T
         fit -= 0.3 * ((places[0][:, None] - places[k + 1]) ** 2).sum(axis=2)
@@ -307,7 +307,7 @@ def test_alignment_undoes_an_affine_map():
     descriptors = np.eye(30, dtype=np.float32)[None]
     moved = places @ np.array([[1.2, 0.3], [-0.2, 0.9]], np.float32) + np.float32([0.1, -0.2])
     A, B = PointSets(places, descriptors), PointSets(moved, descriptors)
-    before, after = (matched(A, B, penalty=0.5, n_alignments=n, stiffness=1e-4)[0, 0] for n in (0, 2))
+    before, after = (similarity_of(A, B, penalty=0.5, n_alignments=n, stiffness=1e-4)[0, 0] for n in (0, 2))
     assert after == pytest.approx(1, abs=1e-3) and before < 0.95
 
 

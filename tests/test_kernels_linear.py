@@ -526,6 +526,26 @@ def test_bias_is_checked():
             call("forward", bias=bias)
 
 
+@pytest.mark.parametrize("spread", ["evenly", "low", "high", "in one row"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_input_grad_of_one_sample_does_not_depend_on_threads(spread, index):
+    """Rows so long that threads take ranges of columns, wherever in them the synapses are."""
+    rng = np.random.default_rng(0)
+    n_rows, n_cols = 60, 9000
+    mask = rng.random((n_rows, n_cols)) < {"evenly": 0.5, "low": 0.9, "high": 0.9, "in one row": 0.6}[spread]
+    mask[:, {"evenly": slice(0, 0), "low": slice(5000, None), "high": slice(0, 4000)}.get(spread, slice(0, 0))] = False
+    mask[[3, 7]] = False
+    if spread == "in one row":
+        mask[20:] = False
+    W = sp.csr_array(np.where(mask, rng.standard_normal(mask.shape), 0).astype(np.float32))
+    w = W.indptr.astype(index), W.indices.astype(index), W.data
+    dY = rng.standard_normal((1, n_rows)).astype(np.float32)
+    one, *more = (kernels.input_grad(*w, dY, n_cols, n_threads=n) for n in (1, 2, 3, 4))
+    np.testing.assert_allclose(one, dY @ W.toarray(), rtol=1e-4, atol=1e-4)
+    for dX in more:
+        np.testing.assert_array_equal(dX, one)
+
+
 def test_n_threads_may_be_auto():
     np.testing.assert_array_equal(call("forward", n_threads="auto"), call("forward"))
 

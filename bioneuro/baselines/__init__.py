@@ -12,6 +12,8 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from .cnn import ConvNet
+from .exponentiated import ExponentiatedMLP
+from .feedback_alignment import FeedbackAlignmentMLP
 from .filters import FilterBank, FilterMap, OrientationHistogram
 from .mlp import BackpropMLP
 from .neighbours import NearestNeighbour
@@ -26,6 +28,8 @@ __all__ = [
     "ConvNet",
     "ElasticMLP",
     "ExemplarNeighbours",
+    "ExponentiatedMLP",
+    "FeedbackAlignmentMLP",
     "FilterBank",
     "FilterMap",
     "NearestClassMean",
@@ -54,6 +58,9 @@ BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "elastic": ElasticMLP,
     "set": partial(SparseMLP, rewiring="set"),
     "rigl": partial(SparseMLP, rewiring="rigl"),
+    "exponentiated": ExponentiatedMLP,
+    "feedback-alignment": FeedbackAlignmentMLP,
+    "direct-feedback-alignment": partial(FeedbackAlignmentMLP, direct=True),
 }
 
 

@@ -16,6 +16,7 @@ from ..connectivity import generator
 from ..estimators import all_or_nothing, class_index, known_classes, learned
 from ..network import batches
 from ..progress import track
+from ..threads import Threads
 from .base import GradientClassifier
 
 __all__ = ["BackpropClassifier"]
@@ -64,7 +65,7 @@ class BackpropClassifier(GradientClassifier):
     batch_size: int = 128
     weight_decay: float = 1e-2
     adversarial: tuple[float, int] | None = None
-    n_threads: int | Literal["auto"] | None = None
+    n_threads: Threads = None
     progress: bool = False
 
     constraints = {

@@ -58,7 +58,7 @@ class ConvNet(BackpropClassifier):
     random_state : int, RandomState, Generator or None
         Of the first weights, the order of the samples, dropout, shifts and adversarial images. torch's global
         generator is neither used nor changed.
-    n_threads : int >= 1 or None
+    n_threads : int >= 1, "auto" or None
         Threads of torch while this network computes; None leaves torch as it is. Rounding may depend on it.
     batch_size, weight_decay, contrast, adversarial, dtype, progress
         See :class:`~bioneuro.baselines.backprop.BackpropClassifier`.
@@ -224,7 +224,7 @@ def _torch() -> Any:
 
 
 @contextmanager
-def _threads(n: int | None) -> Iterator[None]:
+def _threads(n: Any) -> Iterator[None]:
     """torch's number of threads, a global of the process, set and put back."""
     torch = _torch()
     before = torch.get_num_threads()

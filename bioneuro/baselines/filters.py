@@ -15,6 +15,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from bioneuro.threads import Threads
+
 from ..checks import check_count, check_dtype
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
@@ -111,7 +113,7 @@ class FilterBank(_ImageEncoder):
         At most so many images and patches, drawn at random, are shown to k-means.
     random_state : int, RandomState, Generator or None
     dtype : {"float32", "float64"}
-    n_threads : int >= 1 or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; results do not depend on it.
 
     Attributes
@@ -133,7 +135,7 @@ class FilterBank(_ImageEncoder):
         n_patches: int = 40_000,
         random_state: RandomState = None,
         dtype: Literal["float32", "float64"] = "float32",
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         self.n_filters = n_filters
         self.filters = filters

@@ -25,16 +25,16 @@ class Result:
     ----------
     accuracy : ndarray (n_parts, n_tasks)
     chance : ndarray (n_tasks,)
-        Of one that knows nothing, on each task.
-    memory : int
-        Numbers that the model keeps at the end (:func:`memory`).
+        Accuracy of guessing, on each task.
+    memory : int or None
+        Numbers that the model keeps at the end (:func:`memory`); None where it does not say.
     cells : int or None
         Association cells in use, where there are any.
     """
 
     accuracy: NDArray[np.float64]
     chance: NDArray[np.float64]
-    memory: int
+    memory: int | None
     cells: int | None
 
     @property
@@ -75,8 +75,8 @@ def run(model: Any, stream: Stream, *, progress: bool = False) -> Result:
     Parameters
     ----------
     model : scikit-learn classifier with ``partial_fit(X, y, classes=...)`` and ``predict``
-        It is told labels, never tasks. ``end_task()`` is called after each part where there is such a method, which is
-        help that others do not get. A task-incremental stream needs ``decision_function``.
+        It sees labels, never task numbers. If it has a method ``end_task()``, that is called after each part: help that
+        other models do not get. A task-incremental stream needs ``decision_function``.
     stream : Stream
     progress : bool
         Show a tqdm bar.
@@ -132,17 +132,18 @@ def cells_in_use(model: Any) -> int | None:
     return None if network is None else int(np.count_nonzero(network.association.age))
 
 
-def memory(model: Any) -> int:
+def memory(model: Any) -> int | None:
     """Numbers that a model keeps: synapses that are not silent, votes, means, covariances, stored samples.
 
     Cells that wait to be recruited, and the moments of an optimiser, are not counted; nor is the encoder, which rivals
-    on the same features share. A model that says it itself (``n_stored()``) is believed.
+    on the same features share. Where a model has a method ``n_stored()``, that is the answer; None where it has neither
+    that nor ``weights()``, as those of scikit-learn.
     """
     if hasattr(model, "n_stored"):
         return int(model.n_stored())
     network = getattr(model, "network_", None)
     if network is None:
-        return int(sum(W.nnz for W in model.weights().values()))
+        return int(sum(W.nnz for W in model.weights().values())) if hasattr(model, "weights") else None
     association = network.association
     used = association.age > 0
     synapses = np.diff(association.synapses.to_scipy().indptr)[used].sum() + used.sum() * association.votes.shape[1]
@@ -202,7 +203,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         R = part.pivot(index="part", columns="task", values="accuracy").to_numpy()
         chance = part[part["part"] == 0].sort_values("task")["chance"].to_numpy()
         cells = part["cells"].iloc[0]
-        result = Result(R, chance, int(part["memory"].iloc[0]), None if pd.isna(cells) else int(cells))
+        kept = part["memory"].iloc[0]
+        result = Result(R, chance, *(None if pd.isna(n) else int(n) for n in (kept, cells)))
         rows.append(
             {
                 "model": model,

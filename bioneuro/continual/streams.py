@@ -241,7 +241,7 @@ def blurred(stream: Stream, width: float = 0.2, *, random_state: int | np.random
 
 
 def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.random.Generator | None = 0) -> Stream:
-    """The same stream with ever rarer classes, ``n_c = n_max ratio^(-c / (C - 1))``; which is which is drawn.
+    """The same stream with ever rarer classes, ``n_c = n_max ratio^(-c / (C - 1))``, in an order drawn at random.
 
     ``ratio >= 1`` is the commonest class over the rarest (Cui et al. 2019, arXiv:1901.05555). Tests stay as they are.
     """

@@ -7,14 +7,14 @@ Salakhutdinov & Tenenbaum (2015).
 """
 
 from .classes import ClassSplit, split_classes, with_rotations
-from .curve import low_data_curve
+from .elastic_matcher import ElasticMatcher
 from .elastic_votes import ElasticVotes
 from .episodes import Episode, EpisodeSampler
 from .evaluation import compare, differences, evaluate, summary
 from .feature_readout import FeatureReadout
 from .heads import HEADS, AssociationHead, FineTuned
 from .jitter import Jitter, Jittered
-from .matching import ElasticMatcher
+from .low_data import low_data_curve
 from .one_shot import ModifiedHausdorff, Pixels, omniglot_one_shot
 
 __all__ = [

@@ -18,7 +18,9 @@ class PointSets(NamedTuple):
     descriptors: NDArray[np.float32]
 
 
-def matched(A: PointSets, B: PointSets, *, penalty: float, n_alignments: int, stiffness: float) -> NDArray[np.float32]:
+def similarity_of(
+    A: PointSets, B: PointSets, *, penalty: float, n_alignments: int, stiffness: float
+) -> NDArray[np.float32]:
     """Similarity of every set of A to every set of B, (len(A), len(B)).
 
     A point p of one set fits a point q of the other as well as ``f_p . f_q - penalty |p - T(q)|^2``; each takes its

@@ -47,7 +47,7 @@ def split_classes(
     Raises
     ------
     ValueError
-        Shares that are none, or fewer classes than parts.
+        Shares that are not three numbers >= 0 of sum 1, or fewer classes than parts.
     """
     check_labels(y)
     classes = np.unique(plain_array(y, "y"))
@@ -104,14 +104,14 @@ def with_rotations(
     X, y = plain_array(X, "X"), plain_array(y, "y")
     if X.ndim != 2 or y.shape != (len(X),):
         raise ValueError(f"X must be (n, features) and y (n,), got {X.shape} and {y.shape}")
-    image_shape = image_shape_of(image_shape, X.shape[1])
-    if image_shape is None or image_shape[0] != image_shape[1]:
-        raise ValueError(f"image_shape must be that of square images, got {image_shape}")
+    shape = image_shape_of(image_shape, X.shape[1])
+    if shape is None or shape[0] != shape[1]:
+        raise ValueError(f"image_shape must be that of square images, got {shape}")
     check_labels(y)
     if not len(turns) or len({turn % 4 for turn in turns}) < len(turns):
         raise ValueError(f"turns must be different quarters, got {tuple(turns)}")
     classes, index = np.unique(y, return_inverse=True)
-    images = X.reshape(len(X), *image_shape)
+    images = X.reshape(len(X), *shape)
     turned = [np.rot90(images, turn, axes=(1, 2)).reshape(X.shape) for turn in turns]
     labels = [index.astype(np.int64) + i * len(classes) for i in range(len(turns))]
     return np.concatenate(turned), np.concatenate(labels)

@@ -12,7 +12,7 @@ from ..checks import Number, check
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..images import image_shape_of
 from ..network import slices
-from .matching import ElasticMatcher
+from .elastic_matcher import ElasticMatcher
 
 #: Images whose points are in memory at a time.
 BATCH = 200
@@ -61,7 +61,7 @@ class ElasticVotes(LogitClassifier):
         shape = image_shape_of("auto", n_features)
         if shape is None:
             raise ValueError(f"matcher must be given for images that are not square, got {n_features} features")
-        return ElasticMatcher(image_shape=shape)
+        return ElasticMatcher(image_shape=(shape[0], shape[1]))
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "points_")

@@ -41,14 +41,14 @@ class FeatureReadout(LogitClassifier):
     """E/I delta readout on the pooled features, without an association between.
 
     ``out = W_E h + W_I U h + b``, taught by the multiplicative delta rule of :class:`bioneuro.layers.DeltaReadout` with
-    the features in place of association cells; no error is propagated backwards. Of few images a class it makes more
-    than association cells do, each of which then stands for one image.
+    the features in place of association cells; no error is propagated backwards. With few images per class it does
+    better than association cells, each of which would then stand for a single image.
 
     Parameters
     ----------
     features : estimator with ``fit_features(X)``, ``encoder_`` and ``image_shape_``, or None
         Such as an unfitted :class:`bioneuro.BioClassifier`: a clone of it learns the features of the training images,
-        without their labels. None: ``X`` are rates >= 0 already, brought to unit norm.
+        without their labels. None: ``X`` already holds rates >= 0, which are scaled to unit norm.
     encoder : None or a learned encoder
         Used as it is instead of learning one.
     eta : float, default 0.3

@@ -30,9 +30,9 @@ ASSOCIATION_EPOCHS, READOUT_UPDATES, READOUT_ETA = 7, 500, 0.5
 class AssociationHead(LogitClassifier):
     """Association cells straight on given features, recruited by the samples.
 
-    Of few samples no mean and no covariance can be told, so there is neither mixing nor an intrinsic threshold: the log
-    of the weights relaxes to that of the features themselves (:class:`bioneuro.rules.LogRelaxation`), and all synapses
-    stay.
+    Means and covariances cannot be estimated from a few samples, so there is neither mixing nor an intrinsic threshold:
+    the log of the weights relaxes to that of the features themselves (:class:`bioneuro.rules.LogRelaxation`), and no
+    synapse is removed.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class AssociationHead(LogitClassifier):
     classes_ : ndarray of shape (n_classes,)
     network_ : Network
     support_ : ndarray of shape (n, n_features)
-        The features it learned from, of unit norm: :meth:`winners` says which of them decide.
+        The features it learned from, scaled to unit norm: :meth:`winners` says which of them decide.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class AssociationHead(LogitClassifier):
 
 class NearestPrototype(ClassifierMixin, BaseEstimator):
     """The class whose mean feature vector is nearest (Euclidean): the head of prototypical networks (Snell et al. 2017,
-    arXiv:1703.05175), with features that were not learned for it.
+    arXiv:1703.05175), on features that were not trained for it.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ from ..images import gray_shape_of
 
 @dataclass(frozen=True)
 class Jitter:
-    """Random deformations of gray images: augmentation, which is knowledge about images and is to be stated apart.
+    """Random deformations of gray images. Augmentation builds in knowledge about images: report it as such.
 
     Pixel ``r`` of a copy shows what the image has at ``A (r - centre) + centre + shift + bend(r)``, interpolated
     linearly, black beyond the border.
@@ -98,7 +98,7 @@ def _offers(name: str) -> Any:
 
 
 class Jittered(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Any classifier of images, learned from jittered copies beside the images: the same augmentation for all.
+    """Any image classifier, trained on jittered copies as well as the images: the same augmentation for every model.
 
     Parameters
     ----------

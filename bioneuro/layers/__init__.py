@@ -1,7 +1,8 @@
 """Layers to compose by hand; :class:`bioneuro.BioClassifier` is one composition of them.
 
 An encoder has ``learn(X)``, ``encode(X)``, ``encode_grad(X, dH, space)`` and ``n_features``; a readout has ``learn``,
-``logits``, ``drive_grad`` and ``pathways``. A new one of either is a class with these methods.
+``logits``, ``drive_grad`` and ``pathways``; a competition of association cells has the methods of :class:`Competition`.
+A new one of any is a class with these methods.
 """
 
 from bioneuro.layers.adaptation import Adaptation

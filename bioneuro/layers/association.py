@@ -19,6 +19,7 @@ from bioneuro.layers.pools import SoftmaxPool
 from bioneuro.layers.protocols import Competition, Growth, Learned
 from bioneuro.rules import Rule, RuleLike
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
 #: that come later draw cells of the earlier ones away.
@@ -103,7 +104,7 @@ class Association(PlasticCells):
         init: Init = "uniform",
         dtype: DTypeLike = np.float32,
         seed: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         **cells: Any,
     ) -> None:
         check("kappa", kappa, GAIN_OR_NONE)

@@ -19,6 +19,7 @@ from bioneuro.layers.former import upgraded
 from bioneuro.layers.protocols import Competition, Learned
 from bioneuro.rules import Rule, RuleLike, Turnover, as_rule, check_rates
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Largest plasticity of a young cell, per unit of activity.
 YOUNG_ETA = 3.0
@@ -32,10 +33,10 @@ ONES = Constant(1.0)
 
 
 class PlasticCells:
-    """Excitatory cells: their synapses, what these learn by, how often each cell fires and how old it is.
+    """Excitatory cells with their synapses, learning rule, mean rates and ages.
 
-    The pieces a layer's ``learn`` is written with: :meth:`take_over`, :meth:`follow`, :meth:`rewire`. Rates are not
-    made here but by the ``competition``.
+    The ``competition`` makes the rates. The steps of which a layer's ``learn`` is made are :meth:`take_over`,
+    :meth:`follow` and :meth:`rewire`.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class PlasticCells:
         "rule": Part(Rule),
         "turnover": Part(Turnover),
         "intrinsic": Flag(),
-        "init": Part(Callable),
+        "init": Part(Callable),  # type: ignore[arg-type]
         "homeostasis": Number(),
         "rate_memory": Number(0, open=True),
         "recruitment": Number(0, 1),
@@ -65,10 +66,12 @@ class PlasticCells:
     }
 
     def check_saved(self) -> None:
-        """Whether the competition is one of so many cells (:mod:`bioneuro._attributes`)."""
-        n = getattr(self.competition, "n_cells", self.n_cells)
+        """Whether the competition is one of so many cells, and of their dtype (:mod:`bioneuro._attributes`)."""
+        n, ours = getattr(self.competition, "n_cells", self.n_cells), self.synapses.dtype
         if n != self.n_cells or self.n_cells % self.n_rivals:
             raise ValueError(f"competition of {self.n_cells} cells must be of as many, got {n} in {self.n_rivals}s")
+        if (dtype := getattr(self.competition, "dtype", ours)) != ours:
+            raise ValueError(f"competition of cells of {ours} must be of that dtype, got {dtype}")
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class PlasticCells:
         rate_memory: float = 1.0,
         recruitment: float = 0.0,
         seed: int = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         if synapses.sign != "E":
             raise ValueError(f"synapses must have sign 'E' (a competitive layer is excitatory), got {synapses.sign!r}")
@@ -139,7 +142,7 @@ class PlasticCells:
         return None if mean is None else -self.synapses.forward(mean[None], n_threads=self.n_threads)[0]
 
     def with_competition(self, competition: Competition) -> Self:
-        """The same cells, whose synapses and all else they share, with another competition."""
+        """The same cells with another competition; synapses and everything else are shared, not copied."""
         changed = copy.copy(self)
         changed.competition = competition
         return changed
@@ -147,17 +150,17 @@ class PlasticCells:
     # --- steps of learning ---
 
     def check_input(self, U: NDArray, name: str) -> None:
-        """What is refused is refused before anything has changed."""
+        """Refuse a bad input before anything has changed."""
         check_rates(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
         check_extent(U, name)
 
     def speed(self, n_seen: int | NDArray) -> NDArray:
-        """Share of the running mean rate of a cell that a batch of ``n_seen`` samples makes."""
+        """Weight of a batch of ``n_seen`` samples in the running mean rate of a cell."""
         return np.minimum(1.0, n_seen / (self.rate_memory * self.n_rivals))
 
     def take_over(self, cells: NDArray[np.intp], U: NDArray) -> None:
-        """The synapses of ``cells`` become what an input each, ``U (n, n_pre)``, makes of them alone: all possible ones
-        at first, of which turnover leaves some."""
+        """Each of ``cells`` takes over one of the inputs ``U (n, n_pre)``: the rule makes one large step on that sample
+        alone, from new synapses with all inputs, and turnover leaves some of them."""
         n, n_pre = U.shape
         rng = np.random.default_rng([self.seed, self.step, 1])
         y = np.zeros((n, self.n_cells), U.dtype)
@@ -181,7 +184,8 @@ class PlasticCells:
     def follow(self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray[np.intp]) -> Learned:
         """Weights, ages and mean rates follow the rates ``y (batch, n_cells)`` at inputs ``U (batch, n_pre)``.
 
-        ``n_seen`` samples were there for a cell to respond to; ``recruits`` took an input over in this batch.
+        ``n_seen`` is the number of samples that a cell could respond to; ``recruits`` are the cells that took over an
+        input in this batch.
         """
         c = y.sum(axis=0, dtype=float)
         self.age += c
@@ -197,10 +201,10 @@ class PlasticCells:
         return Learned(y, alpha.astype(y.dtype))
 
     def _change(self, synapses: Synapses, U: NDArray, y: NDArray, eta: NDArray, c: NDArray) -> None:
-        """Synapses follow the rates before and behind them, cell i as fast as ``eta_i``, and are scaled.
+        """One step of the rule, cell i at the rate ``eta_i``, then synaptic scaling.
 
-        A rule's step is in means over the batch, the layer's rates ``eta`` are for sums ``c``; rules that do not stop
-        at their target are told to go no further than ``1 - exp(-eta_i c_i)`` of the way.
+        A rule takes means over the batch, while ``eta`` is per unit of the sums ``c``. Rules that could overshoot their
+        target are slowed down to ``1 - exp(-eta_i c_i)`` of the way.
         """
         rule = self.rule
         speed = eta * len(U) / rule.eta
@@ -228,14 +232,15 @@ class PlasticCells:
 
 
 def hand_over(y: NDArray, cells: NDArray[np.intp], inputs: NDArray[np.intp]) -> None:
-    """Rates ``y (batch, n_cells)`` of which ``inputs`` drive nobody but ``cells``, one each, and nothing else these."""
+    """Change the rates ``y (batch, n_cells)``: each of ``inputs`` drives its own of ``cells`` and no other cell, and
+    these cells respond to nothing else."""
     y[inputs] = 0
     y[:, cells] = 0
     y[inputs, cells] = 1
 
 
 def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
-    """The rule that a parameter stands for; ValueError where an excitatory layer cannot learn by it."""
+    """The rule that a parameter stands for; ValueError if an excitatory layer cannot learn by it."""
     made = as_rule(rule)
     if "E" not in made.signs or made.rewarded:
         raise ValueError(f"{name} must learn on pathways of sign 'E' and without a reward, got {made!r}")
@@ -243,10 +248,10 @@ def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
     return made
 
 
-def own_rule(rule: RuleLike, seed: int, n_threads: int | None, name: str = "rule") -> Rule:
-    """The rule with the threads and, for its noise, the key of a layer, beside its own."""
+def own_rule(rule: RuleLike, seed: int, n_threads: Threads, name: str = "rule") -> Rule:
+    """The rule with the threads of a layer, unless it has its own, and the layer's seed added to that of its noise."""
     made = excitatory_rule(rule, name)
     own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
     if "seed" in {field.name for field in fields(made) if field.init}:
-        own["seed"] = made.seed + seed
+        own["seed"] = vars(made)["seed"] + seed
     return replace(made, **own) if own else made

@@ -17,7 +17,7 @@ OF_INHIBITORY_CELLS = ("inhibitory_share", "inhibition", "inhibitory_density", "
 
 
 class Circuit(Association):
-    """Association whose cells compete through :class:`InhibitoryCells`: this is their constructor and their attributes.
+    """Association whose cells compete through :class:`InhibitoryCells`: a constructor, and read-only views of these.
 
     Rates are the rest of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``; ``W`` learns
     as in :class:`Association`.

@@ -14,6 +14,7 @@ from bioneuro.layers.pools import SoftmaxPool
 from bioneuro.layers.protocols import Learned
 from bioneuro.rules import RuleLike
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
 TILE = 1 << 18
@@ -49,7 +50,7 @@ class CompetitiveLayer(PlasticCells):
         What the synapses do with the rates before and behind them: a name in :data:`bioneuro.rules.RULES`, a
         :class:`bioneuro.rules.Rule`, or a plain function (:func:`bioneuro.rules.as_rule`). Its ``eta`` is the learning
         rate of a grown-up cell, per unit of summed activity.
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels.
     turnover : Turnover or None, default None
         Deaths and births of synapses in :meth:`rewire`, and what is left of the synapses of a recruited cell; None:
@@ -77,7 +78,7 @@ class CompetitiveLayer(PlasticCells):
         k: int | None = None,
         n_rivals: int | None = None,
         rule: RuleLike = "log-relaxation",
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         **cells: Any,
     ) -> None:
         if n_rivals is not None and cells.get("recruitment"):

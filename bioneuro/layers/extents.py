@@ -1,4 +1,4 @@
-"""How large rates and parameters may be: beyond that, a product or a square of them would be no number."""
+"""How large rates and parameters may be: beyond that, a product or a sum of squares could overflow."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from bioneuro import _core
 from bioneuro.checks import Number
 
-#: Largest rate of each precision: its square times a hundred million still is a number.
+#: Largest rate in each precision: a sum of a hundred million of its squares does not overflow.
 LARGEST_RATE: dict[np.dtype, float] = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
 
-#: Gains and time constants: three of them, one over the least spread and the largest rate, multiplied, are a number.
+#: Gains and time constants: the product of three, of one over the least spread, and of the largest rate is finite.
 GAIN, GAIN_OR_NONE = Number(0, 1e6, ends="(]"), Number(0, 1e6)
-#: Shares of a whole that are not 0, and that are neither 0 nor 1.
+#: Shares of a whole: more than nothing; more than nothing and less than all.
 SOME, PART = Number(0, 1, ends="(]"), Number(0, 1, ends="()")
-#: Of a circuit: chance to a higher power overflows.
+#: Of a circuit; a correlation of rare events to a higher power would overflow.
 INHIBITION, SPECIFICITY = Number(1e-6, 1e6), Number(0, 2)
-#: Learning rates: the ratio of two is one for single precision.
+#: Learning rates: the ratio of two fits into single precision.
 LEARNING_RATE = Number(1e-12, 1e12)
 
 
 def check_extent(rates: NDArray, name: str) -> None:
-    """Finite, and of a size that a layer can calculate with.
+    """Refuse rates that are not finite, or too large to calculate with.
 
     Raises
     ------
@@ -41,12 +41,12 @@ def check_extent(rates: NDArray, name: str) -> None:
 
 
 def check_norm(norm: NDArray, name: str) -> None:
-    """Norms ``(n, 1)`` of what a layer made of the rows of an input, before it divides by them.
+    """Refuse an input of whose rows a layer made vectors with norms ``(n, 1)`` that overflowed.
 
     Raises
     ------
     ValueError
-        One is no number.
+        Names the first row.
     """
     if not np.isfinite(norm).all():
         i = int(np.argmin(np.isfinite(norm[:, 0])))

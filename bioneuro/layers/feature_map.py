@@ -15,6 +15,7 @@ from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
 from bioneuro.rules import LogRelaxation, RuleLike
+from bioneuro.threads import Threads
 
 #: What the columns of a map learn by.
 COLUMN_RULE = LogRelaxation(eta=0.05)
@@ -42,11 +43,13 @@ class FeatureMap(ImageMap):
         Law of the first weights (:mod:`bioneuro.connectivity`), > 0.
     random_state : Generator
     dtype : float32 or float64
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
     """
 
     SAVED: ClassVar = ImageMap.SAVED | {
-        "columns": Part(CompetitiveLayer, {"n_cells": "n_columns", "synapses.n_pre": "n_patch"}),
+        "columns": Part(
+            CompetitiveLayer, {"n_cells": "n_columns", "synapses.n_pre": "n_patch", "synapses.dtype": "dtype"}
+        ),
         "_pool_rows": Array(None, "height", low=0, dtype="dtype"),
         "_pool_cols": Array(None, "width", low=0, dtype="dtype"),
     }
@@ -65,7 +68,7 @@ class FeatureMap(ImageMap):
         init: Init = "uniform",
         random_state: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         height, width, channels = (*image_shape, 1)[:3]
         retina = Retina(n_threads=n_threads) if retina is None else retina

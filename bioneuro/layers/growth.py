@@ -23,7 +23,7 @@ NOBODY: TakeOver = (np.zeros(0, np.intp), np.zeros(0, np.intp))
 class Recruitment:
     """The most silent cells take over the inputs that all others match worst, whatever they learned before.
 
-    Right where all data are shown again and again.
+    Suited to data that are all shown again and again.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Recruitment:
         return NOBODY
 
     def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
-        """Of cells with rates ``rate (n_cells,)`` and inputs matched at best so well, ``match (batch,)``."""
+        """By the mean rate of each cell, ``rate (n_cells,)``, and the best match of each input, ``match (batch,)``."""
         silent = np.flatnonzero(rate < SILENT / len(rate))
         n = min(int(np.ceil(self.share * len(match))), len(silent))
         return silent[np.argsort(rate[silent], kind="stable")[:n]], np.argsort(match, kind="stable")[:n]
@@ -61,7 +61,7 @@ class Vigilance:
     least_match: float
 
     def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
-        """Of features ``H (batch, n_features)`` with one-hot labels ``T (batch, n_classes)``."""
+        """Among features ``H (batch, n_features)`` with one-hot labels ``T (batch, n_classes)``."""
         label, owner, match = T.argmax(axis=1), cells.owner, cells.match(H)
         same, owned = owner == label[:, None], owner >= 0
         own = np.where(same, match, 0).max(axis=1)
@@ -106,7 +106,7 @@ def novel_inputs(H: NDArray, label: NDArray, own: NDArray, other: NDArray, vigil
 
 
 def cells_for(labels: NDArray, owner: NDArray, use: NDArray) -> NDArray[np.intp]:
-    """A cell for each recruiting input, or -1 where none is to be had.
+    """A cell for each recruiting input, or -1 if there is none left.
 
     Cells that no label owns go first. Then the label that owns most gives up the cell it used least, as long as it
     stays ahead of, or level with, the one that asks: at a full budget, labels come to equal shares.

@@ -55,7 +55,7 @@ class ImageMap:
         "retina": Part(Retina),
         "n_columns": Count(1),
         "dtype": Floating(),
-        "columns": Part(CompetitiveLayer),
+        "columns": Part(CompetitiveLayer, {"synapses.dtype": "dtype"}),
         "_pool_rows": Array(None, None, low=0, dtype="dtype"),
         "_pool_cols": Array(None, None, low=0, dtype="dtype"),
     }

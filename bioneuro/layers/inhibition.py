@@ -17,6 +17,7 @@ from bioneuro.layers.extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from bioneuro.layers.protocols import Learned
 from bioneuro.layers.settling import settle, settle_grad
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.
 FLOOR = 1e-2
@@ -70,7 +71,7 @@ class InhibitoryCells:
     seed : int
         Of the connections.
     dtype : float32 or float64
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
 
     Attributes
     ----------
@@ -100,7 +101,8 @@ class InhibitoryCells:
         "association_e_to_i": "association",
         "association_i_to_e": "association_i",
     }
-    n_rivals = None
+    n_rivals: int | None = None
+    k: int | None
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class InhibitoryCells:
         *,
         beta: float,
         sharpening: float = 2.0,
-        k: None = None,
+        k: int | None = None,
         inhibitory_share: float = 0.2,
         inhibition: float = 3.0,
         inhibitory_density: float = 0.5,
@@ -116,7 +118,7 @@ class InhibitoryCells:
         activity: float = 10.0,
         seed: int = 0,
         dtype: DTypeLike = np.float32,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         check("inhibitory_share", inhibitory_share, PART)
         check("inhibitory_density", inhibitory_density, SOME)
@@ -131,13 +133,13 @@ class InhibitoryCells:
         self.specificity = float(specificity)
         self.inhibition, self.target = float(inhibition), float(activity)
         n = max(1, round(n_cells * inhibitory_share / (1 - inhibitory_share)))
-        rng, dtype = np.random.default_rng([seed, 1]), np.dtype(dtype)
+        rng = np.random.default_rng([seed, 1])
         start = connectivity.Uniform(0.5, 1.5)
         self.to_inhibitory = connectivity.random(
             n, n_cells, density=inhibitory_density, init=start, sign="E", random_state=rng, dtype=dtype
         )
         back = self.to_inhibitory.to_scipy().T.tocsr()
-        back.data = -start(rng, back.nnz).astype(dtype) * dtype.type(inhibition / n)
+        back.data = -start(rng, back.nnz).astype(dtype) * back.dtype.type(inhibition / n)
         self.from_inhibitory = Synapses.from_scipy(back, sign="I")
         self.inhibitory_rate = np.ones(n)
         self.common_threshold = 0.0  # the drive is centred: cells start to fire at its mean
@@ -147,6 +149,11 @@ class InhibitoryCells:
     def n_cells(self) -> int:
         """E cells."""
         return self.to_inhibitory.n_pre
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of its weights."""
+        return self.to_inhibitory.dtype
 
     @property
     def n_inhibitory(self) -> int:

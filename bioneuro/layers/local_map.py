@@ -18,6 +18,7 @@ from bioneuro.layers.image_map import ImageMap, pooling_matrix
 from bioneuro.layers.protocols import Progress
 from bioneuro.layers.retina import Retina
 from bioneuro.rules import RuleLike
+from bioneuro.threads import Threads
 
 STARTS = ("tied", "random")
 
@@ -57,7 +58,7 @@ class LocalMap(ImageMap):
         Law of the first weights (:mod:`bioneuro.connectivity`), > 0.
     random_state : Generator
     dtype : float32 or float64
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
 
     Raises
     ------
@@ -70,7 +71,7 @@ class LocalMap(ImageMap):
     chunk_pixels = 64 * 28 * 28
 
     SAVED: ClassVar = ImageMap.SAVED | {
-        "columns": Part(Hypercolumns, {"n_rivals": "n_columns"}),
+        "columns": Part(Hypercolumns, {"n_rivals": "n_columns", "synapses.dtype": "dtype"}),
         "start": Choice(STARTS),
         "stride": Count(1),
         "_tied_parameters": Items(
@@ -111,7 +112,7 @@ class LocalMap(ImageMap):
         init: Init = "uniform",
         random_state: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         if stride < 1:
             raise ValueError(f"stride must be >= 1, got {stride}")

@@ -15,6 +15,7 @@ from bioneuro.layers.protocols import Space
 from bioneuro.moments import Moments
 from bioneuro.rules import check_rates
 from bioneuro.synapses import Sign, Synapses
+from bioneuro.threads import Threads
 
 #: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
 INPUTS_PER_INHIBITORY = 4
@@ -54,7 +55,7 @@ class Mixing:
     random_state : int, RandomState, Generator or None
         Of the wiring.
     dtype : float32 or float64
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
 
     Attributes
     ----------
@@ -83,7 +84,7 @@ class Mixing:
         baseline: float = 0.5,
         random_state: connectivity.RandomState = 0,
         dtype: DTypeLike = np.float32,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         for name, value in (("n_inputs", n_inputs), ("n_cells", n_cells), ("n_synapses", n_synapses)):
             check_count(name, value)
@@ -106,7 +107,7 @@ class Mixing:
             )  # fmt: skip
 
         self.excitatory, self.inhibitory = wiring(n_inputs, "E"), wiring(n_inhibitory, "I")
-        self._seen = tuple(Moments.none(n_cells))
+        self._seen: tuple[Any, ...] = tuple(Moments.none(n_cells))
 
     def learn(self, H: ArrayLike, **_: Any) -> Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
@@ -147,7 +148,7 @@ class Mixing:
             x *= gain
             x += (self.baseline - self.moments.mean * gain).astype(self.dtype)
             np.maximum(x, 0, out=x)
-            norm = np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + self.dtype.type(NORM_FLOOR))
+            norm = np.sqrt(np.einsum("ij,ij->i", x, x)[:, None] + x.dtype.type(NORM_FLOOR))
         check_norm(norm, "H")
         return _Rates(x, norm)
 

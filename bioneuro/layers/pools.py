@@ -13,6 +13,7 @@ from bioneuro.checks import check
 from bioneuro.layers.extents import GAIN
 from bioneuro.layers.protocols import Learned
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 
 class SoftmaxPool:
@@ -31,7 +32,7 @@ class SoftmaxPool:
         With ``k`` only the k most excited cells of a pool are active.
     n_rivals : int or None
         Cells of a pool, divides ``n_cells``; None: all cells are in one.
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
     seed, dtype
         Of a competition that has synapses; a pool has none.
     """
@@ -57,7 +58,7 @@ class SoftmaxPool:
         sharpening: float = 2.0,
         k: int | None = None,
         n_rivals: int | None = None,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         seed: int = 0,
         dtype: DTypeLike = np.float32,
     ) -> None:

@@ -33,7 +33,7 @@ class Learned(NamedTuple):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Inputs to features. How it learned, by ``learn(X)`` or elsewhere, is its own affair: a network uses it as it is.
+    """Inputs to features. A network uses it as it is: how it learned, by ``learn(X)`` or elsewhere, does not matter.
 
     One for images also has a ``retina``; one with ``columns`` shows their synapses among the pathways of a network.
     """

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bioneuro import _core
 from bioneuro._attributes import Count, Number, ThreadCount
 from bioneuro.contrast import NakaRushton
+from bioneuro.threads import Threads
 
 
 class Retina:
@@ -29,7 +30,7 @@ class Retina:
     g0, gate_exponent : float, default 0.5 and 1
         Semi-saturation of the gate, > 0, and its steepness m, in (0, 8]. Patches whose contrast ``|z|`` is far below
         ``g0`` are not seen, the less the steeper the gate.
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; None takes the default of the machine.
     """
 
@@ -51,7 +52,7 @@ class Retina:
         c0: float = 0.5,
         g0: float = 0.5,
         gate_exponent: float = 1.0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         if patch_size != int(patch_size) or patch_size < 1:
             raise ValueError(f"patch_size must be an integer >= 1, got {patch_size}")

@@ -9,7 +9,7 @@ from ._style import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILION  # noqa: F401
 from ._style import new_figure as new_figure
 from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix
-from .few_shot import episodes, low_data_curve, one_shot_errors, winning_prototypes
+from .fewshot import episodes, low_data_curve, one_shot_errors, winning_prototypes
 from .robustness import adversarial_examples, loss_by_step, loss_landscape, robustness_curve
 from .weights import gabor_fits, rate_distribution, receptive_fields, weight_comparison, weight_distribution
 

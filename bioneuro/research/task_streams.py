@@ -30,6 +30,7 @@ from ..layers import Mixing, UnitNorm
 from .records.configuration import network_defaults
 from .records.environment import environment
 from .records.ledger import Ledger
+from .records.text_table import left_aligned
 from .trial import stratified
 
 if TYPE_CHECKING:
@@ -197,10 +198,6 @@ def _lines(summary: pd.DataFrame) -> Iterator[tuple[str, ...]]:
 def text(frame: pd.DataFrame, plan: StreamPlan, dataset: str) -> str:
     """One table of all models, and how ours differs from each rival, paired by seed."""
     summary = continual.summary(frame)
-    rows = list(_lines(summary))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    table.insert(1, "-" * max(map(len, table)))
     n_seeds = frame["seed"].nunique()
     seen = "the first part" if plan.map_from == "first" else "all parts"
     head = (
@@ -209,7 +206,7 @@ def text(frame: pd.DataFrame, plan: StreamPlan, dataset: str) -> str:
     )
     values = summary.pivot(index="seed", columns="model", values="average_accuracy")
     lines = [line for name in (OURS, OURS_EXPANDED) for line in _differences(values, name)] if n_seeds > 1 else []
-    return "\n".join([head, "", *table, "", *lines])
+    return "\n".join([head, "", left_aligned(list(_lines(summary))), "", *lines])
 
 
 def _differences(values: pd.DataFrame, ours: str) -> Iterator[str]:

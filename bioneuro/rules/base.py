@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bioneuro._attributes import Need
 from bioneuro.checks import check_count
 from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
+from bioneuro.threads import Threads
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
 
@@ -31,12 +32,12 @@ class Rule(ABC):
     ----------
     eta : float > 0
         Learning rate.
-    n_threads : int >= 1, optional
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; any number gives identical results.
     """
 
     eta: float = 0.1
-    n_threads: int | None = None
+    n_threads: Threads = None
 
     #: Pathways the rule is defined on.
     signs: ClassVar[tuple[Sign, ...]] = ("mixed", "E", "I")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bioneuro.rules.fused import FusedRule
 from bioneuro.synapses import Form, Synapses
+from bioneuro.threads import Threads
 
 #: Largest change of log |w| in one step of :func:`multiply`.
 LARGEST_GROWTH = 1.0
@@ -42,7 +43,7 @@ class Exponential(FusedRule):
     form: ClassVar[Form] = "exponential"
 
 
-def multiply(synapses: Synapses, growth: NDArray, *, w_max: float = np.inf, n_threads: int | None = None) -> None:
+def multiply(synapses: Synapses, growth: NDArray, *, w_max: float = np.inf, n_threads: Threads = None) -> None:
     """``log |w_ij| += sgn(w_ij) growth_ij``, ``growth (nnz,)`` bounded by :data:`LARGEST_GROWTH` either way, and
     ``|w_ij| <= w_max``: growth of excitation is loss of inhibition, and no sign can change."""
     bounded = np.clip(growth, -LARGEST_GROWTH, LARGEST_GROWTH)

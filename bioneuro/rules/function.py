@@ -25,7 +25,7 @@ class FunctionRule(Rule):
     ----------
     function : function of (synapses, X, Y, gain)
         Gives the change of the stored weights, shape ``(nnz,)``. Here ``gain`` is always an array of shape
-        ``(n_post,)``, of ones where the step was given none, and it is for the function to heed it. Rules of equal
+        ``(n_post,)``, of ones where the step was given none, and the function must apply it itself. Rules of equal
         functions are equal.
     eta : float > 0, default 1
     """

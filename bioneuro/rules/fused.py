@@ -69,6 +69,6 @@ class FusedRule(Rule):
 
 @lru_cache(maxsize=256)
 def plasticity(rule: FusedRule) -> _core.Plasticity:
-    """What the kernel is told: the form with the fields of the rule that it knows. Equal rules share one."""
+    """A rule as the kernel takes it: its form, and those of its fields that the form has. Equal rules share one."""
     known = (name for name in _core.FORMS[rule.form].parameters if hasattr(rule, name))
     return _core.Plasticity(rule.form, **{name: getattr(rule, name) for name in known})

@@ -58,7 +58,7 @@ class LogCovariance(FusedRule):
 
     @property
     def slope(self) -> float:
-        """``gain`` by the kernel's name for it, where a gain is that of a cell."""
+        """``gain`` under the name that it has in the kernel, where ``gain`` is that of a cell."""
         return self.gain
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bioneuro.checks import check_number
 from bioneuro.synapses import Synapses, _check_array, _check_range
+from bioneuro.threads import Threads
 
 __all__ = ["TransmitterCompetition"]
 
@@ -45,7 +46,7 @@ class TransmitterCompetition:
     shared_by : {"axon", "dendrite", "synapse"}
         "axon" as above; the others are its controls, the same feedback from ``D_i``, the balance of what a cell
         receives, and from ``D_ij``, that of one pair of synapses.
-    n_threads : int >= 1, optional
+    n_threads : int >= 1, "auto" or None
         Threads of the kernels; any number gives identical results.
 
     References
@@ -60,7 +61,7 @@ class TransmitterCompetition:
     chi: float = 0.05
     decay: float = 0.02
     shared_by: Shared = "axon"
-    n_threads: int | None = None
+    n_threads: Threads = None
 
     def __post_init__(self) -> None:
         check_number("eta", self.eta, "> 0")

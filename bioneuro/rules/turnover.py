@@ -1,4 +1,4 @@
-"""Structural turnover: synapses die the sooner the smaller they are, and new ones are born anywhere."""
+"""Structural turnover: the smaller a synapse, the sooner it dies; new ones are born anywhere."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bioneuro.synapses import Synapses
+from bioneuro.threads import Threads
 
 #: Iterations after which norm and survival agree: to 1e-6 at gamma 1.5, to 2e-3 at gamma 5.
 N_SETTLE = 12
@@ -63,7 +64,7 @@ class Turnover:
         *,
         seed: int,
         step: int,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
         scale: bool = True,
     ) -> tuple[int, int]:
         """Deaths and births of ``time (n_post,)``, then, with ``scale``, rows of unit norm. Returns (died, born)."""
@@ -79,7 +80,7 @@ class Turnover:
         return died, born
 
     def settle(self, W: NDArray, rng: np.random.Generator) -> sp.csr_array:
-        """Cells whose synapses would have the weights ``W (n, n_pre)`` > 0, were all alive, after long turnover.
+        """What long turnover leaves of cells whose synapses have the weights ``W (n, n_pre)`` > 0 while all are alive.
 
         Each synapse is there with the probability of its equilibrium, at which norm and survival agree; rows have unit
         norm. A cell none of whose synapses is left has an empty row.
@@ -91,7 +92,7 @@ class Turnover:
         return rows
 
     def _equilibrium(self, W: NDArray) -> NDArray:
-        """Survival where it and the norm of what survives agree."""
+        """Survival of each synapse, consistent with the norm of those that survive."""
         if not (self.birth and self.death):
             return self.survival(W)
         # What survives of a norm r has a norm ~ r^-a with a < gamma / 2: a step made for gamma / 2 never overshoots.

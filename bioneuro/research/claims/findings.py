@@ -11,6 +11,7 @@ import numpy as np
 
 from ..records.ledger import write_table
 from ..records.pictures import blank_figure, save_picture
+from ..records.text_table import left_aligned
 from .claim import NOT_SHOWN, Claim, Verdict
 
 if TYPE_CHECKING:
@@ -35,11 +36,8 @@ def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset:
         lines = [f"Claim: {claim.statement}", f"Effect: {verdict.unit}.", *verdict.note.split("\n")]
         details += ["", f"{claim.number}, {claim.title}"]
         details += [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    table.insert(1, "-" * max(map(len, table)))
     seeds = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
-    return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", *table, *details])
+    return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", left_aligned(rows), *details])
 
 
 def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:

@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import analysis, plot
+from ..audits import audit_lines, audited, bounded, warned
+from ..differences import ALPHA, MIN_SEEDS, Difference
 from ..records.pictures import blank_figure, save_picture
+from ..records.text_table import grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["differences", "figures", "table", "text"]
 
-#: Level of the Holm-adjusted p-values, and the fewest seeds for a verdict of better or worse.
-ALPHA, MIN_SEEDS = 0.05, 3
 WIDTH = 110
 
 
@@ -92,32 +93,7 @@ LINES = (
 )
 
 
-def grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
-    """Columns of equal width, the first to the left; a rule under the head."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    first, *others = widths
-    lines = ["  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]) for row in rows]
-    lines.insert(n_head, "-" * len(lines[0]))
-    return "\n".join(lines)
-
-
 # --- tables ---
-
-
-def audited(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows without robustness figures of models that have no audit, which are not printed."""
-    seen = frame.loc[frame["metric"] == "audit", "model"].unique()
-    return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(seen)]
-
-
-def warned(frame: pd.DataFrame) -> set[str]:
-    """Models whose audit warns: their robustness is an upper bound, which a better attack may well lower."""
-    return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] == "warn"), "model"])
-
-
-def bounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows in which models whose audit warns are named so, since a picture may be shown without its table."""
-    return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in warned(frame)}})
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -133,33 +109,6 @@ def table(frame: pd.DataFrame) -> str:
                 cells |= {model: f"≤ {cells[model]}" for model in cells.keys() & warned(frame)}
             rows.append([label, *(cells.get(model, "-") for model in models)])
     return grid(rows, n_head=2)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """`model` minus the reference in one line of the table, in points."""
-
-    model: str
-    label: str
-    found: analysis.PairedDifference
-    p_holm: float
-    suspect: bool
-    """Of robustness, and the model's audit warns."""
-    reference: str = ""
-
-    @property
-    def verdict(self) -> str:
-        # Accuracies are counts: differences of a few seeds may agree exactly by chance, which shows no spread.
-        if self.found.n < MIN_SEEDS or self.found.half_width == 0 or not self.p_holm <= ALPHA:
-            return "unclear"
-        if self.found.mean < 0:
-            return "WORSE"
-        return "suspect" if self.suspect else "better"
-
-    def __str__(self) -> str:
-        if self.found.n < 2:
-            return f"{self.found.mean:+.1f} (one seed)"
-        return f"{self.found.mean:+.1f} [{self.found.low:+.1f}, {self.found.high:+.1f}] {self.verdict:7}"
 
 
 def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> list[Difference]:
@@ -198,18 +147,6 @@ def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
         f"{model} is WORSE than {reference} at: {where('WORSE')}. Better at: {where('better')}. "
         f"Unclear: {where('unclear')}. Larger, but the audit of the attack warns: {where('suspect')}."
     )
-
-
-def audit_lines(frame: pd.DataFrame) -> list[str]:
-    checks = frame[frame["metric"] == "audit"]
-    lines = []
-    for model, part in checks.groupby("model", sort=False):
-        warned = part[part["note"] == "warn"]
-        findings = "; ".join(f"{row.setting} = {row.value:.3g}" for row in warned.itertuples())
-        lines.append(
-            f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {(part['note'] == 'pass').sum()} checks pass")
-        )
-    return lines
 
 
 def text(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], references: Sequence[str]) -> str:

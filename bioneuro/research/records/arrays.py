@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from .. import UserError
 __all__ = ["keep_arrays", "kept_arrays"]
 
 
-def keep_arrays(path: Path, **arrays: NDArray) -> None:
+def keep_arrays(path: Path, **arrays: Any) -> None:
     """Arrays by name in one file, whole or not at all; its folder is made if it is not there."""
     path.parent.mkdir(exist_ok=True)
     buffer = io.BytesIO()

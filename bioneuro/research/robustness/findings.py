@@ -13,19 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import analysis, plot
-from ..comparison.findings import (
-    ALPHA,
-    MIN_SEEDS,
-    WIDTH,
-    Difference,
-    audit_lines,
-    audited,
-    bounded,
-    draw_curve,
-    grid,
-    warned,
-)
+from ..audits import audit_lines, audited, bounded, warned
+from ..comparison.findings import WIDTH, draw_curve
+from ..differences import ALPHA, MIN_SEEDS, Difference
 from ..records.pictures import blank_figure, save_picture
+from ..records.text_table import grid
 from .contenders import CEILING, CONTENDERS, OURS, SOURCES
 from .experiment import AttackPlan, Kept
 

@@ -12,11 +12,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from bioneuro.threads import Threads
+
 from ..checks import SHARE, Integer, Number, check_parameters
 from ..estimators import all_or_nothing
 from ..images import gray_shape_of
 from ..layers import FeatureMap, Retina
-from .alignment import PointSets, matched
+from .alignment import PointSets, similarity_of
 from .normalisation import inked, normalised
 
 #: Images whose fields are in memory at a time.
@@ -32,8 +34,8 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
     plasticity from unlabelled drawings, respond at each of its pixels. Around points of the ink their rates are read
     at the centre and on rings, the blurrier the further out, as receptive fields grow with eccentricity (geometric
     blur, Berg & Malik 2001); the square roots, of unit norm, are the point's descriptor. Two drawings are as similar as
-    their points fit after an affine alignment (:func:`bioneuro.fewshot.alignment.matched`): cells that may shift, the
-    idea of dynamic links (Lades et al. 1993, IEEE Trans. Computers 42:300). Nothing is learned from labels or from
+    their points fit after an affine alignment (:func:`bioneuro.fewshot.alignment.similarity_of`): cells that may shift,
+    the idea of dynamic links (Lades et al. 1993, IEEE Trans. Computers 42:300). Nothing is learned from labels or from
     other images of the task.
 
     Parameters
@@ -54,7 +56,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
     n_images : int
         Drawings that the map learns from, at most.
     random_state : int, RandomState or None
-    n_threads : int or None
+    n_threads : int >= 1, "auto" or None
 
     Attributes
     ----------
@@ -83,7 +85,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         stiffness: float = 0.1,
         n_images: int = 500,
         random_state: int | np.random.RandomState | None = 0,
-        n_threads: int | None = None,
+        n_threads: Threads = None,
     ) -> None:
         self.image_shape = image_shape
         self.side = side
@@ -150,7 +152,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
     def similarity(self, A: NDArray, B: NDArray) -> NDArray[np.float32]:
         """How well two sets of transformed drawings fit, ``(len(A), len(B))``; at most 1, which equal ones have."""
         sets = (PointSets(Z[..., :2], np.ascontiguousarray(Z[..., 2:])) for Z in (A, B))
-        return matched(*sets, penalty=self.penalty, n_alignments=self.n_alignments, stiffness=self.stiffness)
+        return similarity_of(*sets, penalty=self.penalty, n_alignments=self.n_alignments, stiffness=self.stiffness)
 
     def _normalised(self, rows: NDArray) -> NDArray[np.float32]:
         return normalised(rows.reshape(-1, *self.image_shape_), self.side, self.radius, self.aspect)

@@ -60,8 +60,8 @@ def low_data_curve(
         Show a tqdm bar.
     unlabelled : array-like of shape (m, ...), optional
         With it every model that has ``fit_features`` and a parameter ``encoder`` is also run with retina and map
-        learned from these images, once a repeat, as ``"<name> + unlabelled"``. That is another protocol than learning
-        from the k images alone, whence the name.
+        learned from these images, once a repeat, as ``"<name> + unlabelled"``: this is a protocol of its own, since
+        more than the k images is used.
     n_jobs : int or None
         Processes that share the repeats (joblib); no value depends on it.
     first_repeat : int >= 0

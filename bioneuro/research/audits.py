@@ -1,0 +1,39 @@
+"""What the audit of an attack says of each model in a table of results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["audit_lines", "audited", "bounded", "warned"]
+
+
+def audited(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows without robustness figures of models that have no audit, which are not printed."""
+    seen = frame.loc[frame["metric"] == "audit", "model"].unique()
+    return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(seen)]
+
+
+def warned(frame: pd.DataFrame) -> set[str]:
+    """Models whose audit warns: their robustness is an upper bound, which a better attack may well lower."""
+    return set(frame.loc[(frame["metric"] == "audit") & (frame["note"] == "warn"), "model"])
+
+
+def bounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which models whose audit warns are named so, since a picture may be shown without its table."""
+    return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in warned(frame)}})
+
+
+def audit_lines(frame: pd.DataFrame) -> list[str]:
+    """A line for each model: its warnings, or that all checks pass."""
+    checks = frame[frame["metric"] == "audit"]
+    lines = []
+    for model, part in checks.groupby("model", sort=False):
+        warned = part[part["note"] == "warn"]
+        findings = "; ".join(f"{row.setting} = {row.value:.3g}" for row in warned.itertuples())
+        lines.append(
+            f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {(part['note'] == 'pass').sum()} checks pass")
+        )
+    return lines
