@@ -65,7 +65,9 @@ from bioneuro.rules.log_power import LogPower
 from bioneuro.rules.log_relaxation import LogRelaxation
 from bioneuro.rules.oja import Oja
 from bioneuro.rules.perturbation import WeightPerturbation
+from bioneuro.rules.sanger import Sanger
 from bioneuro.rules.signed import Signed
+from bioneuro.rules.soft_hebb import SoftHebb
 from bioneuro.rules.transmitters import TransmitterCompetition
 from bioneuro.rules.turnover import Turnover
 from bioneuro.rules.vogels import Vogels
@@ -86,7 +88,9 @@ __all__ = [
     "Oja",
     "Rule",
     "RuleLike",
+    "Sanger",
     "Signed",
+    "SoftHebb",
     "TransmitterCompetition",
     "Turnover",
     "Vogels",
@@ -108,6 +112,8 @@ RULES: dict[str, type[Rule]] = {
     "bcm": BCM,
     "vogels": Vogels,
     "krotov-hopfield": KrotovHopfield,
+    "soft-hebb": SoftHebb,
+    "sanger": Sanger,
     "contrastive": Contrastive,
     "perturbation": WeightPerturbation,
     "log-covariance": LogCovariance,
