@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bioneuro.synapses import Synapses
+from .synapses import Synapses
 
 __all__ = [
     "Array", "Choice", "Count", "Each", "Flag", "Floating", "Items", "Labels", "Maybe", "Missing", "Need",
