@@ -34,8 +34,8 @@ from .record import main
 
 #: How often each attack is made in a whole campaign; truncation is at every byte.
 BIT_FLIPS, HEADERS, ARRAYS, READERS = 20_000, 20_000, 5_000, 20_000
-#: Of how many files memory is measured, and what may be taken besides: some times the file, and what any load takes.
-MEASURED, TIMES, BESIDES = 2_000, 40, 1 << 20
+#: Files of an attack at which memory is measured; what it may take: so many times the file, besides what any load takes.
+MEASURED, TIMES, BESIDES = 200, 40, 1 << 20
 
 #: Events of :mod:`sys` that nothing in a file may cause.
 FORBIDDEN = {
@@ -74,13 +74,14 @@ class Tally:
         self.counts: dict[str, Counter[str]] = {}
         self.faults: list[str] = []
         self.watch = Watch()
-        self.measured: list[float] = []
+        self.measured: dict[str, list[float]] = {}
 
     def read(self, kind: str, what: str, read: Callable[[], Any], refusal: type[Exception], size: int) -> Any:
         """Call ``read``; None where it was refused, as it must be: by ``refusal`` exactly."""
         counts = self.counts.setdefault(kind, Counter())
         counts["tried"] += 1
-        measure = len(self.measured) < MEASURED and counts["tried"] % 10 == 1
+        measured = self.measured.setdefault(kind, [])
+        measure = len(measured) < MEASURED and counts["tried"] % 10 == 1
         if measure:
             tracemalloc.start()
         self.watch.on = True
@@ -100,8 +101,8 @@ class Tally:
             if measure:
                 peak = tracemalloc.get_traced_memory()[1]
                 tracemalloc.stop()
-                self.measured.append(max(0, peak - BESIDES) / max(size, 1))
-                if self.measured[-1] > TIMES:
+                measured.append(max(0, peak - BESIDES) / max(size, 1))
+                if measured[-1] > TIMES:
                     self.faults.append(f"{kind}, {what}: {peak} bytes of memory for a file of {size}")
             self.faults += [f"{kind}, {what}: {event}" for event in self.watch.seen]
             self.watch.seen.clear()
@@ -112,8 +113,8 @@ class Tally:
         return {
             "counts": {kind: dict(counts) for kind, counts in self.counts.items()},
             "files": sum(counts["tried"] for counts in self.counts.values()),
-            "memory_measured": len(self.measured),
-            "memory_beyond_1_MiB_in_sizes_of_the_file": round(max(self.measured, default=0), 2),
+            "memory_measured": sum(map(len, self.measured.values())),
+            "memory_beyond_1_MiB_in_sizes_of_the_file": round(max(map(max, self.measured.values())), 2),
             "faults": self.faults[:50],
         }
 
