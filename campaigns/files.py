@@ -34,7 +34,7 @@ from .record import main
 
 #: How often each attack is made in a whole campaign; truncation is at every byte.
 BIT_FLIPS, HEADERS, ARRAYS, READERS = 20_000, 20_000, 5_000, 20_000
-#: Files of an attack at which memory is measured; what it may take: so many times the file, besides what any load takes.
+#: Files of an attack at which memory is measured; what it may take: so many times the file, and what any load takes.
 MEASURED, TIMES, BESIDES = 200, 40, 1 << 20
 
 #: Events of :mod:`sys` that nothing in a file may cause.
