@@ -11,15 +11,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
-from bioneuro.checks import SHARE, check
-from bioneuro.connectivity import Constant
-from bioneuro.layers.extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
-from bioneuro.layers.former import upgraded
-from bioneuro.layers.protocols import Competition, Learned
-from bioneuro.rules import Rule, RuleLike, Turnover, as_rule, check_rates
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from .._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
+from ..checks import SHARE, check
+from ..connectivity import Constant
+from ..rules import Rule, RuleLike, Turnover, as_rule, check_rates
+from ..synapses import Synapses
+from ..threads import Threads
+from .extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
+from .former import upgraded
+from .protocols import Competition, Learned
 
 #: Largest plasticity of a young cell, per unit of activity.
 YOUNG_ETA = 3.0
