@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import AdditiveRule
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
+from .base import AdditiveRule
 
 
 @dataclass(frozen=True, kw_only=True)
