@@ -15,8 +15,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bioneuro.threads import Threads
-
 from ..checks import check_count, check_dtype
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
@@ -26,6 +24,7 @@ from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina
 from ..network import INFERENCE_BATCH, slices
 from ..synapses import Synapses
+from ..threads import Threads
 
 __all__ = ["FilterBank", "FilterMap", "OrientationHistogram"]
 

@@ -12,12 +12,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bioneuro.threads import Threads
-
 from ..checks import SHARE, Integer, Number, check_parameters
 from ..estimators import all_or_nothing
 from ..images import gray_shape_of
 from ..layers import FeatureMap, Retina
+from ..threads import Threads
 from .alignment import PointSets, similarity_of
 from .normalisation import inked, normalised
 
