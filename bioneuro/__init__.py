@@ -10,7 +10,7 @@
 from importlib.metadata import version as _version
 
 try:
-    from bioneuro import _core
+    from . import _core
 except ImportError as error:
     # a setting of the environment that makes no sense, or an interpreter that will not do: it says so itself
     if "BIONEURO_" in str(error) or "subinterpreter" in str(error):
@@ -20,7 +20,7 @@ except ImportError as error:
         "project's folder"
     ) from error
 
-from bioneuro import (
+from . import (
     adapters,
     analysis,
     attacks,
@@ -40,10 +40,10 @@ from bioneuro import (
     rules,
     threads,
 )
-from bioneuro.classifier import BioClassifier
-from bioneuro.io import load, save
-from bioneuro.model_report import pathway_report, report
-from bioneuro.synapses import Synapses
+from .classifier import BioClassifier
+from .io import load, save
+from .model_report import pathway_report, report
+from .synapses import Synapses
 
 __version__ = _version("bioneuro")
 

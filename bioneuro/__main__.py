@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bioneuro.research.commands import main
+from .research.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bioneuro.synapses import Synapses
+from .synapses import Synapses
 
 __all__ = [
     "Array", "Choice", "Count", "Each", "Flag", "Floating", "Items", "Labels", "Maybe", "Missing", "Need",
@@ -50,7 +50,7 @@ class Number:
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         # an integer beyond those of a machine is no number to NumPy
-        small = not isinstance(value, Integral) or -Count.high <= value <= Count.high
+        small = not isinstance(value, Integral) or -Count.high <= int(value) <= Count.high
         if isinstance(value, Real) and small and not isinstance(value, bool | np.bool_):
             number = float(value)
             within = self.low < number <= self.high if self.open else self.low <= number <= self.high
@@ -211,11 +211,11 @@ class Part:
     def unmet(self, value: Any, owner: Any) -> str | None:
         if not isinstance(value, self.kind):
             kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
-            return f"a {' or '.join(kind.__name__ for kind in kinds)}"
+            return " or ".join(kind.__name__ for kind in kinds)
         for path, wanted in self.agree.items():
             found, needed = attrgetter(path)(value), _resolved(wanted, owner)
             if found is not needed and found != needed:
-                return f"a {type(value).__name__} whose {path} is {needed} (it is {found})"
+                return f"{type(value).__name__} with {path} = {needed}, not {found}"
         return None
 
 
@@ -276,6 +276,7 @@ class Each:
 #: Types of the fields of a dataclass that are checked by their annotation.
 _ANNOTATED: dict[str, Need] = {"float": Number(infinite=True), "int": Count(-(1 << 63)), "bool": Flag()}
 _ANNOTATED |= {f"{name} | None": Maybe(need) for name, need in _ANNOTATED.items()}
+_ANNOTATED["Threads"] = ThreadCount()
 
 
 def check_attributes(value: Any) -> None:
@@ -289,7 +290,7 @@ def check_attributes(value: Any) -> None:
     cls = type(value)
     needs = _needs_of_fields(value) if is_dataclass(cls) else cls.SAVED
     for name, problem in _problems(vars(value), needs, value):
-        raise ValueError(f"{name} of a {cls.__name__} {problem}")
+        raise ValueError(f"{cls.__name__}.{name} {problem}")
     if is_dataclass(cls):
         _check_parameters(value)
     if hasattr(cls, "check_saved"):
@@ -300,7 +301,7 @@ def _problems(found: Mapping[str, Any], needs: Mapping[Any, Need], owner: Any) -
     """What is wrong, attribute by attribute. The key ``...`` stands for all that have no line of their own."""
     for name in sorted(found.keys() - needs.keys()):
         if ... not in needs or hasattr(type(owner), name):
-            yield name, "is not an attribute of it"
+            yield name, "is not one of its attributes"
     for name, need in needs.items():
         if name in found:
             wanted = need.unmet(found[name], owner)
@@ -338,5 +339,5 @@ def _fits(shape: tuple[int, ...], sizes: tuple[Size, ...]) -> bool:
 def _short(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype}, shape {value.shape}"
-    text = repr(value) if isinstance(value, str | Real | None) else f"a {type(value).__name__}"
+    text = repr(value) if isinstance(value, str | Real | None) else type(value).__name__
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.dataset_files import DatasetCorruptError
+from .dataset_files import DatasetCorruptError
 
 __all__ = ["as_unit_interval", "cifar_records", "idx", "idx_size"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bioneuro._attributes import Array, Count, Items, Need, Number
+from ._attributes import Array, Count, Items, Need, Number
 
 __all__ = ["BIT_GENERATORS", "generator_of", "state_of"]
 

@@ -16,10 +16,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bioneuro._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from bioneuro.checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
-from bioneuro.connectivity import Init
-from bioneuro.estimators import (
+from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
+from .checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
+from .connectivity import Init
+from .estimators import (
     LogitClassifier,
     all_or_nothing,
     check_classes,
@@ -29,17 +29,17 @@ from bioneuro.estimators import (
     validated,
     validated_with_labels,
 )
-from bioneuro.images import image_shape_of
-from bioneuro.layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
-from bioneuro.layers.cells import excitatory_rule
-from bioneuro.layers.protocols import Encoder, Progress, Space
-from bioneuro.network import INFERENCE_BATCH, Network, epochs_of, readout_batch, slices, teaching_batch, untaught
-from bioneuro.progress import track
-from bioneuro.protocols import Pullback
-from bioneuro.rules import Contrastive, RuleLike, Turnover
-from bioneuro.surrogates import variants
-from bioneuro.threads import Threads, one_blas_thread
-from bioneuro.white_box import Front, Identity, WhiteBoxMixin
+from .images import image_shape_of
+from .layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
+from .layers.cells import excitatory_rule
+from .layers.protocols import Encoder, Progress, Space
+from .network import INFERENCE_BATCH, Network, epochs_of, readout_batch, slices, teaching_batch, untaught
+from .progress import track
+from .protocols import Pullback
+from .rules import Contrastive, RuleLike, Turnover
+from .surrogates import variants
+from .threads import Threads, one_blas_thread
+from .white_box import Front, Identity, WhiteBoxMixin
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6

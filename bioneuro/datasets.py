@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bioneuro import omniglot
-from bioneuro._image_files import as_unit_interval, cifar_records, idx, idx_size
-from bioneuro.dataset_files import (
+from . import omniglot
+from ._image_files import as_unit_interval, cifar_records, idx, idx_size
+from .dataset_files import (
     DatasetCorruptError,
     DatasetNotFoundError,
     check_sha256,

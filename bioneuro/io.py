@@ -24,18 +24,18 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro import connectivity, layers
-from bioneuro._attributes import Array, Count, Need, Plain, check_attributes
-from bioneuro._npz import KINDS, Archive
-from bioneuro._random_states import BIT_GENERATORS, generator_of, state_of
-from bioneuro.atomic_write import replacing
-from bioneuro.classifier import BioClassifier
-from bioneuro.layers.cells import PlasticCells
-from bioneuro.named import find, name_of
-from bioneuro.network import Network
-from bioneuro.rules import RULES, FunctionRule, Rule, Turnover
-from bioneuro.rules.function import is_rule_function
-from bioneuro.synapses import Synapses
+from . import connectivity, layers
+from ._attributes import Array, Count, Need, Plain, check_attributes
+from ._npz import KINDS, Archive
+from ._random_states import BIT_GENERATORS, generator_of, state_of
+from .atomic_write import replacing
+from .classifier import BioClassifier
+from .layers.cells import PlasticCells
+from .named import find, name_of
+from .network import Network
+from .rules import RULES, FunctionRule, Rule, Turnover
+from .rules.function import is_rule_function
+from .synapses import Synapses
 
 __all__ = ["CLASSES", "load", "save"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from bioneuro.protocols import Loss
+from .protocols import Loss
 
 LOSSES: tuple[Loss, ...] = ("ce", "margin")
 

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Each, Maybe, Part
-from bioneuro.layers.association import Association
-from bioneuro.layers.mixing import Mixing
-from bioneuro.layers.protocols import Encoder, Progress, Readout, Space
-from bioneuro.layers.readout import READOUTS
-from bioneuro.protocols import Pullback
-from bioneuro.synapses import Synapses
+from ._attributes import Each, Maybe, Part
+from .layers.association import Association
+from .layers.mixing import Mixing
+from .layers.protocols import Encoder, Progress, Readout, Space
+from .layers.readout import READOUTS
+from .protocols import Pullback
+from .synapses import Synapses
 
 #: Drives (samples x cells) kept in memory while readouts learn; beyond this they are computed again each epoch.
 CACHED_DRIVES = 256_000_000

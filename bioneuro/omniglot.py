@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.dataset_files import DatasetCorruptError, check_sha256, folder_of, obtain, reading
+from .dataset_files import DatasetCorruptError, check_sha256, folder_of, obtain, reading
 
 __all__ = ["Characters", "OneShotRun", "background", "one_shot_runs", "resize"]
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from bioneuro.layers.association import Association
-from bioneuro.layers.pools import SoftmaxPool
-from bioneuro.layers.protocols import Competition, Space
-from bioneuro.network import Network
-from bioneuro.protocols import Pullback
-from bioneuro.synapses import Synapses
+from .layers.association import Association
+from .layers.pools import SoftmaxPool
+from .layers.protocols import Competition, Space
+from .network import Network
+from .protocols import Pullback
+from .synapses import Synapses
 
 __all__ = ["NearestCells", "StraightThrough", "variants"]
 

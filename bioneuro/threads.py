@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 import threadpoolctl
 
-from bioneuro import _core
+from . import _core
 
 __all__ = ["Threads", "available_cpus", "cpu_quota", "one_blas_thread"]
 

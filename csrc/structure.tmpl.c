@@ -384,7 +384,7 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
                               0};
     if (!new_indices) fill_bounds(rule->gamma, bound);
     bio_parallel(NAME(turnover_task), &job, share_rows(w->n_rows, 4 * w->nnz, n_threads));
-    if (new_indices) return BIO_OK;
+    if (new_indices) return job.changed ? BIO_CHANGED : BIO_OK;
     const I *lengths = (const I *)new_indptr + 1;
     uint64_t total = 0;
     for (size_t i = 0; i < w->n_rows; i++) total += (uint64_t)lengths[i];

@@ -24,6 +24,9 @@ SMALL = {
     "elastic": {"hidden": (6,), "n_epochs": 2},
     "exemplars": {"n_exemplars": 7},
     "nearest-neighbour": {"n_prototypes": 2},
+    "krotov-hopfield": {"n_hidden": 6, "n_epochs": 2},
+    "soft-hebb": {"n_hidden": 6, "n_epochs": 2},
+    "hpca": {"n_hidden": 6, "n_epochs": 2},
     "exponentiated": {"hidden": (6,), "n_epochs": 2},
     "feedback-alignment": {"hidden": (6,), "n_epochs": 2},
     "direct-feedback-alignment": {"hidden": (6,), "n_epochs": 2},
@@ -262,7 +265,7 @@ def test_parameters_are_what_scikit_learn_reads(name):
         for kind in type(made).__mro__:  # written once: no class has a constructor of its own, or a field again
             own = set(vars(kind).get("__annotations__", {})) & set(params)
             again = {n for n in own for base in kind.__mro__[1:] if n in vars(base).get("__annotations__", {})}
-            assert again <= {"weight_decay", "learning_rate"}  # which have other defaults there
+            assert again <= {"weight_decay", "learning_rate", "hidden_rate", "n_hidden"}  # with other defaults there
     with pytest.raises(TypeError, match="unexpected keyword argument|takes no arguments"):
         type(made)(no_such_parameter=1)
     assert len(inspect.signature(type(made).__init__).parameters) <= 18

@@ -71,6 +71,21 @@ def test_a_wrong_value_is_a_value_error_that_names_argument_and_function(functio
 
 
 @pytest.mark.parametrize("function", GOOD)
+def test_what_is_only_read_may_be_frozen_and_stays_as_it_is(function):
+    arguments = calls()[function]
+    in_place = {"data"} if function in ("plasticity_step", "hebbian_step", "normalize_rows") else set()
+    written = {"out", "dX"} | in_place | ({"G"} if function == "backward" else set())
+    read = {name: a for name, a in arguments.items() if isinstance(a, np.ndarray) and name not in written}
+    for array in read.values():
+        array.flags.writeable = False
+    call(function, **arguments)
+    for name, array in read.items():
+        np.testing.assert_array_equal(array, calls()[function][name])
+    for name in written & set(arguments):
+        assert arguments[name].flags.writeable
+
+
+@pytest.mark.parametrize("function", GOOD)
 def test_surplus_and_missing_arguments_are_type_errors_that_name_the_function(function):
     with pytest.raises(TypeError, match=rf"{function}\(\)"):
         call(function, **calls()[function], nonsense=1)

@@ -366,3 +366,10 @@ def test_picture_of_the_winners():
         bn.plot.winning_prototypes(*arguments[:2], [[1, 5], [1, 2]], np.ones((2, 2)), (8, 8))
     with pytest.raises(ValueError, match="rows and shares must be 2 x k"):
         bn.plot.winning_prototypes(*arguments[:2], [[1, 2]], np.ones((1, 2)), (8, 8))
+
+
+def test_features_of_a_readout_have_names_and_come_in_the_container_asked_for(digits):
+    X, y = digits.X_train[:40], digits.y_train[:40]
+    out = FeatureReadout(n_updates=5).set_output(transform="pandas").fit(X, y).transform(X[:3])
+    assert list(out.columns) == [f"featurereadout{i}" for i in range(64)]
+    np.testing.assert_array_equal(out, FeatureReadout(n_updates=5).fit(X, y).transform(X[:3]))

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
@@ -36,7 +36,8 @@ SHAPES = [(6, 5), (1, 5), (6, 1), (1, 1)]
 SAYS_WHERE = re.compile(r"\b(X|H|U|Y|T|drive|weights \+ delta|eta = .*|k = 2)\b.*(must|overflows|needs)", re.DOTALL)
 EXCITATORY = [name for name, rule in RULES.items() if "E" in rule.signs and not rule.rewarded]
 
-pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+# OpenBLAS may set flags for lanes that it discards (numpy/numpy#24067): what comes out is looked at anyway
+pytestmark = pytest.mark.filterwarnings("error:.*encountered in (?!matmul):RuntimeWarning")
 
 
 def extremes(dtype, shape):
@@ -308,6 +309,7 @@ def test_a_change_of_scale_between_batches_leaves_no_nan(kind):
 
 
 @settings(max_examples=60, deadline=None)
+@example(240, np.float64, "circuit")  # a cell without inhibitory synapses
 @given(st.integers(0, 2**32 - 1), st.sampled_from(DTYPES), st.sampled_from(sorted(ASSOCIATIONS)))
 def test_any_mixture_of_magnitudes_is_finite(seed, dtype, kind):
     """Exponents drawn over all that there are, sample by sample, cell by cell, or both."""

@@ -122,6 +122,39 @@ def test_terms_of_another_structure_are_refused():
     assert_whole(W)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_kernels_on_arrays_that_others_write_to_never_write_past_a_row(n_threads):
+    """Plain arrays have no lock: what is counted and then copied may differ, which is an error and no crash."""
+    rng = np.random.default_rng(0)
+    W = connectivity.random(300, 2000, density=0.5, sign="E", random_state=0)
+    indptr, indices, data = W.indptr, W.indices, W.weights.copy()
+    sites = kernels.candidates(indptr, indices, W.n_pre, 300)
+    score, time_ = rng.standard_normal(len(sites[1])).astype(np.float32), np.ones(300, np.float32)
+    others = [(a, rng.permutation(a)) for a in (data, score)] + [(time_, 3 * rng.random(300).astype(np.float32))]
+    rates = {"birth": 0.2, "death": 0.2, "gamma": 1.0, "size": 0.05, "time": time_}
+
+    def write():
+        for array, other in others:
+            array[:] = other if rng.random() < 0.5 else rng.permutation(other)
+
+    def valid(call):
+        def work():
+            found = call()
+            kernels.validate(found[0], found[1], found[2], W.n_pre)
+
+        return work
+
+    keywords = {"n_threads": n_threads}
+    raised = side_by_side(
+        write,
+        valid(lambda: kernels.prune(indptr, indices, data, 0.5, **keywords)),
+        valid(lambda: kernels.grow(indptr, indices, data, *sites, score, 40, 0.5, **keywords)),
+        valid(lambda: kernels.turnover(indptr, indices, data, W.n_pre, **rates, **keywords)),
+    )
+    message = "an array was changed by another thread while it was being read"
+    assert {(type(error), str(error)) for error in raised} <= {(RuntimeError, message)}
+
+
 def test_an_exclusive_block_is_a_unit_and_so_is_the_step_of_a_rule():
     W = connectivity.random(40, 200, density=0.5, sign="E", random_state=0)
     X, Y = np.ones((3, 200), np.float32), np.ones((3, 40), np.float32)

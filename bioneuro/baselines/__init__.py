@@ -15,10 +15,13 @@ from .cnn import ConvNet
 from .exponentiated import ExponentiatedMLP
 from .feedback_alignment import FeedbackAlignmentMLP
 from .filters import FilterBank, FilterMap, OrientationHistogram
+from .hpca import HPCAClassifier
+from .krotov_hopfield import KrotovHopfieldClassifier
 from .mlp import BackpropMLP
 from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
 from .rehearsal import ElasticMLP, ReplayMLP
+from .soft_hebb import SoftHebbClassifier
 from .sparse import SparseMLP, layer_densities
 from .streaming import ExemplarNeighbours, NearestClassMean, StreamingLDA, StreamingLeastSquares
 
@@ -32,11 +35,14 @@ __all__ = [
     "FeedbackAlignmentMLP",
     "FilterBank",
     "FilterMap",
+    "HPCAClassifier",
+    "KrotovHopfieldClassifier",
     "NearestClassMean",
     "NearestNeighbour",
     "NonNegativeMLP",
     "OrientationHistogram",
     "ReplayMLP",
+    "SoftHebbClassifier",
     "SparseMLP",
     "StreamingLDA",
     "StreamingLeastSquares",
@@ -59,6 +65,9 @@ BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "set": partial(SparseMLP, rewiring="set"),
     "rigl": partial(SparseMLP, rewiring="rigl"),
     "exponentiated": ExponentiatedMLP,
+    "krotov-hopfield": KrotovHopfieldClassifier,
+    "soft-hebb": SoftHebbClassifier,
+    "hpca": HPCAClassifier,
     "feedback-alignment": FeedbackAlignmentMLP,
     "direct-feedback-alignment": partial(FeedbackAlignmentMLP, direct=True),
 }

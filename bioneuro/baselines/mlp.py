@@ -18,6 +18,7 @@ from ..connectivity import HalfNormal, MixedSign, dense
 from ..losses import loss_gradient
 from ..protocols import Pullback
 from ..synapses import Synapses
+from .adam import Adam
 from .backprop import BackpropClassifier
 
 __all__ = ["BackpropMLP"]
@@ -69,7 +70,7 @@ class BackpropMLP(BackpropClassifier):
 
     def reset_optimizer(self) -> None:
         """Forget Adam's running moments: needed after the pattern of a pathway has changed."""
-        self._adam = [(_Adam(), _Adam()) for _ in self.biases_]
+        self._adam = [(Adam(), Adam()) for _ in self.biases_]
 
     def _pathways(self, sizes: tuple[int, ...]) -> list[Synapses]:
         """First weights between layers of ``sizes`` cells, from the input to the logits."""
@@ -150,30 +151,3 @@ class BackpropMLP(BackpropClassifier):
         super()._check_parameters()
         for size in self.hidden:
             check_count("hidden", size)
-
-
-class _Adam:
-    """Running moments of one parameter array; :meth:`step` gives the change to add to it."""
-
-    beta1, beta2, epsilon = 0.9, 0.999, 1e-8
-
-    def __init__(self) -> None:
-        self.n_steps = 0
-
-    def step(self, gradient: NDArray, learning_rate: float) -> NDArray:
-        """``-lr m_hat / (sqrt(v_hat) + epsilon)``; ``gradient`` is used up as scratch."""
-        if self.n_steps == 0:
-            self.m, self.v = np.zeros_like(gradient), np.zeros_like(gradient)
-        self.n_steps += 1
-        self.m += (1 - self.beta1) * (gradient - self.m)
-        np.multiply(gradient, gradient, out=gradient)
-        self.v += (1 - self.beta2) * (gradient - self.v)
-        scale = np.sqrt(self.v, out=gradient)
-        scale /= math.sqrt(1 - self.beta2**self.n_steps)
-        scale += self.epsilon
-        return self.m * (-learning_rate / (1 - self.beta1**self.n_steps)) / scale
-
-    def move(self, place: NDArray[np.intp], stays: NDArray[np.bool_]) -> None:
-        """The parameters were rearranged: entry i now is what entry ``place[i]`` was if it ``stays``, else new."""
-        if self.n_steps:
-            self.m, self.v = (np.where(stays, moment[place], moment.dtype.type(0)) for moment in (self.m, self.v))

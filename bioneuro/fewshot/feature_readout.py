@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -37,7 +37,7 @@ class _PassedOn:
         return dQ
 
 
-class FeatureReadout(LogitClassifier):
+class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClassifier):
     """E/I delta readout on the pooled features, without an association between.
 
     ``out = W_E h + W_I U h + b``, taught by the multiplicative delta rule of :class:`bioneuro.layers.DeltaReadout` with
@@ -121,6 +121,10 @@ class FeatureReadout(LogitClassifier):
                 step += 1
 
     # --- inference ---
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.encoder_.n_features
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Features ``h (n, n_features)``."""

@@ -5,22 +5,22 @@ An encoder has ``learn(X)``, ``encode(X)``, ``encode_grad(X, dH, space)`` and ``
 A new one of any is a class with these methods.
 """
 
-from bioneuro.layers.adaptation import Adaptation
-from bioneuro.layers.association import Association
-from bioneuro.layers.circuit import Circuit
-from bioneuro.layers.competitive import CompetitiveLayer
-from bioneuro.layers.feature_map import FeatureMap
-from bioneuro.layers.growth import Recruitment, Vigilance
-from bioneuro.layers.hypercolumns import Hypercolumns
-from bioneuro.layers.inhibition import InhibitoryCells
-from bioneuro.layers.local_map import LocalMap
-from bioneuro.layers.mixing import Mixing
-from bioneuro.layers.pools import SoftmaxPool
-from bioneuro.layers.protocols import Competition, Encoder, Growth, Learned, Readout
-from bioneuro.layers.readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
-from bioneuro.layers.retina import Retina
-from bioneuro.layers.settling import Settled, settle, settle_grad
-from bioneuro.layers.unit_norm import UnitNorm
+from .adaptation import Adaptation
+from .association import Association
+from .circuit import Circuit
+from .competitive import CompetitiveLayer
+from .feature_map import FeatureMap
+from .growth import Recruitment, Vigilance
+from .hypercolumns import Hypercolumns
+from .inhibition import InhibitoryCells
+from .local_map import LocalMap
+from .mixing import Mixing
+from .pools import SoftmaxPool
+from .protocols import Competition, Encoder, Growth, Learned, Readout
+from .readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
+from .retina import Retina
+from .settling import Settled, settle, settle_grad
+from .unit_norm import UnitNorm
 
 #: How association cells compete, by the name that :class:`bioneuro.BioClassifier` knows: one line each.
 COMPETITIONS: dict[str, type[Competition]] = {"softmax": SoftmaxPool, "circuit": InhibitoryCells}

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bioneuro._attributes import Array, Count, Floating
-from bioneuro.layers.extents import check_extent, check_norm
-from bioneuro.layers.protocols import Space
-from bioneuro.moments import Moments
+from .._attributes import Array, Count, Floating
+from ..moments import Moments
+from .extents import check_extent, check_norm
+from .protocols import Space
 
 
 class Adaptation:

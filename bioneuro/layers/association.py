@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bioneuro import connectivity
-from bioneuro._attributes import Array, Maybe, Number, Part
-from bioneuro.checks import check
-from bioneuro.connectivity import Init
-from bioneuro.layers.cells import PlasticCells, hand_over, own_rule
-from bioneuro.layers.extents import GAIN, GAIN_OR_NONE, SOME, check_extent
-from bioneuro.layers.growth import Recruitment, Vigilance
-from bioneuro.layers.pools import SoftmaxPool
-from bioneuro.layers.protocols import Competition, Growth, Learned
-from bioneuro.rules import Rule, RuleLike
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from .. import connectivity
+from .._attributes import Array, Maybe, Number, Part
+from ..checks import check
+from ..connectivity import Init
+from ..rules import Rule, RuleLike
+from ..synapses import Synapses
+from ..threads import Threads
+from .cells import PlasticCells, hand_over, own_rule
+from .extents import GAIN, GAIN_OR_NONE, SOME, check_extent
+from .growth import Recruitment, Vigilance
+from .pools import SoftmaxPool
+from .protocols import Competition, Growth, Learned
 
 #: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
 #: that come later draw cells of the earlier ones away.

@@ -11,15 +11,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
-from bioneuro.checks import SHARE, check
-from bioneuro.connectivity import Constant
-from bioneuro.layers.extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
-from bioneuro.layers.former import upgraded
-from bioneuro.layers.protocols import Competition, Learned
-from bioneuro.rules import Rule, RuleLike, Turnover, as_rule, check_rates
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from .._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
+from ..checks import SHARE, check
+from ..connectivity import Constant
+from ..rules import Rule, RuleLike, Turnover, as_rule, check_rates
+from ..synapses import Synapses
+from ..threads import Threads
+from .extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
+from .former import upgraded
+from .protocols import Competition, Learned
 
 #: Largest plasticity of a young cell, per unit of activity.
 YOUNG_ETA = 3.0
@@ -251,7 +251,7 @@ def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
 def own_rule(rule: RuleLike, seed: int, n_threads: Threads, name: str = "rule") -> Rule:
     """The rule with the threads of a layer, unless it has its own, and the layer's seed added to that of its noise."""
     made = excitatory_rule(rule, name)
-    own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
+    own: dict[str, Any] = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
     if "seed" in {field.name for field in fields(made) if field.init}:
         own["seed"] = vars(made)["seed"] + seed
     return replace(made, **own) if own else made

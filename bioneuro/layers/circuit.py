@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Part
-from bioneuro.layers.association import Association
-from bioneuro.layers.inhibition import InhibitoryCells
-from bioneuro.synapses import Synapses
+from .._attributes import Part
+from ..synapses import Synapses
+from .association import Association
+from .inhibition import InhibitoryCells
 
 #: Parameters of the inhibitory cells alone.
 OF_INHIBITORY_CELLS = ("inhibitory_share", "inhibition", "inhibitory_density", "specificity", "activity")

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.layers.cells import PlasticCells, hand_over
-from bioneuro.layers.extents import check_extent
-from bioneuro.layers.growth import NOBODY, Recruitment
-from bioneuro.layers.pools import SoftmaxPool
-from bioneuro.layers.protocols import Learned
-from bioneuro.rules import RuleLike
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from ..rules import RuleLike
+from ..synapses import Synapses
+from ..threads import Threads
+from .cells import PlasticCells, hand_over
+from .extents import check_extent
+from .growth import NOBODY, Recruitment
+from .pools import SoftmaxPool
+from .protocols import Learned
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
 TILE = 1 << 18

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro import _core
-from bioneuro.checks import Number
+from .. import _core
+from ..checks import Number
 
 #: Largest rate in each precision: a sum of a hundred million of its squares does not overflow.
 LARGEST_RATE: dict[np.dtype, float] = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}

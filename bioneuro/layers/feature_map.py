@@ -7,15 +7,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bioneuro import _core, connectivity
-from bioneuro._attributes import Array, Part
-from bioneuro.connectivity import Init
-from bioneuro.layers.competitive import CompetitiveLayer
-from bioneuro.layers.image_map import ImageMap, pooling_matrix
-from bioneuro.layers.protocols import Progress
-from bioneuro.layers.retina import Retina
-from bioneuro.rules import LogRelaxation, RuleLike
-from bioneuro.threads import Threads
+from .. import _core, connectivity
+from .._attributes import Array, Part
+from ..connectivity import Init
+from ..rules import LogRelaxation, RuleLike
+from ..threads import Threads
+from .competitive import CompetitiveLayer
+from .image_map import ImageMap, pooling_matrix
+from .protocols import Progress
+from .retina import Retina
 
 #: What the columns of a map learn by.
 COLUMN_RULE = LogRelaxation(eta=0.05)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bioneuro.layers.inhibition import InhibitoryCells
-from bioneuro.layers.pools import SoftmaxPool
-from bioneuro.layers.protocols import Competition
+from .inhibition import InhibitoryCells
+from .pools import SoftmaxPool
+from .protocols import Competition
 
 #: What a circuit of version 3 held of its inhibitory cells, but for what it held as every layer did.
 _OF_INHIBITORY_CELLS = (

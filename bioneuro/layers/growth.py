@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.layers.protocols import GrowingCells, TakeOver
+from .protocols import GrowingCells, TakeOver
 
 #: A cell whose rate is below this share of the average is silent: it can be recruited.
 SILENT = 0.1

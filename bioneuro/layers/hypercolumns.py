@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bioneuro.layers.competitive import CompetitiveLayer
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
+from .competitive import CompetitiveLayer
 
 
 class Hypercolumns(CompetitiveLayer):

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bioneuro._attributes import Array, Count, Floating, Part
-from bioneuro.layers.competitive import CompetitiveLayer
-from bioneuro.layers.extents import check_extent
-from bioneuro.layers.protocols import Space
-from bioneuro.layers.retina import Retina
+from .._attributes import Array, Count, Floating, Part
+from .competitive import CompetitiveLayer
+from .extents import check_extent
+from .protocols import Space
+from .retina import Retina
 
 #: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
 POOL_FLOOR = 1e-8

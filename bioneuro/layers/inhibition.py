@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from bioneuro import connectivity
-from bioneuro._attributes import Array, Choice, Number, Pathway, ThreadCount
-from bioneuro.analysis import row_index
-from bioneuro.checks import check
-from bioneuro.layers.extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
-from bioneuro.layers.protocols import Learned
-from bioneuro.layers.settling import settle, settle_grad
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from .. import connectivity
+from .._attributes import Array, Choice, Number, Pathway, ThreadCount
+from ..analysis import row_index
+from ..checks import check
+from ..synapses import Synapses
+from ..threads import Threads
+from .extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
+from .protocols import Learned
+from .settling import settle, settle_grad
 
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.
 FLOOR = 1e-2
@@ -264,6 +264,7 @@ class InhibitoryCells:
             if not onto_inhibitory:
                 size *= self.n_inhibitory / self.inhibition
             size *= ((target + FLOOR) / (size + FLOOR)) ** np.where(c > 1e-6, learned.alpha, 0)[i]
-            total = np.maximum(np.bincount(post, size, pathway.n_post), np.finfo(size.dtype).tiny)
+            least = max(float(np.finfo(size.dtype).tiny), 1e-300)  # of cells without synapses, too
+            total = np.maximum(np.bincount(post, size, pathway.n_post), least)
             scaled = size * ((self.n_cells if onto_inhibitory else -self.inhibition) / total)[post]
             pathway.add(scaled.astype(pathway.dtype) - pathway.weights)

@@ -9,16 +9,16 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
-from bioneuro import connectivity
-from bioneuro._attributes import Choice, Count, Floating, Items, Number, Part, Plain, Same, ThreadCount
-from bioneuro.connectivity import Init
-from bioneuro.layers.feature_map import COLUMN_RULE, FeatureMap
-from bioneuro.layers.hypercolumns import Hypercolumns
-from bioneuro.layers.image_map import ImageMap, pooling_matrix
-from bioneuro.layers.protocols import Progress
-from bioneuro.layers.retina import Retina
-from bioneuro.rules import RuleLike
-from bioneuro.threads import Threads
+from .. import connectivity
+from .._attributes import Choice, Count, Floating, Items, Number, Part, Plain, Same, ThreadCount
+from ..connectivity import Init
+from ..rules import RuleLike
+from ..threads import Threads
+from .feature_map import COLUMN_RULE, FeatureMap
+from .hypercolumns import Hypercolumns
+from .image_map import ImageMap, pooling_matrix
+from .protocols import Progress
+from .retina import Retina
 
 STARTS = ("tied", "random")
 

@@ -7,15 +7,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bioneuro import connectivity
-from bioneuro._attributes import Array, Count, Floating, Items, Number, Pathway, Same, ThreadCount
-from bioneuro.checks import check_count
-from bioneuro.layers.extents import check_extent, check_norm
-from bioneuro.layers.protocols import Space
-from bioneuro.moments import Moments
-from bioneuro.rules import check_rates
-from bioneuro.synapses import Sign, Synapses
-from bioneuro.threads import Threads
+from .. import connectivity
+from .._attributes import Array, Count, Floating, Items, Number, Pathway, Same, ThreadCount
+from ..checks import check_count
+from ..moments import Moments
+from ..rules import check_rates
+from ..synapses import Sign, Synapses
+from ..threads import Threads
+from .extents import check_extent, check_norm
+from .protocols import Space
 
 #: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
 INPUTS_PER_INHIBITORY = 4

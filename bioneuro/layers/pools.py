@@ -7,13 +7,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bioneuro import _core
-from bioneuro._attributes import Count, Maybe, Number, ThreadCount
-from bioneuro.checks import check
-from bioneuro.layers.extents import GAIN
-from bioneuro.layers.protocols import Learned
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from .. import _core
+from .._attributes import Count, Maybe, Number, ThreadCount
+from ..checks import check
+from ..synapses import Synapses
+from ..threads import Threads
+from .extents import GAIN
+from .protocols import Learned
 
 
 class SoftmaxPool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkab
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
 
 __all__ = ["Competition", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "Readout", "Space", "TakeOver"]
 

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from bioneuro import _core, connectivity
-from bioneuro._attributes import Array, Count, Maybe, Number, Part, Pathway
-from bioneuro.analysis import row_thresholds
-from bioneuro.checks import check, check_count
-from bioneuro.layers.association import Association
-from bioneuro.layers.extents import GAIN_OR_NONE
-from bioneuro.layers.protocols import Readout
-from bioneuro.rules.exponential import multiply
-from bioneuro.synapses import Synapses
+from .. import _core, connectivity
+from .._attributes import Array, Count, Maybe, Number, Part, Pathway
+from ..analysis import row_thresholds
+from ..checks import check, check_count
+from ..rules.exponential import multiply
+from ..synapses import Synapses
+from .association import Association
+from .extents import GAIN_OR_NONE
+from .protocols import Readout
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro import _core
-from bioneuro._attributes import Count, Number, ThreadCount
-from bioneuro.contrast import NakaRushton
-from bioneuro.threads import Threads
+from .. import _core
+from .._attributes import Count, Number, ThreadCount
+from ..contrast import NakaRushton
+from ..threads import Threads
 
 
 class Retina:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
 
 #: Most active cells of a sample whose equations are solved at once.
 LARGEST_SUPPORT = 512

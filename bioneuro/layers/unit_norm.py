@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bioneuro._attributes import Count, Floating
-from bioneuro.layers.extents import check_extent
-from bioneuro.layers.protocols import Space
+from .._attributes import Count, Floating
+from .extents import check_extent
+from .protocols import Space
 
 
 class UnitNorm:

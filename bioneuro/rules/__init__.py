@@ -52,23 +52,25 @@ from collections.abc import Callable
 
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import AdditiveRule, Rule, add_within_sign, batch_mean, check_rates, on_synapses
-from bioneuro.rules.bcm import BCM
-from bioneuro.rules.contrastive import Contrastive
-from bioneuro.rules.exponential import Exponential
-from bioneuro.rules.function import ARGUMENTS, FunctionRule, is_rule_function
-from bioneuro.rules.fused import FusedRule
-from bioneuro.rules.instar import Instar
-from bioneuro.rules.krotov_hopfield import KrotovHopfield
-from bioneuro.rules.log_covariance import LogCovariance
-from bioneuro.rules.log_power import LogPower
-from bioneuro.rules.log_relaxation import LogRelaxation
-from bioneuro.rules.oja import Oja
-from bioneuro.rules.perturbation import WeightPerturbation
-from bioneuro.rules.signed import Signed
-from bioneuro.rules.transmitters import TransmitterCompetition
-from bioneuro.rules.turnover import Turnover
-from bioneuro.rules.vogels import Vogels
+from .base import AdditiveRule, Rule, add_within_sign, batch_mean, check_rates, on_synapses
+from .bcm import BCM
+from .contrastive import Contrastive
+from .exponential import Exponential
+from .function import ARGUMENTS, FunctionRule, is_rule_function
+from .fused import FusedRule
+from .instar import Instar
+from .krotov_hopfield import KrotovHopfield
+from .log_covariance import LogCovariance
+from .log_power import LogPower
+from .log_relaxation import LogRelaxation
+from .oja import Oja
+from .perturbation import WeightPerturbation
+from .sanger import Sanger
+from .signed import Signed
+from .soft_hebb import SoftHebb
+from .transmitters import TransmitterCompetition
+from .turnover import Turnover
+from .vogels import Vogels
 
 __all__ = [
     "BCM",
@@ -86,7 +88,9 @@ __all__ = [
     "Oja",
     "Rule",
     "RuleLike",
+    "Sanger",
     "Signed",
+    "SoftHebb",
     "TransmitterCompetition",
     "Turnover",
     "Vogels",
@@ -108,6 +112,8 @@ RULES: dict[str, type[Rule]] = {
     "bcm": BCM,
     "vogels": Vogels,
     "krotov-hopfield": KrotovHopfield,
+    "soft-hebb": SoftHebb,
+    "sanger": Sanger,
     "contrastive": Contrastive,
     "perturbation": WeightPerturbation,
     "log-covariance": LogCovariance,

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Need
-from bioneuro.checks import check_count
-from bioneuro.synapses import Sign, Synapses, _check_array, _check_range
-from bioneuro.threads import Threads
+from .._attributes import Need
+from ..checks import check_count
+from ..synapses import Sign, Synapses, _check_array, _check_range
+from ..threads import Threads
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Array
-from bioneuro.rules.base import AdditiveRule, batch_mean
-from bioneuro.synapses import Synapses
+from .._attributes import Array
+from ..synapses import Synapses
+from .base import AdditiveRule, batch_mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import Rule
-from bioneuro.rules.exponential import multiply
-from bioneuro.rules.log_covariance import standardised
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
+from .base import Rule
+from .exponential import multiply
+from .log_covariance import standardised
 
 
 @dataclass(frozen=True, kw_only=True)

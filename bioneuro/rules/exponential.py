@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.rules.fused import FusedRule
-from bioneuro.synapses import Form, Synapses
-from bioneuro.threads import Threads
+from ..synapses import Form, Synapses
+from ..threads import Threads
+from .fused import FusedRule
 
 #: Largest change of log |w| in one step of :func:`multiply`.
 LARGEST_GROWTH = 1.0

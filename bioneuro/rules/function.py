@@ -10,8 +10,8 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import Rule, add_within_sign
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
+from .base import Rule, add_within_sign
 
 #: What a function that is a rule takes.
 ARGUMENTS = ("synapses", "X", "Y", "gain")

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro import _core
-from bioneuro.rules.base import Rule
-from bioneuro.synapses import Form, Synapses
+from .. import _core
+from ..synapses import Form, Synapses
+from .base import Rule
 
 #: Largest noise: a standard deviation of log w beyond it leaves one synapse of a cell and no other.
 LARGEST_SIGMA = 10.0

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import AdditiveRule, batch_mean, on_synapses
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
+from .base import AdditiveRule, batch_mean, on_synapses
 
 
 @dataclass(frozen=True, kw_only=True)

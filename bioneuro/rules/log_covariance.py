@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.rules.exponential import multiply
-from bioneuro.rules.fused import FusedRule
-from bioneuro.synapses import Form, Synapses
+from ..synapses import Form, Synapses
+from .exponential import multiply
+from .fused import FusedRule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bioneuro.rules.log_relaxation import LogRelaxation
-from bioneuro.synapses import Form
+from ..synapses import Form
+from .log_relaxation import LogRelaxation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bioneuro.rules.fused import FusedRule
-from bioneuro.synapses import Form
+from ..synapses import Form
+from .fused import FusedRule
 
 
 @dataclass(frozen=True, kw_only=True)

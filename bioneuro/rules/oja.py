@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import AdditiveRule, batch_mean, on_synapses
-from bioneuro.synapses import Synapses
+from ..synapses import Synapses
+from .base import AdditiveRule, batch_mean, on_synapses
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro._attributes import Array, Count, Number
-from bioneuro.rules.base import Rule, add_within_sign
-from bioneuro.synapses import Synapses
+from .._attributes import Array, Count, Number
+from ..synapses import Synapses
+from .base import Rule, add_within_sign
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bioneuro.checks import check_number
-from bioneuro.synapses import Synapses, _check_array, _check_range
-from bioneuro.threads import Threads
+from ..checks import check_number
+from ..synapses import Synapses, _check_array, _check_range
+from ..threads import Threads
 
 __all__ = ["TransmitterCompetition"]
 

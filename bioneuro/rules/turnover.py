@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bioneuro.synapses import Synapses
-from bioneuro.threads import Threads
+from ..synapses import Synapses
+from ..threads import Threads
 
 #: Iterations after which norm and survival agree: to 1e-6 at gamma 1.5, to 2e-3 at gamma 5.
 N_SETTLE = 12

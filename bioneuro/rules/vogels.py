@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from numpy.typing import NDArray
 
-from bioneuro.rules.base import AdditiveRule
-from bioneuro.synapses import Sign, Synapses
+from ..synapses import Sign, Synapses
+from .base import AdditiveRule
 
 
 @dataclass(frozen=True, kw_only=True)
