@@ -50,7 +50,7 @@ class Number:
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         # an integer beyond those of a machine is no number to NumPy
-        small = not isinstance(value, Integral) or -Count.high <= value <= Count.high
+        small = not isinstance(value, Integral) or -Count.high <= int(value) <= Count.high
         if isinstance(value, Real) and small and not isinstance(value, bool | np.bool_):
             number = float(value)
             within = self.low < number <= self.high if self.open else self.low <= number <= self.high

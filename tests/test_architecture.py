@@ -136,3 +136,13 @@ def test_research_overrides_public_names_only():
         if name.startswith("_") and not name.startswith("__") and name != "_abc_impl"
     }
     assert not hooks
+
+
+def test_imports_inside_the_package_are_relative():
+    absolute = [
+        f"{'.'.join(parts_of(path))}, line {node.lineno}"
+        for path in modules(PACKAGE)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "bioneuro"
+    ]
+    assert not absolute

@@ -251,7 +251,7 @@ def excitatory_rule(rule: RuleLike, name: str = "rule") -> Rule:
 def own_rule(rule: RuleLike, seed: int, n_threads: Threads, name: str = "rule") -> Rule:
     """The rule with the threads of a layer, unless it has its own, and the layer's seed added to that of its noise."""
     made = excitatory_rule(rule, name)
-    own = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
+    own: dict[str, Any] = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
     if "seed" in {field.name for field in fields(made) if field.init}:
         own["seed"] = vars(made)["seed"] + seed
     return replace(made, **own) if own else made

@@ -264,6 +264,7 @@ class InhibitoryCells:
             if not onto_inhibitory:
                 size *= self.n_inhibitory / self.inhibition
             size *= ((target + FLOOR) / (size + FLOOR)) ** np.where(c > 1e-6, learned.alpha, 0)[i]
-            total = np.maximum(np.bincount(post, size, pathway.n_post), np.finfo(size.dtype).tiny)
+            least = max(float(np.finfo(size.dtype).tiny), 1e-300)  # of cells without synapses, too
+            total = np.maximum(np.bincount(post, size, pathway.n_post), least)
             scaled = size * ((self.n_cells if onto_inhibitory else -self.inhibition) / total)[post]
             pathway.add(scaled.astype(pathway.dtype) - pathway.weights)
