@@ -116,7 +116,7 @@ void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
 void bio_layout_collect(bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads) {
     transfer_job job = {.w = w, .layout = layout, .packed = packed, .g = g};
     const bio_task task = BIO_PICK(collect_table, w->value, w->index);
-    bio_parallel(task, &job, share_out(layout->n_chunks * layout->n_blocks, w, n_threads));
+    bio_parallel(task, &job, share_out(layout->n_chunks, w, n_threads));
 }
 
 int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed) {

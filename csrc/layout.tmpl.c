@@ -83,19 +83,33 @@ static void NAME(refresh)(void *context, size_t begin, size_t end, size_t worker
     for (size_t place = begin; place < end; place++) data[place] = weights[source[place]];
 }
 
-/* Values of the places of tiles `begin` to `end` to their synapses. */
+typedef T NAME(stretch) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
+
+/* A run of n in whole vectors: what lies behind it, on both sides, is read and overwritten. */
+static inline void NAME(copy_run)(const T *from, T *to, size_t n) {
+    for (size_t s = 0; s < n; s += LANES) *(NAME(stretch) *)(to + s) = *(const NAME(stretch) *)(from + s);
+}
+
+/* Values of the places of chunks `begin` to `end` to their synapses. */
 static void NAME(collect)(void *context, size_t begin, size_t end, size_t worker) {
     const transfer_job *job = context;
     const bio_layout *layout = job->layout;
-    const I *restrict source = layout->source;
+    const I *restrict source = layout->source, *restrict indptr = job->w->indptr;
     const T *restrict packed = job->packed;
     T *restrict g = job->g;
+    const size_t chunk = layout->chunk, places = bio_layout_places(layout);
     (void)worker;
-    for (size_t tile = begin; tile < end; tile++) {
+    for (size_t tile = begin * layout->n_blocks; tile < end * layout->n_blocks; tile++) {
+        const size_t top = tile / layout->n_blocks * chunk;
         size_t place = layout->start[tile];
-        for (size_t r = 0; r < layout->chunk; r++) {
-            const size_t n = layout->length[tile * layout->chunk + r];
-            for (size_t s = 0; s < n; s++) g[source[place + s]] = packed[place + s];
+        for (size_t r = 0; r < chunk; r++) {
+            const size_t n = layout->length[tile * chunk + r], all = bio_round_up(n, LANES), k = (size_t)source[place];
+            /* Where nothing is transposed, a run lies together in g, too. What its last vector overwrites is of the
+             * same row, in the next tiles. */
+            if (n && !layout->transposed && place + all <= places && k + all <= (size_t)indptr[top + r + 1])
+                NAME(copy_run)(packed + place, g + k, n);
+            else
+                for (size_t s = 0; s < n; s++) g[source[place + s]] = packed[place + s];
             place += bio_padded(n);
         }
     }

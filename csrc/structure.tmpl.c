@@ -311,7 +311,8 @@ static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I
         for (size_t l = 0; l < here; l++) {
             const double w = fabs((double)data[k + l]);
             dies[k + l] = 0;
-            if (w >= reach * job->bound[word[0][l] / (UINT32_C(1) << 24)]) continue;
+            /* the bound may underflow to 0, which a weight of 0 must not pass for */
+            if (w > 0 && w >= reach * job->bound[word[0][l] / (UINT32_C(1) << 24)]) continue;
             const bio_random random = {{word[0][l], word[1][l]}};
             dies[k + l] = lifetime(random) < rate * pow(w / size, -gamma);
             n_died += dies[k + l];

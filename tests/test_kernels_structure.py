@@ -264,6 +264,16 @@ def test_turnover(n_rows, n_cols, density, value, index, seed, birth, death, gam
     assert (expected[2] * (-1 if sign == "I" else 1) >= 0).all()
 
 
+def test_synapses_of_weight_0_die_however_small_the_rate():
+    """Their hazard is infinite; bounds that spare the others a logarithm underflow to 0 at some rates."""
+    n = 4000
+    arrays = np.arange(n + 1, dtype=np.int32), np.zeros(n, np.int32), np.zeros(n)
+    time = np.geomspace(1e-3, 1, n)
+    for gamma in (0.005, 0.01, 0.05, 1.0):
+        rule = dict(birth=0.0, death=1.0, gamma=gamma, size=0.05, time=time, sign="E", seed=0, step=0)
+        assert kernels.turnover(*arrays, 1, **rule)[3] == reference.turnover(*arrays, 1, **rule)[3] == n
+
+
 def cells(n, columns, weights, n_cols, value=np.float64):
     """``n`` cells with the same synapses."""
     indptr = np.arange(n + 1) * len(columns)

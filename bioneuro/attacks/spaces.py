@@ -243,7 +243,22 @@ class Space(Protocol):
         ...
 
 
-class _Box:
+class _AmongImages:
+    """A space whose points are the images themselves."""
+
+    eyes: Eyes
+
+    def enter(self, images: NDArray) -> NDArray:
+        return images
+
+    def images(self, points: NDArray) -> NDArray:
+        return points
+
+    def view(self, images: NDArray, goal: Goal) -> View:
+        return self.eyes.view(images, goal)
+
+
+class _Box(_AmongImages):
     """Images in the box that the Linf ball is.
 
     Steps are relative to `reach`, how far each feature can go from its start: a step of size 1 reaches a corner.
@@ -254,15 +269,6 @@ class _Box:
 
     def __getitem__(self, rows: Rows) -> _Box:
         return _Box(self.eyes, self.low[rows], self.high[rows], self.reach)
-
-    def enter(self, images: NDArray) -> NDArray:
-        return images
-
-    def images(self, points: NDArray) -> NDArray:
-        return points
-
-    def view(self, images: NDArray, goal: Goal) -> View:
-        return self.eyes.view(images, goal)
 
     def advance(self, points: NDArray, direction: NDArray, size: float | NDArray) -> NDArray:
         step = LINF.steepest(direction).astype(points.dtype, copy=False)
@@ -309,7 +315,7 @@ class _ResponseBox(_Box):
         return np.clip(images, *self.ends).astype(self.ends[0].dtype, copy=False)
 
 
-class Ball:
+class Ball(_AmongImages):
     """Images in the ball of a norm."""
 
     def __init__(self, eyes: Eyes, norm: Norm, X: NDArray, epsilon: float) -> None:
@@ -317,15 +323,6 @@ class Ball:
 
     def __getitem__(self, rows: Rows) -> Ball:
         return Ball(self.eyes, self.norm, self.X[rows], self.epsilon)
-
-    def enter(self, images: NDArray) -> NDArray:
-        return images
-
-    def images(self, points: NDArray) -> NDArray:
-        return points
-
-    def view(self, images: NDArray, goal: Goal) -> View:
-        return self.eyes.view(images, goal)
 
     def advance(self, points: NDArray, direction: NDArray, size: float | NDArray) -> NDArray:
         return self.project(points + size * self.epsilon * self.norm.steepest(direction))

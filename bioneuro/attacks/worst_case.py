@@ -18,7 +18,7 @@ from .goals import Criterion, as_goal
 from .inputs import at_least, check_input, checked_names
 from .norms import NORMS, distances
 from .registry import NamedAttack, named_attacks, tier_attacks
-from .survivors import STANDS, broken_without_attack, campaign
+from .survivors import STANDS, Campaign, broken_without_attack, campaign
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,14 +178,20 @@ def worst_case(
 
         clean = broken_without_attack(model, images, goal, batch_size)
         reached = campaign(images, budgets, clean, named, run, shown)
-    names = np.array([*(name for name, _ in named), STANDS_NAME, CLEAN_NAME])  # the last two by -2 and -1
+    return _named_result(reached, budgets, images, norm, [name for name, _ in named])
+
+
+def _named_result(
+    reached: Campaign, budgets: NDArray[np.float64], X: NDArray, norm: str, attacks: Sequence[str]
+) -> WorstCase:
+    names = np.array([*attacks, STANDS_NAME, CLEAN_NAME])  # the last two by -2 and -1
     return WorstCase(
         epsilons=budgets,
         adversarial=reached.adversarial,
         success=reached.broken_by != STANDS,
-        distance=np.stack([distances(NORMS[norm], found, images) for found in reached.adversarial]),
+        distance=np.stack([distances(NORMS[norm], images, X) for images in reached.adversarial]),
         norm=norm,
-        attacks=tuple(name for name, _ in named),
+        attacks=tuple(attacks),
         broken_by=names[reached.broken_by],
         n_tried=reached.n_tried,
         n_broken=reached.n_broken,

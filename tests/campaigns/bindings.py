@@ -38,6 +38,7 @@ from binding_calls import KIND, calls  # noqa: E402
 from bioneuro import _core  # noqa: E402
 
 AT_ONCE = 5000  # executions of one process
+LONGEST = 1800  # seconds of one process; then it hangs
 
 
 class Boom(Exception):
@@ -289,7 +290,10 @@ def main():
         while first < end:
             last = min(first + AT_ONCE, end)
             command = [sys.executable, __file__, "--work", str(first), str(last), str(progress)]
-            done = subprocess.run(command, capture_output=True, text=True)
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
+            except subprocess.TimeoutExpired:
+                done = subprocess.CompletedProcess(command, -1, "", f"still busy after {LONGEST} s")
             if done.returncode == 0:
                 for name, count in json.loads(done.stdout).items():
                     outcomes[name] = outcomes.get(name, 0) + count
