@@ -9,8 +9,8 @@ help:  ## this list
 build:  ## editable install with every extra that the tests need
 	$(PYTHON) -m pip install -e ".[test]"
 
-test:  ## pytest
-	$(PYTHON) -m pytest
+test:  ## the tests, on every core
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a build folder of its own
 	mkdir -p build/sanitize && cp -r bioneuro build/sanitize/ && rm -f build/sanitize/bioneuro/_core*.so

@@ -15,7 +15,7 @@ CI = ROOT / ".ci" / "run"
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="README.md is in the sources only")
 
 INSTALL_AND_COMPARE = 'pip install ".[experiments]" && python -m bioneuro compare'
-INSTALL_AND_TEST = 'pip install ".[test]" && pytest'
+INSTALL_AND_TEST = 'pip install ".[test]" && pytest -n auto --dist worksteal'
 
 
 def blocks(language):
