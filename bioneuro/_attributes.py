@@ -2,7 +2,9 @@
 
 A class lists its attributes in ``SAVED``, by name::
 
-    SAVED = {"step": Count(), "votes": Array("n_cells", None, low=0), "teacher": Maybe(Part(Rule))}
+    SAVED = {"step": Count(), "kappa": Number(), "votes": Array("n_cells", None, low=0), "teacher": Maybe(Part(Rule))}
+
+Kinds of arguments (:mod:`bioneuro.checks`) serve as they are; here are those that know their owner.
 
 Sizes are numbers, None (any), or names of attributes of the object itself, with dots where it is one of a part
 (``"association.n_cells"``). The parameters of a dataclass are its fields: they are checked by its own ``__post_init__``
@@ -20,11 +22,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .checks import LARGEST_INTEGER, Flag, Kind, Number
 from .synapses import Synapses
 
 __all__ = [
-    "Array", "Choice", "Count", "Each", "Flag", "Floating", "Items", "Labels", "Maybe", "Missing", "Need",
-    "Number", "Part", "Pathway", "Plain", "Same", "Strings", "check_attributes",
+    "Array", "Count", "Each", "Floating", "Items", "Labels", "Maybe", "Missing", "Need", "Part", "Pathway", "Plain",
+    "Same", "Strings", "ThreadCount", "check_attributes", "unmet",
 ]  # fmt: skip
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -32,33 +35,22 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Size = int | str | None
 
 
-class Need(Protocol):
-    """What a value must be."""
+class OfOwner(Protocol):
+    """What a value must be that depends on the object it is an attribute of."""
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         """What is expected in its place; None if the value, an attribute of ``owner``, is as it must be."""
 
 
-@dataclass(frozen=True)
-class Number:
-    """A real number in [low, high], finite unless ``infinite``; not ``low`` itself if that is ``open``."""
+#: What a value must be: a kind of argument, which knows no owner, or one that does.
+Need = Kind | OfOwner
 
-    low: float = -math.inf
-    high: float = math.inf
-    open: bool = False
-    infinite: bool = False
 
-    def unmet(self, value: Any, owner: Any) -> str | None:
-        # an integer beyond those of a machine is no number to NumPy
-        small = not isinstance(value, Integral) or -Count.high <= int(value) <= Count.high
-        if isinstance(value, Real) and small and not isinstance(value, bool | np.bool_):
-            number = float(value)
-            within = self.low < number <= self.high if self.open else self.low <= number <= self.high
-            if within and (self.infinite or math.isfinite(number)):
-                return None
-        lower = f" {'>' if self.open else '>='} {self.low:g}" if self.low > -math.inf else ""
-        upper = f" and <= {self.high:g}" if self.high < math.inf else ""
-        return f"a number{lower}{upper}" if self.infinite else f"a finite number{lower}{upper}"
+def unmet(need: Need, value: Any, owner: Any) -> str | None:
+    """What is expected in place of a value, an attribute of ``owner``; None if it is as it must be."""
+    if hasattr(need, "unmet"):
+        return need.unmet(value, owner)
+    return None if value in need else str(need)
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class Count:
     """An integer >= low that a kernel can take."""
 
     low: int = 0
-    high: int = (1 << 63) - 1
+    high: int = LARGEST_INTEGER
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         if isinstance(value, Integral) and not isinstance(value, bool) and self.low <= int(value) <= self.high:
@@ -80,24 +72,6 @@ class ThreadCount:
     def unmet(self, value: Any, owner: Any) -> str | None:
         named = value is None or (isinstance(value, str) and value == "auto")
         return None if named or Count(1).unmet(value, owner) is None else "an integer >= 1, 'auto' or None"
-
-
-class Flag:
-    """True or False."""
-
-    def unmet(self, value: Any, owner: Any) -> str | None:
-        return None if isinstance(value, bool | np.bool_) else "True or False"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of some values."""
-
-    values: tuple[Any, ...]
-
-    def unmet(self, value: Any, owner: Any) -> str | None:
-        known = not isinstance(value, np.ndarray) and value in self.values
-        return None if known else f"one of {self.values}"
 
 
 @dataclass(frozen=True)
@@ -233,7 +207,7 @@ class Maybe:
     need: Need
 
     def unmet(self, value: Any, owner: Any) -> str | None:
-        wanted = None if value is None else self.need.unmet(value, owner)
+        wanted = None if value is None else unmet(self.need, value, owner)
         return None if wanted is None else f"None or {wanted}"
 
 
@@ -242,7 +216,7 @@ class Missing(Maybe):
     """Something that need not be there; None is no stand-in for it."""
 
     def unmet(self, value: Any, owner: Any) -> str | None:
-        return self.need.unmet(value, owner)
+        return unmet(self.need, value, owner)
 
 
 @dataclass(frozen=True)
@@ -256,7 +230,7 @@ class Items:
         found = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, tuple) else {}
         if isinstance(value, dict) is not isinstance(self.needs, Mapping) or wanted.keys() != found.keys():
             return f"a {'dict' if isinstance(self.needs, Mapping) else 'tuple'} of {', '.join(map(str, wanted))}"
-        problems = ((key, need.unmet(found[key], owner)) for key, need in wanted.items())
+        problems = ((key, unmet(need, found[key], owner)) for key, need in wanted.items())
         return next((f"{wanted} at {key}" for key, wanted in problems if wanted), None)
 
 
@@ -269,12 +243,12 @@ class Each:
     def unmet(self, value: Any, owner: Any) -> str | None:
         if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
             return "a dict with at least one name"
-        problems = ((key, self.need.unmet(item, owner)) for key, item in value.items())
+        problems = ((key, unmet(self.need, item, owner)) for key, item in value.items())
         return next((f"{wanted} at {key!r}" for key, wanted in problems if wanted), None)
 
 
 #: Types of the fields of a dataclass that are checked by their annotation.
-_ANNOTATED: dict[str, Need] = {"float": Number(infinite=True), "int": Count(-(1 << 63)), "bool": Flag()}
+_ANNOTATED: dict[str, Need] = {"float": Number(-np.inf, infinite=True), "int": Count(-(1 << 63)), "bool": Flag()}
 _ANNOTATED |= {f"{name} | None": Maybe(need) for name, need in _ANNOTATED.items()}
 _ANNOTATED["Threads"] = ThreadCount()
 
@@ -304,7 +278,7 @@ def _problems(found: Mapping[str, Any], needs: Mapping[Any, Need], owner: Any) -
             yield name, "is not one of its attributes"
     for name, need in needs.items():
         if name in found:
-            wanted = need.unmet(found[name], owner)
+            wanted = unmet(need, found[name], owner)
             if wanted:
                 yield name, f"must be {wanted}, got {_short(found[name])}"
         elif name is not ... and not isinstance(need, Missing):

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ._attributes import Array, Count, Items, Need, Number
+from ._attributes import Array, Count, Items, Need
+from .checks import Number
 
 __all__ = ["BIT_GENERATORS", "generator_of", "state_of"]
 
@@ -18,7 +19,7 @@ _WORD32, _WORD64, _WORD128 = ((1 << bits) - 1 for bits in (32, 64, 128))
 #: Half of a word that is left over.
 _SPARE: Mapping[str, Need] = {"has_uint32": Count(0, 1), "uinteger": Count(0, _WORD32)}
 #: A normal number that is left over, of a RandomState.
-_SPARE_NORMAL: Mapping[str, Need] = {"has_gauss": Count(0, 1), "gauss": Number()}
+_SPARE_NORMAL: Mapping[str, Need] = {"has_gauss": Count(0, 1), "gauss": Number(-np.inf)}
 _PCG: Mapping[str, Need] = {"state": Items({"state": Count(0, _WORD128), "inc": Count(0, _WORD128)}), **_SPARE}
 
 #: What states look like, by the bit generator.

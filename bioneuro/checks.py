@@ -22,6 +22,7 @@ __all__ = [
     "Integer",
     "Flag",
     "Number",
+    "Only",
     "check",
     "check_count",
     "check_dtype",
@@ -30,6 +31,10 @@ __all__ = [
     "check_parameters",
     "plain_array",
 ]
+
+
+#: Beyond that, an integer is none to a kernel.
+LARGEST_INTEGER = (1 << 63) - 1
 
 
 class Kind(Protocol):
@@ -55,16 +60,22 @@ class Integer:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number in an interval; ``ends`` are its brackets, as in ``(0, 1]``; never a bool."""
+    """A number in an interval, finite unless it may be ``infinite``; ``ends`` are the brackets, as in ``(0, 1]``; never
+    a bool."""
 
     low: float = 0.0
     high: float = np.inf
     ends: Literal["[]", "[)", "(]", "()"] = "[]"
+    infinite: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        if not isinstance(value, Real) or isinstance(value, bool | np.bool_) or not np.isfinite(float(value)):
+        if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+            return False
+        if isinstance(value, Integral) and abs(int(value)) > LARGEST_INTEGER:  # no number to NumPy
             return False
         number = float(value)
+        if not (np.isfinite(number) or self.infinite):
+            return False
         above = number > self.low if self.ends[0] == "(" else number >= self.low
         below = number < self.high if self.ends[1] == ")" else number <= self.high
         return above and below
@@ -72,7 +83,7 @@ class Number:
     def __str__(self) -> str:
         if self.high == np.inf:
             bound = "" if self.low == -np.inf else f" {'>' if self.ends[0] == '(' else '>='} {self.low:g}"
-            return f"a finite number{bound}"
+            return f"a number{bound}" if self.infinite else f"a finite number{bound}"
         return f"a number in {self.ends[0]}{self.low:g}, {self.high:g}{self.ends[1]}"
 
 
@@ -101,7 +112,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class _Only:
+class Only:
     """One value and no other."""
 
     value: str | float | None
@@ -119,7 +130,7 @@ SHARE, LEVEL = Number(0, 1), Number(0, 1, ends="()")
 
 def check(name: str, value: Any, *kinds: Kind | str | float | None) -> None:
     """Raise ValueError unless ``value`` is of one of the kinds; a string, a float or None stands for itself."""
-    allowed = [_Only(kind) if kind is None or isinstance(kind, str | float) else kind for kind in kinds]
+    allowed = [Only(kind) if kind is None or isinstance(kind, str | float) else kind for kind in kinds]
     if not any(value in kind for kind in allowed):
         raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}, got {value!r}")
 

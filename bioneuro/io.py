@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import connectivity, layers
-from ._attributes import Array, Count, Need, Plain, check_attributes
+from ._attributes import Array, Count, Need, Plain, check_attributes, unmet
 from ._npz import KINDS, Archive
 from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
@@ -422,7 +422,7 @@ def check_traces(synapses: Synapses) -> None:
     """What learning has gathered on a pathway must be of its size; rules of the user's own check theirs."""
     for name, value in synapses.traces.items():
         need = TRACES.get(name, Array("nnz") if name.endswith("_ij") else Plain())
-        wanted = need.unmet(value, synapses)
+        wanted = unmet(need, value, synapses)
         if wanted:
             raise ValueError(f"traces[{name!r}] of a pathway must be {wanted}")
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import connectivity
-from .._attributes import Array, Maybe, Number, Part
-from ..checks import check
+from .._attributes import Array, Maybe, Part
+from ..checks import Number, check
 from ..connectivity import Init
 from ..rules import Rule, RuleLike
 from ..synapses import Synapses
@@ -78,9 +78,9 @@ class Association(PlasticCells):
 
     SAVED: ClassVar = PlasticCells.SAVED | {
         "teacher": Maybe(Part(Rule)),
-        "kappa": Number(0),
-        "activity_gain": Number(0, open=True),
-        "vigilance": Maybe(Number(0, 1, open=True)),
+        "kappa": GAIN_OR_NONE,
+        "activity_gain": GAIN,
+        "vigilance": Maybe(SOME),
         "votes": Array("n_cells", None, low=0, dtype="synapses.dtype"),
         "variance": Number(0),
         "preferred": Array("n_cells", low=0, open=True, dtype="synapses.dtype"),

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .._attributes import Array, Count, Flag, Number, Part, Pathway, ThreadCount
-from ..checks import SHARE, check
+from .._attributes import Array, Count, Part, Pathway, ThreadCount
+from ..checks import SHARE, Flag, check
 from ..connectivity import Constant
 from ..rules import Rule, RuleLike, Turnover, as_rule, check_rates
 from ..synapses import Synapses
@@ -54,9 +54,9 @@ class PlasticCells:
         "turnover": Part(Turnover),
         "intrinsic": Flag(),
         "init": Part(Callable),  # type: ignore[arg-type]
-        "homeostasis": Number(),
-        "rate_memory": Number(0, open=True),
-        "recruitment": Number(0, 1),
+        "homeostasis": GAIN_OR_NONE,
+        "rate_memory": GAIN,
+        "recruitment": SHARE,
         "seed": Count(),
         "n_threads": ThreadCount(),
         "step": Count(),

@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from .. import connectivity
-from .._attributes import Array, Choice, Number, Pathway, ThreadCount
+from .._attributes import Array, Pathway, ThreadCount
 from ..analysis import row_index
-from ..checks import check
+from ..checks import Number, Only, check
 from ..synapses import Synapses
 from ..threads import Threads
 from .extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
@@ -82,17 +82,17 @@ class InhibitoryCells:
     """
 
     SAVED: ClassVar = {
-        "beta": Number(0, open=True),
-        "sharpening": Number(0, open=True),
-        "k": Choice((None,)),
+        "beta": GAIN,
+        "sharpening": GAIN,
+        "k": Only(None),
         "n_threads": ThreadCount(),
-        "specificity": Number(0),
-        "inhibition": Number(0, open=True),
-        "target": Number(0, open=True),
+        "specificity": SPECIFICITY,
+        "inhibition": INHIBITION,
+        "target": GAIN,
         "to_inhibitory": Pathway(sign="E"),
         "from_inhibitory": Pathway("n_cells", "n_inhibitory", "I", dtype="to_inhibitory.dtype"),
         "inhibitory_rate": Array("n_inhibitory", low=0),
-        "common_threshold": Number(),
+        "common_threshold": Number(-np.inf),
         "residual": Array(None, low=0),
     }
 

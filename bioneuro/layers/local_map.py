@@ -10,10 +10,12 @@ import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
 from .. import connectivity
-from .._attributes import Choice, Count, Floating, Items, Number, Part, Plain, Same, ThreadCount
+from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
+from ..checks import Choice
 from ..connectivity import Init
 from ..rules import RuleLike
 from ..threads import Threads
+from .extents import GAIN, GAIN_OR_NONE
 from .feature_map import COLUMN_RULE, FeatureMap
 from .hypercolumns import Hypercolumns
 from .image_map import ImageMap, pooling_matrix
@@ -76,9 +78,9 @@ class LocalMap(ImageMap):
         "stride": Count(1),
         "_tied_parameters": Items(
             {
-                **{name: Number(0, open=True) for name in ("beta", "sharpening")},
+                **{name: GAIN for name in ("beta", "sharpening")},
                 "rule": Plain(),
-                "homeostasis": Number(),
+                "homeostasis": GAIN_OR_NONE,
                 "n_threads": ThreadCount(),
                 "n_columns": Same("n_columns"),
                 "init": Plain(),

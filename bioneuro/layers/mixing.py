@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import connectivity
-from .._attributes import Array, Count, Floating, Items, Number, Pathway, Same, ThreadCount
-from ..checks import check_count
+from .._attributes import Array, Count, Floating, Items, Pathway, Same, ThreadCount
+from ..checks import Number, check_count
 from ..moments import Moments
 from ..rules import check_rates
 from ..synapses import Sign, Synapses
@@ -67,7 +67,7 @@ class Mixing:
     SAVED: ClassVar = {
         "dtype": Floating(),
         "n_threads": ThreadCount(),
-        "baseline": Number(),
+        "baseline": Number(-np.inf),
         "excitatory": Pathway(None, None, "E", dtype="dtype"),
         "to_inhibitory": Pathway(None, "n_inputs", "E", dtype="dtype"),
         "inhibitory": Pathway("excitatory.n_post", "to_inhibitory.n_post", "I", dtype="dtype"),

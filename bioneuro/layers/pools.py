@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import _core
-from .._attributes import Count, Maybe, Number, ThreadCount
+from .._attributes import Count, Maybe, ThreadCount
 from ..checks import check
 from ..synapses import Synapses
 from ..threads import Threads
@@ -38,8 +38,8 @@ class SoftmaxPool:
     """
 
     SAVED: ClassVar = {
-        "beta": Number(0, open=True),
-        "sharpening": Number(0, open=True),
+        "beta": GAIN,
+        "sharpening": GAIN,
         "k": Maybe(Count(1)),
         "n_rivals": Maybe(Count(1)),
         "n_threads": ThreadCount(),

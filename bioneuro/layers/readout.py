@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from .. import _core, connectivity
-from .._attributes import Array, Count, Maybe, Number, Part, Pathway
+from .._attributes import Array, Count, Maybe, Part, Pathway
 from ..analysis import row_thresholds
-from ..checks import check, check_count
+from ..checks import Number, check, check_count
 from ..rules.exponential import multiply
 from ..synapses import Synapses
 from .association import Association
@@ -113,7 +113,7 @@ class DeltaReadout:
         "excitatory": Pathway("bias.size", "association.n_cells", "E", "bias.dtype", LARGEST_WEIGHT),
         "to_inhibitory": Pathway(None, "association.n_cells", "E", "bias.dtype", LARGEST_WEIGHT),
         "inhibitory": Pathway("bias.size", "to_inhibitory.n_post", "I", "bias.dtype", LARGEST_WEIGHT),
-        "w_start": Number(0, LARGEST_WEIGHT, open=True),
+        "w_start": Number(0, LARGEST_WEIGHT, ends="(]"),
         "prune_every": Maybe(Count(1)),
         "step": Count(),
     }

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._attributes import Count, Number, ThreadCount
+from .._attributes import Count, ThreadCount
+from ..checks import Number
 from ..contrast import NakaRushton
 from ..threads import Threads
 
@@ -36,11 +37,11 @@ class Retina:
 
     SAVED: ClassVar = {
         "patch_size": Count(1),
-        "exponent": Number(0, open=True),
-        "semi_saturation": Number(0, open=True, infinite=True),
-        "c0": Number(0, open=True),
-        "g0": Number(0, open=True),
-        "gate_exponent": Number(0, 8, open=True),
+        "exponent": Number(0, ends="(]"),
+        "semi_saturation": Number(0, ends="(]", infinite=True),
+        "c0": Number(0, ends="(]"),
+        "g0": Number(0, ends="(]"),
+        "gate_exponent": Number(0, 8, ends="(]"),
         "n_threads": ThreadCount(),
     }
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .._attributes import Array, Count, Number
+from .._attributes import Array, Count
+from ..checks import Number
 from ..synapses import Synapses
 from .base import Rule, add_within_sign
 
@@ -65,7 +66,7 @@ class WeightPerturbation(Rule):
     seed: int = 0
 
     rewarded: ClassVar[bool] = True
-    remembers: ClassVar = {"trials": Count(), "xi_ij": Array("nnz"), "expected": Number()}
+    remembers: ClassVar = {"trials": Count(), "xi_ij": Array("nnz"), "expected": Number(-np.inf)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
