@@ -24,8 +24,9 @@ BARE = f"""
 
 
 def output(code, **environment):
-    """What `code` prints in a fresh interpreter, where nothing else is set for bioneuro; it must succeed."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("BIONEURO_")} | environment
+    """What `code` prints in a fresh interpreter, where nothing else sets bioneuro or threads; it must succeed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("BIONEURO_") and k != "OMP_NUM_THREADS"}
+    env = kept | environment
     env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     command = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)

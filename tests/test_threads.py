@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ import pytest
 import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_process import output
 
 from bioneuro import BioClassifier, Synapses, _core, connectivity, threads
 
@@ -146,16 +146,6 @@ def test_pauses_grow_while_nothing_gets_better():
 
 
 # --- how many ----------------------------------------------------------------------------------------------
-
-
-def output(code, **environment):
-    """What code prints in a fresh interpreter, where nothing else says how many threads there should be."""
-    env = {k: v for k, v in os.environ.items() if k not in ("BIONEURO_NUM_THREADS", "OMP_NUM_THREADS")} | environment
-    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 #: The package without its __init__, which imports much more than these tests need.

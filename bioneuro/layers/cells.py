@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from .._attributes import Array, Count, Part, Pathway, ThreadCount
 from ..checks import SHARE, Flag, check
 from ..connectivity import Constant
-from ..rules import Rule, RuleLike, Turnover, as_rule, check_rates
+from ..rules import Rule, RuleLike, Turnover, as_rule
 from ..synapses import Synapses
 from ..threads import Threads
-from .extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_extent
+from .extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_learned
 from .former import upgraded
 from .protocols import Competition, Learned
 
@@ -151,8 +151,7 @@ class PlasticCells:
 
     def check_input(self, U: NDArray, name: str) -> None:
         """Refuse a bad input before anything has changed."""
-        check_rates(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
-        check_extent(U, name)
+        check_learned(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
 
     def speed(self, n_seen: int | NDArray) -> NDArray:
         """Weight of a batch of ``n_seen`` samples in the running mean rate of a cell."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checks import Number
+from ..rules import check_rates
 
 #: Largest rate in each precision: a sum of a hundred million of its squares does not overflow.
 LARGEST_RATE: dict[np.dtype, float] = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
@@ -19,6 +20,18 @@ SOME, PART = Number(0, 1, ends="(]"), Number(0, 1, ends="()")
 INHIBITION, SPECIFICITY = Number(1e-6, 1e6), Number(0, 2)
 #: Learning rates: the ratio of two fits into single precision.
 LEARNING_RATE = Number(1e-12, 1e12)
+
+
+def check_learned(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> None:
+    """Refuse rates that a rule does not take, or that are too large to calculate with, in one pass over them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`bioneuro.rules.check_rates` and :func:`check_extent`.
+    """
+    if check_rates(rates, name, dtype, width, nonnegative=nonnegative) > LARGEST_RATE[rates.dtype]:
+        check_extent(rates, name)
 
 
 def check_extent(rates: NDArray, name: str) -> None:

@@ -11,10 +11,9 @@ from .. import connectivity
 from .._attributes import Array, Count, Floating, Items, Pathway, Same, ThreadCount
 from ..checks import Number, check_count
 from ..moments import Moments
-from ..rules import check_rates
 from ..synapses import Sign, Synapses
 from ..threads import Threads
-from .extents import check_extent, check_norm
+from .extents import check_extent, check_learned, check_norm
 from .protocols import Space
 
 #: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
@@ -112,8 +111,7 @@ class Mixing:
     def learn(self, H: ArrayLike, **_: Any) -> Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
         H = np.ascontiguousarray(H, self.dtype)
-        check_rates(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
-        check_extent(H, "H")
+        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
         self._seen = tuple(self.moments.add(self._input(H)))
         return self
 

@@ -8,7 +8,7 @@ from .. import analysis
 
 __all__ = ["ALPHA", "MIN_SEEDS", "Difference"]
 
-#: Level of the Holm-adjusted p-values, and the fewest seeds for a verdict of better or worse.
+#: Level of the Holm-adjusted p-values, and fewest seeds for a verdict: two give intervals of twelve standard errors.
 ALPHA, MIN_SEEDS = 0.05, 3
 
 

@@ -234,8 +234,8 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
     synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype))
 
 
-def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> None:
-    """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be.
+def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> float:
+    """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be; returns the largest magnitude.
 
     Raises
     ------
@@ -246,7 +246,7 @@ def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonne
     _check_array(rates, name, (dtype,), ndim=2)
     if rates.shape[1] != width or not len(rates):
         raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
-    _check_range(rates, name, 0.0 if nonnegative else -np.inf)
+    return _check_range(rates, name, 0.0 if nonnegative else -np.inf)
 
 
 def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:

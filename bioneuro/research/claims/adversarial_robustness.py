@@ -11,6 +11,7 @@ import numpy as np
 from ... import analysis, attacks
 from ...classifier import BioClassifier
 from ...datasets import USUAL, Dataset
+from ..differences import ALPHA
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
 from .claim import (
     NOT_SHOWN,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 #: The network that is claimed to be robust, with its default readout.
 NETWORK = "bioneuro"
 ROBUST_ACCURACY, WARNINGS = "robust accuracy", "audit warnings"
-#: Level of the tests, after Holm's correction over the controls.
-ALPHA = 0.05
 #: The attacks that small settings run instead of a tier.
 FEW_ATTACKS: dict[str, dict[str, Any]] = {
     "transfer:pgd-ce": {"n_steps": 5, "momentum": 1.0, "early_stop": False},

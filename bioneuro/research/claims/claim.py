@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ... import analysis
 from ...datasets import Dataset
+from ..differences import MIN_SEEDS
 from ..trial import stratified
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ TOLERATED_LOSS = 0.005
 DENSE: dict[str, Any] = {"birth": 0.0, "death": 0.0}
 #: The rule that the network had before, with every synapse.
 FORMER: dict[str, Any] = {"rule": "log-relaxation", **DENSE}
-#: Fewest seeds that can show anything: two give intervals of twelve standard errors.
-MIN_SEEDS = 3
 
 
 def weak(premise: str) -> str:

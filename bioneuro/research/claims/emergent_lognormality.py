@@ -17,6 +17,7 @@ from ...classifier import BioClassifier, OnEpoch
 from ...connectivity import Constant, dense
 from ...datasets import Dataset
 from ...rules import as_rule
+from ..differences import ALPHA
 from .claim import (
     DENSE,
     FORMER,
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 STARTS = ("uniform", "half_normal", "lognormal", "constant")
 #: Goals: sigma of log w (cortex 0.9355), |skewness| of log w below, KS distance up to, points lost (as a share).
 SIGMAS, LARGEST_SKEWNESS, LARGEST_KS, LARGEST_LOSS = (0.7, 1.3), 0.5, 0.03, 0.003
-#: Level of the tests, after Holm's correction over the starts; the Vuong statistic over cells that it asks for.
-ALPHA, VUONG = 0.05, 1.96
+#: The Vuong statistic over cells that the level of the tests asks for.
+VUONG = 1.96
 #: Conditions beside the starts, which change the default network (uniform start). FORMER is also what accuracy is
 #: compared with.
 ADDITIVE, SAME_SURVIVORS, NO_MIXING, FORMER_RULE = "additive", "additive, same survivors", "no mixing", "log-relaxation"

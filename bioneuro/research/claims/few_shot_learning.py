@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import analysis, fewshot
 from ...datasets import Dataset
+from ..differences import ALPHA
 from ..few_images.models import ORIGINS, few_image_models
 from .claim import (
     NOT_SHOWN,
@@ -36,7 +37,6 @@ OURS = "map + readout"
 RIVALS = ("MLP", "CNN")
 CONTROLS = tuple(f"{origin} columns + readout" for origin in ORIGINS)
 MEASURE = "accuracy"
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

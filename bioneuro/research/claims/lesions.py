@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy import sparse, stats
 from ...classifier import READOUT_STEPS, BioClassifier
 from ...layers import Association, DeltaReadout, Retina, UnitNorm
 from ...layers.protocols import Space
-from ...network import Network, readout_batch
+from ...network import Network, epochs_of, readout_batch
 from ...synapses import Synapses
 from .claim import Images
 
@@ -45,7 +44,7 @@ def read_anew(network: BioClassifier, association: Association, train: Images) -
     """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
     ``fit``."""
     changed, n = copy.copy(network), len(train.y)
-    automatic = max(10, math.ceil(READOUT_STEPS * readout_batch(n) / n))
+    automatic = max(10, epochs_of(READOUT_STEPS, readout_batch(n), n))
     epochs = automatic if isinstance(network.readout_epochs, str) else network.readout_epochs
     parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
     delta = DeltaReadout(association, T.shape[1], seed=association.seed)

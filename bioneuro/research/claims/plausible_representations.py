@@ -15,6 +15,7 @@ from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import FeatureMap, Retina
+from ..differences import ALPHA
 from ..natural_images import dead_leaves, gaussian_twin
 from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split_images, values_of, weak
 from .controls import STORED, hidden_rates, perceptron_rates
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-ALPHA = 0.05
 OURS, MLP = "ours association", "MLP hidden"
 SAMPLES = "samples, not learned"
 LEAVES, NOISE, UNLEARNED = "natural patches, map", "noise of their spectrum, map", "unlearned map"

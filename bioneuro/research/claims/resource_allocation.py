@@ -15,6 +15,7 @@ from ... import analysis
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
+from ..differences import ALPHA
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 N_RARE = 3
 #: Goal: share of cells that win at least one training image.
 IN_USE = 0.98
-ALPHA = 0.05
 RIVALS = ("MLP", "MLP reweighted")
 
 

@@ -13,8 +13,8 @@ from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import Retina
+from ..differences import ALPHA
 from .adversarial_robustness import (
-    ALPHA,
     ROBUST_ACCURACY,
     SMALL_ATTACK,
     RobustnessSettings,
