@@ -62,9 +62,10 @@ class NakaRushton:
         """The intensities whose :meth:`response` is ``r``, in [0, 1]."""
         if np.isinf(self.semi_saturation):
             return r ** (1 / self.exponent)
-        # In double precision: in single, 1 + s^n - r is 0 at r = 1 from n = 24 on. But for rounding it is >= s^n.
+        # In double precision: in single, 1 - r + s^n is 0 at r = 1 from n = 24 on. But for rounding it is >= s^n. So
+        # ordered, 1 - r is exact; 1 + s^n would round away most of a small s^n.
         wide, sn = np.asarray(r, np.float64), self.semi_saturation**self.exponent
-        x = self.semi_saturation * (wide / np.maximum(1 + sn - wide, sn)) ** (1 / self.exponent)
+        x = self.semi_saturation * (wide / np.maximum(1 - wide + sn, sn)) ** (1 / self.exponent)
         return x.astype(np.result_type(r, np.float32), copy=False)
 
     def slope(self, x: NDArray) -> NDArray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 __all__ = [
     "candidates",
@@ -444,8 +444,10 @@ def contrast_response_inverse(r: NDArray, exponent: float = 1.0, semi_saturation
     r = np.asarray(r, float)
     if np.isinf(semi_saturation):
         return r ** (1 / exponent)
-    full = expit(-exponent * np.log(semi_saturation))
-    return semi_saturation * np.exp(logit(r * full) / exponent)
+    log_s = np.log(semi_saturation)
+    with np.errstate(divide="ignore"):
+        log_odds = np.log(r) - np.log(1 - r + np.exp(exponent * log_s))  # logit(r R(1)) without rounding to 1
+    return np.exp(log_s + log_odds / exponent)
 
 
 def contrast_response_slope(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
