@@ -168,6 +168,12 @@ class DaleMLP(NonNegativeInputs, BackpropClassifier):
 
     constraints = {"inhibitory": (SHARE,), "corrected": (Flag(),)}
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # what is divided by its own drive knows the direction of its input only: of two inputs, one number
+        tags.classifier_tags.poor_score = True
+        return tags
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         for size in self.hidden:

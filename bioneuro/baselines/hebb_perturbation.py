@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,15 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
     """Hidden cells compete for the synapses of each input; outputs learn by Hebb and by weight perturbation.
 
     Rates are the upper half of a sigmoid, ``h = (2 sigmoid(a) - 1)+`` of ``a = W x + b``, ``W >= 0``, and the bias
-    keeps each cell's mean rate at `target` (homeostasis). While they learn, cells compete: ``y = softmax(3 s)``, s the
-    drive standardised over the batch. W learns by :class:`bioneuro.rules.PresynapticCompetition` from x and y relative
-    to their means: of an input's synapses the one grows whose cell wins most often together with it. At the end of
-    ``fit`` a synapse that is weaker than `theta` times the strongest of its input turns silent, and is no longer
-    stored. Outputs ``z = V h + c`` with h scaled as in :class:`~bioneuro.baselines.unsupervised.UnsupervisedClassifier`
-    learn by ``dV = hebb_rate (mean((n_classes t - 1) h) / 4 - V)`` in the first half of the passes, t the label, and in all
-    of them by :class:`bioneuro.rules.WeightPerturbation` whose reward is the fall of the loss of the batch. Their
-    bias c keeps all classes equally probable on average.
+    keeps each cell's mean rate at `target` (homeostasis). While they learn, cells compete: ``y = softmax(3 s)``, s
+    the drive standardised over the batch. W learns by :class:`bioneuro.rules.PresynapticCompetition` from x and y
+    relative to their means: of an input's synapses the one grows whose cell wins most often together with it. At the
+    end of ``fit`` a synapse that is weaker than `theta` times the strongest of its input turns silent, and is no
+    longer stored. Outputs ``z = V h + c`` with h scaled as in
+    :class:`~bioneuro.baselines.unsupervised.UnsupervisedClassifier` learn by ``dV = hebb_rate (mean((n_classes t - 1)
+    h) / 4 - V)`` in the first half of the passes, t the label, and in all of them by
+    :class:`bioneuro.rules.WeightPerturbation` whose reward is the fall of the loss of the batch. Their bias c keeps
+    all classes equally probable on average.
 
     No gradient is used to learn. What attacks are given is the exact one.
 
@@ -88,6 +90,11 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
         "perturbation": (Number(0, ends="(]"),),
     }
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True  # two inputs leave it two synapses
+        return tags
+
     # --- learning -----------------------------------------------------------------------------------------
 
     def _start(self, classes: NDArray) -> None:
@@ -99,9 +106,7 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
         def uniform(rng: np.random.Generator, n: int) -> NDArray:
             return rng.uniform(*FIRST_WEIGHTS, n)
 
-        return dense(
-            self.n_hidden, self.n_features_in_, uniform, sign="E", random_state=self._rng, dtype=self.dtype
-        )
+        return dense(self.n_hidden, self.n_features_in_, uniform, sign="E", random_state=self._rng, dtype=self.dtype)
 
     def _first(self, n_post: int, n_pre: int, length: float = 1.0) -> Synapses:
         return super()._first(n_post, n_pre, 0.1 * length)

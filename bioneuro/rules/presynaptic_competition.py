@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..synapses import Sign, Synapses
-from .base import Rule, on_synapses
+from .base import AdditiveRule
 
 
 @dataclass(frozen=True, kw_only=True)
-class PresynapticCompetition(Rule):
+class PresynapticCompetition(AdditiveRule):
     """``dw_ij / dt = eta w_ij (G_ij - sum_k w_kj G_kj / sum_k w_kj)``, ``G_ij = mean_b(y_bi x_bj)``.
 
     A replicator equation over the synapses of each axon j: what one gains the others lose, and ``sum_i w_ij`` stays.
     The step is its solution at constant G, ``w_ij exp(eta G_ij)`` brought back to that sum. Its stable fixed points
-    have one synapse an axon, onto the cell that is active most together with it; the others fall silent.
+    have one synapse an axon, onto the cell that is active most together with it; the others fall silent. (With a
+    ``gain`` that differs from cell to cell the sum is not kept.)
 
     Parameters
     ----------
@@ -26,21 +27,24 @@ class PresynapticCompetition(Rule):
 
     Notes
     -----
-    A reconstruction of the hidden layer of arXiv:2603.00588, whose table counts about one synapse for each input.
+    A reconstruction of the hidden layer of Stricker et al., whose table counts about one synapse for each input.
+
+    References
+    ----------
+    Stricker, Roehrbein & Knoblauch 2026, Energy-efficient information representation in MNIST classification using
+    biologically inspired learning, arXiv:2603.00588.
     """
 
-    signs: ClassVar[tuple[Sign, ...]] = ("E",)
+    signs: ClassVar[tuple[Sign, ...]] = ("E", "I")
     nonnegative: ClassVar[bool] = True
 
-    def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
+    def delta(self, synapses: Synapses, w: NDArray, X: NDArray, Y: NDArray) -> NDArray:
         growth = self.eta * self.hebb(synapses, X, Y).astype(float)
-        if gain is not None:
-            growth *= on_synapses(synapses, gain)
-        w, axon, n = synapses.weights.astype(float), synapses.indices, synapses.n_pre
+        size, axon, n = w.astype(float), synapses.indices, synapses.n_pre
         fastest = np.full(n, -np.inf)
-        np.maximum.at(fastest, axon[w > 0], growth[w > 0])
+        np.maximum.at(fastest, axon[size > 0], growth[size > 0])
         # relative to the fastest of those that are there: nothing overflows, and no axon loses all of its synapses
-        grown = w * np.exp(np.minimum(growth - np.where(np.isfinite(fastest), fastest, 0)[axon], 0))
-        before, after = np.bincount(axon, w, n), np.bincount(axon, grown, n)
+        grown = size * np.exp(np.minimum(growth - np.where(np.isfinite(fastest), fastest, 0)[axon], 0))
+        before, after = np.bincount(axon, size, n), np.bincount(axon, grown, n)
         grown *= (before / np.where(after > 0, after, 1))[axon]
-        synapses.add(grown.astype(synapses.dtype) - synapses.weights)
+        return grown.astype(w.dtype) - w
