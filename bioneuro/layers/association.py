@@ -245,15 +245,16 @@ class Association(PlasticCells):
             raise ValueError("teacher must be a rule to teach by, got None")
         check("share", share, GAIN_OR_NONE)
         y = self.rates(self.drive(H))
-        clamped = y * (T @ self.votes.T)
-        p_label = clamped.sum(axis=1, keepdims=True)
-        clamped /= np.maximum(p_label, np.finfo(y.dtype).tiny)
-        clamped -= y
-        surprising = p_label[:, 0] < 1 - LEAST_SURPRISE
-        if surprising.any():
-            difference = np.ascontiguousarray(clamped[surprising])
+        clamped = T @ self.votes.T
+        clamped *= y
+        p_label = clamped.sum(axis=1)
+        surprising = np.flatnonzero(p_label < 1 - LEAST_SURPRISE)
+        if surprising.size:
+            difference = clamped[surprising]
+            difference /= np.maximum(p_label[surprising, None], np.finfo(y.dtype).tiny)
+            difference -= y[surprising]
             gain = np.full(self.n_cells, share, y.dtype)
-            self.teacher.step(self.synapses, np.ascontiguousarray(H[surprising]), difference, gain, observe=False)
+            self.teacher.step(self.synapses, H[surprising], difference, gain, observe=False)
             self.unsettled += share * self.teacher.eta * np.abs(difference).sum(axis=0, dtype=float)
         self.step += 1
 

@@ -78,4 +78,6 @@ def standardised(synapses: Synapses, X: NDArray) -> NDArray:
     mean, sd = synapses.pre_mean, synapses.pre_sd
     assert mean is not None and sd is not None  # observed in this very step
     scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 0)
-    return (X - mean) * scale
+    Z = X - mean
+    Z *= scale
+    return Z
