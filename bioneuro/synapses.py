@@ -29,6 +29,8 @@ Form = str
 _SIGNS = ("mixed", "E", "I")
 #: Traces that hold the moments of the pre-synaptic rates.
 _MOMENTS = tuple(f"pre_{name}" for name in Moments._fields)
+#: Activity is followed event by event where at most 1 in so many rates are not 0; as in csrc/plasticity.c.
+SPARSE = 16
 _VALUES = (np.dtype(np.float32), np.dtype(np.float64))
 _INDICES = (np.dtype(np.int32), np.dtype(np.int64))
 
@@ -471,7 +473,9 @@ class Synapses:
             if not _relaxes(nonnegative) and not self._bounded(largest_c * largest_X, largest_c, parameters, n_threads):
                 largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
                 self._check_drive(largest_c * largest_X, largest_c, parameters, n_threads)
-            layout = self._layout(len(X), False, n_threads, weights=False)
+            # A layout is not made for few events, which the kernel follows without one.
+            few = False not in self._layouts and np.count_nonzero(Y) * SPARSE <= Y.size
+            layout = None if few else self._layout(len(X), False, n_threads, weights=False)
             key = {"seed": seed, "step": step, "n_threads": n_threads}
             return self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
 
@@ -712,19 +716,20 @@ class Synapses:
 
     def _with_rows(self, rows: NDArray, new: Synapses) -> tuple[NDArray, NDArray, NDArray]:
         """The arrays of this pathway with ``rows`` replaced by those of ``new``."""
-        order = np.argsort(rows)
-        kept = np.ones(self.n_post, bool)
-        kept[rows] = False
-        old_sizes = np.diff(self._indptr)
-        sizes = old_sizes.copy()
-        sizes[rows[order]] = np.diff(new._indptr)[order]
+        sizes = np.diff(self._indptr)
+        sizes[rows] = np.diff(new._indptr)
         indptr = np.zeros_like(self._indptr)
         np.cumsum(sizes, out=indptr[1:])
-        stays, comes_from = np.repeat(kept, old_sizes), np.repeat(kept, sizes)
-        sorted_new = new.to_scipy()[order]
         indices, data = np.empty(indptr[-1], self._indices.dtype), np.empty(indptr[-1], self.dtype)
-        indices[comes_from], data[comes_from] = self._indices[stays], self._data[stays]
-        indices[~comes_from], data[~comes_from] = sorted_new.indices, sorted_new.data
+        next_row = 0
+        for k in [*np.argsort(rows), None]:  # what lies between two of the rows stays together
+            row = self.n_post if k is None else rows[k]
+            to, stays = slice(indptr[next_row], indptr[row]), slice(self._indptr[next_row], self._indptr[row])
+            indices[to], data[to] = self._indices[stays], self._data[stays]
+            if k is not None:
+                to, comes = slice(indptr[row], indptr[row + 1]), slice(new._indptr[k], new._indptr[k + 1])
+                indices[to], data[to] = new._indices[comes], new._data[comes]
+            next_row = row + 1
         return indptr, indices, data
 
     def _replace(self, indptr: NDArray, indices: NDArray, data: NDArray) -> None:

@@ -224,8 +224,8 @@ class Association(PlasticCells):
         """Cells take over an input each, and remember how strongly it drives them."""
         if cells.size:
             self.take_over(cells, H)
-            drive = self.synapses.forward(H, self.intrinsic_bias(), n_threads=self.n_threads)
-            taken = drive[np.arange(len(cells)), cells]
+            own = Synapses.from_scipy(self.synapses.to_scipy()[cells], sign="E")
+            taken = np.diagonal(own.forward(self.centred(H), n_threads=self.n_threads))
             self.preferred[cells] = np.maximum(taken, np.finfo(taken.dtype).tiny)
 
     def _vote(self, learned: Learned, T: NDArray) -> None:
@@ -276,11 +276,9 @@ class Association(PlasticCells):
 
     def excite(self, H: NDArray) -> NDArray:
         """Afferent drive ``a = W (h - m)``, shape ``(batch, n_cells)``: far below 0 of cells that never learned."""
-        bias = self.intrinsic_bias()
-        if bias is None:
-            bias = np.zeros(self.n_cells, self.synapses.dtype)
-        bias[~self.live] = MUTE * self.spread
-        return self.synapses.forward(H, bias, n_threads=self.n_threads)
+        live = self.live
+        bias = None if live.all() else np.where(live, 0, MUTE * self.spread).astype(self.synapses.dtype)
+        return self.synapses.forward(self.centred(H), bias, n_threads=self.n_threads)
 
     def drive(self, H: NDArray) -> NDArray:
         """What rates and activity follow from, shape ``(batch, n_cells)``: see :class:`bioneuro.layers.Competition`."""
