@@ -54,8 +54,8 @@ static void step(source *s, int n_threads) {
     bio_csr other = pathway_copy(&w);
     size_t n_silent = 0, n_other = 0;
 
-    const double drive =
-        rule.eta * (magnitude(value, g, w.nnz) + magnitude(value, c, w.n_rows) * (1 + magnitude(value, w.data, w.nnz)));
+    const double drive = rule.eta * (magnitude(value, g, w.nnz) + fmax(1, rule.decay) * magnitude(value, c, w.n_rows) *
+                                                                      (1 + magnitude(value, w.data, w.nnz)));
     const int relaxes = (form->nonnegative & BIO_POST) != 0;
     const int ordinary = weights != WILD && rates != WILD && (relaxes || drive < 1e30);
     if (CALL(s, bio_plasticity_step(&w, g, c, &rule, theta, seed, at, &n_silent, 1))) {
