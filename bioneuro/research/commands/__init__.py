@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .. import UserError
-from . import attack, claims, compare, config, continual, fewshot
+from . import attack, claims, compare, config, continual, fewshot, tune
 from .options import Parser
 from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
@@ -34,6 +34,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "compare": compare,
+    "tune": tune,
     "attack": attack,
     "claims": claims,
     "fewshot": fewshot,
