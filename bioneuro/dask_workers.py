@@ -1,26 +1,26 @@
 """Functions that every worker of a Dask cluster holds, those that join later too.
 
-A function is sent to a worker once, by value where the worker may not be able to import it, and called by name from
-then on: a task carries its arguments alone. ``distributed`` is an extra.
+A function is sent to each worker once, by value where it is of no module; from then on a task carries its arguments
+alone. ``distributed`` is an extra.
 """
 
 from __future__ import annotations
 
-import pickle
+import errno
+import itertools
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import threadpoolctl
-
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
-__all__ = ["call", "connected", "held_by_workers"]
+__all__ = ["connected", "held_by_workers"]
 
-#: Functions that this process holds as a worker, by name, and the threads that a call of each may use.
-_held: dict[str, tuple[Callable[..., Any], int | None]] = {}
+#: How long a scheduler may take to answer.
+CONNECT_SECONDS = 10
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def connected(scheduler: str | Client | None, n_workers: int) -> Iterator[Client
     ------
     ImportError
         ``distributed`` is not installed.
-    OSError
+    ConnectionRefusedError
         No scheduler answers at the address.
     """
     try:
@@ -49,7 +49,11 @@ def connected(scheduler: str | Client | None, n_workers: int) -> Iterator[Client
     if isinstance(scheduler, Client):
         yield scheduler
     elif scheduler is not None:
-        with Client(scheduler, set_as_default=False) as client:
+        try:
+            client = Client(scheduler, set_as_default=False, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "No Dask scheduler answers", scheduler) from error
+        with client:
             yield client
     else:
         parts = {"n_workers": n_workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
@@ -58,42 +62,37 @@ def connected(scheduler: str | Client | None, n_workers: int) -> Iterator[Client
 
 
 @contextmanager
-def held_by_workers(client: Client, function: Callable[..., Any], n_threads: int | None = None) -> Iterator[str]:
-    """While it lasts, every worker holds ``function``; the name by which :func:`call` finds it there.
+def held_by_workers(
+    client: Client, function: Callable[..., Any], n_threads: int | None = None
+) -> Iterator[Callable[..., Future]]:
+    """While it lasts, every worker holds ``function``; gives ``submit(*arguments)``, the future of a call there.
+
+    Futures that are not done at the end are cancelled.
 
     Parameters
     ----------
     client : distributed.Client
     function : callable
+        Its results depend on the arguments alone, since a call may be made again: a worker may be lost.
     n_threads : int or None
         Threads that a call may use: of the kernels, BLAS and OpenMP. None: no limit.
     """
-    from distributed.protocol.pickle import dumps
+    from cloudpickle import dumps
 
-    from ._dask_plugin import Held
+    from ._dask_plugin import Held, call
 
     name = f"bioneuro-{uuid.uuid4().hex}"
     client.register_plugin(Held(name, dumps((function, n_threads))), name=name)
+    numbers, sent = itertools.count(), weakref.WeakSet[Any]()
+
+    def submit(*arguments: Any) -> Future:
+        future = client.submit(call, name, *arguments, key=f"{name}-{next(numbers)}", pure=False)
+        sent.add(future)
+        return future
+
     try:
-        yield name
+        yield submit
     finally:
         if client.status == "running":
+            client.cancel([future for future in sent if not future.done()])
             client.unregister_worker_plugin(name)
-
-
-def call(name: str, *arguments: Any) -> Any:
-    """On a worker: what the function it holds by that name returns."""
-    function, n_threads = _held[name]
-    if n_threads is not None:  # here, not once for all: libraries may have been loaded since the last call
-        threadpoolctl.threadpool_limits(n_threads)
-    return function(*arguments)
-
-
-def hold(name: str, content: bytes) -> None:
-    """On a worker: take a function up."""
-    _held[name] = pickle.loads(content)
-
-
-def drop(name: str) -> None:
-    """On a worker: forget it."""
-    _held.pop(name, None)

@@ -15,6 +15,7 @@ from .layers.mixing import Mixing
 from .layers.protocols import Encoder, Progress, Readout, Space
 from .layers.readout import READOUTS
 from .protocols import Pullback
+from .rows import Rows
 from .synapses import Synapses
 
 #: Drives (samples x cells) kept in memory while readouts learn; beyond this they are computed again each epoch.
@@ -71,17 +72,19 @@ class Network:
         """What the association sees of features ``H``."""
         return H if self.mixing is None else self.mixing.encode(H)
 
-    def drive(self, H: NDArray) -> NDArray:
+    def drive(self, H: NDArray | Rows) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
         parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
         if len(parts) == 1:  # attacks come here batch by batch: no copy
             return parts[0]
-        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), H.dtype)
+        return (
+            np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), self.association.synapses.dtype)
+        )
 
     # --- learning (on features: the encoder has learned before) ---
 
     def learn_association(
-        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """Competitive learning on features ``H`` with one-hot labels ``T``, and turnover of synapses as it goes."""
         layer = self.association
@@ -92,7 +95,7 @@ class Network:
         layer.rewire()
 
     def teach_association(
-        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """The third factor: cells are taught by the labels, ever more slowly."""
         for step, (rows, left) in enumerate(
@@ -104,8 +107,8 @@ class Network:
 
     def learn_readouts(
         self,
-        H: NDArray,
-        T: NDArray,
+        H: NDArray | Rows,
+        T: NDArray | Rows,
         *,
         n_epochs: int,
         eta: float,

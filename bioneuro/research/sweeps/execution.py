@@ -35,7 +35,7 @@ KILLED = "killed: its process was killed, or ended by itself, each time"
 class Outcome(NamedTuple):
     """How one call ended: what it returned, or why it failed in one line (``""``: it did not) and in full."""
 
-    index: int
+    number: int
     value: Any
     seconds: float
     error: str = ""
@@ -74,22 +74,22 @@ def completed(
     if backend == "dask":
         yield from _on_cluster(function, calls, n_jobs, scheduler, n_threads or 1)
     elif n_jobs == 1:
-        for index, call in enumerate(calls):
+        for number, call in enumerate(calls):
             with threadpoolctl.threadpool_limits(n_threads):
-                outcome = _attempt(function, index, call)
+                outcome = _attempt(function, number, call)
             yield outcome
     else:
         yield from _in_processes(function, calls, n_jobs, n_threads or max(1, available_cpus() // n_jobs))
 
 
-def _attempt(function: Callable[..., Any], index: int, call: tuple[Any, ...]) -> Outcome:
+def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -> Outcome:
     start = time.perf_counter()
     try:
         value = function(*call)
     except Exception as error:  # an interruption goes through
         message = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(index, None, time.perf_counter() - start, message, traceback.format_exc())
-    return Outcome(index, value, time.perf_counter() - start)
+        return Outcome(number, None, time.perf_counter() - start, message, traceback.format_exc())
+    return Outcome(number, value, time.perf_counter() - start)
 
 
 # --- processes of this machine ---
@@ -102,42 +102,42 @@ def _begin(content: bytes) -> None:
     _work["function"], _work["n_threads"] = pickle.loads(content)
 
 
-def _do(index: int, call: tuple[Any, ...]) -> Outcome:
+def _do(number: int, call: tuple[Any, ...]) -> Outcome:
     threadpoolctl.threadpool_limits(_work["n_threads"])
-    return _attempt(_work["function"], index, call)
+    return _attempt(_work["function"], number, call)
 
 
 def _in_processes(
     function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], n_jobs: int, n_threads: int
 ) -> Iterator[Outcome]:
     """Each process is an executor of its own: if it is killed, one knows by which call."""
-    from joblib.externals.cloudpickle import dumps
+    from cloudpickle import dumps
     from joblib.externals.loky import ProcessPoolExecutor
 
     content = dumps((function, n_threads))
     environment = {name: str(n_threads) for name in THREAD_VARIABLES}
-    waiting = deque((index, 1) for index in range(len(calls)))
+    waiting = deque((number, 1) for number in range(len(calls)))
     running: dict[Future[Outcome], tuple[Any, int, int]] = {}
 
     def process() -> Any:
         return ProcessPoolExecutor(1, initializer=_begin, initargs=(content,), env=environment)
 
     def start(executor: Any) -> None:
-        index, tries = waiting.popleft()
-        running[executor.submit(_do, index, calls[index])] = executor, index, tries
+        number, tries = waiting.popleft()
+        running[executor.submit(_do, number, calls[number])] = executor, number, tries
 
     try:
         for _ in range(min(n_jobs, len(calls))):
             start(process())
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                executor, index, tries = running.pop(future)
-                outcome: Outcome | None = _ended(future, index)
+                executor, number, tries = running.pop(future)
+                outcome: Outcome | None = _ended(future, number)
                 if isinstance(future.exception(), BrokenExecutor):
                     executor.shutdown(kill_workers=True)
                     executor = process()
                     if tries < TRIES:
-                        waiting.append((index, tries + 1))
+                        waiting.append((number, tries + 1))
                         outcome = None
                 if waiting:
                     start(executor)
@@ -150,15 +150,15 @@ def _in_processes(
             executor.shutdown(kill_workers=True)
 
 
-def _ended(future: Any, index: int) -> Outcome:
-    """Of a future that has ended, also where the call never came to be or its answer was lost."""
+def _ended(future: Any, number: int) -> Outcome:
+    """Of a future, once it has ended; also where the call never came to be or its answer was lost."""
     error = future.exception()
     if error is None:
         outcome: Outcome = future.result()
-        return outcome._replace(index=index)
+        return outcome._replace(number=number)
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
-        return Outcome(index, None, 0.0, KILLED, str(error))
-    return Outcome(index, None, 0.0, " ".join(f"{type(error).__name__}: {error}".split()), repr(error))
+        return Outcome(number, None, 0.0, KILLED, str(error))
+    return Outcome(number, None, 0.0, " ".join(f"{type(error).__name__}: {error}".split()), repr(error))
 
 
 # --- a cluster ---
@@ -172,19 +172,18 @@ def _on_cluster(
         client = stack.enter_context(dask_workers.connected(scheduler, n_jobs))
         from distributed import as_completed
 
-        name = stack.enter_context(dask_workers.held_by_workers(client, _Attempt(function), n_threads))
-        keys = [f"{name}-{index}" for index in range(len(calls))]
-        futures = {
-            client.submit(dask_workers.call, name, index, call, key=key, pure=False): index
-            for index, (key, call) in enumerate(zip(keys, calls, strict=True))
-        }
-        try:
-            for future in as_completed(list(futures)):
-                outcome = _ended(future, futures.pop(future))
-                future.release()
+        submit = stack.enter_context(dask_workers.held_by_workers(client, _Attempt(function), n_threads))
+        futures = {submit(number, call): number for number, call in enumerate(calls)}
+        suspects = []
+        for future in as_completed(list(futures), loop=client.loop):
+            outcome = _ended(future, futures.pop(future))
+            future.release()
+            if outcome.error == KILLED:  # or one that waited on the same worker was what killed it
+                suspects.append(outcome.number)
+            else:
                 yield outcome
-        finally:
-            client.cancel(list(futures))
+        for number in suspects:
+            yield _ended(submit(number, calls[number]), number)  # alone
 
 
 class _Attempt:
@@ -193,5 +192,5 @@ class _Attempt:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
-    def __call__(self, index: int, call: tuple[Any, ...]) -> Outcome:
-        return _attempt(self.function, index, call)
+    def __call__(self, number: int, call: tuple[Any, ...]) -> Outcome:
+        return _attempt(self.function, number, call)

@@ -51,9 +51,9 @@ def sweep(
     Parameters
     ----------
     function : callable
-        Called with the parameters of the point by name, and, if it has a parameter ``seed`` that the grid does not, with
-        the point's own child of ``SeedSequence(seed)``. That child depends on the content of the point alone. Returns a
-        number, a dict of columns, several such dicts, or a DataFrame; its cells are numbers, strings or None.
+        Called with the parameters of the point by name, and, if it has a parameter ``seed`` that the grid does not,
+        with the point's own child of ``SeedSequence(seed)``. That child depends on the content of the point alone.
+        Returns a number, a dict of columns, several such dicts, or a DataFrame; its cells are numbers, strings or None.
     grid : dict of sequences, or sequence of dicts
         Values of each parameter, all of whose combinations are points, or the points themselves. Values are numbers,
         strings, None or lists of these.
@@ -124,7 +124,7 @@ def sweep(
         len(found),
         progress,
     ):
-        i = missing[outcome.index]
+        i = missing[outcome.number]
         if outcome.error:
             errors[i] = outcome.error
             record = {"point": points[i], "error": outcome.error, "traceback": outcome.trace}
@@ -143,9 +143,7 @@ def sweep(
     return _frame(points, found, errors)
 
 
-def _check(
-    function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed: Any, n_threads: int | None
-) -> None:
+def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed: Any, n_threads: int | None) -> None:
     if not callable(function):
         raise ValueError(f"function must be callable, got {function!r}")
     if backend not in BACKENDS:
@@ -201,7 +199,8 @@ def _identity(function: Any) -> dict[str, str]:
 def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) -> Rows:
     """What a worker does: the call, and its answer as rows that can be kept."""
     given: dict[str, Any] = dict(point)
-    if SEED not in point and SEED in inspect.signature(function).parameters:
+    bound = getattr(function, "keywords", {})  # of a partial
+    if SEED not in point and SEED not in bound and SEED in inspect.signature(function).parameters:
         given[SEED] = child_of(seed, key)
     return rows_of(function(**given), [*point, SECONDS, ERROR])
 
