@@ -115,7 +115,7 @@ class Mixing:
     def measure(self, H: ArrayLike) -> Moments:
         """Moments of the summed input of every cell over a batch ``H (n, n_inputs)``; nothing is learned."""
         H = np.ascontiguousarray(H, self.dtype)
-        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
+        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False, n_threads=self.n_threads)
         return Moments.none(self.n_features).add(self._input(H))
 
     def add(self, moments: Moments) -> Mixing:
@@ -149,7 +149,7 @@ class Mixing:
 
     def _rates(self, H: ArrayLike) -> _Rates:
         H, gain = np.ascontiguousarray(H, self.dtype), self._gain()
-        check_extent(H, "H")
+        check_extent(H, "H", self.n_threads)
         x = self._input(H)
         with np.errstate(over="ignore"):
             x *= gain
