@@ -318,7 +318,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         n_cells = min(self.n_cells, len(source))
         H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
-        shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
+        shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(H))
         network = self.network_
         with self._finite_after("the association"):
             network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
