@@ -77,9 +77,8 @@ class Network:
         parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
         if len(parts) == 1:  # attacks come here batch by batch: no copy
             return parts[0]
-        return (
-            np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), self.association.synapses.dtype)
-        )
+        dtype = self.association.synapses.dtype
+        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), dtype)
 
     # --- learning (on features: the encoder has learned before) ---
 
@@ -106,7 +105,7 @@ class Network:
             if step % REWIRE_EVERY == 0:
                 self.association.rewire(scale=False)
 
-    def _seen(self, H: NDArray, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
+    def _seen(self, H: NDArray | Rows, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
         """What the association sees of rows of ``H``, each of which is asked for ``n_epochs`` times."""
         if self.mixing is None or n_epochs == 1 or len(H) * self.n_mixed > CACHED:
             return lambda rows: self.mixed(H[rows])
