@@ -15,8 +15,9 @@ from .hypercolumns import Hypercolumns
 from .inhibition import InhibitoryCells
 from .local_map import LocalMap
 from .mixing import Mixing
+from .passed_on import PassedOn
 from .pools import SoftmaxPool
-from .protocols import Competition, Encoder, Growth, Learned, Readout
+from .protocols import Competition, Encoder, Growth, Learned, ReadCells, Readout
 from .readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from .retina import Retina
 from .settling import Settled, settle, settle_grad
@@ -45,7 +46,9 @@ __all__ = [
     "Learned",
     "LocalMap",
     "Mixing",
+    "PassedOn",
     "PerturbationReadout",
+    "ReadCells",
     "Readout",
     "Recruitment",
     "Retina",

@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..synapses import Synapses
+from ..threads import Threads
 
-__all__ = ["Competition", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "Readout", "Space", "TakeOver"]
+__all__ = [
+    "Competition", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "ReadCells", "Readout", "Space",
+    "TakeOver",
+]  # fmt: skip
 
 #: With respect to what a gradient is asked: the input itself, or the retina's response to it.
 Space = Literal["image", "response"]
@@ -146,6 +150,30 @@ class Growth(Protocol):
 
     def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
         """After: these cells alone have these inputs. Mean rates ``rate (n_cells,)``, best matches ``(batch,)``."""
+        ...
+
+
+class ReadCells(Protocol):
+    """What a readout that learns asks of the cells it reads."""
+
+    n_threads: Threads
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of the layer."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of their rates."""
+        ...
+
+    def activity(self, drive: NDArray) -> NDArray:
+        """Smooth activity from the drive, both ``(batch, n_cells)``."""
+        ...
+
+    def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
+        """Gradient of :meth:`activity` with respect to the drive."""
         ...
 
 
