@@ -231,8 +231,8 @@ def plasticity_step(
       as in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
       ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
       standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
-    - ``"exponential"``: ``w <- w exp(sgn(w) D_ij + noise)``, ``D_ij = eta (G_ij - decay c_i w_ij)`` bounded by ``bound``
-      either way: keeps every sign at any step size.
+    - ``"exponential"``: ``w <- w exp(sgn(w) D_ij + noise)``, ``D_ij = eta (G_ij - decay c_i w_ij)`` bounded by
+      ``bound`` either way: keeps every sign at any step size.
     - ``"signed"``: ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
     The log forms are for excitatory pathways, the signed one for mixed ones, the exponential one for all.

@@ -1,8 +1,14 @@
 """The documentation site: `make docs` builds it into build/docs, with warnings as errors."""
 
+import importlib
+import inspect
 import logging
 import re
+import sys
 from importlib import metadata
+
+from sphinx.errors import PycodeError
+from sphinx.pycode import ModuleAnalyzer
 
 project = "bioneuro"
 author = "The bioneuro developers"
@@ -43,6 +49,36 @@ intersphinx_mapping = {
     "sklearn": ("https://scikit-learn.org/stable/", None),
 }
 intersphinx_timeout = 5
+
+
+def _public(module):
+    """Names in a module's ``__all__`` by kind: classes, functions, and values with the comment above them."""
+    found = {"classes": [], "functions": [], "values": []}
+    for name in importlib.import_module(module).__all__:
+        item = getattr(sys.modules[module], name)
+        if inspect.isclass(item):
+            found["classes"].append(name)
+        elif inspect.isroutine(item):
+            found["functions"].append(name)
+        elif not inspect.ismodule(item):
+            found["values"].append((name, _comment(module, name, item)))
+    return found
+
+
+def _comment(package, name, value):
+    """What the ``#:`` lines above a value say, in the module of the package that defines it."""
+    for module in [m for m in sys.modules if m.startswith("bioneuro.")]:
+        if getattr(sys.modules[module], name, None) is value:
+            try:
+                documented = ModuleAnalyzer.for_module(module).find_attr_docs()
+            except PycodeError:  # the extension has no source
+                continue
+            if ("", name) in documented:
+                return "\n   ".join(documented["", name]).strip()
+    return f"See the source of ``{package}``."
+
+
+autosummary_context = {"public": _public}
 
 
 class _Offline(logging.Filter):
