@@ -68,17 +68,20 @@ def _public(module):
 def _comment(package, name, value):
     """What the ``#:`` lines above a value say, in the module of the package that defines it."""
     for module in [m for m in sys.modules if m.startswith("bioneuro.")]:
-        if getattr(sys.modules[module], name, None) is value:
+        if vars(sys.modules[module]).get(name) is value:
             try:
                 documented = ModuleAnalyzer.for_module(module).find_attr_docs()
             except PycodeError:  # the extension has no source
                 continue
             if ("", name) in documented:
                 return "\n   ".join(documented["", name]).strip()
-    return f"See the source of ``{package}``."
+    if isinstance(value, dict):
+        return "Keys: " + ", ".join(f"``{key}``" for key in value) + "."
+    return f"``{value}``"
 
 
 autosummary_context = {"public": _public}
+suppress_warnings = ["config.cache"]  # a function is no value that could be compared with the last build's
 
 
 class _Offline(logging.Filter):

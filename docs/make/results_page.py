@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import shutil
 import sys
@@ -67,8 +68,14 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def titles(found: dict[str, pd.DataFrame]) -> list[str]:
-    return [f"{COLUMNS[name]}, {frame['seed'].nunique()} seeds" for name, frame in found.items()]
+def titles(claim: str, found: dict[str, pd.DataFrame]) -> list[str]:
+    """Heads of the columns: data set, training images, seeds."""
+    heads = []
+    for name, frame in found.items():
+        kept = json.loads((DATA / name / claim / "configuration.json").read_text(encoding="utf-8"))
+        n_train, n_seeds = kept["configuration"]["settings"]["n_train"], frame["seed"].nunique()
+        heads.append(f"{COLUMNS[name]}: {n_train:,} images, {n_seeds} seed{'s' * (n_seeds > 1)}")
+    return heads
 
 
 def headline_table() -> str:
@@ -81,7 +88,7 @@ def headline_table() -> str:
             values = factor * values_of(frame, NETWORK, measure, x)
             cells.append(plus_minus(values, decimals) if values.size else "")
         rows.append(cells)
-    return markdown(["", *titles(found)], rows)
+    return markdown(["", *titles("ONE", found)], rows)
 
 
 def plus_minus(values: np.ndarray, decimals: int) -> str:
@@ -108,7 +115,7 @@ def goals_table() -> str:
     for name, frame in found.items():
         reached = [goal.met_by(values_of(frame, NETWORK, goal.measure, goal.x).mean()) for goal in goals[name].values()]
         met.append(f"**{sum(reached)} of {len(reached)}**")
-    return markdown(["claim", "measure", "goal", *titles(found)], [*rows, met])
+    return markdown(["claim", "measure", "goal", *titles("ONE", found)], [*rows, met])
 
 
 def verdict(frame: pd.DataFrame, goal: Target | None, shown: bool) -> str:
