@@ -40,7 +40,7 @@ HEADLINES = (
     ("clean accuracy, delta readout, %", "accuracy", None, 100, 1),
     ("clean accuracy, votes of the cells, %", "accuracy votes", None, 100, 1),
     ("the same from 10 images a class (delta), %", "accuracy, few images", 10, 100, 1),
-    ("standing under attack at Linf .1 (delta), %", "robust accuracy", 0.1, 100, 0),
+    ("standing under attack at Linf .1, of 100 images (delta), %", "robust accuracy", 0.1, 100, 0),
     ("synapses of the association that are there, %", "density of association", None, 100, 1),
     ("lead of the lognormal over the next law, log-likelihood a weight", "log-likelihood ratio", None, 1, 3),
     ("standard deviation of log w (cortex: about .94)", "fitted sigma", None, 1, 2),
