@@ -69,7 +69,7 @@ def task_matrix() -> plt.Axes:
 
 def episodes_of(n_shot: int) -> pd.DataFrame:
     sampler = bn.fewshot.EpisodeSampler(
-        digits().X_test, digits().y_test, n_way=5, n_shot=n_shot, n_query=5, n_episodes=60
+        digits().X_test, digits().y_test, n_way=5, n_shot=n_shot, n_query=5, n_episodes=30
     )
     heads = {name: bn.fewshot.HEADS[name]() for name in ("association", "prototype", "1-nn")}
     return bn.fewshot.compare(heads, sampler, encoder=network())
@@ -82,7 +82,7 @@ def episodes() -> plt.Axes:
 def one_shot_errors() -> plt.Axes:
     found = episodes_of(1)
     return bn.plot.one_shot_errors(
-        found.assign(run=found.groupby("model").cumcount() // 6, error=1 - found["accuracy"])
+        found.assign(run=found.groupby("model").cumcount() // 3, error=1 - found["accuracy"])
     )
 
 
