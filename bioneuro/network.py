@@ -127,7 +127,7 @@ class Network:
         if not learned:
             return
         drives = self.drive(H) if len(H) * self.association.n_cells <= CACHED else None
-        rng.permutation(len(H))  # drawn and not used: so that a seed gives the network that it always gave
+        rng.permutation(len(H))  # drawn and not used, so that a seed still gives the same network
         for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
             drive = self.drive(H[rows]) if drives is None else drives[rows]
             for readout in learned:
@@ -197,7 +197,7 @@ def untaught(
     mixing: Encoder | None = None,
     **association: Any,
 ) -> Network:
-    """A network whose association and readouts know nothing yet, behind an encoder, and a mixing layer, that do.
+    """A network with an untrained association and readouts behind a trained encoder and mixing layer.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class PlasticCells:
         self.recruitment = float(recruitment)
         self.seed, self.n_threads = int(seed), n_threads
         self.step = 0
-        # Where cells can be recruited they start silent; elsewhere as if each had had its share.
+        # Cells that can be recruited start silent; others as if each had had its share.
         self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_rivals)
         self.age = np.zeros(self.n_cells)
         self.unsettled = np.zeros(self.n_cells)  # how far each cell has moved since its synapses last turned over
