@@ -34,6 +34,23 @@ def accuracy_bars() -> plt.Axes:
     return bn.plot.accuracy_bars(pd.DataFrame(rows, columns=["model", "seed", "accuracy"]))
 
 
+def rank_map() -> plt.Axes:
+    rivals = {
+        "perceptron": bn.baselines.BackpropMLP((64,), n_epochs=20, random_state=0),
+        "class means": bn.baselines.NearestClassMean(),
+        "nearest neighbour": KNeighborsClassifier(1),
+    }
+    accuracies = {}
+    for n in (1, 5, 20):
+        few = bn.datasets.subset_per_class(digits().X_train, digits().y_train, n)
+        accuracies[f"{n} images a class"] = {
+            name: model.fit(*few).score(digits().X_test, digits().y_test) for name, model in rivals.items()
+        }
+    ranks = pd.DataFrame(accuracies).rank(ascending=False, method="min").rename_axis("model").reset_index()
+    ranks = ranks.melt("model", var_name="criterion", value_name="rank")
+    return bn.plot.rank_map(ranks.assign(low=ranks["rank"], high=ranks["rank"]))
+
+
 def adversarial_examples() -> plt.Axes:
     clean, labels = digits().X_test[Y], digits().y_test[Y]
     found = {
@@ -149,6 +166,7 @@ GALLERY: dict[str, Callable[[], plt.Axes]] = {
     draw.__name__: draw
     for draw in (
         weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits, accuracy_bars,
+        rank_map,
         robustness_curve, adversarial_examples, loss_landscape, loss_by_step, low_data_curve, episodes,
         one_shot_errors, winning_prototypes, continual_curve, task_matrix,
     )
