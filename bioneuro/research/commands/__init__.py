@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from .. import UserError
-from . import attack, claims, compare, config, continual, fewshot
+from . import attack, claims, compare, config, continual, fewshot, sweep
 from .options import Parser
 from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "claims": claims,
     "fewshot": fewshot,
     "continual": continual,
+    "sweep": sweep,
     "config": config,
 }
 
