@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .. import UserError
-from . import attack, claims, compare, config, continual, fewshot
+from . import attack, claims, compare, config, continual, fewshot, sweep
 from .options import Parser
 from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "claims": claims,
     "fewshot": fewshot,
     "continual": continual,
+    "sweep": sweep,
     "config": config,
 }
 
