@@ -13,6 +13,7 @@ from ... import analysis, attacks, continual, fewshot
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
+from ..differences import in_words
 from ..task_streams import MAP, MODELS, OURS, StreamPlan, streams
 from .adversarial_robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
 from .claim import (
@@ -352,8 +353,8 @@ class OneNetwork(Claim[OneSettings]):
         for readout in ("votes", "delta"):
             by_cells = [
                 f"{n:g} cells {100 * values_of(frame, 'recruited', f'accuracy {readout}', n).mean():.1f} % -> "
-                f"{100 * values_of(frame, 'learned', f'accuracy {readout}', n).mean():.1f} %, {test.mean:+.2f} "
-                f"[{test.low:+.2f}, {test.high:+.2f}], p {p[readout, n]:.2g}"
+                f"{100 * values_of(frame, 'learned', f'accuracy {readout}', n).mean():.1f} %, "
+                f"{in_words(test, '+.2f', 1, p=p[readout, n])}"
                 for (name, n), test in tests.items()
                 if name == readout
             ]
@@ -393,5 +394,4 @@ def goals_of(frame: pd.DataFrame) -> list[Target]:
 
 
 def _interval(interval: analysis.MeanInterval) -> str:
-    ends = f" [{interval.low:.3g}, {interval.high:.3g}]" if np.isfinite(interval.low) else ""
-    return f"{interval.mean:.3g}{ends}"
+    return in_words(interval, ".3g", 1)
