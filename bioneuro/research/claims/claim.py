@@ -26,7 +26,7 @@ STRONG, NOT_SHOWN = "strong", "not shown"
 #: Largest loss of accuracy, as a share, that a property may cost.
 TOLERATED_LOSS = 0.005
 #: Parameters of the same network with all the synapses it could have.
-DENSE: dict[str, Any] = {"birth": 0.0, "death": 0.0}
+DENSE: dict[str, Any] = {"turnover__birth": 0.0, "turnover__death": 0.0}
 #: The rule that the network had before, with every synapse.
 FORMER: dict[str, Any] = {"rule": "log-relaxation", **DENSE}
 
@@ -80,11 +80,17 @@ class Settings:
 
     def network(self, seed: int, **parameters: Any) -> dict[str, Any]:
         """Parameters of a :class:`bioneuro.BioClassifier`: its defaults except for what is ``changed``."""
-        return {**self.encoder(seed), "n_cells": self.n_cells, **self.changed, **parameters}
+        made = {**self.encoder(seed), "n_cells": self.n_cells, **self.changed, **parameters}
+        return made if made.get("encoder") is None else without_map_settings(made)
+
+
+def without_map_settings(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of a network whose encoder has learned: those of a map to learn are left out."""
+    return {name: value for name, value in parameters.items() if not name.startswith("encoder__")}
 
 
 #: What keeps learning short.
-BRIEF: dict[str, Any] = {"mixing": 400, "teaching_epochs": 3, "readout_epochs": 10}
+BRIEF: dict[str, Any] = {"mixing": 400, "schedule__teaching_epochs": 3, "schedule__readout_epochs": 10}
 SMALL: dict[str, Any] = {"n_train": 200, "n_validation": 100, "n_test": 200, "changed": BRIEF, "mlp_epochs": 30}
 
 

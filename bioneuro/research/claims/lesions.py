@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse, stats
 
-from ...classifier import READOUT_STEPS, BioClassifier
+from ...classifier import BioClassifier
 from ...layers import Association, DeltaReadout, Retina, UnitNorm
 from ...layers.protocols import Space
-from ...network import Network, epochs_of, readout_batch
+from ...network import Network
+from ...schedule import Schedule
 from ...synapses import Synapses
 from .claim import Images
 
@@ -43,14 +44,13 @@ class PixelRates:
 def read_anew(network: BioClassifier, association: Association, train: Images) -> BioClassifier:
     """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
     ``fit``."""
-    changed, n = copy.copy(network), len(train.y)
-    automatic = max(10, epochs_of(READOUT_STEPS, readout_batch(n), n))
-    epochs = automatic if isinstance(network.readout_epochs, str) else network.readout_epochs
+    changed = copy.copy(network)
+    schedule = Schedule() if isinstance(network.schedule, str) else network.schedule
     parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
     delta = DeltaReadout(association, T.shape[1], seed=association.seed)
     changed.network_, changed.readout = Network(parts.encoder, association, {"delta": delta}, parts.mixing), "delta"
     changed.network_.learn_readouts(
-        network.transform(train.X), T, n_epochs=epochs, eta=network.readout_eta,
+        network.transform(train.X), T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
         rng=np.random.default_rng(association.seed), progress=lambda passes, desc: passes,
     )  # fmt: skip
     return changed

@@ -14,6 +14,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import Retina
 from ..differences import ALPHA
+from ..our_network import contrast_of
 from .adversarial_robustness import (
     ROBUST_ACCURACY,
     SMALL_ATTACK,
@@ -23,7 +24,20 @@ from .adversarial_robustness import (
     middle,
     warnings,
 )
-from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split_images, values_of, weak
+from .claim import (
+    DENSE,
+    NOT_SHOWN,
+    STRONG,
+    Claim,
+    Found,
+    Images,
+    Progress,
+    Verdict,
+    split_images,
+    values_of,
+    weak,
+    without_map_settings,
+)
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
 
@@ -48,14 +62,25 @@ class Ablation(NamedTuple):
     made: Callable[[BioClassifier, Images], BioClassifier] | None = None
     tests: bool = True
 
+    def anew(self, full: BioClassifier, parameters: dict[str, Any]) -> BioClassifier:
+        """The network ``full``, made with ``parameters``, without the principle and unfitted; its encoder is kept
+        unless that changes, too: one less source of randomness."""
+        changed = {"encoder": full.encoder_} | self.changed(full)
+        made = parameters | changed
+        return BioClassifier(**(made if changed["encoder"] is None else without_map_settings(made)))
+
 
 def _without_contrast(full: BioClassifier) -> dict[str, Any]:
-    return {"exponent": 1.0, "semi_saturation": np.inf, "encoder": None}
+    return {"encoder": None, "encoder__exponent": 1.0, "encoder__semi_saturation": np.inf}
 
 
 def _without_map(full: BioClassifier) -> dict[str, Any]:
-    retina = Retina(1, full.exponent, full.semi_saturation)
+    retina = Retina(1, *contrast_of(full))
     return {"encoder": PixelRates(full.n_features_in_, retina, full.dtype)}
+
+
+def _softened(full: BioClassifier) -> dict[str, Any]:
+    return {"competition__beta": SOFTER * full.get_params()["competition__beta"]}
 
 
 LAW = "the law of the weights"
@@ -64,10 +89,10 @@ ABLATIONS: dict[str, Ablation] = {
     "no map": Ablation("the feature map", _without_map),
     "no mixing": Ablation("mixing", lambda full: {"mixing": 0}),
     "no competition": Ablation("competition", made=without_competition),
-    "softer competition": Ablation("competition", lambda full: {"beta": SOFTER * full.beta}, tests=False),
+    "softer competition": Ablation("competition", _softened, tests=False),
     "no turnover": Ablation("sparsity and turnover", lambda full: DENSE),
-    "no teaching": Ablation("teaching", lambda full: {"teaching": 0.0}),
-    "no top-down gain": Ablation("the top-down gain", lambda full: {"kappa": 0.0}),
+    "no teaching": Ablation("teaching", lambda full: {"supervision__eta": 0.0}),
+    "no top-down gain": Ablation("the top-down gain", lambda full: {"supervision__kappa": 0.0}),
     "recruitment only": Ablation("learning beyond the stored samples", lambda full: STORED),
     "weights shuffled in cells": Ablation("which synapses are strong", made=with_law(shuffled)),
     "weights made normal": Ablation(LAW, made=with_law(by_rank(normal_quantile))),
@@ -106,9 +131,7 @@ class WhyRobust(Claim[AblationSettings]):
         yield from besieged(FULL, full, test, epsilons, settings, sources, seed)
         for name in progress(settings.ablations, "ablations"):
             ablation = ABLATIONS[name]
-            # the encoder is kept unless the ablation changes it: one less source of randomness
-            changed = parameters | {"encoder": full.encoder_} | ablation.changed(full)
-            network = ablation.made(full, train) if ablation.made else BioClassifier(**changed).fit(*train)
+            network = ablation.made(full, train) if ablation.made else ablation.anew(full, parameters).fit(*train)
             yield from besieged(name, network, test, epsilons, settings, sources, seed)
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
