@@ -78,19 +78,19 @@ def test_missing_extra_is_named(capsys, monkeypatch):
 
 
 def test_interrupt_anywhere_has_no_traceback(capsys, monkeypatch):
-    def interrupted(arguments):
+    def interrupted(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(COMMANDS, "config", interrupted)
+    monkeypatch.setattr(COMMANDS["config"], "run", interrupted)
     assert main(["config"]) == 130
     assert capsys.readouterr().err == "bioneuro: interrupted\n"
 
 
 def test_full_disk_has_no_traceback(capsys, monkeypatch, tmp_path):
-    def full(arguments):
+    def full(options):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "results.csv"))
 
-    monkeypatch.setitem(COMMANDS, "config", full)
+    monkeypatch.setattr(COMMANDS["config"], "run", full)
     assert main(["config"]) == 1
     assert capsys.readouterr().err == f"bioneuro: No space left on device: {tmp_path / 'results.csv'}\n"
 

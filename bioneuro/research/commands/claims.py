@@ -1,0 +1,49 @@
+"""test the claims about the network: effect, interval over seeds and verdict of each, with its controls"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import UserError
+from .options import add_dataset, add_n_train, add_out, add_seeds
+from .user_errors import kept_in, load_data, need_extra
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "A claim that fails is printed as failed; the exit code says only whether all of them ran. Finished seeds are "
+        "kept: the same command again goes on where it stopped."
+    )
+    parser.add_argument("claims", nargs="*", metavar="C", help="numbers of claims, such as C1 C2 (default: all)")
+    add_dataset(parser)
+    add_seeds(parser, None, "3, with --full 5")
+    add_n_train(parser, "training images instead of those of the settings")
+    parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
+    rules = ("log-covariance", "log-relaxation")
+    parser.add_argument("--rule", choices=rules, help="rule of the association (not in C3 and C8; default the first)")
+    add_out(parser, "claims-<dataset>")
+
+
+def run(options: argparse.Namespace) -> int:
+    need_extra("pandas", "matplotlib", "tqdm")
+
+    from ..claims import CLAIMS, experiment, findings
+
+    if unknown := [number for number in options.claims if number not in CLAIMS]:
+        raise UserError(f"unknown claim {unknown[0]!r}: choose from {', '.join(CLAIMS)}")
+    chosen = [CLAIMS[number] for number in dict.fromkeys(options.claims or CLAIMS)]
+    data = load_data(options.dataset)
+    out = options.out or Path("results") / f"claims-{options.dataset}{'-full' * options.full}"
+    if options.rule and not options.out:
+        out = out.with_name(f"{out.name}-{options.rule}")
+    n_seeds = options.seeds or (5 if options.full else 3)
+    with kept_in(out):
+        frames = experiment.run(
+            chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train, rule=options.rule
+        )
+    verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
+    print(findings.text(chosen, verdicts, options.dataset, n_seeds, options.full))
+    written = [findings.write_csv(frames, out / "claims.csv"), *findings.figures(chosen, frames, out)]
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    return 0
