@@ -17,7 +17,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from .checks import Choice, Flag, Instance, Integer, Number, check_dtype, check_parameters
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -61,8 +61,6 @@ PARAMETERS = {
     "n_threads": (Integer(), "auto", None),
     "progress": (Flag(),),
 }
-#: And those of turnover: at higher rates nothing would be left of what was learned.
-TURNOVER = {"birth": (Number(0, 1000),), "death": (Number(0, 1000),), "gamma": (Number(0, 100),)}
 
 #: What "auto" stands for, and None where it is a value of its own.
 AUTO = {"turnover": Turnover(), "supervision": Supervision(), "growth": GrowthSettings(), "schedule": Schedule()}
@@ -136,6 +134,7 @@ class BioClassifier(
     -----
     Each field of a rule and of settings is also a parameter by its long name, such as ``turnover__birth`` or
     ``encoder__n_columns``: in :meth:`get_params` and :meth:`set_params`, in grids of a search, and in the constructor.
+    Beside an encoder that has learned, those of ``encoder`` have no effect.
 
     Examples
     --------
@@ -200,6 +199,7 @@ class BioClassifier(
         "n_epochs": ("schedule__association_epochs",),
         **{name: (f"schedule__{name}",) for name in ("teaching_epochs", "readout_epochs", "readout_eta")},
     }  # fmt: skip
+    FINISHED: ClassVar = {"encoder": MapSettings}
 
     @takes_long_names
     def __init__(
@@ -498,6 +498,5 @@ class BioClassifier(
         check_dtype(self.dtype)
         excitatory_rule(self.rule)
         turnover: Turnover = self._set("turnover")
-        check_parameters(turnover, TURNOVER)
         if turnover.death and not turnover.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {turnover.death}), got {turnover.birth}")

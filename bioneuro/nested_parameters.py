@@ -28,6 +28,9 @@ class NestedParameters(BaseEstimator):
 
     #: Former names of parameters, and the long names that they have now.
     FORMER: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Parameters that may be finished parts in place of settings, beside which fields of settings have no effect; and
+    #: the settings that such fields are of.
+    FINISHED: ClassVar[Mapping[str, type]] = {}
 
     @staticmethod
     def _settings(name: str, value: Any) -> Any:
@@ -76,10 +79,7 @@ class NestedParameters(BaseEstimator):
             for long in self.FORMER.get(name, () if name in own else (name,)):
                 parameter, _, field = long.partition("__")
                 settings = settings_of(parameter) if parameter in own else None
-                if settings is None and name in self.FORMER:
-                    continue  # an encoder that has learned: its parameters had no effect before, either
-                if settings is None and field and hasattr(getattr(self, parameter, None), "set_params"):
-                    changed[parameter] = changed.get(parameter, getattr(self, parameter)).set_params(**{field: value})
+                if settings is None and parameter in self.FINISHED and field in fields_of(self.FINISHED[parameter]):
                     continue
                 if settings is None or field not in fields_of(settings):
                     raise error(self._unknown(name))
@@ -89,7 +89,12 @@ class NestedParameters(BaseEstimator):
         former = [name for name in given if name in self.FORMER]
         if former:
             warn_of_former(type(self).__name__, {name: self.FORMER[name] for name in former}, stacklevel=4)
-        return changed | {name: replace(settings_of(name), **values) for name, values in inner.items()}
+        for parameter, values in inner.items():
+            settings = settings_of(parameter)
+            made = replace(settings, **values)
+            if made != settings:  # a name such as "auto" stays one as long as it stands for the same
+                changed[parameter] = made
+        return changed
 
     def _unknown(self, name: str) -> str:
         """What to say of a name that there is not."""
@@ -159,5 +164,5 @@ def takes_long_names(init: Callable[P, None]) -> Callable[P, None]:
 
 
 def fields_of(settings: Any) -> list[str]:
-    """Names of what can be set of a dataclass."""
+    """Names of what can be set of a dataclass, or of its class."""
     return [field.name for field in fields(settings) if field.init]

@@ -15,7 +15,14 @@ from bioneuro import BioClassifier, fewshot
 from bioneuro.baselines import BackpropMLP
 
 PACKAGE = str(Path(bn.__file__).parent)
-TINY = {"n_cells": 30, "n_columns": 6, "mixing": 60, "n_epochs": 1, "teaching_epochs": 1, "readout_epochs": 2}
+TINY = {
+    "n_cells": 30,
+    "encoder__n_columns": 6,
+    "mixing": 60,
+    "schedule__association_epochs": 1,
+    "schedule__teaching_epochs": 1,
+    "schedule__readout_epochs": 2,
+}
 
 
 @pytest.fixture(scope="module")

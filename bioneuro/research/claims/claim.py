@@ -80,13 +80,7 @@ class Settings:
 
     def network(self, seed: int, **parameters: Any) -> dict[str, Any]:
         """Parameters of a :class:`bioneuro.BioClassifier`: its defaults except for what is ``changed``."""
-        made = {**self.encoder(seed), "n_cells": self.n_cells, **self.changed, **parameters}
-        return made if made.get("encoder") is None else without_map_settings(made)
-
-
-def without_map_settings(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters of a network whose encoder has learned: those of a map to learn are left out."""
-    return {name: value for name, value in parameters.items() if not name.startswith("encoder__")}
+        return {**self.encoder(seed), "n_cells": self.n_cells, **self.changed, **parameters}
 
 
 #: What keeps learning short.

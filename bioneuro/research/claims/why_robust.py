@@ -24,20 +24,7 @@ from .adversarial_robustness import (
     middle,
     warnings,
 )
-from .claim import (
-    DENSE,
-    NOT_SHOWN,
-    STRONG,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Verdict,
-    split_images,
-    values_of,
-    weak,
-    without_map_settings,
-)
+from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split_images, values_of, weak
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
 
@@ -61,13 +48,6 @@ class Ablation(NamedTuple):
     changed: Callable[[BioClassifier], dict[str, Any]] = lambda full: {}
     made: Callable[[BioClassifier, Images], BioClassifier] | None = None
     tests: bool = True
-
-    def anew(self, full: BioClassifier, parameters: dict[str, Any]) -> BioClassifier:
-        """The network ``full``, made with ``parameters``, without the principle and unfitted; its encoder is kept
-        unless that changes, too: one less source of randomness."""
-        changed = {"encoder": full.encoder_} | self.changed(full)
-        made = parameters | changed
-        return BioClassifier(**(made if changed["encoder"] is None else without_map_settings(made)))
 
 
 def _without_contrast(full: BioClassifier) -> dict[str, Any]:
@@ -131,7 +111,9 @@ class WhyRobust(Claim[AblationSettings]):
         yield from besieged(FULL, full, test, epsilons, settings, sources, seed)
         for name in progress(settings.ablations, "ablations"):
             ablation = ABLATIONS[name]
-            network = ablation.made(full, train) if ablation.made else ablation.anew(full, parameters).fit(*train)
+            # the encoder is kept unless the ablation changes it: one less source of randomness
+            changed = parameters | {"encoder": full.encoder_} | ablation.changed(full)
+            network = ablation.made(full, train) if ablation.made else BioClassifier(**changed).fit(*train)
             yield from besieged(name, network, test, epsilons, settings, sources, seed)
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
