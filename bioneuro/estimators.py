@@ -122,10 +122,10 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
     """
-    plain = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2
     named = hasattr(model, "feature_names_in_")  # which scikit-learn warns about
-    if plain and not named and X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
-        return X
+    if type(X) is np.ndarray and not named and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2:
+        if X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
+            return X
     return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
 
 

@@ -33,8 +33,12 @@ Every function has a NumPy twin of the same name in :mod:`bioneuro.reference`, i
 from __future__ import annotations
 
 import sys
+from typing import Literal
+
+from numpy.typing import NDArray
 
 from . import _core
+from .threads import Threads
 
 __all__ = [
     "backward", "candidates", "compete", "compete_grad", "feature_map", "forward", "grow", "hebbian_step",
@@ -45,7 +49,16 @@ __all__ = [
 # --- drive and its gradients -------------------------------------------------------------------------------
 
 
-def forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None):
+def forward(
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    X: NDArray,
+    bias: NDArray | None = None,
+    *,
+    n_threads: Threads = None,
+    out: NDArray | None = None,
+) -> NDArray:
     """Drive of every post-synaptic cell, ``Y = X W^T + b``.
 
     Parameters
@@ -84,7 +97,16 @@ def forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None):
     return _core.forward(indptr, indices, data, X, bias, n_threads=n_threads, out=out, check=True)
 
 
-def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None):
+def input_grad(
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    dY: NDArray,
+    n_cols: int,
+    *,
+    n_threads: Threads = None,
+    out: NDArray | None = None,
+) -> NDArray:
     """Gradient of :func:`forward` with respect to its input, ``dX = dY W``.
 
     Parameters
@@ -117,7 +139,9 @@ def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None):
     return _core.input_grad(indptr, indices, data, dY, n_cols, n_threads=n_threads, out=out, check=True)
 
 
-def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
+def weight_grad(
+    indptr: NDArray, indices: NDArray, X: NDArray, dY: NDArray, *, n_threads: Threads = None, out: NDArray | None = None
+) -> NDArray:
     """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern.
 
     With ``dY`` the post-synaptic rates this is the Hebbian term; with the gradient of a loss, the weights' gradient.
@@ -152,7 +176,9 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None):
     return _core.weight_grad(indptr, indices, X, dY, n_threads=n_threads, out=out, check=True)
 
 
-def backward(indptr, indices, data, X, dY, *, n_threads=None):
+def backward(
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, dY: NDArray, *, n_threads: Threads = None
+) -> tuple[NDArray, NDArray]:
     """Both gradients of :func:`forward` in one pass: ``dX = dY W`` and ``G_ij = sum_b dY_bi X_bj``.
 
     Parameters
@@ -187,7 +213,15 @@ def backward(indptr, indices, data, X, dY, *, n_threads=None):
 # --- competition and plasticity ----------------------------------------------------------------------------
 
 
-def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None, out=None):
+def compete(
+    drive: NDArray,
+    *,
+    beta: float = 1.0,
+    threshold: NDArray | None = None,
+    k: int | None = None,
+    n_threads: Threads = None,
+    out: NDArray | None = None,
+) -> NDArray:
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells.
 
     Parameters
@@ -223,7 +257,9 @@ def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None, out=None
     return _core.compete(drive, beta=beta, threshold=threshold, k=k, n_threads=n_threads, out=out)
 
 
-def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
+def compete_grad(
+    Y: NDArray, dY: NDArray, *, beta: float = 1.0, n_threads: Threads = None, out: NDArray | None = None
+) -> NDArray:
     """Gradient of :func:`compete` with respect to the drive, ``da = beta y (dy - sum_i y_i dy_i)``.
 
     Exact for softmax; for k-winners exact wherever the winners do not change.
@@ -258,8 +294,19 @@ def compete_grad(Y, dY, *, beta=1.0, n_threads=None, out=None):
 
 
 def plasticity_step(
-    indptr, indices, data, G, c, form="log-relaxation", *, theta=0.0, seed=0, step=0, n_threads=None, **parameters
-):
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    G: NDArray,
+    c: NDArray,
+    form: str | _core.Plasticity = "log-relaxation",
+    *,
+    theta: float = 0.0,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: Threads = None,
+    **parameters: float,
+) -> int:
     """One local, multiplicative learning step on the stored synapses; changes ``data`` in place.
 
     Equations of the forms and of their parameters: :func:`bioneuro.reference.plasticity_step`. Each changes a weight in
@@ -309,9 +356,22 @@ def plasticity_step(
 
 
 def hebbian_step(
-    indptr, indices, data, X, drive, form="log-relaxation", *, beta=1.0, threshold=None, k=None, gain=None, seed=0,
-    step=0, n_threads=None, **parameters,
-):  # fmt: skip
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    X: NDArray,
+    drive: NDArray,
+    form: str | _core.Plasticity = "log-relaxation",
+    *,
+    beta: float = 1.0,
+    threshold: NDArray | None = None,
+    k: int | None = None,
+    gain: NDArray | None = None,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: Threads = None,
+    **parameters: float,
+) -> NDArray:
     """Competition, Hebbian term and plasticity in one step, which costs only the cells that win; changes ``data``.
 
     ``Y = compete(drive)``; then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
@@ -359,7 +419,7 @@ def hebbian_step(
     return Y
 
 
-def normalize_rows(indptr, indices, data, *, n_threads=None):
+def normalize_rows(indptr: NDArray, indices: NDArray, data: NDArray, *, n_threads: Threads = None) -> None:
     """Synaptic scaling: divide each row by its Euclidean norm; changes ``data`` in place.
 
     Parameters
@@ -384,7 +444,7 @@ def normalize_rows(indptr, indices, data, *, n_threads=None):
 # --- structure ---------------------------------------------------------------------------------------------
 
 
-def validate(indptr, indices, data, n_cols):
+def validate(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> None:
     """Check that this is a proper CSR structure, as every function here does before it starts.
 
     Parameters
@@ -411,7 +471,9 @@ def validate(indptr, indices, data, n_cols):
     _core.validate(indptr, indices, data, n_cols)
 
 
-def transpose_index(indptr, indices, n_cols, *, n_threads=None):
+def transpose_index(
+    indptr: NDArray, indices: NDArray, n_cols: int, *, n_threads: Threads = None
+) -> tuple[NDArray, NDArray, NDArray]:
     """CSR structure of the transpose, and the permutation that carries the values: ``data_T = data[permutation]``.
 
     Parameters
@@ -443,7 +505,9 @@ def transpose_index(indptr, indices, n_cols, *, n_threads=None):
     return _core.transpose_index(indptr, indices, n_cols, check=True)
 
 
-def prune(indptr, indices, data, theta, *, n_threads=None):
+def prune(
+    indptr: NDArray, indices: NDArray, data: NDArray, theta: float, *, n_threads: Threads = None
+) -> tuple[NDArray, NDArray, NDArray]:
     """New pathway without the synapses of ``|w_ij| < theta max_j |w_ij|``: they turn silent and leave.
 
     Parameters
@@ -472,7 +536,16 @@ def prune(indptr, indices, data, theta, *, n_threads=None):
     return _core.prune(indptr, indices, data, theta, n_threads=n_threads, check=True)
 
 
-def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None):
+def candidates(
+    indptr: NDArray,
+    indices: NDArray,
+    n_cols: int,
+    n_candidates: int,
+    *,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: Threads = None,
+) -> tuple[NDArray, NDArray]:
     """Random sites for new synapses: at most ``n_candidates`` silent columns for each row, sorted and unique.
 
     Parameters
@@ -508,7 +581,18 @@ def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threa
     )
 
 
-def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None):
+def grow(
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    cand_indptr: NDArray,
+    cand_indices: NDArray,
+    score: NDArray,
+    n_grow: int,
+    weight: float,
+    *,
+    n_threads: Threads = None,
+) -> tuple[NDArray, NDArray, NDArray]:
     """New pathway in which each row has gained its ``n_grow`` best candidates.
 
     Parameters
@@ -553,8 +637,21 @@ def grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight
 
 
 def turnover(
-    indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign="E", seed=0, step=0, n_threads=None
-):
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    n_cols: int,
+    *,
+    birth: float,
+    death: float,
+    gamma: float,
+    size: float,
+    time: NDArray | None = None,
+    sign: Literal["E", "I"] = "E",
+    seed: int = 0,
+    step: int = 0,
+    n_threads: Threads = None,
+) -> tuple[NDArray, NDArray, NDArray, int]:
     """New pathway after random births and deaths of synapses: the weak are short-lived, the silent may wake.
 
     A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, a silent pair is born at
@@ -612,7 +709,15 @@ def turnover(
 # --- retina ------------------------------------------------------------------------------------------------
 
 
-def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None):
+def patches(
+    R: NDArray,
+    *,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: Threads = None,
+) -> tuple[NDArray, NDArray]:
     """ON/OFF patches of contrast responses, divisively normalised; stride 1, zero padded.
 
     With ``m`` the patch mean of each channel: ON = ``(r - m)+``, OFF = ``(m - r)+``, ``z = [ON, OFF]``,
@@ -651,7 +756,17 @@ def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=Non
     return _core.patches(R, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent, n_threads=n_threads)
 
 
-def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None):
+def patches_grad(
+    R: NDArray,
+    dU: NDArray,
+    dgate: NDArray,
+    *,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: Threads = None,
+) -> NDArray:
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``gate``.
 
     Parameters
@@ -686,8 +801,19 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.
 
 
 def feature_map(
-    R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None
-):
+    R: NDArray,
+    W: NDArray,
+    pool_rows: NDArray,
+    pool_cols: NDArray,
+    *,
+    beta: float = 1.0,
+    k: int | None = None,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: Threads = None,
+) -> NDArray:
     """Pooled rates of columns that compete at every position: the whole feature map in one pass.
 
     ``y = g softmax(beta W u)`` at every pixel, ``u`` and ``g`` from :func:`patches`; then

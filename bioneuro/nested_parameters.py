@@ -12,7 +12,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, cast
 
 from sklearn.base import BaseEstimator
 
@@ -160,7 +160,7 @@ def takes_long_names(init: Callable[P, None]) -> Callable[P, None]:
         if others:
             vars(self).update(self._changed(others, TypeError))
 
-    return constructor
+    return cast(Callable[P, None], constructor)
 
 
 def fields_of(settings: Any) -> list[str]:

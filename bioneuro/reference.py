@@ -6,10 +6,10 @@ Rows of a weight matrix are post-synaptic cells, columns are pre-synaptic cells.
 batch-major: ``(batch, features)``. Structure and numbers are trusted here; :mod:`bioneuro.kernels` checks them.
 """
 
-# Parameters of the twins carry no hints: their signatures are held equal to those of bioneuro.kernels, hints included
-# (tests/test_stub.py); _core.pyi has the types.
-
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -58,18 +58,28 @@ def _matrix(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> sp
 # --- drive and its gradients -------------------------------------------------------------------------------
 
 
-def forward(indptr, indices, data, X, bias=None, *, n_threads=None) -> NDArray:
+def forward(
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    X: NDArray,
+    bias: NDArray | None = None,
+    *,
+    n_threads: object = None,
+) -> NDArray:
     """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
     Y = (_matrix(indptr, indices, data, X.shape[1]) @ X.T).T
     return np.ascontiguousarray(Y if bias is None else Y + bias)
 
 
-def input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None) -> NDArray:
+def input_grad(
+    indptr: NDArray, indices: NDArray, data: NDArray, dY: NDArray, n_cols: int, *, n_threads: object = None
+) -> NDArray:
     """Gradient with respect to the input, ``dX = dY W``, shape ``(batch, n_cols)``."""
     return np.ascontiguousarray((_matrix(indptr, indices, data, n_cols).T @ dY.T).T)
 
 
-def weight_grad(indptr, indices, X, dY, *, n_threads=None) -> NDArray:
+def weight_grad(indptr: NDArray, indices: NDArray, X: NDArray, dY: NDArray, *, n_threads: object = None) -> NDArray:
     """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern, shape ``(nnz,)``."""
     return np.einsum("bk,bk->k", dY[:, _rows(indptr)], X[:, indices])
 
@@ -77,12 +87,21 @@ def weight_grad(indptr, indices, X, dY, *, n_threads=None) -> NDArray:
 # --- competition -------------------------------------------------------------------------------------------
 
 
-def backward(indptr, indices, data, X, dY, *, n_threads=None) -> tuple[NDArray, NDArray]:
+def backward(
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, dY: NDArray, *, n_threads: object = None
+) -> tuple[NDArray, NDArray]:
     """``(dX, G)``: :func:`input_grad` and :func:`weight_grad`."""
     return input_grad(indptr, indices, data, dY, X.shape[1]), weight_grad(indptr, indices, X, dY)
 
 
-def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None) -> NDArray:
+def compete(
+    drive: NDArray,
+    *,
+    beta: float = 1.0,
+    threshold: NDArray | None = None,
+    k: int | None = None,
+    n_threads: object = None,
+) -> NDArray:
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
 
     With ``k`` only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share
@@ -97,7 +116,7 @@ def compete(drive, *, beta=1.0, threshold=None, k=None, n_threads=None) -> NDArr
     return (e / e.sum(axis=1, keepdims=True)).astype(drive.dtype)
 
 
-def compete_grad(Y, dY, *, beta=1.0, n_threads=None) -> NDArray:
+def compete_grad(Y: NDArray, dY: NDArray, *, beta: float = 1.0, n_threads: object = None) -> NDArray:
     """Gradient of :func:`compete` with respect to the drive: ``beta y (dy - sum_i y_i dy_i)``.
 
     Exact for softmax; for k-winners exact wherever the winners do not change.
@@ -143,17 +162,19 @@ def normal(rows: NDArray, columns: NDArray, seed: int, step: int) -> NDArray[np.
 # Its keyword-only arguments are the parameters of its own, here and below.
 
 
-def _log_relaxation(w, T, alpha, noise, *, floor=1e-3):
+def _log_relaxation(w: NDArray, T: NDArray, alpha: NDArray, noise: NDArray, *, floor: float = 0.001) -> NDArray:
     goal, level = np.log(np.maximum(T, 0.0) + floor), np.log(np.maximum(w, 0.0) + floor)
     return np.maximum(np.exp((1 - alpha) * level + alpha * goal + noise) - floor, 0.0)
 
 
-def _log_power(w, T, alpha, noise, *, floor=1e-3, exponent=1.0):
+def _log_power(
+    w: NDArray, T: NDArray, alpha: NDArray, noise: NDArray, *, floor: float = 0.001, exponent: float = 1.0
+) -> NDArray:
     goal = exponent * np.log(np.maximum(T, 0.0) + floor)
     return np.exp((1 - alpha) * np.log(np.maximum(w, FAINTEST)) + alpha * goal + noise)
 
 
-def _log_covariance(w, T, alpha, noise, *, slope=1.0):
+def _log_covariance(w: NDArray, T: NDArray, alpha: NDArray, noise: NDArray, *, slope: float = 1.0) -> NDArray:
     log_w = (1 - alpha) * np.log(np.maximum(w, FAINTEST)) + alpha * slope * T + noise
     return np.exp(np.minimum(log_w, np.log(np.finfo(float).max)))
 
@@ -162,22 +183,37 @@ def _log_covariance(w, T, alpha, noise, *, slope=1.0):
 # however small they are.
 
 
-def _exponential(w, drive, noise):
+def _exponential(w: NDArray, drive: NDArray, noise: NDArray) -> tuple[NDArray, NDArray]:
     return w * np.exp(np.sign(w) * drive + noise), np.sign(w)
 
 
-def _signed(w, drive, noise, *, w0=0.0):
+def _signed(w: NDArray, drive: NDArray, noise: NDArray, *, w0: float = 0.0) -> tuple[NDArray, NDArray]:
     w = w + (np.abs(w) + w0) * drive
     return w * np.exp(noise), np.sign(w)
 
 
 #: Forms of :func:`plasticity_step` that relax, and those that follow a drive. What each needs: ``_core.FORMS``.
-RELAXING = {"log-relaxation": _log_relaxation, "log-power": _log_power, "log-covariance": _log_covariance}
-DRIVEN = {"exponential": _exponential, "signed": _signed}
+RELAXING: dict[str, Callable[..., NDArray]] = {
+    "log-relaxation": _log_relaxation,
+    "log-power": _log_power,
+    "log-covariance": _log_covariance,
+}
+DRIVEN: dict[str, Callable[..., tuple[NDArray, NDArray]]] = {"exponential": _exponential, "signed": _signed}
 
 
 def plasticity_step(
-    indptr, indices, data, G, c, form="log-relaxation", *, theta=0.0, seed=0, step=0, n_threads=None, **parameters
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    G: NDArray,
+    c: NDArray,
+    form: Any = "log-relaxation",
+    *,
+    theta: float = 0.0,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: object = None,
+    **parameters: float,
 ) -> int:
     """One local learning step on the stored synapses; changes ``data`` in place.
 
@@ -223,7 +259,8 @@ def plasticity_step(
         noise = sigma * np.sqrt(alpha * (2 - alpha))[rows] * normal(rows, indices, seed, step)
     if form in RELAXING:
         changed = c >= INACTIVE
-        moved, sign = RELAXING[form](w, g / np.where(changed, c, 1.0)[rows], alpha[rows], noise, **own), 1.0
+        moved = RELAXING[form](w, g / np.where(changed, c, 1.0)[rows], alpha[rows], noise, **own)
+        sign = np.ones(1)
     else:
         moved, sign = DRIVEN[form](w, eta * (g - ci * w), noise, **own)
     w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
@@ -242,15 +279,28 @@ def _unit_rows(indptr: NDArray, w: NDArray) -> NDArray:
     return unit / np.where(norm > 0, norm, 1.0)[rows]
 
 
-def normalize_rows(indptr, indices, data, *, n_threads=None) -> None:
+def normalize_rows(indptr: NDArray, indices: NDArray, data: NDArray, *, n_threads: object = None) -> None:
     """Synaptic scaling: divide each row by its Euclidean norm, in place; rows of zeros stay."""
     data[:] = _unit_rows(indptr, data.astype(float))
 
 
 def hebbian_step(
-    indptr, indices, data, X, drive, form="log-relaxation", *, beta=1.0, threshold=None, k=None, gain=None, seed=0,
-    step=0, n_threads=None, **parameters,
-) -> NDArray:  # fmt: skip
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    X: NDArray,
+    drive: NDArray,
+    form: Any = "log-relaxation",
+    *,
+    beta: float = 1.0,
+    threshold: NDArray | None = None,
+    k: int | None = None,
+    gain: NDArray | None = None,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: object = None,
+    **parameters: float,
+) -> NDArray:
     """``Y = compete(drive)``, then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
     ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``."""
     Y = compete(drive, beta=beta, threshold=threshold, k=k)
@@ -273,7 +323,7 @@ def _row_max(indptr: NDArray, data: NDArray) -> NDArray:
     return top
 
 
-def validate(indptr, indices, data, n_cols) -> None:
+def validate(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> None:
     """Raise ``ValueError`` naming the argument and the offending position unless this is a proper CSR structure:
     ``indptr`` starts at 0, never falls, ends at ``len(indices)``; columns of a row rise strictly and lie in
     ``[0, n_cols)``; ``data`` (may be ``None``: structure only) is finite."""
@@ -303,7 +353,9 @@ def validate(indptr, indices, data, n_cols) -> None:
             raise ValueError(f"data must be finite, but data[{bad[0]}] = {data[bad[0]]}")
 
 
-def transpose_index(indptr, indices, n_cols, *, n_threads=None) -> tuple[NDArray, NDArray, NDArray]:
+def transpose_index(
+    indptr: NDArray, indices: NDArray, n_cols: int, *, n_threads: object = None
+) -> tuple[NDArray, NDArray, NDArray]:
     """CSR structure of W^T and the permutation that carries the values: ``data_T = data[permutation]``."""
     order = np.argsort(indices, kind="stable")
     t_indptr = np.zeros(n_cols + 1, indptr.dtype)
@@ -311,7 +363,9 @@ def transpose_index(indptr, indices, n_cols, *, n_threads=None) -> tuple[NDArray
     return t_indptr, _rows(indptr)[order].astype(indices.dtype), order.astype(indices.dtype)
 
 
-def prune(indptr, indices, data, theta, *, n_threads=None) -> tuple[NDArray, NDArray, NDArray]:
+def prune(
+    indptr: NDArray, indices: NDArray, data: NDArray, theta: float, *, n_threads: object = None
+) -> tuple[NDArray, NDArray, NDArray]:
     """New CSR without the synapses of ``|w| < theta max_j |w_ij|``: they turn silent and leave. ``0 <= theta <= 1``."""
     rows = _rows(indptr)
     keep = np.abs(data) >= theta * _row_max(indptr, data)[rows]
@@ -320,7 +374,16 @@ def prune(indptr, indices, data, theta, *, n_threads=None) -> tuple[NDArray, NDA
     return new_indptr, indices[keep], data[keep]
 
 
-def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threads=None) -> tuple[NDArray, NDArray]:
+def candidates(
+    indptr: NDArray,
+    indices: NDArray,
+    n_cols: int,
+    n_candidates: int,
+    *,
+    seed: int = 0,
+    step: int = 0,
+    n_threads: object = None,
+) -> tuple[NDArray, NDArray]:
     """Random sites for new synapses: CSR structure of at most ``n_candidates`` silent columns per row.
 
     Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of :func:`threefry` with counter ``(i, t)`` under
@@ -339,7 +402,16 @@ def candidates(indptr, indices, n_cols, n_candidates, *, seed=0, step=0, n_threa
 
 
 def grow(
-    indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    cand_indptr: NDArray,
+    cand_indices: NDArray,
+    score: NDArray,
+    n_grow: int,
+    weight: float,
+    *,
+    n_threads: object = None,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """New CSR in which each row has gained its ``n_grow`` best candidates (highest ``score > 0``; ties: lower column).
 
@@ -386,7 +458,20 @@ def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArra
 
 
 def turnover(
-    indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign="E", seed=0, step=0, n_threads=None
+    indptr: NDArray,
+    indices: NDArray,
+    data: NDArray,
+    n_cols: int,
+    *,
+    birth: float,
+    death: float,
+    gamma: float,
+    size: float,
+    time: NDArray | None = None,
+    sign: Literal["E", "I"] = "E",
+    seed: int = 0,
+    step: int = 0,
+    n_threads: object = None,
 ) -> tuple[NDArray, NDArray, NDArray, int]:
     """New CSR after random births and deaths of synapses, and how many died.
 
@@ -411,7 +496,7 @@ def turnover(
         born = draws[:0]
         if birth * pace[i] > 0:
             with np.errstate(over="ignore"):
-                skipped = np.floor(lifetime(i, draws, key) / (birth * pace[i]))
+                skipped = np.floor(lifetime(np.full(n_cols, i), draws, key) / (birth * pace[i]))
             hit = np.cumsum(np.minimum(skipped, n_cols).astype(np.int64) + 1) - 1
             born = np.setdiff1d(hit[hit < n_cols], indices[stored])
         columns = np.concatenate([indices[stored][~dies[stored]], born])
@@ -466,7 +551,15 @@ def _windows(images: NDArray, patch_size: int) -> NDArray:
     return view.transpose(0, 1, 2, 4, 5, 3).reshape(-1, patch_size, patch_size, images.shape[3])
 
 
-def patches(R, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None) -> tuple[NDArray, NDArray]:
+def patches(
+    R: NDArray,
+    *,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: object = None,
+) -> tuple[NDArray, NDArray]:
     """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
@@ -486,7 +579,17 @@ def _gate(norm: NDArray, g0: float, gate_exponent: float) -> NDArray:
     return power / (power + g0**gate_exponent)
 
 
-def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None) -> NDArray:
+def patches_grad(
+    R: NDArray,
+    dU: NDArray,
+    dgate: NDArray,
+    *,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: object = None,
+) -> NDArray:
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
     batch, height, width, channels = R.shape
     p = patch_size
@@ -510,7 +613,18 @@ def patches_grad(R, dU, dgate, *, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.
 
 
 def feature_map(
-    R, W, pool_rows, pool_cols, *, beta=1.0, k=None, patch_size=7, c0=0.5, g0=0.5, gate_exponent=1.0, n_threads=None
+    R: NDArray,
+    W: NDArray,
+    pool_rows: NDArray,
+    pool_cols: NDArray,
+    *,
+    beta: float = 1.0,
+    k: int | None = None,
+    patch_size: int = 7,
+    c0: float = 0.5,
+    g0: float = 0.5,
+    gate_exponent: float = 1.0,
+    n_threads: object = None,
 ) -> NDArray:
     """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with
     ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""

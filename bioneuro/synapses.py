@@ -7,6 +7,7 @@ nobody else has, and go out as read-only views only.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -150,7 +151,7 @@ class Synapses:
     # --- in and out ---------------------------------------------------------------------------------------
 
     @classmethod
-    def from_scipy(cls, A: sp.csr_array | sp.csr_matrix, *, sign: Sign = "mixed", copy: bool = False) -> Synapses:
+    def from_scipy(cls, A: sp.csr_array | sp.csr_matrix, *, sign: Sign = "mixed", copy: bool | None = None) -> Synapses:
         """A pathway with the entries of a scipy CSR matrix, which are copied.
 
         Parameters
@@ -159,7 +160,7 @@ class Synapses:
             float32 or float64 weights, int32 or int64 structure, C-contiguous, columns sorted and unique.
         sign : {"mixed", "E", "I"}
         copy : bool
-            No effect: ``A`` stays independent in either case.
+            Deprecated, and gone with the next release: it has no effect, ``A`` stays independent in either case.
 
         Raises
         ------
@@ -168,6 +169,13 @@ class Synapses:
         ValueError
             Anything else that :class:`Synapses` refuses.
         """
+        if copy is not None:
+            warnings.warn(
+                "copy of Synapses.from_scipy has no effect (the entries are always copied) and goes with the next "
+                "release: leave it out",
+                FutureWarning,
+                stacklevel=2,
+            )
         if not sp.issparse(A) or A.format != "csr":
             kind = type(A).__name__
             raise TypeError(f"A must be a scipy csr_array or csr_matrix, got {kind}: use scipy.sparse.csr_array(A)")

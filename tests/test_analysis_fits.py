@@ -198,11 +198,11 @@ def test_many_distinct_cuts_are_interpolated_without_loss():
     rng = np.random.default_rng(5)
     w = rng.lognormal(-2, 0.8, 30_000)
     cut = np.append(0.0, w[1:] * rng.uniform(0.05, 0.9, w.size - 1))
-    sample = sample_of(w, cut)
-    nodes, share = sample.nodes
-    assert nodes.size == sample.MAX_NODES + 1 < sample.cut.size
+    cuts = sample_of(w, cut).cuts
+    nodes, share = cuts.nodes
+    assert nodes.size == cuts.MAX_NODES + 1 < cuts.values.size
     assert share.sum() == pytest.approx(1.0)
-    assert share @ special.log_ndtr(-nodes) == pytest.approx(sample.share @ special.log_ndtr(-sample.cut), rel=1e-6)
+    assert share @ special.log_ndtr(-nodes) == pytest.approx(cuts.share @ special.log_ndtr(-cuts.values), rel=1e-6)
 
 
 @settings(max_examples=10, deadline=None)

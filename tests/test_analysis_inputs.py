@@ -129,7 +129,7 @@ FORMS = {
     "int64 indices": wide,
     "repeated entries": repeated,
     "repeated coo": lambda W: repeated(W).tocoo(),
-    "Synapses": lambda W: bn.Synapses.from_scipy(W, sign="E", copy=True),
+    "Synapses": lambda W: bn.Synapses.from_scipy(W, sign="E"),
     "no masked value": lambda W: np.ma.masked_less(W.toarray(), -1),
 }
 

@@ -220,7 +220,7 @@ def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
     assert settings.robust == {"encoder__exponent": 3.0, "n_cells": 7} and asdict(settings)["robust"] == settings.robust
     models = contenders(Task("digits", 0.2))
     ours = settings.sized(models["bioneuro"].make(5))
-    assert (ours.n_cells, ours.exponent, ours.random_state) == (7, 3.0, 5)
+    assert (ours.n_cells, ours.encoder.exponent, ours.random_state) == (7, 3.0, 5)
     assert ours.mixing == settings.changed["mixing"] and ours.image_shape == (8, 8)
     assert settings.sized(models["MLP"].make(5)).n_epochs == settings.mlp_epochs
 

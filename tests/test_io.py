@@ -735,7 +735,7 @@ def test_missing_and_strange_attributes_are_refused(name):
         (lambda m: m.encoder_._pool_rows.__setitem__(0, np.inf), "FeatureMap._pool_rows must be an array"),
         (lambda m: m.__setattr__("n_features_in_", 63), "BioClassifier.encoder_ must be .*n_inputs = 63"),
         (lambda m: m.__setattr__("image_shape_", (8, 9)), r"must make 64 features, got \(8, 9\)"),
-        (lambda m: damage(m.set_params(growth__vigilance=0.5).growth, "vigilance"), "GrowthSettings.vigilance must be None or a num"),
+        (lambda m: damage(m.set_params(growth__vigilance=0.5).growth, "vigilance"), "vigilance must be None or a num"),
         (lambda m: m.__delattr__("growth"), "parameters of a BioClassifier are missing: growth"),
         (lambda m: m.__delattr__("_rng"), "must have _rng"),
         (lambda m: m.__delattr__("image_shape_"), "must have n_features_in_ and image_shape_"),

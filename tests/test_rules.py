@@ -769,7 +769,7 @@ def test_what_is_forgotten_has_no_effect(name, sign):
     rule, synapses = ready(name), pathway(sign)
     take_step(rule, synapses, *rates(9))
     synapses.forget()
-    fresh = bn.Synapses.from_scipy(synapses.to_scipy(), sign=sign, copy=True)
+    fresh = bn.Synapses.from_scipy(synapses.to_scipy(), sign=sign)
     for seed in range(2):
         take_step(rule, synapses, *rates(seed))
         take_step(rule, fresh, *rates(seed))

@@ -80,7 +80,7 @@ def test_a_singular_sample_leaves_the_gradients_of_others_alone():
 
 def test_pathways_and_arrays_give_the_same():
     U, V, a = circuit("inhibitory")
-    synapses = [Synapses.from_scipy(csr_array(W), sign=sign, copy=True) for W, sign in ((U, "E"), (V, "I"))]
+    synapses = [Synapses.from_scipy(csr_array(W), sign=sign) for W, sign in ((U, "E"), (V, "I"))]
     np.testing.assert_array_equal(settle(a, *synapses).y, settle(a, U, V).y)
 
 

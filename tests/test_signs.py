@@ -145,7 +145,7 @@ def replace_rows(s, rng):
 
 
 def through_scipy(s, rng):
-    return bn.Synapses.from_scipy(s.to_scipy(), sign=s.sign, copy=True)
+    return bn.Synapses.from_scipy(s.to_scipy(), sign=s.sign)
 
 
 def through_pickle(s, rng):

@@ -55,16 +55,23 @@ ARRAYS = ("data", "indices", "indptr")
 
 @pytest.mark.parametrize(("value", "index"), KINDS)
 @pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix])
-@pytest.mark.parametrize("copied", [False, True])
-def test_types_stay_in_and_out_and_memory_is_its_own(value, index, kind, copied):
+def test_types_stay_in_and_out_and_memory_is_its_own(value, index, kind):
     A = kind(csr(value, index))
     A.indptr, A.indices = A.indptr.astype(index), A.indices.astype(index)
-    out = Synapses.from_scipy(A, copy=copied).to_scipy()
+    out = Synapses.from_scipy(A).to_scipy()
     assert type(out) is sp.csr_array and out.shape == A.shape and out.dtype == value
     for name in ARRAYS:
         ours, theirs = getattr(out, name), getattr(A, name)
         assert not np.shares_memory(ours, theirs) and ours.dtype == theirs.dtype and theirs.flags.writeable
     np.testing.assert_array_equal(out.toarray(), A.toarray())
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_copy_of_from_scipy_warns_and_goes_with_the_next_release(copy):
+    A = csr(np.float32, np.int32)
+    with pytest.warns(FutureWarning, match="copy of Synapses.from_scipy has no effect"):
+        s = Synapses.from_scipy(A, copy=copy)
+    assert not np.shares_memory(s.weights, A.data)
 
 
 def out_of_band(s):
@@ -392,7 +399,7 @@ def test_products_refuse(call, error, match):
 @pytest.mark.parametrize("value", [np.float32, np.float64])
 def test_plasticity_step_is_that_of_the_specification(sign, value):
     A = csr(value, sign=sign)
-    s = Synapses.from_scipy(A, sign=sign, copy=True)
+    s = Synapses.from_scipy(A, sign=sign)
     G, c = batch_terms(s)
     rule = {"form": FORMS[sign], "eta": 0.05, "sigma": 0.1, "theta": 0.3, "w_max": 5.0, "seed": 7, "step": 3}
     silent = s.plasticity_step(G, c, **rule)
@@ -427,7 +434,7 @@ def test_no_operation_changes_a_sign(sign, value, form, eta, sigma, theta, norma
         s.normalize_rows()
         assert np.isfinite(s.weights).all()
         assert (s.weights >= 0).all() if sign == "E" else (s.weights <= 0).all()
-    Synapses.from_scipy(s.to_scipy(), sign=sign, copy=True)  # still a valid pathway
+    Synapses.from_scipy(s.to_scipy(), sign=sign)  # still a valid pathway
 
 
 def poisoned(array, value):
@@ -536,7 +543,7 @@ def grow(s, **change):
 @pytest.mark.parametrize(("value", "index"), KINDS)
 def test_prune(value, index):
     A = csr(value, index)
-    s = Synapses.from_scipy(A, copy=True)
+    s = Synapses.from_scipy(A)
     W = A.toarray()
     kept = np.where(np.abs(W) >= 0.6 * np.abs(W).max(axis=1, keepdims=True), W, 0)
     assert s.prune(0.6) == np.count_nonzero(W) - np.count_nonzero(kept) > 0

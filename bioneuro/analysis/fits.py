@@ -77,14 +77,15 @@ def _rescaled(params: Params, factor: float) -> Params:
 def _log_likelihood(law: stats.rv_continuous, params: Params, sample: Sample) -> Floats:
     """log f(w) - log sf(t) of each weight, in the sample's units."""
     log_f = law.logpdf(sample.x, **params)
-    return log_f if sample.cut is None else log_f - law.logsf(sample.cut, **params)[sample.which]
+    cuts = sample.cuts
+    return log_f if cuts is None else log_f - law.logsf(cuts.values, **params)[cuts.which]
 
 
 def _uniforms(law: stats.rv_continuous, params: Params, sample: Sample) -> Floats:
     """u = (F(w) - F(t)) / (1 - F(t)), from log sf so that neither tail loses its digits."""
     log_sf = law.logsf(sample.x, **params)
-    if sample.cut is not None:
-        log_sf = log_sf - law.logsf(sample.cut, **params)[sample.which]
+    if cuts := sample.cuts:
+        log_sf = log_sf - law.logsf(cuts.values, **params)[cuts.which]
     return np.clip(-np.expm1(log_sf), 0.0, 1.0)
 
 
@@ -351,13 +352,13 @@ def ks_bootstrap(
     candidate, sample = _candidate(distribution), sample_of(weights, threshold)
     rng = np.random.default_rng(random_state)
     params = candidate.fitted(sample)
-    cut = None if sample.cut is None else sample.cut[sample.which]
+    cut = None if sample.cuts is None else sample.cuts.of_each
     survival = 1.0 if cut is None else candidate.law.sf(cut, **params)
 
     def surrogate_ks() -> float:
         x = candidate.law.isf(survival * (1 - rng.random(sample.x.size)), **params)
         # A normal without a cut may draw x <= 0, which stays: it is what that law predicts.
-        draw = Sample(x if cut is None else np.maximum(x, cut), 1.0, sample.cut, sample.which, 0)
+        draw = Sample(x if cut is None else np.maximum(x, cut), 1.0, sample.cuts, 0)
         return _ks(_uniforms(candidate.law, candidate.fitted(draw), draw))
 
     statistic = _ks(_uniforms(candidate.law, params, sample))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from .samples import Floats, Sample
@@ -16,8 +17,8 @@ Params = dict[str, float]
 # scipy's own laws; where a far tail would underflow to log 0, the log is written out.
 
 
-class _Gamma(type(stats.gamma)):
-    def _logsf(self, x, a):
+class _Gamma(type(stats.gamma)):  # type: ignore[misc]  # scipy makes only the instance public
+    def _logsf(self, x: ArrayLike, a: ArrayLike) -> Floats:
         x, a = np.broadcast_arrays(np.asarray(x, dtype=np.float64), a)
         sf = special.gammaincc(a, x)
         far = (sf < 1e-300) & np.isfinite(x)
@@ -27,7 +28,7 @@ class _Gamma(type(stats.gamma)):
         return log_sf
 
     @staticmethod
-    def _log_tail(x, a, n_terms=100):
+    def _log_tail(x: Floats, a: Floats, n_terms: int = 100) -> Floats:
         """Legendre's fraction, Gamma(a, x) = e^-x x^a / (x + 1 - a - 1 (1 - a) / (x + 3 - a - ...))."""
         fraction = x + 2 * n_terms + 1 - a
         for k in range(n_terms, 0, -1):
@@ -35,20 +36,20 @@ class _Gamma(type(stats.gamma)):
         return a * np.log(x) - x - special.gammaln(a) - np.log(fraction)
 
 
-class _HalfNormal(type(stats.halfnorm)):
-    def _logsf(self, x):
+class _HalfNormal(type(stats.halfnorm)):  # type: ignore[misc]
+    def _logsf(self, x: Floats) -> Floats:
         return np.log(2.0) + special.log_ndtr(-x)
 
 
-class _Pareto(type(stats.pareto)):
-    def _logpdf(self, x, b):
+class _Pareto(type(stats.pareto)):  # type: ignore[misc]
+    def _logpdf(self, x: Floats, b: Floats) -> Floats:
         return np.log(b) - (b + 1) * np.log(x)
 
-    def _logsf(self, x, b):
+    def _logsf(self, x: Floats, b: Floats) -> Floats:
         return -b * np.log(x)
 
 
-def _minimise(objective: Callable[[Floats], float], start: Sequence[float], bounds: list) -> Floats:
+def _minimise(objective: Callable[[Floats], float], start: ArrayLike, bounds: list) -> Floats:
     """Nelder-Mead, started again where it stops: the objectives are smooth, the second run is the polish."""
     low, high = np.transpose(bounds)
     best = np.clip(np.asarray(start, dtype=np.float64), low, high)
@@ -95,15 +96,16 @@ def _normal_mle(x: Floats, nodes: tuple[Floats, Floats] | None, floor: float = -
 
 
 def _fit_normal(sample: Sample) -> Params:
-    loc, scale = _normal_mle(sample.x, None if sample.cut is None else sample.nodes)
+    loc, scale = _normal_mle(sample.x, None if sample.cuts is None else sample.cuts.nodes)
     return {"loc": loc, "scale": scale}
 
 
 def _fit_lognormal(sample: Sample) -> Params:
     nodes = None
-    if sample.is_cut:
+    if cuts := sample.positive_cuts:
+        cut, share = cuts.nodes
         with np.errstate(divide="ignore"):
-            nodes = np.log(sample.nodes[0]), sample.nodes[1]
+            nodes = np.log(cut), share
     mu, sigma = _normal_mle(sample.log_x, nodes, floor=-300.0)  # exp(mu) stays in the range of doubles
     return {"s": sigma, "scale": float(np.exp(mu))}
 
@@ -111,9 +113,10 @@ def _fit_lognormal(sample: Sample) -> Params:
 def _fit_half_normal(sample: Sample) -> Params:
     square = float(np.mean(sample.x**2))
     rms = np.sqrt(square)
-    if not sample.is_cut:
+    cuts = sample.positive_cuts
+    if cuts is None:
         return {"scale": float(rms)}
-    cut, share = sample.nodes
+    cut, share = cuts.nodes
 
     def objective(log_scale: float) -> float:
         scale = np.exp(log_scale)
@@ -134,9 +137,10 @@ def _fit_gamma(sample: Sample) -> Params:
     shape = optimize.brentq(
         lambda k: np.log(k) - special.digamma(k) - gap, 0.4 / gap, 1.1 / gap, xtol=1e-300, rtol=1e-14
     )
-    if not sample.is_cut:
+    cuts = sample.positive_cuts
+    if cuts is None:
         return {"a": float(shape), "scale": mean / shape}
-    cut, share = sample.nodes
+    cut, share = cuts.nodes
     mean_log = float(sample.log_x.mean())
 
     def objective(theta: Floats) -> float:
@@ -166,10 +170,11 @@ def _fit_weibull(sample: Sample) -> Params:
 
 
 def _fit_pareto(sample: Sample) -> Params:
-    x_min = float(sample.cut[0]) if sample.cut is not None and sample.cut[0] > 0 else float(sample.x.min())
+    cuts = sample.positive_cuts
+    x_min = float(sample.x.min()) if cuts is None or cuts.values[0] == 0 else float(cuts.values[0])
     log_start = np.log(x_min)
-    if sample.is_cut:
-        log_start = float(sample.share @ np.log(np.maximum(sample.cut, x_min)))
+    if cuts:
+        log_start = float(cuts.share @ np.log(np.maximum(cuts.values, x_min)))
     return {"b": 1 / (float(sample.log_x.mean()) - log_start), "scale": x_min}
 
 
@@ -180,8 +185,9 @@ def _fit_numerically(law: stats.rv_continuous, sample: Sample) -> Params:
     def objective(theta: Floats) -> float:
         params = dict(zip(names, np.exp(theta), strict=True))
         value = -np.mean(law.logpdf(sample.x, **params))
-        if sample.is_cut:
-            value += sample.nodes[1] @ law.logsf(sample.nodes[0], **params)
+        if cuts := sample.positive_cuts:
+            cut, share = cuts.nodes
+            value += share @ law.logsf(cut, **params)
         return value if np.isfinite(value) else np.inf
 
     theta = _minimise(objective, np.zeros(len(names)), [(-15.0, 15.0)] * len(names))

@@ -166,25 +166,23 @@ def positive_part(values: Floats, threshold: ArrayLike | None) -> tuple[Floats, 
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Positive weights and their cuts, in units of the geometric mean so that no fit depends on scale."""
+class Cuts:
+    """Where each weight of a sample was cut from below: the distinct cuts and which of them is whose."""
 
-    x: Floats
-    unit: float
-    cut: Floats | None  # distinct cuts, ascending
-    which: NDArray[np.intp] | None  # the cut of each weight, as an index into `cut`
-    n_silent: int
+    values: Floats  # ascending
+    which: NDArray[np.intp]  # the cut of each weight, as an index into `values`
 
     MAX_NODES = 4096
 
-    @cached_property
-    def log_x(self) -> Floats:
-        return np.log(self.x)
+    @property
+    def of_each(self) -> Floats:
+        """The cut of each weight."""
+        return self.values[self.which]
 
     @cached_property
     def share(self) -> Floats:
         """Share of the weights at each distinct cut."""
-        return np.bincount(self.which) / self.x.size
+        return np.bincount(self.which) / self.which.size
 
     @cached_property
     def nodes(self) -> tuple[Floats, Floats]:
@@ -193,25 +191,40 @@ class Sample:
         Each cut's share is split between its two neighbours on a grid in log cut, which is linear
         interpolation of log sf (error of order 1e-7); reported likelihoods use the exact cuts.
         """
-        zero = int(self.cut[0] == 0)
-        cut, share = self.cut[zero:], self.share[zero:]
+        zero = int(self.values[0] == 0)
+        cut, share = self.values[zero:], self.share[zero:]
         if cut.size <= self.MAX_NODES:
-            return self.cut, self.share
+            return self.values, self.share
         grid = np.linspace(np.log(cut[0]), np.log(cut[-1]), self.MAX_NODES)
         place = np.interp(np.log(cut), grid, np.arange(grid.size))
         left = np.minimum(place.astype(np.intp), grid.size - 2)
         right_part = share * (place - left)
         split = np.bincount(left, share - right_part, grid.size)
         split += np.bincount(left + 1, right_part, grid.size)
-        return np.append(self.cut[:zero], np.exp(grid)), np.append(self.share[:zero], split)
+        return np.append(self.values[:zero], np.exp(grid)), np.append(self.share[:zero], split)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Positive weights and their cuts, in units of the geometric mean so that no fit depends on scale."""
+
+    x: Floats
+    unit: float
+    cuts: Cuts | None
+    n_silent: int
+
+    @cached_property
+    def log_x(self) -> Floats:
+        return np.log(self.x)
 
     @property
-    def is_cut(self) -> bool:
-        """Whether any weight has a positive cut (a cut at 0 changes nothing for a law on w > 0)."""
-        return self.cut is not None and self.cut[-1] > 0
+    def positive_cuts(self) -> Cuts | None:
+        """The cuts, if any of them is positive: a cut at 0 changes nothing for a law on w > 0."""
+        return self.cuts if self.cuts is not None and self.cuts.values[-1] > 0 else None
 
     def mean_cut(self, power: float = 1.0) -> float:
-        return float(self.share @ self.cut**power) if self.is_cut else 0.0
+        cuts = self.positive_cuts
+        return 0.0 if cuts is None else float(cuts.share @ cuts.values**power)
 
 
 def sample_of(weights: Any, threshold: ArrayLike | None) -> Sample:
@@ -220,10 +233,10 @@ def sample_of(weights: Any, threshold: ArrayLike | None) -> Sample:
     if x.min() == x.max():
         raise ValueError(f"all {x.size} weights are equal ({x[0]:g}): no distribution can be fitted")
     unit = float(np.exp(np.mean(np.log(x))))
-    which = None
+    cuts = None
     if cut is not None:
         if (cut == x).all():
             raise ValueError("every weight lies at its threshold: no distribution can be fitted")
-        cut, which = np.unique(cut, return_inverse=True)
-        cut = cut / unit
-    return Sample(x / unit, unit, cut, which, size - x.size)
+        distinct, which = np.unique(cut, return_inverse=True)
+        cuts = Cuts(distinct / unit, which)
+    return Sample(x / unit, unit, cuts, size - x.size)

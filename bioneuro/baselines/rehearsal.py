@@ -99,7 +99,9 @@ class ElasticMLP(BackpropMLP):
         fresh = self.information(self._front().response(self._latest))
         self.fisher_ = [
             (W + old_W, b + old_b)
-            for (W, b), (old_W, old_b) in zip(fresh, self.fisher_ or [(0.0, 0.0)] * len(fresh), strict=True)
+            for (W, b), (old_W, old_b) in zip(
+                fresh, self.fisher_ or [(np.zeros(()), np.zeros(()))] * len(fresh), strict=True
+            )
         ]
         self.anchor_ = [(W.weights.copy(), b.copy()) for W, b in zip(self.pathways_, self.biases_, strict=True)]
         self._latest = self._latest[:0]

@@ -183,8 +183,10 @@ class StreamingLeastSquares(StreamingClassifier):
     def _start(self, n_classes: int, n_features: int) -> None:
         if not isinstance(self.ridge, Real) or not 0 < self.ridge < np.inf:
             raise ValueError(f"ridge must be a finite number > 0, got {self.ridge!r}")
-        self.counts_, self.mean_ = np.zeros(n_classes), np.zeros(n_features)
-        self.scatter_, self.sums_ = np.zeros((n_features, n_features)), np.zeros((n_features, n_classes))
+        self.counts_: NDArray = np.zeros(n_classes)
+        self.mean_: NDArray = np.zeros(n_features)
+        self.scatter_: NDArray = np.zeros((n_features, n_features))
+        self.sums_: NDArray = np.zeros((n_features, n_classes))
 
     def _show(self, X: NDArray, true: NDArray) -> None:
         T = np.eye(len(self.counts_))[true]

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Integer, Number, check_parameters
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
-from ..layers import DeltaReadout, UnitNorm
+from ..layers import DeltaReadout, PassedOn, UnitNorm
 from ..layers.protocols import Encoder
 from ..network import batches
-
-
-class _Synapses(NamedTuple):
-    dtype: DTypeLike
-
-
-class _PassedOn:
-    """Stands where a readout expects an association, and hands the features on as they are."""
-
-    n_threads = None
-
-    def __init__(self, n_features: int) -> None:
-        self.n_cells = n_features
-        self.synapses = _Synapses(np.dtype(np.float32))
-
-    def activity(self, H: NDArray) -> NDArray:
-        return H
-
-    def activity_grad(self, H: NDArray, dQ: NDArray) -> NDArray:
-        return dQ
 
 
 class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClassifier):
@@ -111,9 +91,9 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
         return learner.fit_features(X).encoder_
 
     def _learn(self, H: NDArray, T: NDArray, rng: np.random.Generator) -> None:
-        # a readout asks no more of an association than its activity; of few images none of its synapses is one too many
-        passed_on, seed = _PassedOn(H.shape[1]), int(rng.integers(2**31))
-        self.readout_ = DeltaReadout(passed_on, T.shape[1], prune_every=None, seed=seed)  # type: ignore[arg-type]
+        seed = int(rng.integers(2**31))
+        # of few images, no synapse is one too many
+        self.readout_ = DeltaReadout(PassedOn(H.shape[1]), T.shape[1], prune_every=None, seed=seed)
         step = 0
         while step < self.n_updates:
             for rows in batches(len(H), self.batch_size, rng):

@@ -17,8 +17,9 @@ from .inhibition import InhibitoryCells
 from .local_map import LocalMap
 from .map_settings import FEATURE_MAPS, MapSettings
 from .mixing import Mixing
+from .passed_on import PassedOn
 from .pools import SoftmaxPool
-from .protocols import Competition, CompetitionMaker, Encoder, Growth, Learned, Readout
+from .protocols import Competition, CompetitionMaker, Encoder, Growth, Learned, ReadCells, Readout
 from .readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from .retina import Retina
 from .settling import Settled, settle, settle_grad
@@ -46,7 +47,9 @@ __all__ = [
     "LocalMap",
     "MapSettings",
     "Mixing",
+    "PassedOn",
     "PerturbationReadout",
+    "ReadCells",
     "Readout",
     "Recruitment",
     "Retina",

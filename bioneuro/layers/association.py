@@ -18,10 +18,10 @@ from ..rules import Rule, RuleLike
 from ..synapses import Synapses
 from ..threads import Threads
 from .cells import PlasticCells, hand_over, own_rule
-from .competitions import CompetitionLike, CompetitionMaker, competition_maker
+from .competitions import CompetitionLike, competition_maker
 from .extents import GAIN, GAIN_OR_NONE, SOME, check_extent
 from .growth import Recruitment, Vigilance
-from .protocols import Growth, Learned
+from .protocols import CompetitionMaker, Growth, Learned
 
 #: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
 #: that come later draw cells of the earlier ones away.

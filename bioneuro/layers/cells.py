@@ -111,6 +111,11 @@ class PlasticCells:
         return self.synapses.n_post
 
     @property
+    def dtype(self) -> np.dtype:
+        """Of its weights, float32 or float64."""
+        return self.synapses.dtype
+
+    @property
     def n_rivals(self) -> int:
         """Cells that compete with each other."""
         return self.competition.n_rivals or self.n_cells

@@ -9,18 +9,6 @@ from .inhibition import InhibitoryCells
 from .pools import SoftmaxPool
 from .protocols import Competition
 
-#: What a circuit of version 3 held of its inhibitory cells, but for what it held as every layer did.
-_OF_INHIBITORY_CELLS = (
-    "inhibition",
-    "specificity",
-    "target",
-    "to_inhibitory",
-    "from_inhibitory",
-    "inhibitory_rate",
-    "common_threshold",
-    "residual",
-)
-
 
 def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a layer as they are now. Up to version 3, layers held those of their competition."""
@@ -37,6 +25,5 @@ def _competition(layer: dict[str, Any]) -> Competition:
     n_cells = layer["synapses"].n_post
     if "to_inhibitory" not in layer:
         return SoftmaxPool(n_cells, n_rivals=layer.pop("_n_rivals", None), **options)
-    cells = object.__new__(InhibitoryCells)  # what its constructor would draw is in the file
-    vars(cells).update(options | {name: layer.pop(name) for name in _OF_INHIBITORY_CELLS})
-    return cells
+    own = {name: layer.pop(name) for name in InhibitoryCells.SAVED if name not in options}
+    return InhibitoryCells.restored(**options, **own)

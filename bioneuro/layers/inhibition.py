@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -144,6 +144,15 @@ class InhibitoryCells:
         self.inhibitory_rate = np.ones(n)
         self.common_threshold = 0.0  # the drive is centred: cells start to fire at its mean
         self.residual = np.zeros(0)
+
+    @classmethod
+    def restored(cls, **attributes: Any) -> Self:
+        """Cells with these attributes, all that :attr:`SAVED` names: what the constructor would draw is among them."""
+        if differing := attributes.keys() ^ cls.SAVED.keys():
+            raise TypeError(f"attributes must be those of SAVED, differing in {', '.join(sorted(differing))}")
+        cells = cls.__new__(cls)
+        vars(cells).update(attributes)
+        return cells
 
     @property
     def n_cells(self) -> int:

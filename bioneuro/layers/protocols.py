@@ -16,17 +16,9 @@ from ..synapses import Synapses
 from ..threads import Threads
 
 __all__ = [
-    "Competition",
-    "CompetitionMaker",
-    "Encoder",
-    "GrowingCells",
-    "Growth",
-    "Learned",
-    "Progress",
-    "Readout",
-    "Space",
-    "TakeOver",
-]
+    "Competition", "CompetitionMaker", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "ReadCells",
+    "Readout", "Space", "TakeOver",
+]  # fmt: skip
 
 #: With respect to what a gradient is asked: the input itself, or the retina's response to it.
 Space = Literal["image", "response"]
@@ -134,7 +126,7 @@ class CompetitionMaker(Protocol):
     """Makes a :class:`Competition` of so many cells: its settings, or its class."""
 
     #: As of the competition that it makes.
-    taught: bool
+    taught: ClassVar[bool]
 
     def __call__(self, n_cells: int, *, seed: int, dtype: DTypeLike, n_threads: Threads) -> Competition: ...
 
@@ -167,6 +159,30 @@ class Growth(Protocol):
 
     def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
         """After: these cells alone have these inputs. Mean rates ``rate (n_cells,)``, best matches ``(batch,)``."""
+        ...
+
+
+class ReadCells(Protocol):
+    """What a readout that learns asks of the cells it reads."""
+
+    n_threads: Threads
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of the layer."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of their rates."""
+        ...
+
+    def activity(self, drive: NDArray) -> NDArray:
+        """Smooth activity from the drive, both ``(batch, n_cells)``."""
+        ...
+
+    def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
+        """Gradient of :meth:`activity` with respect to the drive."""
         ...
 
 

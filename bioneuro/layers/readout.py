@@ -18,7 +18,7 @@ from ..rules.exponential import multiply
 from ..synapses import Synapses
 from .association import Association
 from .extents import GAIN_OR_NONE
-from .protocols import Readout
+from .protocols import ReadCells, Readout
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6
@@ -96,7 +96,7 @@ class DeltaReadout:
 
     Parameters
     ----------
-    association : Association
+    association : Association or other cells (:class:`bioneuro.layers.ReadCells`)
     n_classes : int
     w_start : float, default 0.7
         Size of every synapse onto the outputs at the start.
@@ -127,7 +127,7 @@ class DeltaReadout:
 
     def __init__(
         self,
-        association: Association,
+        association: ReadCells,
         n_classes: int,
         *,
         w_start: float = 0.7,
@@ -140,7 +140,7 @@ class DeltaReadout:
             check_count("prune_every", prune_every)
         self.association = association
         self.rng = np.random.default_rng(seed)
-        n_cells, dtype = association.n_cells, association.synapses.dtype
+        n_cells, dtype = association.n_cells, association.dtype
         n_inhibitory = max(1, n_cells // E_CELLS_PER_I_CELL)
         start = connectivity.Constant(w_start)
         self.bias = np.zeros(n_classes, dtype)

@@ -132,7 +132,7 @@ def magnitude_pruned(mlp: BackpropMLP, density: float | Sequence[float], images:
             W = pathway.to_scipy().copy()
             W.data[sizes < np.partition(sizes, -n_kept)[-n_kept]] = 0
             W.eliminate_zeros()
-            pruned.pathways_[k] = Synapses.from_scipy(W, copy=True)
+            pruned.pathways_[k] = Synapses.from_scipy(W)
     pruned.reset_optimizer()
     for _ in range(n_epochs):
         pruned.partial_fit(*images)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse, stats
 
 from ...classifier import BioClassifier
-from ...layers import Association, DeltaReadout, Retina, UnitNorm
+from ...layers import Association, DeltaReadout, PassedOn, Retina, UnitNorm
 from ...layers.protocols import Space
 from ...network import Network
 from ...schedule import Schedule
-from ...synapses import Synapses
 from .claim import Images
 
 
@@ -41,45 +41,27 @@ class PixelRates:
 # --- readouts that learn anew ------------------------------------------------------------------------------
 
 
-def read_anew(network: BioClassifier, association: Association, train: Images) -> BioClassifier:
+def read_anew(network: BioClassifier, association: Association | PassedOn, train: Images, seed: int) -> BioClassifier:
     """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
     ``fit``."""
     changed = copy.copy(network)
     schedule = Schedule() if isinstance(network.schedule, str) else network.schedule
     parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
-    delta = DeltaReadout(association, T.shape[1], seed=association.seed)
-    changed.network_, changed.readout = Network(parts.encoder, association, {"delta": delta}, parts.mixing), "delta"
+    delta = DeltaReadout(association, T.shape[1], seed=seed)
+    cells = cast(Association, association)  # which, from here on, is asked for its drive and its activity only
+    changed.network_, changed.readout = Network(parts.encoder, cells, {"delta": delta}, parts.mixing), "delta"
     changed.network_.learn_readouts(
         network.transform(train.X), T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
-        rng=np.random.default_rng(association.seed), progress=lambda passes, desc: passes,
+        rng=np.random.default_rng(seed), progress=lambda passes, desc: passes,
     )  # fmt: skip
     return changed
-
-
-class PassedOn(Association):
-    """Replaces an association and passes its input on unchanged."""
-
-    def drive(self, U: NDArray) -> NDArray:
-        return U
-
-    def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
-        return da
-
-    def activity(self, drive: NDArray) -> NDArray:
-        return drive
-
-    def activity_grad(self, drive: NDArray, dQ: NDArray) -> NDArray:
-        return dQ
-
-    def pathways(self) -> dict[str, Synapses]:
-        return {}
 
 
 def without_competition(network: BioClassifier, train: Images) -> BioClassifier:
     """The readout learns on the rates that the association sees."""
     layer = network.network_.association
     n = layer.synapses.n_pre
-    return read_anew(network, PassedOn(n, n, len(network.classes_), seed=layer.seed, dtype=network.dtype), train)
+    return read_anew(network, PassedOn(n, dtype=network.dtype), train, layer.seed)
 
 
 # --- other laws of the weights -----------------------------------------------------------------------------
@@ -139,6 +121,6 @@ def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:
         W = relawed(layer.synapses.to_scipy(), law, np.random.default_rng(layer.seed))
         layer.synapses.replace_rows(np.arange(layer.n_cells), W)
         layer.synapses.normalize_rows()
-        return read_anew(network, layer, train)
+        return read_anew(network, layer, train, layer.seed)
 
     return changed
