@@ -1,7 +1,7 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: help build test sanitize lint-tools lint format bench clean
+.PHONY: help build test sanitize coverage lint-tools lint format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -18,6 +18,15 @@ sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a bui
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
+
+coverage:  ## lines and branches of Python and C that the tests reach, from a build folder of its own
+	mkdir -p build/coverage && cp -r bioneuro csrc setup.py pyproject.toml README.md LICENSE build/coverage/
+	rm -f build/coverage/bioneuro/_core*.so
+	cd build/coverage && CFLAGS="--coverage -fprofile-update=atomic" LDFLAGS=--coverage BIONEURO_DEBUG=1 \
+	    $(PYTHON) setup.py -q build_ext --inplace --force
+	cd build/coverage && PYTHONPATH=. $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
+	    -n auto --dist worksteal ../../tests $(TESTS)
+	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --print-summary
 
 lint-tools:  ## install what lint needs, the versions of the lint extra in pyproject.toml, without building the package
 	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['lint'], sep='\n')" \

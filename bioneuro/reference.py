@@ -179,16 +179,19 @@ def _log_covariance(w: NDArray, T: NDArray, alpha: NDArray, noise: NDArray, *, s
     return np.exp(np.minimum(log_w, np.log(np.finfo(float).max)))
 
 
-# The other forms: new weights from those before, the drive eta (G_ij - c_i w_ij) and noise; and the signs they have
-# however small they are.
+# The other forms: new weights from those before, both terms of the drive, eta G_ij and eta c_i w_ij, and noise; and the
+# signs they have however small they are.
 
 
-def _exponential(w: NDArray, drive: NDArray, noise: NDArray) -> tuple[NDArray, NDArray]:
-    return w * np.exp(np.sign(w) * drive + noise), np.sign(w)
+def _exponential(
+    w: NDArray, hebb: NDArray, loss: NDArray, noise: NDArray, *, decay: float = 1.0, bound: float = np.inf
+) -> tuple[NDArray, NDArray]:
+    growth = np.sign(w) * np.clip(hebb - decay * loss, -bound, bound)
+    return w * np.exp(growth + noise), np.sign(w)
 
 
-def _signed(w: NDArray, drive: NDArray, noise: NDArray, *, w0: float = 0.0) -> tuple[NDArray, NDArray]:
-    w = w + (np.abs(w) + w0) * drive
+def _signed(w: NDArray, hebb: NDArray, loss: NDArray, noise: NDArray, *, w0: float = 0.0) -> tuple[NDArray, NDArray]:
+    w = w + (np.abs(w) + w0) * (hebb - loss)
     return w * np.exp(noise), np.sign(w)
 
 
@@ -228,7 +231,8 @@ def plasticity_step(
         in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
         ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
         standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
-    ``"exponential"``     ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
+    ``"exponential"``     ``w <- w exp(sgn(w) D_ij + noise)``, ``D_ij = eta (G_ij - decay c_i w_ij)`` bounded by
+        ``bound`` either way: keeps every sign at any step size.
     ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
     The log forms are for excitatory pathways, the signed one for mixed ones, the exponential one for all.
@@ -239,7 +243,7 @@ def plasticity_step(
     (inf): then ``|w|`` is clipped to ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless its form
     moves it); ``normalize`` (True): then each changed row is divided by its Euclidean norm (synaptic scaling; a row of
     zeros stays). Weights saturate at the largest number there is. Of some: ``floor`` (1e-3) and ``exponent`` (1), > 0;
-    ``slope`` (1) and ``w0`` (0), >= 0.
+    ``slope`` (1), ``w0`` (0) and ``decay`` (1), >= 0; ``bound`` (inf), > 0.
 
     Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
     """
@@ -262,7 +266,7 @@ def plasticity_step(
         moved = RELAXING[form](w, g / np.where(changed, c, 1.0)[rows], alpha[rows], noise, **own)
         sign = np.ones(1)
     else:
-        moved, sign = DRIVEN[form](w, eta * (g - ci * w), noise, **own)
+        moved, sign = DRIVEN[form](w, eta * g, eta * ci * w, noise, **own)
     w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
     if normalize:
         w = np.where(changed[rows], _unit_rows(indptr, w), w)

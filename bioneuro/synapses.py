@@ -411,9 +411,9 @@ class Synapses:
             largest = {}
             for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
                 self._check_vector(array, name, size)
-                largest[name] = _check_range(array, name, _lowest(name, nonnegative))
+                largest[name] = _check_range(array, name, _lowest(name, nonnegative), n_threads)
             if not _relaxes(nonnegative):
-                self._check_drive(largest["G"], largest["c"], rule.parameters["eta"])
+                self._check_drive(largest["G"], largest["c"], rule.parameters, n_threads)
             key = {"seed": seed, "step": step, "n_threads": n_threads}
             return self._learn(_core.plasticity_step, G, c, rule, theta=theta, **key)
 
@@ -461,25 +461,28 @@ class Synapses:
         rule, nonnegative = self._rule(form, parameters)
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(Y, "Y", self.n_post)
-        largest_rate = _check_range(X, "X", _lowest("X", nonnegative))
-        _check_range(Y, "Y", _lowest("Y", nonnegative))
+        largest_X = _check_range(X, "X", _lowest("X", nonnegative), n_threads)
+        largest_c = len(Y) * _check_range(Y, "Y", _lowest("Y", nonnegative), n_threads)
         if gain is not None:
             self._check_vector(gain, "gain", self.n_post)
-            _check_range(gain, "gain", _lowest("gain", nonnegative))
+            largest_c *= _check_range(gain, "gain", _lowest("gain", nonnegative), n_threads)
         with self._changing:
-            if not _relaxes(nonnegative):
+            parameters = rule.parameters
+            if not _relaxes(nonnegative) and not self._bounded(largest_c * largest_X, largest_c, parameters, n_threads):
                 largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
-                self._check_drive(largest_c * largest_rate, largest_c, rule.parameters["eta"])
+                self._check_drive(largest_c * largest_X, largest_c, parameters, n_threads)
             layout = self._layout(len(X), False, n_threads, weights=False)
             key = {"seed": seed, "step": step, "n_threads": n_threads}
             return self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
 
-    def add(self, delta: NDArray) -> None:
+    def add(self, delta: NDArray, n_threads: Threads = None) -> None:
         """``W += delta`` on the stored synapses, for rules that compute their own step (gradient descent, ...).
 
         Parameters
         ----------
         delta : ndarray of shape (nnz,), dtype of the weights
+        n_threads : int >= 1, "auto" or None
+            Of the checks.
 
         Raises
         ------
@@ -490,7 +493,7 @@ class Synapses:
             self._check_vector(delta, "delta", self.nnz)
             with np.errstate(over="ignore"):  # refused by name in the next line
                 changed = self._data + delta
-            _check_range(changed, "weights + delta", -np.inf)
+            _check_range(changed, "weights + delta", -np.inf, n_threads)
             self._check_sign(changed)
             self._version += 1
             self._data[:] = changed
@@ -511,13 +514,13 @@ class Synapses:
 
     # --- traces -------------------------------------------------------------------------------------------
 
-    def observe(self, X: NDArray) -> None:
+    def observe(self, X: NDArray, n_threads: Threads = None) -> None:
         """Let the pre-synaptic rates ``X (batch, n_pre)`` count in :attr:`pre_mean` and :attr:`pre_sd`.
 
         A rule that ``observes`` does so in every step, and whoever learns by one leaves it to the rule.
         """
         self._check_batch(X, "X", self._n_pre)
-        _check_range(X, "X", -np.inf)
+        _check_range(X, "X", -np.inf, n_threads)
         if not len(X):
             return
         with self._changing:
@@ -670,7 +673,7 @@ class Synapses:
             raise ValueError("turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'")
         if time is not None:
             self._check_vector(time, "time", self.n_post)
-            _check_range(time, "time", 0.0)
+            _check_range(time, "time", 0.0, n_threads)
         with self._changing:
             before = self.nnz
             *arrays, died = _core.turnover(
@@ -776,11 +779,17 @@ class Synapses:
             raise ValueError(f"form {rule.form!r} needs a pathway of sign {needed}, this one has {self._sign!r}")
         return rule, traits.nonnegative
 
-    def _check_drive(self, largest_G: float, largest_c: float, eta: float) -> None:
-        """Both products in ``eta G - eta c w`` must be finite, or their difference is not a number."""
-        largest = eta * max(largest_G, largest_c * _largest(self._data))
-        if largest > float(np.finfo(self.dtype).max):
-            raise ValueError(f"eta = {eta:g} times G or c w overflows {self.dtype}: lower eta")
+    def _check_drive(
+        self, largest_G: float, largest_c: float, parameters: dict[str, float], n_threads: Threads
+    ) -> None:
+        """Both products in ``eta G - eta decay c w`` must be finite, or their difference is not a number."""
+        if not self._bounded(largest_G, largest_c, parameters, n_threads):
+            raise ValueError(f"eta = {parameters['eta']:g} times G or c w overflows {self.dtype}: lower eta")
+
+    def _bounded(self, largest_G: float, largest_c: float, parameters: dict[str, float], n_threads: Threads) -> bool:
+        loss = largest_c * parameters.get("decay", 1.0)
+        largest = max(largest_G, loss and loss * _largest(self._data, n_threads))
+        return not parameters["eta"] * largest > float(np.finfo(self.dtype).max)  # 0 times infinity is nothing, too
 
 
 def _restore(
@@ -825,16 +834,16 @@ def _check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int 
         raise ValueError(f"{name} must be C-contiguous: use np.ascontiguousarray({name})")
 
 
-def _largest(array: NDArray) -> float:
+def _largest(array: NDArray, n_threads: Threads) -> float:
     """Largest magnitude; NaN if there is one."""
-    return max(map(abs, _core.minmax(array))) if array.size else 0.0
+    return max(map(abs, _core.minmax(array, n_threads=n_threads))) if array.size else 0.0
 
 
-def _check_range(array: NDArray, name: str, low: float) -> float:
+def _check_range(array: NDArray, name: str, low: float, n_threads: Threads) -> float:
     """Finite and >= ``low``; returns the largest magnitude."""
     if not array.size:
         return 0.0
-    smallest, largest = _core.minmax(array)
+    smallest, largest = _core.minmax(array, n_threads=n_threads)
     if np.isfinite((smallest, largest)).all() and smallest >= low:
         return max(-smallest, largest)
     k = tuple(int(i) for i in np.argwhere(~(np.isfinite(array) & (array >= low)))[0])

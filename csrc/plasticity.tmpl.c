@@ -4,7 +4,7 @@
 typedef struct {
     T alpha, inverse_c; /* forms that relax: step towards T_ij = G_ij / c_i */
     T eta, eta_c;       /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
-    T floor, exponent, slope_c, w0, w_min, w_max;
+    T floor, exponent, slope_c, w0, bound, w_min, w_max;
     T noise; /* standard deviation of the step's noise */
 } NAME(row);
 
@@ -14,11 +14,12 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
         .alpha = (T)alpha,
         .inverse_c = NAME(fit)(1 / c),
         .eta = NAME(fit)(rule->eta),
-        .eta_c = NAME(fit)(rule->eta * c),
+        .eta_c = NAME(fit)(rule->eta * (rule->decay * c)),
         .floor = rule->floor < T_MIN ? T_MIN : NAME(fit)(rule->floor),
         .exponent = NAME(fit)(rule->exponent),
         .slope_c = NAME(fit)(rule->slope / c),
         .w0 = NAME(fit)(rule->w0),
+        .bound = NAME(fit)(rule->bound),
         .w_min = NAME(fit)(rule->w_min),
         .w_max = NAME(fit)(rule->w_max),
         .noise = NAME(fit)(rule->sigma * sqrt(alpha * (2 - alpha))),
@@ -62,7 +63,8 @@ INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) *row, c
 
 INLINE vec NAME(exponential)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     const vec drive = row->eta * g - row->eta_c * w;
-    vec growth = (vec)((NAME(bits))drive ^ (NAME(bits))NAME(sign_bit)(w));
+    const vec most = NAME(splat)(row->bound), bounded = NAME(at_least)(NAME(at_most)(drive, most), -most);
+    vec growth = (vec)((NAME(bits))bounded ^ (NAME(bits))NAME(sign_bit)(w));
     *from = w;
     if (noisy) growth += noise;
     return NAME(magnitude)(w) * NAME(exp_factor)(growth);

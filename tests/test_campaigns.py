@@ -27,6 +27,12 @@ def run(name, share, out):
     return json.loads(out.read_text())
 
 
+def test_hostile_arguments_end_in_what_is_promised(tmp_path):
+    found = run("bindings", 0.075, tmp_path / "bindings.json")
+    assert found["faults"] == [] and found["executions"] == 3000 == sum(found["outcomes"].values())
+    assert found["outcomes"]["answered"] > 100 and found["outcomes"]["ValueError"] > 100
+
+
 def test_hostile_files_are_refused_by_one_error_and_run_nothing(tmp_path):
     pytest.importorskip("PIL.Image")
     found = run("files", 0.002, tmp_path / "files.json")

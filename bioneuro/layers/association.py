@@ -195,7 +195,7 @@ class Association(PlasticCells):
     def _observe(self, H: NDArray) -> None:
         """Mean and spread of the input so far. In a stream they move, and what was learned beside them moves along."""
         before = self.synapses.pre_mean
-        self.synapses.observe(H)
+        self.synapses.observe(H, self.n_threads)
         if self.vigilance is not None and before is not None:
             self.rule.follow_mean(self.synapses, before)
 
@@ -281,7 +281,7 @@ class Association(PlasticCells):
 
     def drive(self, H: NDArray) -> NDArray:
         """What rates and activity follow from, shape ``(batch, n_cells)``: see :class:`bioneuro.layers.Competition`."""
-        check_extent(H, "H")
+        check_extent(H, "H", self.n_threads)
         return self.competition.drive(self.excite(H), self.gain, self.threshold)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:

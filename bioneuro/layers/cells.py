@@ -156,7 +156,14 @@ class PlasticCells:
 
     def check_input(self, U: NDArray, name: str) -> None:
         """Refuse a bad input before anything has changed."""
-        check_learned(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
+        check_learned(
+            U,
+            name,
+            self.synapses.dtype,
+            self.synapses.n_pre,
+            nonnegative=self.rule.nonnegative,
+            n_threads=self.n_threads,
+        )
 
     def speed(self, n_seen: int | NDArray) -> NDArray:
         """Weight of a batch of ``n_seen`` samples in the running mean rate of a cell."""

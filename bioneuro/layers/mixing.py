@@ -111,7 +111,7 @@ class Mixing:
     def learn(self, H: ArrayLike, **_: Any) -> Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
         H = np.ascontiguousarray(H, self.dtype)
-        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
+        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False, n_threads=self.n_threads)
         self._seen = tuple(self.moments.add(self._input(H)))
         return self
 
@@ -140,7 +140,7 @@ class Mixing:
 
     def _rates(self, H: ArrayLike) -> _Rates:
         H, gain = np.ascontiguousarray(H, self.dtype), self._gain()
-        check_extent(H, "H")
+        check_extent(H, "H", self.n_threads)
         x = self._input(H)
         with np.errstate(over="ignore"):
             x *= gain

@@ -14,7 +14,7 @@ from .. import _core, connectivity
 from .._attributes import Array, Count, Maybe, Part, Pathway
 from ..analysis import row_thresholds
 from ..checks import Number, check, check_count
-from ..rules.exponential import multiply
+from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
 from .extents import GAIN_OR_NONE
@@ -178,9 +178,9 @@ class DeltaReadout:
         Q = self.association.activity(drive)
         R = self.inhibitory_rates(Q)
         error = np.ascontiguousarray(self._error(self._outputs(Q, R), T), Q.dtype)
-        n = self.association.n_threads
+        n, rule = self.association.n_threads, gradient_step(eta, LARGEST_WEIGHT)
         for pathway, rates in (self.excitatory, Q), (self.inhibitory, R):
-            multiply(pathway, eta * pathway.weight_grad(rates, error, n_threads=n), w_max=LARGEST_WEIGHT, n_threads=n)
+            pathway.hebbian_step(rates, error, rule, n_threads=n)
         self.bias += eta / len(T) * error.sum(axis=0)
         self.step += 1
         if self.prune_every is not None and self.step % self.prune_every == 0:

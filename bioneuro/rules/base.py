@@ -97,19 +97,19 @@ class Rule(ABC):
         """
         self._check_pathway(synapses)
         for rates, name, width in (X, "X", synapses.n_pre), (Y, "Y", synapses.n_post):
-            check_rates(rates, name, synapses.dtype, width, nonnegative=self.nonnegative)
+            check_rates(rates, name, synapses.dtype, width, nonnegative=self.nonnegative, n_threads=self.n_threads)
         if len(X) != len(Y):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
         if gain is not None:
             synapses._check_vector(gain, "gain", synapses.n_post)
-            _check_range(gain, "gain", 0.0)
+            _check_range(gain, "gain", 0.0, self.n_threads)
         self._check_reward(reward)
         with synapses.exclusive():
             before = dict(synapses.traces)
             try:
                 with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
                     if self.observes and observe:
-                        synapses.observe(X)
+                        synapses.observe(X, self.n_threads)
                     self.change(synapses, X, Y, gain, reward)
             except Exception:
                 synapses.traces = before
@@ -205,10 +205,10 @@ class AdditiveRule(Rule):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         inhibitory = synapses.sign == "I"
         delta = self.delta(synapses, -synapses.weights if inhibitory else synapses.weights, X, Y)
-        add_within_sign(synapses, -delta if inhibitory else delta, gain)
+        add_within_sign(synapses, -delta if inhibitory else delta, gain, self.n_threads)
 
 
-def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = None) -> None:
+def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = None, n_threads: Threads = None) -> None:
     """``W += gain delta`` on the stored synapses; weights of "E" and "I" pathways stop at 0.
 
     Parameters
@@ -217,6 +217,8 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
     delta : ndarray of shape (nnz,)
     gain : ndarray of shape (n_post,), optional
         Of each post-synaptic cell.
+    n_threads : int >= 1, "auto" or None
+        Of the checks.
 
     Raises
     ------
@@ -231,10 +233,12 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
         delta = np.maximum(delta, -w)
     elif synapses.sign == "I":
         delta = np.minimum(delta, -w)
-    synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype))
+    synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype), n_threads)
 
 
-def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> float:
+def check_rates(
+    rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool, n_threads: Threads = None
+) -> float:
     """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be; returns the largest magnitude.
 
     Raises
@@ -246,7 +250,7 @@ def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonne
     _check_array(rates, name, (dtype,), ndim=2)
     if rates.shape[1] != width or not len(rates):
         raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
-    return _check_range(rates, name, 0.0 if nonnegative else -np.inf)
+    return _check_range(rates, name, 0.0 if nonnegative else -np.inf, n_threads)
 
 
 def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:

@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from ..synapses import Form, Synapses
 from ..threads import Threads
 from .fused import FusedRule
 
-#: Largest change of log |w| in one step of :func:`multiply`.
+#: Largest change of log |w| in one step of :func:`multiply`, and of the delta rule and the teacher.
 LARGEST_GROWTH = 1.0
 
 
@@ -43,9 +44,15 @@ class Exponential(FusedRule):
     form: ClassVar[Form] = "exponential"
 
 
-def multiply(synapses: Synapses, growth: NDArray, *, w_max: float = np.inf, n_threads: Threads = None) -> None:
-    """``log |w_ij| += sgn(w_ij) growth_ij``, ``growth (nnz,)`` bounded by :data:`LARGEST_GROWTH` either way, and
+def multiply(
+    synapses: Synapses, G: NDArray, *, eta: float = 1.0, w_max: float = np.inf, n_threads: Threads = None
+) -> None:
+    """``log |w_ij| += eta sgn(w_ij) G_ij``, ``G (nnz,)``, bounded by :data:`LARGEST_GROWTH` either way, and
     ``|w_ij| <= w_max``: growth of excitation is loss of inhibition, and no sign can change."""
-    bounded = np.clip(growth, -LARGEST_GROWTH, LARGEST_GROWTH)
     still = np.zeros(synapses.n_post, synapses.dtype)
-    synapses.plasticity_step(bounded, still, form="exponential", normalize=False, w_max=w_max, n_threads=n_threads)
+    synapses.plasticity_step(G, still, gradient_step(eta, w_max), n_threads=n_threads)
+
+
+def gradient_step(eta: float, w_max: float = np.inf) -> _core.Plasticity:
+    """The rule of :func:`multiply`: the exponential form without its decay, each change bounded."""
+    return _core.Plasticity("exponential", eta=eta, decay=0.0, bound=LARGEST_GROWTH, w_max=w_max, normalize=False)

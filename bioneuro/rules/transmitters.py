@@ -93,7 +93,7 @@ class TransmitterCompetition:
             raise ValueError(f"pathways must have signs 'E' and 'I', got {excitatory.sign!r} and {inhibitory.sign!r}")
         for rates, name in (X, "X"), (Y, "Y"):
             _check_array(rates, name, (excitatory.dtype,), ndim=2)
-            _check_range(rates, name, -np.inf)
+            _check_range(rates, name, -np.inf, self.n_threads)
         drive = self.balance(excitatory, inhibitory)
         drive *= self.chi
         drive += excitatory.weight_grad(X, Y, n_threads=self.n_threads) / len(X)
