@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from .._attributes import Need
 from ..checks import check_count
-from ..synapses import Sign, Synapses, _check_array, _check_range
+from ..synapses import Sign, Synapses
+from ..synapses.array_checks import check_array, check_range
 from ..threads import Threads
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
@@ -102,7 +103,7 @@ class Rule(ABC):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
         if gain is not None:
             synapses._check_vector(gain, "gain", synapses.n_post)
-            _check_range(gain, "gain", 0.0, self.n_threads)
+            check_range(gain, "gain", 0.0, self.n_threads)
         self._check_reward(reward)
         with synapses.exclusive():
             before = dict(synapses.traces)
@@ -247,10 +248,10 @@ def check_rates(
         No array, or one of another dtype.
     ValueError
     """
-    _check_array(rates, name, (dtype,), ndim=2)
+    check_array(rates, name, (dtype,), ndim=2)
     if rates.shape[1] != width or not len(rates):
         raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
-    return _check_range(rates, name, 0.0 if nonnegative else -np.inf, n_threads)
+    return check_range(rates, name, 0.0 if nonnegative else -np.inf, n_threads)
 
 
 def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:
