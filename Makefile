@@ -1,7 +1,7 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: help build test sanitize coverage lint-tools lint format bench clean
+.PHONY: help build test sanitize fuzz coverage lint-tools lint format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a bui
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
+
+fuzz:  ## coverage-guided fuzzing of the kernels, with clang; SHARE=.01 for a share of it
+	$(PYTHON) -m campaigns.fuzz --share $(or $(SHARE),1)
 
 coverage:  ## lines and branches of Python and C that the tests reach, from a build folder of its own
 	mkdir -p build/coverage && cp -r bioneuro csrc setup.py pyproject.toml README.md LICENSE build/coverage/

@@ -12,7 +12,7 @@ from importlib.metadata import version as _version
 try:
     from . import _core
 except ImportError as error:
-    # a setting of the environment that makes no sense, or an interpreter that will not do: it says so itself
+    # an environment variable out of range, or an unsupported interpreter: its message says which
     if "BIONEURO_" in str(error) or "subinterpreter" in str(error):
         raise
     raise ImportError(

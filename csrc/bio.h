@@ -125,11 +125,11 @@ typedef struct {
     bio_form form;
     double eta;          /* learning rate, >= 0 */
     double sigma;        /* stationary sd of log w that the noise alone gives, >= 0; 0: no noise is drawn */
-    double floor;        /* e of log(w + e) and of log(T + e), > 0 */
-    double exponent;     /* p of the log-power form, > 0 */
+    double floor;        /* e of log(w + e) and of log(T + e), > 0 and <= 1e30 */
+    double exponent;     /* p of the log-power form, > 0 and <= 1e30 */
     double slope;        /* of log w over the standardised covariance, in the log-covariance form, >= 0 */
-    double w0;           /* additive part of the signed form, >= 0 */
-    double decay;        /* share of the c w term in the exponential form, >= 0; 0: none */
+    double w0;           /* additive part of the signed form, >= 0 and <= 1e30 */
+    double decay;        /* share of the c w term in the exponential form, >= 0 and <= 1e30; 0: none */
     double bound;        /* largest change of log |w| but for noise, in the exponential form, > 0 */
     double w_min, w_max; /* bounds of |w|, 0 <= w_min <= w_max */
     int normalize;       /* divide each changed row by its Euclidean norm */

@@ -34,7 +34,9 @@ INLINE vec NAME(log_relaxation)(vec w, vec g, vec noise, const NAME(row) *row, c
     /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
     const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
     const vec size = NAME(at_least)(w, (vec){0}) + row->floor;
-    vec growth = row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
+    /* clamped, since alpha may be 0 and no infinity times 0 may come of it */
+    const vec ratio = NAME(at_least)(NAME(at_most)(target / size, NAME(splat)(T_MAX)), NAME(splat)(T_LEAST));
+    vec growth = row->alpha * NAME(log)(ratio);
     (void)from;
     if (noisy) growth += noise;
     return size * NAME(exp_factor)(growth) - row->floor;
@@ -52,7 +54,7 @@ INLINE vec NAME(log_power)(vec w, vec g, vec noise, const NAME(row) *row, const 
 }
 
 INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
-    /* clamped, since alpha may be 0 and no infinity times 0 may come of it */
+    /* clamped, as above */
     const vec top = NAME(splat)(T_MAX), z = NAME(at_least)(NAME(at_most)(g * row->slope_c, top), -top);
     const vec level = NAME(level)(w);
     vec goal = level + row->alpha * (z - level);

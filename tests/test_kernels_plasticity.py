@@ -348,6 +348,28 @@ def test_extremes_stay_finite(form, value):
                     assert np.abs(data).max() <= 10
 
 
+@pytest.mark.parametrize("eta", [0.0, 1e-300, 1.0])
+@pytest.mark.parametrize("extreme", ["smallest", "largest"])
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("form", FORMS)
+def test_parameters_and_weights_at_their_bounds_stay_finite(form, value, extreme, eta):
+    """Found by fuzzing: sums with the floor were infinite, and 0 (a step of eta 0) times an infinite logarithm NaN."""
+    bounds = {"floor": (5e-324, 1e30), "exponent": (5e-324, 1e30), "slope": (0.0, 1e308), "w0": (0.0, 1e30)}
+    own = {p: bounds[p][extreme == "largest"] for p in _core.FORMS[form].parameters if p in bounds}
+    top, tiny = np.finfo(value).max, np.finfo(value).smallest_subnormal
+    w, g = (a.ravel().astype(value) for a in np.meshgrid([0, tiny, 1e-30, 1, 1e30, top], [0, tiny, 1, top]))
+    if form not in RELAXING:
+        g[:] = np.minimum(g, 1)  # their drive must be finite, it says so
+        w, g = np.r_[w, -w], np.r_[g, g]
+    for c in (0.3, 1.0) if form in RELAXING else (0.0,):
+        data = w.copy()
+        arrays = np.array([0, len(w)]), np.arange(len(w)), data, g, np.array([c], value)
+        _core.plasticity_step(*arrays, form=form, eta=eta, normalize=False, **own)
+        assert np.isfinite(data).all()
+        if eta == 0 and form == "log-relaxation" and extreme == "smallest":
+            np.testing.assert_allclose(data, w, rtol=1e-5, atol=np.finfo(value).tiny)
+
+
 @pytest.mark.parametrize("value", VALUES)
 def test_growth_saturates_at_w_max(value):
     w, g = np.array([1e-30, 1, -1, 0], value), np.array([1e6, 1e6, -1e6, 1e6], value)
@@ -620,14 +642,17 @@ def test_rules_that_are_no_rules():
         (dict(eta=np.nan), ValueError, "eta must be a finite number >= 0, got nan"),
         (dict(eta=np.inf), ValueError, "eta must be a finite number >= 0, got inf"),
         (dict(eta="fast"), TypeError, "eta must be a finite number >= 0, got str"),
-        (dict(floor=0.0), ValueError, "floor must be a finite number > 0, got 0.0"),
-        (dict(floor=np.nan), ValueError, "floor must be a finite number > 0, got nan"),
-        (dict(form="log-power", exponent=0.0), ValueError, "exponent must be a finite number > 0, got 0.0"),
-        (dict(form="log-power", exponent=np.nan), ValueError, "exponent must be a finite number > 0, got nan"),
+        (dict(floor=0.0), ValueError, "floor must be a number > 0 and <= 1e30, got 0.0"),
+        (dict(floor=np.nan), ValueError, "floor must be a number > 0 and <= 1e30, got nan"),
+        (dict(form="log-power", exponent=0.0), ValueError, "exponent must be a number > 0 and <= 1e30, got 0.0"),
+        (dict(form="log-power", exponent=np.nan), ValueError, "exponent must be a number > 0 and <= 1e30, got nan"),
+        (dict(floor=2e30), ValueError, "floor must be a number > 0 and <= 1e30, got 2e"),
+        (dict(form="log-power", exponent=2e30), ValueError, "exponent must be a number > 0 and <= 1e30, got 2e"),
+        (dict(form="signed", w0=2e30), ValueError, "w0 must be a number >= 0 and <= 1e30, got 2e"),
         (dict(sigma=-1), ValueError, "sigma must be a finite number >= 0, got -1"),
         (dict(sigma=np.nan), ValueError, "sigma must be a finite number >= 0, got nan"),
-        (dict(form="signed", w0=-1.0), ValueError, "w0 must be a finite number >= 0, got -1.0"),
-        (dict(form="exponential", decay=-1.0), ValueError, "decay must be a finite number >= 0, got -1.0"),
+        (dict(form="signed", w0=-1.0), ValueError, "w0 must be a number >= 0 and <= 1e30, got -1.0"),
+        (dict(form="exponential", decay=-1.0), ValueError, "decay must be a number >= 0 and <= 1e30, got -1.0"),
         (dict(form="exponential", bound=0.0), ValueError, "bound must be a number > 0, got 0.0"),
         (dict(form="exponential", bound=np.nan), ValueError, "bound must be a number > 0, got nan"),
         (dict(w_min=-1.0), ValueError, "w_min must be a finite number >= 0, got -1.0"),
