@@ -172,8 +172,9 @@ def test_a_batch_that_is_interrupted_anywhere_leaves_no_trace(digits):
 )
 def test_features_that_are_interrupted_leave_no_trace(digits, make):
     X = digits[0]
+    fresh = make()
     with Interrupt() as whole:
-        make().fit_features(X)
+        fresh.fit_features(X)
     model = make().fit_features(X)
     before = state(model)
     for at in moments(whole.n, 8):
