@@ -80,6 +80,15 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> object:
+    """``bioneuro.research``, on which nothing in the library depends: imported when somebody asks for it."""
+    if name == "research":
+        from importlib import import_module
+
+        return import_module(".research", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def show_config() -> dict[str, object]:
     """Print how this installation was built and runs: compiler, SIMD path, threads; returns it as a dict."""
     import sys

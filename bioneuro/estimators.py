@@ -164,11 +164,11 @@ def sum_is_finite(X: NDArray) -> bool:
         return bool(np.isfinite(X.sum()))
 
 
-def check_unit_interval(X: NDArray, reason: str, advice: str = "rescale it") -> None:
-    """Raise ValueError, which names the first value out of [0, 1]."""
+def check_unit_interval(X: NDArray, reason: str, advice: str = "rescale it", first: int = 0) -> None:
+    """Raise ValueError, which names the first value out of [0, 1]; ``first`` is the number of the first row."""
     if X.min() < 0 or X.max() > 1:
         i, j = np.argwhere((X < 0) | (X > 1))[0]
-        raise ValueError(f"X must lie in [0, 1] {reason}, but X[{i}, {j}] = {X[i, j]}: {advice}")
+        raise ValueError(f"X must lie in [0, 1] {reason}, but X[{first + i}, {j}] = {X[i, j]}: {advice}")
 
 
 def check_classes(classes: NDArray) -> None:

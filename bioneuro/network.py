@@ -15,6 +15,7 @@ from .layers.mixing import Mixing
 from .layers.protocols import Encoder, Progress, Readout, Space
 from .layers.readout import READOUTS
 from .protocols import Pullback
+from .rows import Rows
 from .synapses import Synapses
 
 #: Rates or drives (samples x cells) kept in memory from epoch to epoch; beyond this they are computed again in each.
@@ -71,17 +72,18 @@ class Network:
         """What the association sees of features ``H``."""
         return H if self.mixing is None else self.mixing.encode(H)
 
-    def drive(self, H: NDArray) -> NDArray:
+    def drive(self, H: NDArray | Rows) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
         parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
         if len(parts) == 1:  # attacks come here batch by batch: no copy
             return parts[0]
-        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), H.dtype)
+        dtype = self.association.synapses.dtype
+        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), dtype)
 
     # --- learning (on features: the encoder has learned before) ---
 
     def learn_association(
-        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """Competitive learning on features ``H`` with one-hot labels ``T``, and turnover of synapses as it goes."""
         layer, seen = self.association, self._seen(H, n_epochs)
@@ -92,7 +94,7 @@ class Network:
         layer.rewire()
 
     def teach_association(
-        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """The third factor: cells are taught by the labels, ever more slowly."""
         seen = self._seen(H, n_epochs)
@@ -103,7 +105,7 @@ class Network:
             if step % REWIRE_EVERY == 0:
                 self.association.rewire(scale=False)
 
-    def _seen(self, H: NDArray, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
+    def _seen(self, H: NDArray | Rows, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
         """What the association sees of rows of ``H``, each of which is asked for ``n_epochs`` times."""
         if self.mixing is None or n_epochs == 1 or len(H) * self.n_mixed > CACHED:
             return lambda rows: self.mixed(H[rows])
@@ -114,8 +116,8 @@ class Network:
 
     def learn_readouts(
         self,
-        H: NDArray,
-        T: NDArray,
+        H: NDArray | Rows,
+        T: NDArray | Rows,
         *,
         n_epochs: int,
         eta: float,
