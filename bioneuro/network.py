@@ -135,7 +135,7 @@ class Network:
                 readout.learn_from(rates, T[rows], eta * left)
 
     def _heard(
-        self, H: NDArray, readouts: Sequence[Readout]
+        self, H: NDArray | Rows, readouts: Sequence[Readout]
     ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
         """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
 
