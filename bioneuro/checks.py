@@ -21,6 +21,7 @@ __all__ = [
     "Choice",
     "Integer",
     "Flag",
+    "Instance",
     "Number",
     "Only",
     "check",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 
-#: Beyond that, an integer is none to a kernel.
+#: The largest integer that kernels take.
 LARGEST_INTEGER = (1 << 63) - 1
 
 
@@ -71,7 +72,7 @@ class Number:
     def __contains__(self, value: Any) -> bool:
         if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
             return False
-        if isinstance(value, Integral) and abs(int(value)) > LARGEST_INTEGER:  # no number to NumPy
+        if isinstance(value, Integral) and abs(int(value)) > LARGEST_INTEGER:  # NumPy does not see it as a number
             return False
         number = float(value)
         if not (np.isfinite(number) or self.infinite):
@@ -109,6 +110,19 @@ class Flag:
 
     def __str__(self) -> str:
         return "True or False"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance of a class, or of a protocol."""
+
+    cls: type
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, self.cls)
+
+    def __str__(self) -> str:
+        return f"a {self.cls.__name__}"
 
 
 @dataclass(frozen=True)

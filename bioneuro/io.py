@@ -30,20 +30,21 @@ from ._npz import KINDS, Archive
 from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
 from .classifier import BioClassifier
-from .layers.cells import PlasticCells
 from .named import find, name_of
 from .network import Network
 from .rules import RULES, FunctionRule, Rule, Turnover
 from .rules.function import is_rule_function
+from .schedule import Schedule
+from .supervision import Supervision
 from .synapses import Synapses
 
 __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 4
-#: Those that are read: the attributes of version 3 are brought up to date as they are read.
-READABLE = (3, VERSION)
+VERSION = 5
+#: Those that are read: attributes of former versions are brought up to date as they are read (``upgraded``).
+READABLE = (3, 4, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
@@ -54,17 +55,21 @@ CLASSES: dict[str, type] = {
         layers.Adaptation,
         layers.Association,
         layers.Circuit,
+        layers.CircuitSettings,
         layers.CompetitiveLayer,
         layers.DeltaReadout,
         layers.FeatureMap,
+        layers.GrowthSettings,
         layers.Hypercolumns,
         layers.InhibitoryCells,
         layers.LocalMap,
+        layers.MapSettings,
         layers.Mixing,
         layers.PerturbationReadout,
         layers.Recruitment,
         layers.Retina,
         layers.SoftmaxPool,
+        layers.SoftmaxSettings,
         layers.UnitNorm,
         layers.Vigilance,
         layers.VotesReadout,
@@ -74,6 +79,8 @@ CLASSES: dict[str, type] = {
         connectivity.MixedSign,
         connectivity.Uniform,
         FunctionRule,
+        Schedule,
+        Supervision,
         Turnover,
         *RULES.values(),
     )
@@ -90,7 +97,7 @@ TRACES: dict[str, Need] = {
 
 #: Bytes that a header may have: objects made of its text take some twenty times as many.
 LARGEST_HEADER = 1 << 24
-#: Values within values.
+#: How deep values may be nested.
 DEEPEST = 64
 
 
@@ -166,7 +173,7 @@ def load(path: str | os.PathLike[str]) -> Any:
             raise
         except ValueError as error:
             raise ValueError(f"{path} cannot be loaded: {error}") from error
-        except Exception as error:  # a header of other types than save writes can fail anywhere
+        except Exception as error:  # a header with types that save never writes can fail anywhere
             raise ValueError(f"{path} is damaged: its header and its arrays do not go together ({error!r})") from error
         if archive.unread:
             unnamed = ", ".join(sorted(archive.unread)[:5])
@@ -176,7 +183,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
-    # A FIFO would be waited for without end, where it is opened for reading alone.
+    # Opening a FIFO for reading would wait for ever.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is not a file written by bioneuro.save: it is no plain file")
@@ -197,7 +204,7 @@ def _header(archive: Archive, path: str | os.PathLike[str]) -> dict[str, Any]:
     if header.get("version") not in READABLE:
         raise ValueError(
             f"{path} has version {header.get('version')} of the format, written by bioneuro {header.get('bioneuro')}; "
-            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {' and '.join(map(str, READABLE))}"
+            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {READABLE[0]} to {VERSION}"
         )
     return header
 
@@ -233,7 +240,7 @@ class _Writer(_Depth):
         super().__init__()
         self.arrays: dict[str, NDArray] = {}
         self.seen: dict[int, int] = {}
-        self.alive: list[Any] = []  # whose ids must not be used again
+        self.alive: list[Any] = []  # kept alive, so that their ids are not reused
 
     def encode(self, value: Any, where: str) -> Any:
         if value is None or type(value) in (bool, int, str):
@@ -380,7 +387,7 @@ class _Reader(_Depth):
         if kind in ("object", "rule"):
             cls, state = _class_of(kind, value), self.named(value["state"])
             made: Any = object.__new__(cls)
-            vars(made).update(cls.upgraded(state) if issubclass(cls, PlasticCells) else state)
+            vars(made).update(cls.upgraded(state) if hasattr(cls, "upgraded") else state)
             check_attributes(made)
             return made
         raise ValueError(f"unknown kind of value {kind!r}")

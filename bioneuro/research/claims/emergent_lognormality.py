@@ -17,7 +17,7 @@ from ...classifier import BioClassifier, OnEpoch
 from ...connectivity import Constant, dense
 from ...datasets import Dataset
 from ...rules import as_rule
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from .claim import (
     DENSE,
     FORMER,
@@ -163,13 +163,13 @@ class EmergentLognormality(Claim[LognormalSettings]):
         parameters = settings.network(seed, encoder=encoder)
         rule = as_rule(parameters.get("rule", BioClassifier().rule))
         noise = replace(rule, sigma=settings.sigma)  # type: ignore[call-arg]  # rules of the network have noise
-        runs: dict[str, dict[str, Any]] = {start: {"init": start} for start in STARTS}
+        runs: dict[str, dict[str, Any]] = {start: {"growth__init": start} for start in STARTS}
         runs |= {
             FORMER_RULE: FORMER,
             NO_MIXING: {"mixing": 0},
-            UNTAUGHT: {"teaching": 0.0},
-            ADDITIVE: {"rule": Additive(), "teaching": 0.0},  # the teacher is multiplicative
-            SAME_SURVIVORS: {"rule": Additive(), "teaching": 0.0, **DENSE},
+            UNTAUGHT: {"supervision__eta": 0.0},
+            ADDITIVE: {"rule": Additive(), "supervision__eta": 0.0},  # the teacher is multiplicative
+            SAME_SURVIVORS: {"rule": Additive(), "supervision__eta": 0.0, **DENSE},
             NOISE: {"rule": noise},
             ADDITIVE_NOISE: {"rule": AdditiveNoise(rule=rule, sigma=settings.sigma)},
             DENSE_QUIET: DENSE,
@@ -224,9 +224,7 @@ class EmergentLognormality(Claim[LognormalSettings]):
             [
                 *(self._line(frame, condition) for condition in conditions),
                 "Points lost: "
-                + "; ".join(
-                    f"{name} {100 * d.mean:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for name, d in lost.items()
-                )
+                + "; ".join(f"{name} {in_words(d, '+.2f')}" for name, d in lost.items())
                 + f" (goal for the first {100 * LARGEST_LOSS:g}: {'met' if cheap else 'MISSED'}).",
                 "Share of Var(log w) that noise would add, nothing dying: "
                 f"{values_of(frame, 'noise share', 'share of Var(log w)').mean():.2f}; slope of log|dw| on log w, "
