@@ -1,16 +1,27 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: help build test sanitize fuzz coverage lint-tools lint format bench clean
+.PHONY: help build test docs pictures results-page sanitize fuzz coverage lint-tools lint format bench clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 build:  ## editable install with every extra that the tests need
 	$(PYTHON) -m pip install -e ".[test]"
 
 test:  ## the tests, on every core
 	$(PYTHON) -m pytest -n auto --dist worksteal
+
+docs:  ## the documentation site, into build/docs; warnings are errors
+	rm -rf docs/api/generated
+	$(PYTHON) -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	@echo build/docs/index.html
+
+pictures:  ## draw the pictures of README.md and docs anew (about two minutes)
+	$(PYTHON) -m docs.make.bell && $(PYTHON) -m docs.make.concepts && $(PYTHON) -m docs.make.gallery
+
+results-page:  ## tables of README.md and docs/results.md from docs/data; LEDGERS=FOLDER takes FOLDER/<data set>/ONE in before
+	$(PYTHON) -m docs.make.results_page $(if $(LEDGERS),--take $(LEDGERS))
 
 sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a build folder of its own
 	mkdir -p build/sanitize && cp -r bioneuro build/sanitize/ && rm -f build/sanitize/bioneuro/_core*.so

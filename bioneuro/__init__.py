@@ -12,7 +12,7 @@ from importlib.metadata import version as _version
 try:
     from . import _core
 except ImportError as error:
-    # a setting of the environment that makes no sense, or an interpreter that will not do: it says so itself
+    # an environment variable out of range, or an unsupported interpreter: its message says which
     if "BIONEURO_" in str(error) or "subinterpreter" in str(error):
         raise
     raise ImportError(
@@ -74,6 +74,15 @@ __all__ = [
     "show_config",
     "threads",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``bioneuro.research``, on which nothing in the library depends: imported when somebody asks for it."""
+    if name == "research":
+        from importlib import import_module
+
+        return import_module(".research", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def show_config() -> dict[str, object]:

@@ -7,22 +7,25 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from .checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
 from .connectivity import Init
+from .encoding import Check, adapted, features
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
     check_classes,
+    check_labels,
     check_unit_interval,
     class_index,
     known_classes,
@@ -33,13 +36,17 @@ from .images import image_shape_of
 from .layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
 from .layers.cells import excitatory_rule
 from .layers.protocols import Encoder, Progress, Space
-from .network import INFERENCE_BATCH, Network, epochs_of, readout_batch, slices, teaching_batch, untaught
+from .network import Network, epochs_of, readout_batch, teaching_batch, untaught
 from .progress import track
 from .protocols import Pullback
+from .rows import OneHot, Rows, opened
 from .rules import Contrastive, RuleLike, Turnover
 from .surrogates import variants
 from .threads import Threads, one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -277,8 +284,17 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
 
     # --- learning ---
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None, client: Client | None = None
+    ) -> BioClassifier:
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch.
+
+        ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
+        array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
+        than 256 MiB, they wait in a file in the folder of temporary files. With ``client``, a
+        ``distributed.Client``, the workers of that cluster encode the blocks; the cells learn here. Images give the
+        same weights, bit for bit, in memory, from a file and with any number of workers, of which some may be lost;
+        plain vectors in memory differ by rounding from those in blocks.
 
         ``on_epoch(model, stage, done, n)`` is called before the first and after every pass of a stage: "feature map",
         "association", "teaching", "readout". It sees the model as it is at that moment.
@@ -287,17 +303,22 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         :meth:`partial_fit` and :meth:`fit_features`.
         """
         with self._all_or_nothing(), one_blas_thread():
-            self._fit(X, y, partial(self._passes, on_epoch))
+            self._fit(X, y, partial(self._passes, on_epoch), client)
         return self
 
-    def _fit(self, X: ArrayLike, y: ArrayLike, passes: Progress) -> None:
-        X, y = self._validate_labelled(X, y, reset=True)
+    def _fit(self, X: Any, y: ArrayLike, passes: Progress, client: Client | None) -> None:
+        self._check_parameters()
+        source = opened(X, self.dtype)
+        if source is None:
+            source, y = self._validate_labelled(X, y, reset=True)
+        else:
+            y = self._validate_source(source, y)
         rng = self._generator()
-        self._learn_encoder(X, rng, passes)
-        n_cells = min(self.n_cells, len(X))
-        H = self._start(X, np.unique(y), n_cells, rng)
+        self._learn_encoder(source, rng, passes, client)
+        n_cells = min(self.n_cells, len(source))
+        H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
-        shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(X))
+        shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(H))
         network = self.network_
         with self._finite_after("the association"):
             network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
@@ -361,13 +382,18 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             if on_epoch is not None:
                 on_epoch(self, desc, done, len(passes))
 
-    def _learn_encoder(self, X: NDArray, rng: np.random.Generator, passes: Progress) -> None:
+    def _learn_encoder(
+        self, X: NDArray | Rows, rng: np.random.Generator, passes: Progress, client: Client | None = None
+    ) -> None:
         shape = self.image_shape_
         if self.encoder is not None:
             self.encoder_ = self.encoder
             return
         if shape is None:
-            self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+            if isinstance(X, np.ndarray):
+                self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+            else:
+                self.encoder_ = adapted(X, self._check_of_blocks(), self.dtype, client)
             return
         patch = self.patch_size
         if patch == "auto":
@@ -394,16 +420,22 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         )
         self.encoder_.learn(X, random_state=rng, progress=passes)
 
-    def _start(self, X: NDArray, classes: NDArray, n_cells: int, rng: np.random.Generator) -> NDArray:
+    def _start(
+        self,
+        X: NDArray | Rows,
+        classes: NDArray,
+        n_cells: int,
+        rng: np.random.Generator,
+        client: Client | None = None,
+    ) -> NDArray | Rows:
         """A mixing layer that knows the features of ``X``, which are returned, association and readouts that know
         nothing yet."""
         check_classes(classes)
-        H = self.encoder_.encode(X)
         mixing = None
         if self.mixing:
-            mixing = Mixing(H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
-            for rows in slices(len(H), INFERENCE_BATCH):
-                mixing.learn(H[rows])
+            n_features = self.encoder_.n_features
+            mixing = Mixing(n_features, self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
+        H = features(self.encoder_, mixing, X, self._check_of_blocks(), client)
         competition = COMPETITIONS[self.competition]
         self.network_ = untaught(
             self.encoder_,
@@ -425,10 +457,10 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         self.classes_, self._rng = classes, rng
         return H
 
-    def _one_hot(self, y: NDArray) -> NDArray:
-        return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
+    def _one_hot(self, y: NDArray) -> OneHot:
+        return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
 
-    def _learn_readouts(self, H: NDArray, T: NDArray, n_epochs: int, passes: Progress) -> None:
+    def _learn_readouts(self, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Progress) -> None:
         with self._finite_after("the readout"):
             self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
 
@@ -520,6 +552,21 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             self._check_parameters()
         rows, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
         return self._checked_images(rows, reset), labels
+
+    def _validate_source(self, X: Rows, y: Any) -> NDArray:
+        """Labels, checked, of rows that are not in memory, of which the first alone are looked at; the others are when
+        they are read."""
+        if hasattr(y, "compute"):  # a Dask array
+            y = y.compute()
+        check_labels(y)
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        self._validate(X[:1], reset=True)
+        return y
+
+    def _check_of_blocks(self) -> Check:
+        return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         if reset:

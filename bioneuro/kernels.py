@@ -3,12 +3,12 @@
 A pathway is a CSR matrix given as three arrays. Row ``i`` holds the synapses onto post-synaptic cell ``i``, column
 ``j`` those made by pre-synaptic cell ``j``; a synapse that is not stored is silent.
 
-=================  ================  ===========================================================================
-``indptr``         ``(n_rows + 1,)``  int32 or int64; starts at 0, never falls, ends at ``nnz``
-``indices``        ``(nnz,)``         of the type of ``indptr``; rise strictly within a row, in ``[0, n_cols)``
-``data``           ``(nnz,)``         float32 or float64, finite
-``X``, ``dY``, ..  batch-major        ``(batch, features)``, of the type of ``data``
-=================  ================  ===========================================================================
+==================  =================  =========================================================================
+``indptr``          ``(n_rows + 1,)``  int32 or int64; starts at 0, never falls, ends at ``nnz``
+``indices``         ``(nnz,)``         of the type of ``indptr``; rise strictly within a row, in ``[0, n_cols)``
+``data``            ``(nnz,)``         float32 or float64, finite
+``X``, ``dY``, ..   batch-major        ``(batch, features)``, of the type of ``data``
+==================  =================  =========================================================================
 
 Rules that hold for every function here:
 

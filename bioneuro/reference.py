@@ -223,17 +223,17 @@ def plasticity_step(
     ``form`` is the name of a form with its ``parameters``, or a ready ``Plasticity`` (without). Forms, with
     ``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i`` and ``xi`` from :func:`normal`:
 
-    ``"log-relaxation"``  ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
-        rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
-    ``"log-power"``  ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0`` (one
-        below 1e-30 counts as that); rows with ``c_i < 1e-6`` and targets below 0 as above.
-    ``"log-covariance"``  ``log w += alpha_i [slope T_ij - log w_ij] + noise``, ``w > 0``; small weights and ``c_i`` as
-        in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
-        ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
-        standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
-    ``"exponential"``     ``w <- w exp(sgn(w) D_ij + noise)``, ``D_ij = eta (G_ij - decay c_i w_ij)`` bounded by
-        ``bound`` either way: keeps every sign at any step size.
-    ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
+    - ``"log-relaxation"``: ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
+      rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
+    - ``"log-power"``: ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0`` (one below 1e-30
+      counts as that); rows with ``c_i < 1e-6`` and targets below 0 as above.
+    - ``"log-covariance"``: ``log w += alpha_i [slope T_ij - log w_ij] + noise``, ``w > 0``; small weights and ``c_i``
+      as in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
+      ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
+      standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
+    - ``"exponential"``: ``w <- w exp(sgn(w) D_ij + noise)``, ``D_ij = eta (G_ij - decay c_i w_ij)`` bounded by
+      ``bound`` either way: keeps every sign at any step size.
+    - ``"signed"``: ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
     The log forms are for excitatory pathways, the signed one for mixed ones, the exponential one for all.
 

@@ -13,13 +13,13 @@ ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
 _core
-threads _npz reference moments contrast checks progress atomic_write named images protocols dataset_files
-kernels synapses losses estimators analysis omniglot _image_files
+threads _npz reference moments contrast checks progress atomic_write named images protocols dataset_files _dask_plugin
+kernels dask_workers rows synapses losses estimators analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot
 layers distortions
 network corruptions
-white_box
+white_box encoding
 surrogates baselines fewshot adapters
 classifier
 io model_report

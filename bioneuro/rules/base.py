@@ -52,7 +52,7 @@ class Rule(ABC):
     remembers: ClassVar[Mapping[str, Need]] = {}
     #: Whether a step stops at its target however large ``gain`` is; where not, too large a gain overshoots.
     saturating: ClassVar[bool] = False
-    #: Whether cells of a layer store what they take over and learn nothing after.
+    #: Whether cells of a layer store the input that they take over and learn nothing afterwards.
     recruits_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

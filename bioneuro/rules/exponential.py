@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _core
-from ..synapses import Form, Synapses
-from ..threads import Threads
+from ..synapses import Form
 from .fused import FusedRule
 
-#: Largest change of log |w| in one step of :func:`multiply`, and of the delta rule and the teacher.
+#: Largest change of log |w| in one step of the delta rule, of the teacher, and as the mean input moves.
 LARGEST_GROWTH = 1.0
 
 
@@ -44,15 +42,9 @@ class Exponential(FusedRule):
     form: ClassVar[Form] = "exponential"
 
 
-def multiply(
-    synapses: Synapses, G: NDArray, *, eta: float = 1.0, w_max: float = np.inf, n_threads: Threads = None
-) -> None:
-    """``log |w_ij| += eta sgn(w_ij) G_ij``, ``G (nnz,)``, bounded by :data:`LARGEST_GROWTH` either way, and
-    ``|w_ij| <= w_max``: growth of excitation is loss of inhibition, and no sign can change."""
-    still = np.zeros(synapses.n_post, synapses.dtype)
-    synapses.plasticity_step(G, still, gradient_step(eta, w_max), n_threads=n_threads)
+def gradient_step(eta: float, w_max: float = np.inf, *, normalize: bool = False) -> _core.Plasticity:
+    """``log |w_ij| += eta sgn(w_ij) G_ij``, bounded by :data:`LARGEST_GROWTH` either way, and ``|w_ij| <= w_max``.
 
-
-def gradient_step(eta: float, w_max: float = np.inf) -> _core.Plasticity:
-    """The rule of :func:`multiply`: the exponential form without its decay, each change bounded."""
-    return _core.Plasticity("exponential", eta=eta, decay=0.0, bound=LARGEST_GROWTH, w_max=w_max, normalize=False)
+    The exponential form without its decay: growth of excitation is loss of inhibition, and no sign can change.
+    """
+    return _core.Plasticity("exponential", eta=eta, decay=0.0, bound=LARGEST_GROWTH, w_max=w_max, normalize=normalize)

@@ -25,6 +25,10 @@ class Layouts:
         self._made: dict[bool, tuple[Any, int]] = {}
         _, self._laying_out = _core.lock()
 
+    def made(self, transposed: bool) -> bool:
+        """Whether there is a copy (of the transpose) yet."""
+        return transposed in self._made
+
     def layout(self, batch: int, transposed: bool, version: int, n_threads: Threads, weights: bool = True) -> Any:
         """The copy (of the transpose) for products with a batch, with the weights of ``version``; None for a batch of
         one, whose products read the CSR arrays.

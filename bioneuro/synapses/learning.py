@@ -16,6 +16,8 @@ Form = str
 
 #: Traces that hold the moments of the pre-synaptic rates.
 _MOMENTS = tuple(f"pre_{name}" for name in Moments._fields)
+#: Where at most 1 in so many rates are not 0, the kernel of a Hebbian step follows them one by one and reads no layout.
+SPARSE = 16
 
 
 class Learning(StoredSynapses):
@@ -130,7 +132,9 @@ class Learning(StoredSynapses):
             if not _relaxes(nonnegative) and not self._bounded(largest_c * largest_X, largest_c, parameters, n_threads):
                 largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
                 self._check_drive(largest_c * largest_X, largest_c, parameters, n_threads)
-            layout = self._layouts.layout(len(X), False, self._version, n_threads, weights=False)
+            layout = None
+            if self._layouts.made(False) or np.count_nonzero(Y) * SPARSE > Y.size:
+                layout = self._layouts.layout(len(X), False, self._version, n_threads, weights=False)
             key = {"seed": seed, "step": step, "n_threads": n_threads}
             return self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
 

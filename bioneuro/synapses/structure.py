@@ -176,17 +176,18 @@ class Structure(StoredSynapses):
 
     def _with_rows(self, rows: NDArray, new: StoredSynapses) -> tuple[NDArray, NDArray, NDArray]:
         """The arrays of this pathway with ``rows`` replaced by those of ``new``."""
-        order = np.argsort(rows)
-        kept = np.ones(self.n_post, bool)
-        kept[rows] = False
-        old_sizes = np.diff(self._indptr)
-        sizes = old_sizes.copy()
-        sizes[rows[order]] = np.diff(new._indptr)[order]
+        sizes = np.diff(self._indptr)
+        sizes[rows] = np.diff(new._indptr)
         indptr = np.zeros_like(self._indptr)
         np.cumsum(sizes, out=indptr[1:])
-        stays, comes_from = np.repeat(kept, old_sizes), np.repeat(kept, sizes)
-        sorted_new = new.to_scipy()[order]
         indices, data = np.empty(indptr[-1], self._indices.dtype), np.empty(indptr[-1], self.dtype)
-        indices[comes_from], data[comes_from] = self._indices[stays], self._data[stays]
-        indices[~comes_from], data[~comes_from] = sorted_new.indices, sorted_new.data
+        next_row = 0
+        for k in [*np.argsort(rows), None]:  # what lies between two of the rows stays together
+            row = self.n_post if k is None else rows[k]
+            to, stays = slice(indptr[next_row], indptr[row]), slice(self._indptr[next_row], self._indptr[row])
+            indices[to], data[to] = self._indices[stays], self._data[stays]
+            if k is not None:
+                to, comes = slice(indptr[row], indptr[row + 1]), slice(new._indptr[k], new._indptr[k + 1])
+                indices[to], data[to] = new._indices[comes], new._data[comes]
+            next_row = row + 1
         return indptr, indices, data
