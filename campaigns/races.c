@@ -2,8 +2,19 @@
  *
  * The pool is compiled into this file, so that it can be told never to go on alone for a while: on a busy machine that
  * is what it mostly would. */
+#ifdef BUILT_CORE /* for tests: the pool of a core that is built already, which may go on alone */
+#include "../csrc/parallel.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#define SHARE_NOW() ((void)0)
+#else
 #include "../csrc/parallel.c"
 
+#include <math.h>
+#define SHARE_NOW() atomic_store_explicit(&alone_until, 0, memory_order_relaxed)
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +61,10 @@ static void answer(answers *a, int n_threads) {
     const bio_turnover_rule turnover = {0.01, 0.1, 1, 0.5, NULL, 0, 1, 2};
     bio_csr mine = w;
     int bad = 0;
-#define CALL(call)                                                    \
-    do {                                                              \
-        atomic_store_explicit(&alone_until, 0, memory_order_relaxed); \
-        bad |= (call) != BIO_OK;                                      \
+#define CALL(call)               \
+    do {                         \
+        SHARE_NOW();             \
+        bad |= (call) != BIO_OK; \
     } while (0)
     CALL(bio_forward(&w, straight, x, NULL, a->y, BATCH, n_threads));
     CALL(bio_input_grad(&w, transposed, dy, a->dx, BATCH, n_threads));
@@ -94,9 +105,11 @@ static void *caller(void *number) {
     return NULL;
 }
 
+int races(size_t n_rounds);
+
 /* Prints rounds, regions that were shared with helpers, and answers that were not those of one thread. */
-int main(int n_arguments, char **arguments) {
-    if (n_arguments > 1) rounds = (size_t)atol(arguments[1]);
+int races(size_t n_rounds) {
+    rounds = n_rounds;
     for (size_t i = 0; i < ROWS; i++) {
         indptr[i + 1] = indptr[i] + EACH;
         for (size_t k = 0; k < EACH; k++) indices[i * EACH + k] = (int32_t)(k * 5 + i % 5);
@@ -122,3 +135,5 @@ int main(int n_arguments, char **arguments) {
     free(one);
     return n_wrong || failures;
 }
+
+int main(int n_arguments, char **arguments) { return n_arguments == 2 ? races((size_t)atol(arguments[1])) : 2; }

@@ -1,11 +1,13 @@
 """Data races: every kernel from three threads at once, each call shared with helpers, under ThreadSanitizer.
 
-The C core is compiled with ``races.c`` by clang. Callers share the arrays that they read and the layouts of one pathway;
-each answer must be that of one thread, bit for bit. A report of the sanitizer is a fault, as is another answer.
+The C core is compiled with ``races.c`` by clang. Callers share the arrays that they read and the layouts of one
+pathway; each answer must be that of one thread, bit for bit. A report of the sanitizer is a fault, as is another
+answer.
 """
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +31,17 @@ def build(folder: Path, *options: str, compiler: str = "clang") -> Path:
     flags = ["-std=gnu11", "-g", "-O1", "-Wno-psabi", "-pthread", *options]
     subprocess.run([compiler, *flags, HERE / "races.c", *core, "-lm", "-o", made], check=True)
     return made
+
+
+def replay(core: Path, folder: Path, rounds: int, compiler: str = "cc") -> int:
+    """The same on a core that is built already, without the sanitizer; 0 where every answer was that of one thread."""
+    library = folder / "races.so"
+    flags = ["-std=gnu11", "-O1", "-pthread", "-shared", "-fPIC", "-DBUILT_CORE"]
+    subprocess.run([compiler, *flags, HERE / "races.c", "-lm", "-o", library], check=True)
+    ctypes.CDLL(str(core), mode=ctypes.RTLD_GLOBAL)
+    run = ctypes.CDLL(str(library)).races
+    run.argtypes = [ctypes.c_size_t]
+    return run(rounds)
 
 
 def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
