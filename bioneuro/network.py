@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -74,11 +74,13 @@ class Network:
 
     def drive(self, H: NDArray | Rows) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
-        parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
-        if len(parts) == 1:  # attacks come here batch by batch: no copy
-            return parts[0]
-        dtype = self.association.synapses.dtype
-        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), dtype)
+        batches = slices(len(H), INFERENCE_BATCH)
+        if len(batches) == 1:  # attacks come here batch by batch: no copy
+            return self.association.drive(self.mixed(H[batches[0]]))
+        drives = np.empty((len(H), self.association.n_cells), self.association.synapses.dtype)
+        for s in batches:
+            drives[s] = self.association.drive(self.mixed(H[s]))
+        return drives
 
     # --- learning (on features: the encoder has learned before) ---
 
@@ -128,12 +130,32 @@ class Network:
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        drives = self.drive(H) if len(H) * self.association.n_cells <= CACHED else None
+        heard = self._heard(H, learned, n_epochs)
         rng.permutation(len(H))  # drawn and not used, so that a seed still gives the same network
         for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
-            drive = self.drive(H[rows]) if drives is None else drives[rows]
-            for readout in learned:
-                readout.learn(drive, T[rows], eta * left)
+            for readout, rates in zip(learned, heard(rows), strict=True):
+                readout.learn_from(rates, T[rows], eta * left)
+
+    def _heard(
+        self, H: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int
+    ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
+        """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
+
+        def made(rows: NDArray[np.int64] | slice) -> list[tuple[NDArray, ...]]:
+            drive = self.drive(H[rows])
+            return [readout.heard(drive) for readout in readouts]
+
+        if n_epochs == 1:
+            return made
+        parts = made(slice(1))
+        if len(H) * sum(array.size for rates in parts for array in rates) > CACHED:
+            return made
+        kept = [tuple(np.empty((len(H), *a.shape[1:]), a.dtype) for a in rates) for rates in parts]
+        for s in slices(len(H), INFERENCE_BATCH):
+            for arrays, rates in zip(kept, made(s), strict=True):
+                for array, part in zip(arrays, rates, strict=True):
+                    array[s] = part
+        return lambda rows: [tuple(array[rows] for array in arrays) for arrays in kept]
 
     # --- inference ---
 
