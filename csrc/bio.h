@@ -85,7 +85,8 @@ size_t bio_layout_bytes(const bio_layout *layout);
 bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
                        int n_threads);
 
-/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. */
+/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. A batch of one leaves out
+ * rows whose dy is 0: only the sign of a 0 can tell. */
 bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads);
 
 /* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).
