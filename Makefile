@@ -40,7 +40,7 @@ coverage:  ## lines and branches of Python and C that the tests reach, from a bu
 	    $(PYTHON) setup.py -q build_ext --inplace --force
 	cd build/coverage && PYTHONPATH=. $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
 	    -n auto --dist worksteal ../../tests $(TESTS)
-	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --print-summary
+	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --merge-lines --print-summary
 
 lint-tools:  ## install what lint needs, the versions of the lint extra in pyproject.toml, without building the package
 	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['lint'], sep='\n')" \

@@ -59,14 +59,9 @@ def _matrix(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> sp
 
 
 def forward(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    X: NDArray,
-    bias: NDArray | None = None,
-    *,
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, bias: NDArray | None = None, *,
     n_threads: object = None,
-) -> NDArray:
+) -> NDArray:  # fmt: skip
     """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
     Y = (_matrix(indptr, indices, data, X.shape[1]) @ X.T).T
     return np.ascontiguousarray(Y if bias is None else Y + bias)
@@ -95,13 +90,9 @@ def backward(
 
 
 def compete(
-    drive: NDArray,
-    *,
-    beta: float = 1.0,
-    threshold: NDArray | None = None,
-    k: int | None = None,
+    drive: NDArray, *, beta: float = 1.0, threshold: NDArray | None = None, k: int | None = None,
     n_threads: object = None,
-) -> NDArray:
+) -> NDArray:  # fmt: skip
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
 
     With ``k`` only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share
@@ -205,19 +196,9 @@ DRIVEN: dict[str, Callable[..., tuple[NDArray, NDArray]]] = {"exponential": _exp
 
 
 def plasticity_step(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    G: NDArray,
-    c: NDArray,
-    form: Any = "log-relaxation",
-    *,
-    theta: float = 0.0,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: object = None,
-    **parameters: float,
-) -> int:
+    indptr: NDArray, indices: NDArray, data: NDArray, G: NDArray, c: NDArray, form: Any = "log-relaxation", *,
+    theta: float = 0.0, seed: int = 0, step: int = 0, n_threads: object = None, **parameters: float,
+) -> int:  # fmt: skip
     """One local learning step on the stored synapses; changes ``data`` in place.
 
     ``form`` is the name of a form with its ``parameters``, or a ready ``Plasticity`` (without). Forms, with
@@ -289,22 +270,10 @@ def normalize_rows(indptr: NDArray, indices: NDArray, data: NDArray, *, n_thread
 
 
 def hebbian_step(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    X: NDArray,
-    drive: NDArray,
-    form: Any = "log-relaxation",
-    *,
-    beta: float = 1.0,
-    threshold: NDArray | None = None,
-    k: int | None = None,
-    gain: NDArray | None = None,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: object = None,
-    **parameters: float,
-) -> NDArray:
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, drive: NDArray, form: Any = "log-relaxation", *,
+    beta: float = 1.0, threshold: NDArray | None = None, k: int | None = None, gain: NDArray | None = None,
+    seed: int = 0, step: int = 0, n_threads: object = None, **parameters: float,
+) -> NDArray:  # fmt: skip
     """``Y = compete(drive)``, then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
     ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``."""
     Y = compete(drive, beta=beta, threshold=threshold, k=k)
@@ -379,15 +348,9 @@ def prune(
 
 
 def candidates(
-    indptr: NDArray,
-    indices: NDArray,
-    n_cols: int,
-    n_candidates: int,
-    *,
-    seed: int = 0,
-    step: int = 0,
+    indptr: NDArray, indices: NDArray, n_cols: int, n_candidates: int, *, seed: int = 0, step: int = 0,
     n_threads: object = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Random sites for new synapses: CSR structure of at most ``n_candidates`` silent columns per row.
 
     Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of :func:`threefry` with counter ``(i, t)`` under
@@ -406,17 +369,9 @@ def candidates(
 
 
 def grow(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    cand_indptr: NDArray,
-    cand_indices: NDArray,
-    score: NDArray,
-    n_grow: int,
-    weight: float,
-    *,
-    n_threads: object = None,
-) -> tuple[NDArray, NDArray, NDArray]:
+    indptr: NDArray, indices: NDArray, data: NDArray, cand_indptr: NDArray, cand_indices: NDArray, score: NDArray,
+    n_grow: int, weight: float, *, n_threads: object = None,
+) -> tuple[NDArray, NDArray, NDArray]:  # fmt: skip
     """New CSR in which each row has gained its ``n_grow`` best candidates (highest ``score > 0``; ties: lower column).
 
     A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses; saturated, never
@@ -462,21 +417,10 @@ def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArra
 
 
 def turnover(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    n_cols: int,
-    *,
-    birth: float,
-    death: float,
-    gamma: float,
-    size: float,
-    time: NDArray | None = None,
-    sign: Literal["E", "I"] = "E",
-    seed: int = 0,
-    step: int = 0,
+    indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int, *, birth: float, death: float, gamma: float,
+    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E", seed: int = 0, step: int = 0,
     n_threads: object = None,
-) -> tuple[NDArray, NDArray, NDArray, int]:
+) -> tuple[NDArray, NDArray, NDArray, int]:  # fmt: skip
     """New CSR after random births and deaths of synapses, and how many died.
 
     A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, if its :func:`lifetime`,
@@ -556,14 +500,9 @@ def _windows(images: NDArray, patch_size: int) -> NDArray:
 
 
 def patches(
-    R: NDArray,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
+    R: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0,
     n_threads: object = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
@@ -584,16 +523,9 @@ def _gate(norm: NDArray, g0: float, gate_exponent: float) -> NDArray:
 
 
 def patches_grad(
-    R: NDArray,
-    dU: NDArray,
-    dgate: NDArray,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: object = None,
-) -> NDArray:
+    R: NDArray, dU: NDArray, dgate: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5,
+    gate_exponent: float = 1.0, n_threads: object = None,
+) -> NDArray:  # fmt: skip
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
     batch, height, width, channels = R.shape
     p = patch_size
@@ -617,19 +549,9 @@ def patches_grad(
 
 
 def feature_map(
-    R: NDArray,
-    W: NDArray,
-    pool_rows: NDArray,
-    pool_cols: NDArray,
-    *,
-    beta: float = 1.0,
-    k: int | None = None,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: object = None,
-) -> NDArray:
+    R: NDArray, W: NDArray, pool_rows: NDArray, pool_cols: NDArray, *, beta: float = 1.0, k: int | None = None,
+    patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0, n_threads: object = None,
+) -> NDArray:  # fmt: skip
     """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with
     ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""
     U, gate = patches(R, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent)

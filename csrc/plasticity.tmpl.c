@@ -183,19 +183,22 @@ static void NAME(plasticity)(void *context, size_t begin, size_t end, size_t wor
 
 /* Without `event`: counts the samples in which each cell is active, and sums its rates. With it: lists them, from
  * count[i] on for cell i. */
-static void NAME(list_events)(const void *activity, size_t batch, size_t n_cells, size_t *count, double *rate,
-                              bio_event *event) {
+static void NAME(list_events)(const void *activity, size_t batch, size_t n_cells, size_t *restrict count,
+                              double *restrict rate, bio_event *restrict event) {
     const T *y = activity;
     for (size_t b = 0; b < batch; b++, y += n_cells)
         for (size_t i0 = 0; i0 < n_cells; i0 += LANES) {
             const size_t n = n_cells - i0 < LANES ? n_cells - i0 : LANES;
             if (!NAME(total)((NAME(bits))(NAME(load)(y + i0, n, 0) != 0))) continue;
-            for (size_t i = i0; i < i0 + n; i++) {
-                if (y[i] == 0) continue;
-                if (event) event[count[i]] = (bio_event){b, (double)y[i]};
-                else rate[i] += (double)y[i];
-                count[i]++;
+            if (!event) { /* no branch: dense activity is counted a vector at a time */
+                for (size_t i = i0; i < i0 + n; i++) {
+                    rate[i] += (double)y[i];
+                    count[i] += y[i] != 0;
+                }
+                continue;
             }
+            for (size_t i = i0; i < i0 + n; i++)
+                if (y[i] != 0) event[count[i]++] = (bio_event){b, (double)y[i]};
         }
 }
 
