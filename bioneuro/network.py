@@ -74,11 +74,13 @@ class Network:
 
     def drive(self, H: NDArray | Rows) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
-        parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
-        if len(parts) == 1:  # attacks come here batch by batch: no copy
-            return parts[0]
-        dtype = self.association.synapses.dtype
-        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), dtype)
+        batches = slices(len(H), INFERENCE_BATCH)
+        if len(batches) == 1:  # attacks come here batch by batch: no copy
+            return self.association.drive(self.mixed(H[batches[0]]))
+        drives = np.empty((len(H), self.association.n_cells), self.association.synapses.dtype)
+        for s in batches:
+            drives[s] = self.association.drive(self.mixed(H[s]))
+        return drives
 
     # --- learning (on features: the encoder has learned before) ---
 
@@ -135,7 +137,7 @@ class Network:
                 readout.learn_from(rates, T[rows], eta * left)
 
     def _heard(
-        self, H: NDArray, readouts: Sequence[Readout]
+        self, H: NDArray | Rows, readouts: Sequence[Readout]
     ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
         """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
 

@@ -66,7 +66,7 @@ def _is_sparse(W: Any) -> bool:
 
 def _places(network: Any, image_shape: tuple[int, ...]) -> dict[str, int]:
     """How often a pathway is used for an image, where that is not once: the map's columns see every pixel's patch."""
-    encoder = getattr(network, "encoder_", None)
+    encoder: Any = getattr(network, "encoder_", None)
     tied = hasattr(encoder, "columns") and encoder.columns.synapses.n_pre == getattr(encoder, "n_patch", None)
     return {"map": math.prod(image_shape[:2])} if tied else {}
 
