@@ -130,14 +130,14 @@ class Network:
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        heard = self._heard(H, learned)
+        heard = self._heard(H, learned, n_epochs)
         rng.permutation(len(H))  # drawn and not used, so that a seed still gives the same network
         for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
             for readout, rates in zip(learned, heard(rows), strict=True):
                 readout.learn_from(rates, T[rows], eta * left)
 
     def _heard(
-        self, H: NDArray | Rows, readouts: Sequence[Readout]
+        self, H: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int
     ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
         """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
 
@@ -145,6 +145,8 @@ class Network:
             drive = self.drive(H[rows])
             return [readout.heard(drive) for readout in readouts]
 
+        if n_epochs == 1:
+            return made
         parts = made(slice(1))
         if len(H) * sum(array.size for rates in parts for array in rates) > CACHED:
             return made

@@ -14,6 +14,7 @@ from bioneuro.baselines import BackpropMLP, HebbPerturbationClassifier, make
 from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import tuning
+from bioneuro.research.comparison.models import MODELS
 from bioneuro.research.comparison.tuning import Range, TuningPlan, chosen_settings, search, space_of
 
 PLAN = TuningPlan("digits", n_train=80, n_validation=60, n_trials=4, seconds=60)
@@ -33,6 +34,12 @@ def test_scales_are_searched_around_the_default_and_the_others_in_ranges_of_thei
     assert space["learning_rate"] == Range(0.002, 0.05, True)
     assert space["target"] == tuning.RANGES["target"]
     assert "n_hidden" not in space and "weight_decay" not in space  # the latter is 0 there
+
+
+def test_every_model_of_the_grand_table_is_searched_but_those_without_a_number_to_choose():
+    untuned = {name for name, model in MODELS.items() if not model.needs and not space_of(model.make(0))}
+    assert untuned == {"nearest-neighbour", "class-means", "streaming-lda", "streaming-least-squares", "exemplars"}
+    assert len(space_of(MODELS["bioneuro"].make(0))) >= 3
 
 
 def test_the_first_trial_has_the_defaults_and_all_have_the_same_images(digits):

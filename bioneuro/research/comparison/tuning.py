@@ -23,7 +23,8 @@ __all__ = ["Range", "TuningPlan", "chosen_settings", "search", "space_of"]
 
 #: Parameters that are searched from a fifth of a model's default to five times that.
 SCALES = (
-    "learning_rate", "hidden_rate", "weight_decay", "beta", "sparsity", "perturbation", "teaching", "readout_eta",
+    "learning_rate", "hidden_rate", "weight_decay", "beta", "sparsity", "perturbation", "competition__beta",
+    "supervision__eta", "schedule__readout_eta",
 )  # fmt: skip
 SPREAD = 5.0
 
