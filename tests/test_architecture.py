@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
 _core
-threads deprecation _npz reference moments contrast checks progress atomic_write named images protocols dataset_files
-kernels synapses losses estimators nested_parameters analysis omniglot _image_files
+threads deprecation _npz reference moments contrast checks progress atomic_write named protocols dataset_files
+kernels synapses losses estimators nested_parameters images network_table analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot
 layers distortions supervision
