@@ -1,10 +1,10 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: help build test sanitize lint-tools lint format bench clean
+.PHONY: help build test docs pictures results-page sanitize fuzz coverage lint-tools lint format bench clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 build:  ## editable install with every extra that the tests need
 	$(PYTHON) -m pip install -e ".[test]"
@@ -12,12 +12,35 @@ build:  ## editable install with every extra that the tests need
 test:  ## the tests, on every core
 	$(PYTHON) -m pytest -n auto --dist worksteal
 
+docs:  ## the documentation site, into build/docs; warnings are errors
+	rm -rf docs/api/generated
+	$(PYTHON) -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	@echo build/docs/index.html
+
+pictures:  ## draw the pictures of README.md and docs anew (about two minutes)
+	$(PYTHON) -m docs.make.bell && $(PYTHON) -m docs.make.concepts && $(PYTHON) -m docs.make.gallery
+
+results-page:  ## tables of README.md and docs/results.md from docs/data; LEDGERS=FOLDER takes FOLDER/<data set>/ONE in before
+	$(PYTHON) -m docs.make.results_page $(if $(LEDGERS),--take $(LEDGERS))
+
 sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a build folder of its own
 	mkdir -p build/sanitize && cp -r bioneuro build/sanitize/ && rm -f build/sanitize/bioneuro/_core*.so
 	$(PYTHON) setup.py -q egg_info --egg-base build/sanitize
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
+
+fuzz:  ## coverage-guided fuzzing of the kernels, with clang; SHARE=.01 for a share of it
+	$(PYTHON) -m campaigns.fuzz --share $(or $(SHARE),1)
+
+coverage:  ## lines and branches of Python and C that the tests reach, from a build folder of its own
+	mkdir -p build/coverage && cp -r bioneuro csrc setup.py pyproject.toml README.md LICENSE build/coverage/
+	rm -f build/coverage/bioneuro/_core*.so
+	cd build/coverage && CFLAGS="--coverage -fprofile-update=atomic" LDFLAGS=--coverage BIONEURO_DEBUG=1 \
+	    $(PYTHON) setup.py -q build_ext --inplace --force
+	cd build/coverage && PYTHONPATH=. $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
+	    -n auto --dist worksteal ../../tests $(TESTS)
+	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --merge-lines --print-summary
 
 lint-tools:  ## install what lint needs, the versions of the lint extra in pyproject.toml, without building the package
 	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['lint'], sep='\n')" \

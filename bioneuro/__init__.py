@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from . import _core
 except ImportError as error:
-    # a setting of the environment that makes no sense, or an interpreter that will not do: it says so itself
+    # an environment variable out of range, or an unsupported interpreter: its message says which
     if "BIONEURO_" in str(error) or "subinterpreter" in str(error):
         raise
     raise ImportError(
@@ -99,7 +99,7 @@ def __getattr__(name: str) -> Any:
     """Public names are imported when they are asked for: scikit-learn alone takes a second."""
     if name in _HOMES:
         value = getattr(_import_module(f".{_HOMES[name]}", __name__), name)
-    elif name in __all__:
+    elif name in __all__ or name == "research":  # on which nothing in the library depends
         value = _import_module(f".{name}", __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -134,7 +134,7 @@ class Labels:
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         sortable = isinstance(value, np.ndarray) and value.ndim == 1 and value.size and value.dtype.kind in "biufSUO"
-        # NaN is not below itself, and objects that cannot be compared are no labels either
+        # NaN is not below itself; objects that cannot be compared cannot be labels either
         if sortable and all(a < b for a, b in zip(value[:-1], value[1:], strict=True)) and (value == value).all():
             return None
         return "a sorted array of different labels"
@@ -213,7 +213,7 @@ class Maybe:
 
 @dataclass(frozen=True)
 class Missing(Maybe):
-    """Something that need not be there; None is no stand-in for it."""
+    """An attribute that may be absent; None does not count as absent."""
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         return unmet(self.need, value, owner)

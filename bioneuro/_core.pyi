@@ -28,89 +28,35 @@ def lock() -> tuple[_Guard, _Guard]: ...
 def set_num_threads(n_threads: Threads) -> None: ...
 def thread_counts() -> tuple[int, int]: ...
 def forward(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    X: _Values,
-    bias: _Values | None = None,
-    *,
-    n_threads: Threads = None,
-    out: _Values | None = None,
-    layout: CapsuleType | None = None,
-    check: bool = False,
-) -> _Values: ...
+    indptr: _Index, indices: _Index, data: _Values, X: _Values, bias: _Values | None = None, *,
+    n_threads: Threads = None, out: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+) -> _Values: ...  # fmt: skip
 def input_grad(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    dY: _Values,
-    n_cols: int,
-    *,
-    n_threads: Threads = None,
-    out: _Values | None = None,
-    layout: CapsuleType | None = None,
-    check: bool = False,
-) -> _Values: ...
+    indptr: _Index, indices: _Index, data: _Values, dY: _Values, n_cols: int, *, n_threads: Threads = None,
+    out: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+) -> _Values: ...  # fmt: skip
 def weight_grad(
-    indptr: _Index,
-    indices: _Index,
-    X: _Values,
-    dY: _Values,
-    *,
-    n_threads: Threads = None,
-    out: _Values | None = None,
-    layout: CapsuleType | None = None,
-    check: bool = False,
-) -> _Values: ...
+    indptr: _Index, indices: _Index, X: _Values, dY: _Values, *, n_threads: Threads = None,
+    out: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+) -> _Values: ...  # fmt: skip
 def backward(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    X: _Values,
-    dY: _Values,
-    *,
-    n_threads: Threads = None,
-    dX: _Values | None = None,
-    G: _Values | None = None,
-    layout: CapsuleType | None = None,
-    check: bool = False,
-) -> tuple[_Values, _Values]: ...
+    indptr: _Index, indices: _Index, data: _Values, X: _Values, dY: _Values, *, n_threads: Threads = None,
+    dX: _Values | None = None, G: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+) -> tuple[_Values, _Values]: ...  # fmt: skip
 def layout(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    n_cols: int,
-    transposed: bool,
-    *,
-    n_threads: Threads = None,
-) -> CapsuleType: ...
+    indptr: _Index, indices: _Index, data: _Values, n_cols: int, transposed: bool, *, n_threads: Threads = None,
+) -> CapsuleType: ...  # fmt: skip
 def layout_refresh(
-    layout: CapsuleType,
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    n_cols: int,
-    *,
-    n_threads: Threads = None,
-) -> None: ...
+    layout: CapsuleType, indptr: _Index, indices: _Index, data: _Values, n_cols: int, *, n_threads: Threads = None,
+) -> None: ...  # fmt: skip
 def layout_bytes(layout: CapsuleType, /) -> int: ...
 def compete(
-    drive: _Values,
-    *,
-    beta: float = 1.0,
-    threshold: _Values | None = None,
-    k: int | None = None,
-    n_threads: Threads = None,
-    out: _Values | None = None,
-) -> _Values: ...
+    drive: _Values, *, beta: float = 1.0, threshold: _Values | None = None, k: int | None = None,
+    n_threads: Threads = None, out: _Values | None = None,
+) -> _Values: ...  # fmt: skip
 def compete_grad(
-    Y: _Values,
-    dY: _Values,
-    *,
-    beta: float = 1.0,
-    n_threads: Threads = None,
-    out: _Values | None = None,
-) -> _Values: ...
+    Y: _Values, dY: _Values, *, beta: float = 1.0, n_threads: Threads = None, out: _Values | None = None,
+) -> _Values: ...  # fmt: skip
 
 class _Traits(NamedTuple):
     signs: tuple[Literal["mixed", "E", "I"], ...]
@@ -130,36 +76,15 @@ class Plasticity:
     def __hash__(self) -> int: ...
 
 def plasticity_step(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    G: _Values,
-    c: _Values,
-    form: str | Plasticity = "log-relaxation",
-    *,
-    theta: float = 0.0,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: Threads = None,
-    check: bool = False,
+    indptr: _Index, indices: _Index, data: _Values, G: _Values, c: _Values, form: str | Plasticity = "log-relaxation",
+    *, theta: float = 0.0, seed: int = 0, step: int = 0, n_threads: Threads = None, check: bool = False,
     **parameters: float,
-) -> int: ...
+) -> int: ...  # fmt: skip
 def hebbian_step(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    X: _Values,
-    Y: _Values,
-    form: str | Plasticity = "log-relaxation",
-    *,
-    gain: _Values | None = None,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: Threads = None,
-    layout: CapsuleType | None = None,
-    check: bool = False,
-    **parameters: float,
-) -> int: ...
+    indptr: _Index, indices: _Index, data: _Values, X: _Values, Y: _Values, form: str | Plasticity = "log-relaxation",
+    *, gain: _Values | None = None, seed: int = 0, step: int = 0, n_threads: Threads = None,
+    layout: CapsuleType | None = None, check: bool = False, **parameters: float,
+) -> int: ...  # fmt: skip
 def normalize_rows(
     indptr: _Index, indices: _Index, data: _Values, *, n_threads: Threads = None, check: bool = False
 ) -> None: ...
@@ -169,86 +94,30 @@ def transpose_index(
     indptr: _Index, indices: _Index, n_cols: int, *, check: bool = False
 ) -> tuple[_Index, _Index, _Index]: ...
 def prune(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    theta: float,
-    *,
-    n_threads: Threads = None,
-    check: bool = False,
-) -> tuple[_Index, _Index, _Values]: ...
+    indptr: _Index, indices: _Index, data: _Values, theta: float, *, n_threads: Threads = None, check: bool = False,
+) -> tuple[_Index, _Index, _Values]: ...  # fmt: skip
 def candidates(
-    indptr: _Index,
-    indices: _Index,
-    n_cols: int,
-    n_candidates: int,
-    *,
-    seed: int,
-    step: int,
-    n_threads: Threads = None,
-    check: bool = False,
-) -> tuple[_Index, _Index]: ...
+    indptr: _Index, indices: _Index, n_cols: int, n_candidates: int, *, seed: int, step: int,
+    n_threads: Threads = None, check: bool = False,
+) -> tuple[_Index, _Index]: ...  # fmt: skip
 def grow(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    cand_indptr: _Index,
-    cand_indices: _Index,
-    score: _Values,
-    n_grow: int,
-    weight: float,
-    *,
-    n_threads: Threads = None,
-    check: bool = False,
-) -> tuple[_Index, _Index, _Values]: ...
+    indptr: _Index, indices: _Index, data: _Values, cand_indptr: _Index, cand_indices: _Index, score: _Values,
+    n_grow: int, weight: float, *, n_threads: Threads = None, check: bool = False,
+) -> tuple[_Index, _Index, _Values]: ...  # fmt: skip
 def turnover(
-    indptr: _Index,
-    indices: _Index,
-    data: _Values,
-    n_cols: int,
-    *,
-    birth: float,
-    death: float,
-    gamma: float,
-    size: float,
-    time: _Values | None = None,
-    sign: Literal["E", "I"] = "E",
-    seed: int,
-    step: int,
-    n_threads: Threads = None,
-    check: bool = False,
-) -> tuple[_Index, _Index, _Values, int]: ...
+    indptr: _Index, indices: _Index, data: _Values, n_cols: int, *, birth: float, death: float, gamma: float,
+    size: float, time: _Values | None = None, sign: Literal["E", "I"] = "E", seed: int, step: int,
+    n_threads: Threads = None, check: bool = False,
+) -> tuple[_Index, _Index, _Values, int]: ...  # fmt: skip
 def patches(
-    R: _Values,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
+    R: _Values, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0,
     n_threads: Threads = None,
-) -> tuple[_Values, _Values]: ...
+) -> tuple[_Values, _Values]: ...  # fmt: skip
 def patches_grad(
-    R: _Values,
-    dU: _Values,
-    dgate: _Values,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: Threads = None,
-) -> _Values: ...
+    R: _Values, dU: _Values, dgate: _Values, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5,
+    gate_exponent: float = 1.0, n_threads: Threads = None,
+) -> _Values: ...  # fmt: skip
 def feature_map(
-    R: _Values,
-    W: _Values,
-    pool_rows: _Values,
-    pool_cols: _Values,
-    *,
-    beta: float = 1.0,
-    k: int | None = None,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: Threads = None,
-) -> _Values: ...
+    R: _Values, W: _Values, pool_rows: _Values, pool_cols: _Values, *, beta: float = 1.0, k: int | None = None,
+    patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0, n_threads: Threads = None,
+) -> _Values: ...  # fmt: skip

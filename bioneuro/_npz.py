@@ -1,4 +1,4 @@
-"""Archives of arrays (.npz), read without believing what they say of their sizes."""
+"""Archives of arrays (.npz), read without trusting the sizes that they declare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["KINDS", "Archive"]
 
-#: Kinds of values whose bytes are all there is to them.
+#: Kinds of values that are no more than their bytes.
 KINDS = "biufcSUMm"
 #: What stands before the header of an array, in the version of the format that ``savez`` writes for such arrays.
 MAGIC = b"\x93NUMPY\x01\x00"
@@ -46,7 +46,7 @@ class Archive:
             self._zip = zipfile.ZipFile(file)
         except MemoryError:
             raise
-        except Exception as error:  # of a hostile directory zipfile raises what it likes
+        except Exception as error:  # zipfile may raise anything when the directory is hostile
             raise ValueError(f"it is no archive, or was cut short ({error})") from error
         #: Names of the arrays that have not been read.
         self.unread = {info.filename.removesuffix(".npy") for info in self._zip.infolist()}

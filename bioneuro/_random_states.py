@@ -1,4 +1,4 @@
-"""States of random generators: taken, and set again once they are known to be possible.
+"""States of random generators: saved, and restored only where they are valid.
 
 NumPy takes any state, and reads out of bounds where a position lies outside of its buffer.
 """

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _new_part(target: Path) -> tuple[Path, BinaryIO]:
         _lock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return part, file
-        file.close()  # another process took it for abandoned before it was locked
+        file.close()  # another process removed it as abandoned before it was locked
 
 
 def _remove_abandoned(target: Path) -> None:
@@ -111,7 +111,7 @@ def _lock(file: BinaryIO, how: int) -> bool:
 
 
 def _about(path: Path, error: OSError) -> OSError:
-    """The same error, said of ``path``: of the hidden file nobody has heard."""
+    """The same error with ``path`` in place of the hidden file, which means nothing to the user."""
     if error.errno is None:
         return error
     return OSError(error.errno, error.strerror, str(path))

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-#: Beyond that, an integer is none to a kernel.
+#: The largest integer that kernels take.
 LARGEST_INTEGER = (1 << 63) - 1
 
 
@@ -73,7 +73,7 @@ class Number:
     def __contains__(self, value: Any) -> bool:
         if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
             return False
-        if isinstance(value, Integral) and abs(int(value)) > LARGEST_INTEGER:  # no number to NumPy
+        if isinstance(value, Integral) and abs(int(value)) > LARGEST_INTEGER:  # NumPy does not see it as a number
             return False
         number = float(value)
         if not (np.isfinite(number) or self.infinite):

@@ -8,21 +8,24 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
+from .encoding import Check, adapted, features
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
     check_classes,
+    check_labels,
     check_unit_interval,
     class_index,
     known_classes,
@@ -35,15 +38,19 @@ from .layers.cells import excitatory_rule
 from .layers.competitions import CompetitionLike, competition_maker
 from .layers.protocols import CompetitionMaker, Encoder, Progress, Space
 from .nested_parameters import NestedParameters, takes_long_names
-from .network import INFERENCE_BATCH, Network, slices, untaught
+from .network import Network, untaught
 from .progress import track
 from .protocols import Pullback
+from .rows import OneHot, Rows, opened
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision
 from .surrogates import variants
 from .threads import Threads, one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
@@ -255,8 +262,22 @@ class BioClassifier(
 
     # --- learning ---
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None, **unsupported: Any) -> BioClassifier:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        on_epoch: OnEpoch | None = None,
+        client: Client | None = None,
+        **unsupported: Any,
+    ) -> BioClassifier:
         """Learn from scratch.
+
+        ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
+        array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
+        than 256 MiB, they wait in a file in the folder of temporary files. Images give the same weights, bit for bit,
+        in memory, from a file and with any number of workers, of which some may be lost; plain vectors in memory differ
+        by rounding from those in blocks.
 
         A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
         :meth:`partial_fit` and :meth:`fit_features`.
@@ -271,6 +292,8 @@ class BioClassifier(
         on_epoch : function of (model, stage, done, n), optional
             Called before the first and after every pass of a stage: "feature map", "association", "teaching",
             "readout". It sees the model as it is at that moment.
+        client : distributed.Client, optional
+            The workers of its cluster encode blocks of rows; the cells learn here.
         **unsupported
             Refused by name. There is no ``sample_weight``: a cell is recruited by a sample, never by a share of one;
             repeat rows instead.
@@ -294,26 +317,31 @@ class BioClassifier(
         """
         _refuse(unsupported)
         with self._all_or_nothing(), one_blas_thread():
-            self._fit(X, y, partial(self._passes, on_epoch))
+            self._fit(X, y, partial(self._passes, on_epoch), client)
         return self
 
-    def _fit(self, X: ArrayLike, y: ArrayLike, passes: Progress) -> None:
-        X, y = self._validate_labelled(X, y, reset=True)
+    def _fit(self, X: Any, y: ArrayLike, passes: Progress, client: Client | None) -> None:
+        self._check_parameters()
+        source = opened(X, self.dtype)
+        if source is None:
+            source, y = self._validate_labelled(X, y, reset=True)
+        else:
+            y = self._validate_source(source, y)
         rng = self._generator()
-        self._learn_encoder(X, rng, passes)
-        n_cells = min(self.n_cells, len(X))
-        H = self._start(X, np.unique(y), n_cells, rng)
+        self._learn_encoder(source, rng, passes, client)
+        n_cells = min(self.n_cells, len(source))
+        H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
         network = self.network_
         with self._finite_after("the association"):
-            n_epochs = schedule.of_association(len(X), n_cells)
+            n_epochs = schedule.of_association(len(H), n_cells)
             network.learn_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         if network.association.teacher is not None:
             with self._finite_after("the teacher"):
-                n_epochs = schedule.of_teaching(len(X))
+                n_epochs = schedule.of_teaching(len(H))
                 network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
-        self._learn_readouts(H, T, schedule.of_readout(len(X)), passes)
+        self._learn_readouts(H, T, schedule.of_readout(len(H)), passes)
 
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any
@@ -413,26 +441,36 @@ class BioClassifier(
             if on_epoch is not None:
                 on_epoch(self, desc, done, len(passes))
 
-    def _learn_encoder(self, X: NDArray, rng: np.random.Generator, passes: Progress) -> None:
+    def _learn_encoder(
+        self, X: NDArray | Rows, rng: np.random.Generator, passes: Progress, client: Client | None = None
+    ) -> None:
         settings: MapSettings | None = self._set("encoder")
         if settings is None:
             self.encoder_ = cast(Encoder, self.encoder)
-        elif self.image_shape_ is None:
-            self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
-        else:
+        elif self.image_shape_ is not None:
             made = settings.make(self.image_shape_, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             self.encoder_ = made.learn(X, random_state=rng, progress=passes)
+        elif isinstance(X, np.ndarray):
+            self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+        else:
+            self.encoder_ = adapted(X, self._check_of_blocks(), self.dtype, client)
 
-    def _start(self, X: NDArray, classes: NDArray, n_cells: int, rng: np.random.Generator) -> NDArray:
+    def _start(
+        self,
+        X: NDArray | Rows,
+        classes: NDArray,
+        n_cells: int,
+        rng: np.random.Generator,
+        client: Client | None = None,
+    ) -> NDArray | Rows:
         """A mixing layer that knows the features of ``X``, which are returned, association and readouts that know
         nothing yet."""
         check_classes(classes)
-        H = self.encoder_.encode(X)
         mixing = None
         if self.mixing:
-            mixing = Mixing(H.shape[1], self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
-            for rows in slices(len(H), INFERENCE_BATCH):
-                mixing.learn(H[rows])
+            n_features = self.encoder_.n_features
+            mixing = Mixing(n_features, self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
+        H = features(self.encoder_, mixing, X, self._check_of_blocks(), client)
         competition = competition_maker(self.competition)
         supervision: Supervision = self._set("supervision")
         self.network_ = untaught(
@@ -454,10 +492,10 @@ class BioClassifier(
         self.classes_, self._rng = classes, rng
         return H
 
-    def _one_hot(self, y: NDArray) -> NDArray:
-        return np.eye(len(self.classes_), dtype=self.dtype)[np.searchsorted(self.classes_, y)]
+    def _one_hot(self, y: NDArray) -> OneHot:
+        return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
 
-    def _learn_readouts(self, H: NDArray, T: NDArray, n_epochs: int, passes: Progress) -> None:
+    def _learn_readouts(self, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Progress) -> None:
         with self._finite_after("the readout"):
             eta = self._set("schedule").readout_eta
             self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
@@ -583,6 +621,21 @@ class BioClassifier(
         rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
         return self._checked_images(given, rows, reset), labels
 
+    def _validate_source(self, X: Rows, y: Any) -> NDArray:
+        """Labels, checked, of rows that are not in memory, of which the first alone are looked at; the others are when
+        they are read."""
+        if hasattr(y, "compute"):  # a Dask array
+            y = y.compute()
+        check_labels(y)
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        self._validate(X[:1], reset=True)
+        return y
+
+    def _check_of_blocks(self) -> Check:
+        return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
+
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         given = given_rows(X)
         if reset:
@@ -615,7 +668,8 @@ class BioClassifier(
         why = "it is a table" if given.table else "neighbouring pixels are no more alike than distant ones"
         warnings.warn(
             f"X has {n_features} features, which image_shape='auto' takes for images of {found[0]} x {found[1]} "
-            f"pixels, but {why}: pass image_shape=None for plain feature vectors, or image_shape={found} if they are images",
+            f"pixels, but {why}: pass image_shape=None for plain feature vectors, or image_shape={found} if they are "
+            "images",
             stacklevel=2,
         )
         return found

@@ -93,7 +93,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class MixedSign:
-    """Sizes from ``base``, each synapse + or - with equal probability: the start that knows no Dale's law."""
+    """Sizes from ``base``, each synapse + or - with equal probability: a start without Dale's law."""
 
     base: Init = "uniform"
 
@@ -363,7 +363,7 @@ def _pathway(
     index = np.int32 if max(len(columns), n_pre) <= np.iinfo(np.int32).max else np.int64
     indptr = np.zeros(len(row_sizes) + 1, index)
     np.cumsum(row_sizes, out=indptr[1:])
-    weights = np.array(initialiser(init)(rng, len(columns)), dtype=dtype, order="C")  # it may hand out what it keeps
+    weights = np.array(initialiser(init)(rng, len(columns)), dtype=dtype, order="C")  # it may return what it keeps
     return Synapses._of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
 
 

@@ -1,4 +1,4 @@
-"""The original files of data sets: found in a folder or downloaded, read no further than they should reach, verified.
+"""The original files of data sets: found in a folder or downloaded, and verified before use.
 
 What is read is compared with a SHA-256 known in advance before anything is made of it.
 """
@@ -36,7 +36,7 @@ GZIP = b"\x1f\x8b"
 
 
 class DatasetNotFoundError(FileNotFoundError):
-    """The files of a data set are neither on disk nor to be had over the network."""
+    """The files of a data set are neither on disk nor available over the network."""
 
 
 class DatasetCorruptError(ValueError):
@@ -77,7 +77,7 @@ def _find(name: str, folder: Path, filenames: Sequence[str], url: str) -> list[P
 
 
 def _download(name: str, filename: str, url: str, read: Read[Content]) -> Content:
-    """The file in pooch's cache; downloaded first if it is not there, or no longer what it was."""
+    """The file in pooch's cache; downloaded first if it is missing or has changed."""
     try:
         import pooch
     except ImportError as error:
@@ -109,7 +109,7 @@ def _download(name: str, filename: str, url: str, read: Read[Content]) -> Conten
             f"download of {url}{filename} discarded: {error}. Try again later, or put the published file into a folder "
             f"{name}/ and set BIONEURO_DATA (or data_dir=) to its parent"
         ) from error
-    return verified[0] if verified else read(path, filename)  # another process may have been faster
+    return verified[0] if verified else read(path, filename)  # another process may have written it first
 
 
 def _how_to_get(name: str, missing: Sequence[str], problem: str, url: str) -> str:
@@ -147,7 +147,7 @@ def unpacked(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def naming_the_remedy(url: str) -> Iterator[None]:
-    """What is corrupt in the user's folder is the user's to delete."""
+    """A corrupt file in the user's own folder is for the user to delete: say so."""
     try:
         yield
     except DatasetCorruptError as error:
@@ -159,7 +159,7 @@ def naming_the_remedy(url: str) -> Iterator[None]:
 
 @contextmanager
 def reading(what: object) -> Iterator[None]:
-    """Whatever goes wrong inside (decoders raise what they like) is said as a DatasetCorruptError about ``what``."""
+    """Turn any error raised inside (decoders may raise anything) into a DatasetCorruptError about ``what``."""
     try:
         yield
     except (DatasetCorruptError, ImportError, MemoryError, PermissionError):

@@ -136,7 +136,7 @@ def _is_mapped(value: Any, seen: set[int]) -> bool:
     """Whether an array in it is a memory map that cannot be written to."""
     if isinstance(value, np.ndarray):
         return isinstance(value, np.memmap) and not value.flags.writeable
-    if id(value) in seen or hasattr(type(value), "__deepcopy__"):  # a pathway sees to that itself
+    if id(value) in seen or hasattr(type(value), "__deepcopy__"):  # a pathway copies its arrays itself
         return False
     seen.add(id(value))
     if isinstance(value, Mapping):
@@ -153,7 +153,7 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
     """
-    named = hasattr(model, "feature_names_in_")  # which scikit-learn warns about
+    named = hasattr(model, "feature_names_in_")  # scikit-learn then warns
     if type(X) is np.ndarray and not named and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2:
         if X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
             return X
@@ -173,8 +173,8 @@ def validated_with_labels(
 
 
 def check_labels(y: Any, name: str = "y") -> None:
-    """Raise ValueError, which names the place, where a label is none: NaN or None."""
-    if y is None:  # which scikit-learn has words for
+    """Raise ValueError, naming its position, where a label is NaN or None."""
+    if y is None:  # scikit-learn has the message
         return
     labels = np.asarray(y)
     if np.ma.is_masked(y):
@@ -191,16 +191,16 @@ def check_labels(y: Any, name: str = "y") -> None:
 
 
 def sum_is_finite(X: NDArray) -> bool:
-    """Quick: if it is, so are all values; a sum may overflow or cancel where they are finite, or are not."""
+    """Quick test: where the sum is finite, all values are; where it is not, they may be, since it can overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(X.sum()))
 
 
-def check_unit_interval(X: NDArray, reason: str, advice: str = "rescale it") -> None:
-    """Raise ValueError, which names the first value out of [0, 1]."""
+def check_unit_interval(X: NDArray, reason: str, advice: str = "rescale it", first: int = 0) -> None:
+    """Raise ValueError, which names the first value out of [0, 1]; ``first`` is the number of the first row."""
     if X.min() < 0 or X.max() > 1:
         i, j = np.argwhere((X < 0) | (X > 1))[0]
-        raise ValueError(f"X must lie in [0, 1] {reason}, but X[{i}, {j}] = {X[i, j]}: {advice}")
+        raise ValueError(f"X must lie in [0, 1] {reason}, but X[{first + i}, {j}] = {X[i, j]}: {advice}")
 
 
 def check_classes(classes: NDArray) -> None:

@@ -31,7 +31,7 @@ ENOUGH = 500
 
 
 def image_shape_of(image_shape: Any, n_features: int, *, smallest: int = 1) -> tuple[int, ...] | None:
-    """What a parameter ``image_shape`` says of rows of so many features: the one place where it is made out.
+    """The image shape that a parameter ``image_shape`` means for rows of so many features: resolved here only.
 
     Parameters
     ----------

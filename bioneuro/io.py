@@ -97,7 +97,7 @@ TRACES: dict[str, Need] = {
 
 #: Bytes that a header may have: objects made of its text take some twenty times as many.
 LARGEST_HEADER = 1 << 24
-#: Values within values.
+#: How deep values may be nested.
 DEEPEST = 64
 
 
@@ -173,7 +173,7 @@ def load(path: str | os.PathLike[str]) -> Any:
             raise
         except ValueError as error:
             raise ValueError(f"{path} cannot be loaded: {error}") from error
-        except Exception as error:  # a header of other types than save writes can fail anywhere
+        except Exception as error:  # a header with types that save never writes can fail anywhere
             raise ValueError(f"{path} is damaged: its header and its arrays do not go together ({error!r})") from error
         if archive.unread:
             unnamed = ", ".join(sorted(archive.unread)[:5])
@@ -183,7 +183,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
-    # A FIFO would be waited for without end, where it is opened for reading alone.
+    # Opening a FIFO for reading would wait for ever.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is not a file written by bioneuro.save: it is no plain file")
@@ -240,7 +240,7 @@ class _Writer(_Depth):
         super().__init__()
         self.arrays: dict[str, NDArray] = {}
         self.seen: dict[int, int] = {}
-        self.alive: list[Any] = []  # whose ids must not be used again
+        self.alive: list[Any] = []  # kept alive, so that their ids are not reused
 
     def encode(self, value: Any, where: str) -> Any:
         if value is None or type(value) in (bool, int, str):

@@ -3,12 +3,12 @@
 A pathway is a CSR matrix given as three arrays. Row ``i`` holds the synapses onto post-synaptic cell ``i``, column
 ``j`` those made by pre-synaptic cell ``j``; a synapse that is not stored is silent.
 
-=================  ================  ===========================================================================
-``indptr``         ``(n_rows + 1,)``  int32 or int64; starts at 0, never falls, ends at ``nnz``
-``indices``        ``(nnz,)``         of the type of ``indptr``; rise strictly within a row, in ``[0, n_cols)``
-``data``           ``(nnz,)``         float32 or float64, finite
-``X``, ``dY``, ..  batch-major        ``(batch, features)``, of the type of ``data``
-=================  ================  ===========================================================================
+==================  =================  =========================================================================
+``indptr``          ``(n_rows + 1,)``  int32 or int64; starts at 0, never falls, ends at ``nnz``
+``indices``         ``(nnz,)``         of the type of ``indptr``; rise strictly within a row, in ``[0, n_cols)``
+``data``            ``(nnz,)``         float32 or float64, finite
+``X``, ``dY``, ..   batch-major        ``(batch, features)``, of the type of ``data``
+==================  =================  =========================================================================
 
 Rules that hold for every function here:
 
@@ -50,15 +50,9 @@ __all__ = [
 
 
 def forward(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    X: NDArray,
-    bias: NDArray | None = None,
-    *,
-    n_threads: Threads = None,
-    out: NDArray | None = None,
-) -> NDArray:
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, bias: NDArray | None = None, *,
+    n_threads: Threads = None, out: NDArray | None = None,
+) -> NDArray:  # fmt: skip
     """Drive of every post-synaptic cell, ``Y = X W^T + b``.
 
     Parameters
@@ -98,15 +92,9 @@ def forward(
 
 
 def input_grad(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    dY: NDArray,
-    n_cols: int,
-    *,
-    n_threads: Threads = None,
+    indptr: NDArray, indices: NDArray, data: NDArray, dY: NDArray, n_cols: int, *, n_threads: Threads = None,
     out: NDArray | None = None,
-) -> NDArray:
+) -> NDArray:  # fmt: skip
     """Gradient of :func:`forward` with respect to its input, ``dX = dY W``.
 
     Parameters
@@ -214,14 +202,9 @@ def backward(
 
 
 def compete(
-    drive: NDArray,
-    *,
-    beta: float = 1.0,
-    threshold: NDArray | None = None,
-    k: int | None = None,
-    n_threads: Threads = None,
-    out: NDArray | None = None,
-) -> NDArray:
+    drive: NDArray, *, beta: float = 1.0, threshold: NDArray | None = None, k: int | None = None,
+    n_threads: Threads = None, out: NDArray | None = None,
+) -> NDArray:  # fmt: skip
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells.
 
     Parameters
@@ -294,19 +277,10 @@ def compete_grad(
 
 
 def plasticity_step(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    G: NDArray,
-    c: NDArray,
-    form: str | _core.Plasticity = "log-relaxation",
-    *,
-    theta: float = 0.0,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: Threads = None,
-    **parameters: float,
-) -> int:
+    indptr: NDArray, indices: NDArray, data: NDArray, G: NDArray, c: NDArray,
+    form: str | _core.Plasticity = "log-relaxation", *, theta: float = 0.0, seed: int = 0, step: int = 0,
+    n_threads: Threads = None, **parameters: float,
+) -> int:  # fmt: skip
     """One local, multiplicative learning step on the stored synapses; changes ``data`` in place.
 
     Equations of the forms and of their parameters: :func:`bioneuro.reference.plasticity_step`. Each changes a weight in
@@ -356,22 +330,11 @@ def plasticity_step(
 
 
 def hebbian_step(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    X: NDArray,
-    drive: NDArray,
-    form: str | _core.Plasticity = "log-relaxation",
-    *,
-    beta: float = 1.0,
-    threshold: NDArray | None = None,
-    k: int | None = None,
-    gain: NDArray | None = None,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: Threads = None,
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, drive: NDArray,
+    form: str | _core.Plasticity = "log-relaxation", *, beta: float = 1.0, threshold: NDArray | None = None,
+    k: int | None = None, gain: NDArray | None = None, seed: int = 0, step: int = 0, n_threads: Threads = None,
     **parameters: float,
-) -> NDArray:
+) -> NDArray:  # fmt: skip
     """Competition, Hebbian term and plasticity in one step, which costs only the cells that win; changes ``data``.
 
     ``Y = compete(drive)``; then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
@@ -537,15 +500,9 @@ def prune(
 
 
 def candidates(
-    indptr: NDArray,
-    indices: NDArray,
-    n_cols: int,
-    n_candidates: int,
-    *,
-    seed: int = 0,
-    step: int = 0,
+    indptr: NDArray, indices: NDArray, n_cols: int, n_candidates: int, *, seed: int = 0, step: int = 0,
     n_threads: Threads = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Random sites for new synapses: at most ``n_candidates`` silent columns for each row, sorted and unique.
 
     Parameters
@@ -582,17 +539,9 @@ def candidates(
 
 
 def grow(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    cand_indptr: NDArray,
-    cand_indices: NDArray,
-    score: NDArray,
-    n_grow: int,
-    weight: float,
-    *,
-    n_threads: Threads = None,
-) -> tuple[NDArray, NDArray, NDArray]:
+    indptr: NDArray, indices: NDArray, data: NDArray, cand_indptr: NDArray, cand_indices: NDArray, score: NDArray,
+    n_grow: int, weight: float, *, n_threads: Threads = None,
+) -> tuple[NDArray, NDArray, NDArray]:  # fmt: skip
     """New pathway in which each row has gained its ``n_grow`` best candidates.
 
     Parameters
@@ -637,21 +586,10 @@ def grow(
 
 
 def turnover(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    n_cols: int,
-    *,
-    birth: float,
-    death: float,
-    gamma: float,
-    size: float,
-    time: NDArray | None = None,
-    sign: Literal["E", "I"] = "E",
-    seed: int = 0,
-    step: int = 0,
+    indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int, *, birth: float, death: float, gamma: float,
+    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E", seed: int = 0, step: int = 0,
     n_threads: Threads = None,
-) -> tuple[NDArray, NDArray, NDArray, int]:
+) -> tuple[NDArray, NDArray, NDArray, int]:  # fmt: skip
     """New pathway after random births and deaths of synapses: the weak are short-lived, the silent may wake.
 
     A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, a silent pair is born at
@@ -710,14 +648,9 @@ def turnover(
 
 
 def patches(
-    R: NDArray,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
+    R: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0,
     n_threads: Threads = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """ON/OFF patches of contrast responses, divisively normalised; stride 1, zero padded.
 
     With ``m`` the patch mean of each channel: ON = ``(r - m)+``, OFF = ``(m - r)+``, ``z = [ON, OFF]``,
@@ -757,16 +690,9 @@ def patches(
 
 
 def patches_grad(
-    R: NDArray,
-    dU: NDArray,
-    dgate: NDArray,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: Threads = None,
-) -> NDArray:
+    R: NDArray, dU: NDArray, dgate: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5,
+    gate_exponent: float = 1.0, n_threads: Threads = None,
+) -> NDArray:  # fmt: skip
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``gate``.
 
     Parameters
@@ -801,19 +727,9 @@ def patches_grad(
 
 
 def feature_map(
-    R: NDArray,
-    W: NDArray,
-    pool_rows: NDArray,
-    pool_cols: NDArray,
-    *,
-    beta: float = 1.0,
-    k: int | None = None,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: Threads = None,
-) -> NDArray:
+    R: NDArray, W: NDArray, pool_rows: NDArray, pool_cols: NDArray, *, beta: float = 1.0, k: int | None = None,
+    patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0, n_threads: Threads = None,
+) -> NDArray:  # fmt: skip
     """Pooled rates of columns that compete at every position: the whole feature map in one pass.
 
     ``y = g softmax(beta W u)`` at every pixel, ``u`` and ``g`` from :func:`patches`; then

@@ -35,12 +35,25 @@ class Moments(NamedTuple):
             A sum of squares is no number.
         """
         X = np.asarray(X)
-        n = len(X)
-        total = self.count + n
         with np.errstate(over="ignore", invalid="ignore"):
             mean = X.mean(axis=0, dtype=float)
-            away, shift = X - mean, mean - self.mean
-            squares = self.squares + np.einsum("bj,bj->j", away, away) + shift**2 * (self.count * n / total)
+            away = X - mean
+            squares = np.einsum("bj,bj->j", away, away)
+        return self.merge(Moments(len(X), mean, squares))
+
+    def merge(self, other: Moments) -> Moments:
+        """With the rows of another beside its own; the same, bit for bit, as if these had been added here.
+
+        Raises
+        ------
+        ValueError
+            A sum of squares is no number.
+        """
+        n = other.count
+        total = self.count + n
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift = other.mean - self.mean
+            squares = self.squares + other.squares + shift**2 * (self.count * n / total)
         if not np.isfinite(squares).all():
             j = int(np.argmin(np.isfinite(squares)))
             raise ValueError(f"X must be finite, and so must its squares, but those of column {j} are not")

@@ -1,4 +1,4 @@
-"""Classes and functions by module and name: what a file can say of them, found again without running anything."""
+"""Classes and functions by module and name: how a file refers to them, and how they are found without running code."""
 
 from __future__ import annotations
 

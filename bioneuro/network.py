@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,10 +16,11 @@ from .layers.protocols import Encoder, Progress, Readout, Space
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
+from .rows import Rows
 from .synapses import Synapses
 
-#: Drives (samples x cells) kept in memory while readouts learn; beyond this they are computed again each epoch.
-CACHED_DRIVES = 256_000_000
+#: Rates or drives (samples x cells) kept in memory from epoch to epoch; beyond this they are computed again in each.
+CACHED = 256_000_000
 #: Samples whose drive is in memory at a time in inference.
 INFERENCE_BATCH = 512
 #: Learning steps of the association between two rounds of structural plasticity.
@@ -78,41 +79,52 @@ class Network:
         """What the association sees of features ``H``."""
         return H if self.mixing is None else self.mixing.encode(H)
 
-    def drive(self, H: NDArray) -> NDArray:
+    def drive(self, H: NDArray | Rows) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
         parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
         if len(parts) == 1:  # attacks come here batch by batch: no copy
             return parts[0]
-        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), H.dtype)
+        dtype = self.association.synapses.dtype
+        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), dtype)
 
     # --- learning (on features: the encoder has learned before) ---
 
     def learn_association(
-        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """Competitive learning on features ``H`` with one-hot labels ``T``, and turnover of synapses as it goes."""
-        layer = self.association
+        layer, seen = self.association, self._seen(H, n_epochs)
         for rows, _ in shown(len(H), association_batch(len(H)), n_epochs, rng, progress, "association"):
-            layer.learn(self.mixed(H[rows]), T[rows])
+            layer.learn(seen(rows), T[rows])
             if layer.step % REWIRE_EVERY == 0:
                 layer.rewire()
         layer.rewire()
 
     def teach_association(
-        self, H: NDArray, T: NDArray, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
         """The third factor: cells are taught by the labels, ever more slowly."""
+        seen = self._seen(H, n_epochs)
         for step, (rows, left) in enumerate(
             shown(len(H), teaching_batch(len(H)), n_epochs, rng, progress, "teaching"), start=1
         ):
-            self.association.teach(self.mixed(H[rows]), T[rows], left)
+            self.association.teach(seen(rows), T[rows], left)
             if step % REWIRE_EVERY == 0:
                 self.association.rewire(scale=False)
 
+    def _seen(self, H: NDArray | Rows, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
+        """What the association sees of rows of ``H``, each of which is asked for ``n_epochs`` times."""
+        if self.mixing is None or n_epochs == 1 or len(H) * self.n_mixed > CACHED:
+            return lambda rows: self.mixed(H[rows])
+        X = np.empty((len(H), self.n_mixed), self.dtype_mixed)
+        for s in slices(len(H), INFERENCE_BATCH):
+            X[s] = self.mixed(H[s])
+        return X.__getitem__
+
     def learn_readouts(
         self,
-        H: NDArray,
-        T: NDArray,
+        H: NDArray | Rows,
+        T: NDArray | Rows,
         *,
         n_epochs: int,
         eta: float,
@@ -123,12 +135,30 @@ class Network:
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        drives = self.drive(H) if len(H) * self.association.n_cells <= CACHED_DRIVES else None
-        rng.permutation(len(H))  # drawn and not used: so that a seed gives the network that it always gave
+        heard = self._heard(H, learned)
+        rng.permutation(len(H))  # drawn and not used, so that a seed still gives the same network
         for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
-            drive = self.drive(H[rows]) if drives is None else drives[rows]
-            for readout in learned:
-                readout.learn(drive, T[rows], eta * left)
+            for readout, rates in zip(learned, heard(rows), strict=True):
+                readout.learn_from(rates, T[rows], eta * left)
+
+    def _heard(
+        self, H: NDArray | Rows, readouts: Sequence[Readout]
+    ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
+        """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
+
+        def made(rows: NDArray[np.int64] | slice) -> list[tuple[NDArray, ...]]:
+            drive = self.drive(H[rows])
+            return [readout.heard(drive) for readout in readouts]
+
+        parts = made(slice(1))
+        if len(H) * sum(array.size for rates in parts for array in rates) > CACHED:
+            return made
+        kept = [tuple(np.empty((len(H), *a.shape[1:]), a.dtype) for a in rates) for rates in parts]
+        for s in slices(len(H), INFERENCE_BATCH):
+            for arrays, rates in zip(kept, made(s), strict=True):
+                for array, part in zip(arrays, rates, strict=True):
+                    array[s] = part
+        return lambda rows: [tuple(array[rows] for array in arrays) for arrays in kept]
 
     # --- inference ---
 
@@ -194,7 +224,7 @@ def untaught(
     mixing: Encoder | None = None,
     **association: Any,
 ) -> Network:
-    """A network whose association and readouts know nothing yet, behind an encoder, and a mixing layer, that do.
+    """A network with an untrained association and readouts behind a trained encoder and mixing layer.
 
     Parameters
     ----------

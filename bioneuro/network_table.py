@@ -55,12 +55,8 @@ def text_table(network: Any) -> str:
     """As ``repr`` shows it."""
     table = [HEADINGS, *map(cells_of, rows_of(network))]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join(
-            f"{text:<{w}}" if i < 3 else f"{text:>{w}}" for i, (text, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in table
-    ]
+    aligned = "<<<>>>"
+    lines = ["  ".join(f"{text:{way}{n}}" for text, way, n in zip(row, aligned, widths, strict=True)) for row in table]
     return "\n".join([f"Network({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
 
 

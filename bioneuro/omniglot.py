@@ -206,7 +206,7 @@ def _ink(content: dict[str, bytes], path: str) -> NDArray[np.bool_]:
         from PIL import Image  # an optional dependency, needed only here
     except ImportError as error:
         raise ImportError('the images of Omniglot need Pillow: pip install "bioneuro[data]"') from error
-    # By any other name Pillow would try every format that it knows, and PostScript is run as a program.
+    # Without a format, Pillow would try every one it knows, and PostScript is run as a program.
     with reading(path), Image.open(io.BytesIO(content[path]), formats=["PNG"]) as image:
         if image.size != (SIDE, SIDE):  # before anything of that size is made
             raise DatasetCorruptError(f"{path} of Omniglot has shape {image.size[::-1]}, expected {(SIDE, SIDE)}")

@@ -59,14 +59,9 @@ def _matrix(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> sp
 
 
 def forward(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    X: NDArray,
-    bias: NDArray | None = None,
-    *,
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, bias: NDArray | None = None, *,
     n_threads: object = None,
-) -> NDArray:
+) -> NDArray:  # fmt: skip
     """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
     Y = (_matrix(indptr, indices, data, X.shape[1]) @ X.T).T
     return np.ascontiguousarray(Y if bias is None else Y + bias)
@@ -95,13 +90,9 @@ def backward(
 
 
 def compete(
-    drive: NDArray,
-    *,
-    beta: float = 1.0,
-    threshold: NDArray | None = None,
-    k: int | None = None,
+    drive: NDArray, *, beta: float = 1.0, threshold: NDArray | None = None, k: int | None = None,
     n_threads: object = None,
-) -> NDArray:
+) -> NDArray:  # fmt: skip
     """Rates after divisive inhibition, ``y = softmax(beta a - th)`` over the cells of a row of ``drive``.
 
     With ``k`` only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share
@@ -179,16 +170,19 @@ def _log_covariance(w: NDArray, T: NDArray, alpha: NDArray, noise: NDArray, *, s
     return np.exp(np.minimum(log_w, np.log(np.finfo(float).max)))
 
 
-# The other forms: new weights from those before, the drive eta (G_ij - c_i w_ij) and noise; and the signs they have
-# however small they are.
+# The other forms: new weights from those before, both terms of the drive, eta G_ij and eta c_i w_ij, and noise; and the
+# signs they have however small they are.
 
 
-def _exponential(w: NDArray, drive: NDArray, noise: NDArray) -> tuple[NDArray, NDArray]:
-    return w * np.exp(np.sign(w) * drive + noise), np.sign(w)
+def _exponential(
+    w: NDArray, hebb: NDArray, loss: NDArray, noise: NDArray, *, decay: float = 1.0, bound: float = np.inf
+) -> tuple[NDArray, NDArray]:
+    growth = np.sign(w) * np.clip(hebb - decay * loss, -bound, bound)
+    return w * np.exp(growth + noise), np.sign(w)
 
 
-def _signed(w: NDArray, drive: NDArray, noise: NDArray, *, w0: float = 0.0) -> tuple[NDArray, NDArray]:
-    w = w + (np.abs(w) + w0) * drive
+def _signed(w: NDArray, hebb: NDArray, loss: NDArray, noise: NDArray, *, w0: float = 0.0) -> tuple[NDArray, NDArray]:
+    w = w + (np.abs(w) + w0) * (hebb - loss)
     return w * np.exp(noise), np.sign(w)
 
 
@@ -202,34 +196,25 @@ DRIVEN: dict[str, Callable[..., tuple[NDArray, NDArray]]] = {"exponential": _exp
 
 
 def plasticity_step(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    G: NDArray,
-    c: NDArray,
-    form: Any = "log-relaxation",
-    *,
-    theta: float = 0.0,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: object = None,
-    **parameters: float,
-) -> int:
+    indptr: NDArray, indices: NDArray, data: NDArray, G: NDArray, c: NDArray, form: Any = "log-relaxation", *,
+    theta: float = 0.0, seed: int = 0, step: int = 0, n_threads: object = None, **parameters: float,
+) -> int:  # fmt: skip
     """One local learning step on the stored synapses; changes ``data`` in place.
 
     ``form`` is the name of a form with its ``parameters``, or a ready ``Plasticity`` (without). Forms, with
     ``alpha_i = 1 - exp(-eta c_i)``, ``T_ij = G_ij / c_i`` and ``xi`` from :func:`normal`:
 
-    ``"log-relaxation"``  ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
-        rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
-    ``"log-power"``  ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0`` (one
-        below 1e-30 counts as that); rows with ``c_i < 1e-6`` and targets below 0 as above.
-    ``"log-covariance"``  ``log w += alpha_i [slope T_ij - log w_ij] + noise``, ``w > 0``; small weights and ``c_i`` as
-        in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
-        ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
-        standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
-    ``"exponential"``     ``w <- w exp(eta sgn(w) (G_ij - c_i w_ij) + noise)``: keeps every sign at any step size.
-    ``"signed"``          ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
+    - ``"log-relaxation"``: ``log(w + floor) += alpha_i [log(T_ij + floor) - log(w_ij + floor)] + noise``, ``w >= 0``;
+      rows with ``c_i < 1e-6`` are left as they are; targets and weights below 0 count as 0.
+    - ``"log-power"``: ``log w += alpha_i [exponent log(T_ij + floor) - log w_ij] + noise``, ``w > 0`` (one below 1e-30
+      counts as that); rows with ``c_i < 1e-6`` and targets below 0 as above.
+    - ``"log-covariance"``: ``log w += alpha_i [slope T_ij - log w_ij] + noise``, ``w > 0``; small weights and ``c_i``
+      as in log-power; ``G`` may be negative. It is meant for standardised rates ``(x_j - m_j) / s_j`` in place of
+      ``x_j``, which are the caller's to make: then ``T_ij = z_ij = (E[x_j | i active] - m_j) / s_j``, the
+      standardised covariance, and w goes to ``exp(slope z_ij)`` times a factor of the row.
+    - ``"exponential"``: ``w <- w exp(sgn(w) D_ij + noise)``, ``D_ij = eta (G_ij - decay c_i w_ij)`` bounded by
+      ``bound`` either way: keeps every sign at any step size.
+    - ``"signed"``: ``w <- (w + eta (|w| + w0) (G_ij - c_i w_ij)) exp(noise)``: signs may change (Kesten-Hebb).
 
     The log forms are for excitatory pathways, the signed one for mixed ones, the exponential one for all.
 
@@ -239,7 +224,7 @@ def plasticity_step(
     (inf): then ``|w|`` is clipped to ``[w_min, w_max]`` (signs stay; a weight that is exactly 0 stays 0 unless its form
     moves it); ``normalize`` (True): then each changed row is divided by its Euclidean norm (synaptic scaling; a row of
     zeros stays). Weights saturate at the largest number there is. Of some: ``floor`` (1e-3) and ``exponent`` (1), > 0;
-    ``slope`` (1) and ``w0`` (0), >= 0.
+    ``slope`` (1), ``w0`` (0) and ``decay`` (1), >= 0; ``bound`` (inf), > 0.
 
     Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
     """
@@ -262,7 +247,7 @@ def plasticity_step(
         moved = RELAXING[form](w, g / np.where(changed, c, 1.0)[rows], alpha[rows], noise, **own)
         sign = np.ones(1)
     else:
-        moved, sign = DRIVEN[form](w, eta * (g - ci * w), noise, **own)
+        moved, sign = DRIVEN[form](w, eta * g, eta * ci * w, noise, **own)
     w = np.where(changed[rows], sign * np.clip(np.abs(moved), w_min, w_max), w)
     if normalize:
         w = np.where(changed[rows], _unit_rows(indptr, w), w)
@@ -285,22 +270,10 @@ def normalize_rows(indptr: NDArray, indices: NDArray, data: NDArray, *, n_thread
 
 
 def hebbian_step(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    X: NDArray,
-    drive: NDArray,
-    form: Any = "log-relaxation",
-    *,
-    beta: float = 1.0,
-    threshold: NDArray | None = None,
-    k: int | None = None,
-    gain: NDArray | None = None,
-    seed: int = 0,
-    step: int = 0,
-    n_threads: object = None,
-    **parameters: float,
-) -> NDArray:
+    indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, drive: NDArray, form: Any = "log-relaxation", *,
+    beta: float = 1.0, threshold: NDArray | None = None, k: int | None = None, gain: NDArray | None = None,
+    seed: int = 0, step: int = 0, n_threads: object = None, **parameters: float,
+) -> NDArray:  # fmt: skip
     """``Y = compete(drive)``, then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
     ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``."""
     Y = compete(drive, beta=beta, threshold=threshold, k=k)
@@ -375,15 +348,9 @@ def prune(
 
 
 def candidates(
-    indptr: NDArray,
-    indices: NDArray,
-    n_cols: int,
-    n_candidates: int,
-    *,
-    seed: int = 0,
-    step: int = 0,
+    indptr: NDArray, indices: NDArray, n_cols: int, n_candidates: int, *, seed: int = 0, step: int = 0,
     n_threads: object = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Random sites for new synapses: CSR structure of at most ``n_candidates`` silent columns per row.
 
     Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of :func:`threefry` with counter ``(i, t)`` under
@@ -402,17 +369,9 @@ def candidates(
 
 
 def grow(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    cand_indptr: NDArray,
-    cand_indices: NDArray,
-    score: NDArray,
-    n_grow: int,
-    weight: float,
-    *,
-    n_threads: object = None,
-) -> tuple[NDArray, NDArray, NDArray]:
+    indptr: NDArray, indices: NDArray, data: NDArray, cand_indptr: NDArray, cand_indices: NDArray, score: NDArray,
+    n_grow: int, weight: float, *, n_threads: object = None,
+) -> tuple[NDArray, NDArray, NDArray]:  # fmt: skip
     """New CSR in which each row has gained its ``n_grow`` best candidates (highest ``score > 0``; ties: lower column).
 
     A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses; saturated, never
@@ -458,21 +417,10 @@ def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArra
 
 
 def turnover(
-    indptr: NDArray,
-    indices: NDArray,
-    data: NDArray,
-    n_cols: int,
-    *,
-    birth: float,
-    death: float,
-    gamma: float,
-    size: float,
-    time: NDArray | None = None,
-    sign: Literal["E", "I"] = "E",
-    seed: int = 0,
-    step: int = 0,
+    indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int, *, birth: float, death: float, gamma: float,
+    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E", seed: int = 0, step: int = 0,
     n_threads: object = None,
-) -> tuple[NDArray, NDArray, NDArray, int]:
+) -> tuple[NDArray, NDArray, NDArray, int]:  # fmt: skip
     """New CSR after random births and deaths of synapses, and how many died.
 
     A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, if its :func:`lifetime`,
@@ -552,14 +500,9 @@ def _windows(images: NDArray, patch_size: int) -> NDArray:
 
 
 def patches(
-    R: NDArray,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
+    R: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0,
     n_threads: object = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """ON/OFF patches of the contrast responses ``R`` ``(batch, height, width, channels)``, stride 1, zero padded.
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
@@ -580,16 +523,9 @@ def _gate(norm: NDArray, g0: float, gate_exponent: float) -> NDArray:
 
 
 def patches_grad(
-    R: NDArray,
-    dU: NDArray,
-    dgate: NDArray,
-    *,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: object = None,
-) -> NDArray:
+    R: NDArray, dU: NDArray, dgate: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5,
+    gate_exponent: float = 1.0, n_threads: object = None,
+) -> NDArray:  # fmt: skip
     """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
     batch, height, width, channels = R.shape
     p = patch_size
@@ -613,19 +549,9 @@ def patches_grad(
 
 
 def feature_map(
-    R: NDArray,
-    W: NDArray,
-    pool_rows: NDArray,
-    pool_cols: NDArray,
-    *,
-    beta: float = 1.0,
-    k: int | None = None,
-    patch_size: int = 7,
-    c0: float = 0.5,
-    g0: float = 0.5,
-    gate_exponent: float = 1.0,
-    n_threads: object = None,
-) -> NDArray:
+    R: NDArray, W: NDArray, pool_rows: NDArray, pool_cols: NDArray, *, beta: float = 1.0, k: int | None = None,
+    patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0, n_threads: object = None,
+) -> NDArray:  # fmt: skip
     """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with
     ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""
     U, gate = patches(R, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent)

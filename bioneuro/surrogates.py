@@ -63,8 +63,15 @@ class NearestCells:
     def _log_votes(self) -> NDArray:
         return np.log(np.maximum(self.association.votes, NO_VOTE)).T
 
+    def heard(self, drive: NDArray) -> tuple[NDArray, ...]:
+        """Nothing: votes learn with the association."""
+        return ()
+
+    def learn_from(self, heard: tuple[NDArray, ...], T: NDArray, eta: float) -> None:
+        pass
+
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
-        """Votes learn with the association."""
+        pass
 
     def pathways(self) -> dict[str, Synapses]:
         return {}

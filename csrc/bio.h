@@ -125,10 +125,12 @@ typedef struct {
     bio_form form;
     double eta;          /* learning rate, >= 0 */
     double sigma;        /* stationary sd of log w that the noise alone gives, >= 0; 0: no noise is drawn */
-    double floor;        /* e of log(w + e) and of log(T + e), > 0 */
-    double exponent;     /* p of the log-power form, > 0 */
+    double floor;        /* e of log(w + e) and of log(T + e), > 0 and <= 1e30 */
+    double exponent;     /* p of the log-power form, > 0 and <= 1e30 */
     double slope;        /* of log w over the standardised covariance, in the log-covariance form, >= 0 */
-    double w0;           /* additive part of the signed form, >= 0 */
+    double w0;           /* additive part of the signed form, >= 0 and <= 1e30 */
+    double decay;        /* share of the c w term in the exponential form, >= 0 and <= 1e30; 0: none */
+    double bound;        /* largest change of log |w| but for noise, in the exponential form, > 0 */
     double w_min, w_max; /* bounds of |w|, 0 <= w_min <= w_max */
     int normalize;       /* divide each changed row by its Euclidean norm */
 } bio_plasticity;
@@ -141,6 +143,8 @@ typedef enum {
     BIO_EXPONENT,
     BIO_SLOPE,
     BIO_W0,
+    BIO_DECAY,
+    BIO_BOUND,
     BIO_W_MIN,
     BIO_W_MAX,
     BIO_NORMALIZE,

@@ -3,7 +3,7 @@
  * The matrix as laid out has rows and columns of its own (for a transpose, the rows are the columns of W). It is cut
  * into tiles of `chunk` rows x `block` columns, so that the activity of a block, for a tile of samples, stays in the
  * L1 cache while every row of the chunk reads it. Within a tile the synapses of a row follow each other (a run), runs
- * follow each other in row order; each run is padded to a whole number of groups. */
+ * follow each other in the order of their lengths; each is padded to a whole number of groups. */
 #ifndef BIO_LAYOUT_H
 #define BIO_LAYOUT_H
 
@@ -23,8 +23,10 @@ struct bio_layout {
     int transposed;
     bio_value value;
     bio_index index;
+    size_t largest;   /* places of the largest tile */
     size_t *start;    /* first place of tile chunk x n_blocks + block; one more: the number of places */
     uint16_t *length; /* synapses of each run: tile x chunk + row within the chunk */
+    uint16_t *row;    /* which row each run of a tile is of */
     uint16_t *column; /* of each place, within its block */
     void *source;     /* of each place, in w */
     void *data;       /* weight of each place; NULL where only the structure counts */
@@ -41,7 +43,9 @@ static inline size_t bio_layout_places(const bio_layout *layout) {
 
 static inline size_t bio_padded(size_t length) { return (length + BIO_GROUP - 1) / BIO_GROUP * BIO_GROUP; }
 
-/* What a layout holds for each place, back in the order of w: g[k] = packed[place of k]. */
-void bio_layout_collect(bio_layout *layout, const bio_csr *w, const void *packed, void *g, int n_threads);
+/* What there is for each place of tile t of the layout of w, to its synapses: g[k] = sums[place of k - start[t]]. Reads
+ * `sums` in whole vectors: up to 63 bytes past the end. */
+typedef void bio_deposit(const bio_layout *layout, const bio_csr *w, size_t t, const void *sums, void *g, size_t *next);
+bio_deposit *bio_layout_deposit(const bio_layout *layout);
 
 #endif

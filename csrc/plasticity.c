@@ -16,15 +16,20 @@
 #define BIO_INACTIVE 1e-6
 /* Weight that one of 0 counts as where its logarithm is taken. */
 #define BIO_FAINTEST 1e-30
+/* Largest parameter that is added to weights, or multiplies rates or logarithms: the largest float32 plus this is
+ * finite. */
+#define BIO_LARGEST 1e30
 
 #define FIELD(name) #name, offsetof(bio_plasticity, name)
 const bio_parameter_traits bio_parameters[BIO_N_PARAMETERS] = {
     [BIO_ETA] = {FIELD(eta), 1, 0, DBL_MAX, "a finite number >= 0"},
     [BIO_SIGMA] = {FIELD(sigma), 0, 0, DBL_MAX, "a finite number >= 0"},
-    [BIO_FLOOR] = {FIELD(floor), 1e-3, DBL_TRUE_MIN, DBL_MAX, "a finite number > 0"},
-    [BIO_EXPONENT] = {FIELD(exponent), 1, DBL_TRUE_MIN, DBL_MAX, "a finite number > 0"},
+    [BIO_FLOOR] = {FIELD(floor), 1e-3, DBL_TRUE_MIN, BIO_LARGEST, "a number > 0 and <= 1e30"},
+    [BIO_EXPONENT] = {FIELD(exponent), 1, DBL_TRUE_MIN, BIO_LARGEST, "a number > 0 and <= 1e30"},
     [BIO_SLOPE] = {FIELD(slope), 1, 0, DBL_MAX, "a finite number >= 0"},
-    [BIO_W0] = {FIELD(w0), 0, 0, DBL_MAX, "a finite number >= 0"},
+    [BIO_W0] = {FIELD(w0), 0, 0, BIO_LARGEST, "a number >= 0 and <= 1e30"},
+    [BIO_DECAY] = {FIELD(decay), 1, 0, BIO_LARGEST, "a number >= 0 and <= 1e30"},
+    [BIO_BOUND] = {FIELD(bound), INFINITY, DBL_TRUE_MIN, INFINITY, "a number > 0"},
     [BIO_W_MIN] = {FIELD(w_min), 0, 0, DBL_MAX, "a finite number >= 0"},
     [BIO_W_MAX] = {FIELD(w_max), INFINITY, 0, INFINITY, "a number >= w_min"},
     [BIO_NORMALIZE] = {FIELD(normalize), 1, 0, 1, NULL},
@@ -37,7 +42,8 @@ const bio_parameter_traits bio_parameters[BIO_N_PARAMETERS] = {
     FORM(BIO_LOG_RELAXATION, log_relaxation, "log-relaxation", BIO_EXCITATORY, HAS(FLOOR), BIO_PRE | BIO_POST)  \
     FORM(BIO_LOG_POWER, log_power, "log-power", BIO_EXCITATORY, HAS(FLOOR) | HAS(EXPONENT), BIO_PRE | BIO_POST) \
     FORM(BIO_LOG_COVARIANCE, log_covariance, "log-covariance", BIO_EXCITATORY, HAS(SLOPE), BIO_POST)            \
-    FORM(BIO_EXPONENTIAL, exponential, "exponential", BIO_MIXED | BIO_EXCITATORY | BIO_INHIBITORY, 0, 0)        \
+    FORM(BIO_EXPONENTIAL, exponential, "exponential", BIO_MIXED | BIO_EXCITATORY | BIO_INHIBITORY,              \
+         HAS(DECAY) | HAS(BOUND), 0)                                                                            \
     FORM(BIO_SIGNED, signed, "signed", BIO_MIXED, HAS(W0), 0)
 
 #define COMMON (HAS(ETA) | HAS(SIGMA) | HAS(W_MIN) | HAS(W_MAX) | HAS(NORMALIZE))

@@ -4,7 +4,7 @@
 typedef struct {
     T alpha, inverse_c; /* forms that relax: step towards T_ij = G_ij / c_i */
     T eta, eta_c;       /* the other forms: drive eta G_ij - eta c_i w_ij; two products, so that eta = 0 is 0 */
-    T floor, exponent, slope_c, w0, w_min, w_max;
+    T floor, exponent, slope_c, w0, bound, w_min, w_max;
     T noise; /* standard deviation of the step's noise */
 } NAME(row);
 
@@ -14,11 +14,12 @@ static NAME(row) NAME(row_of)(const bio_plasticity *rule, double c) {
         .alpha = (T)alpha,
         .inverse_c = NAME(fit)(1 / c),
         .eta = NAME(fit)(rule->eta),
-        .eta_c = NAME(fit)(rule->eta * c),
+        .eta_c = NAME(fit)(rule->eta * (rule->decay * c)),
         .floor = rule->floor < T_MIN ? T_MIN : NAME(fit)(rule->floor),
         .exponent = NAME(fit)(rule->exponent),
         .slope_c = NAME(fit)(rule->slope / c),
         .w0 = NAME(fit)(rule->w0),
+        .bound = NAME(fit)(rule->bound),
         .w_min = NAME(fit)(rule->w_min),
         .w_max = NAME(fit)(rule->w_max),
         .noise = NAME(fit)(rule->sigma * sqrt(alpha * (2 - alpha))),
@@ -33,7 +34,9 @@ INLINE vec NAME(log_relaxation)(vec w, vec g, vec noise, const NAME(row) *row, c
     /* (w + e)^(1 - alpha) (T + e)^alpha = (w + e) exp(alpha log((T + e) / (w + e))) */
     const vec target = NAME(at_least)(g * row->inverse_c, (vec){0}) + row->floor;
     const vec size = NAME(at_least)(w, (vec){0}) + row->floor;
-    vec growth = row->alpha * NAME(log)(NAME(at_most)(target / size, NAME(splat)(T_MAX)));
+    /* clamped, since alpha may be 0 and no infinity times 0 may come of it */
+    const vec ratio = NAME(at_least)(NAME(at_most)(target / size, NAME(splat)(T_MAX)), NAME(splat)(T_LEAST));
+    vec growth = row->alpha * NAME(log)(ratio);
     (void)from;
     if (noisy) growth += noise;
     return size * NAME(exp_factor)(growth) - row->floor;
@@ -51,7 +54,7 @@ INLINE vec NAME(log_power)(vec w, vec g, vec noise, const NAME(row) *row, const 
 }
 
 INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
-    /* clamped, since alpha may be 0 and no infinity times 0 may come of it */
+    /* clamped, as above */
     const vec top = NAME(splat)(T_MAX), z = NAME(at_least)(NAME(at_most)(g * row->slope_c, top), -top);
     const vec level = NAME(level)(w);
     vec goal = level + row->alpha * (z - level);
@@ -62,7 +65,8 @@ INLINE vec NAME(log_covariance)(vec w, vec g, vec noise, const NAME(row) *row, c
 
 INLINE vec NAME(exponential)(vec w, vec g, vec noise, const NAME(row) *row, const int noisy, vec *from) {
     const vec drive = row->eta * g - row->eta_c * w;
-    vec growth = (vec)((NAME(bits))drive ^ (NAME(bits))NAME(sign_bit)(w));
+    const vec most = NAME(splat)(row->bound), bounded = NAME(at_least)(NAME(at_most)(drive, most), -most);
+    vec growth = (vec)((NAME(bits))bounded ^ (NAME(bits))NAME(sign_bit)(w));
     *from = w;
     if (noisy) growth += noise;
     return NAME(magnitude)(w) * NAME(exp_factor)(growth);
@@ -179,19 +183,22 @@ static void NAME(plasticity)(void *context, size_t begin, size_t end, size_t wor
 
 /* Without `event`: counts the samples in which each cell is active, and sums its rates. With it: lists them, from
  * count[i] on for cell i. */
-static void NAME(list_events)(const void *activity, size_t batch, size_t n_cells, size_t *count, double *rate,
-                              bio_event *event) {
+static void NAME(list_events)(const void *activity, size_t batch, size_t n_cells, size_t *restrict count,
+                              double *restrict rate, bio_event *restrict event) {
     const T *y = activity;
     for (size_t b = 0; b < batch; b++, y += n_cells)
         for (size_t i0 = 0; i0 < n_cells; i0 += LANES) {
             const size_t n = n_cells - i0 < LANES ? n_cells - i0 : LANES;
             if (!NAME(total)((NAME(bits))(NAME(load)(y + i0, n, 0) != 0))) continue;
-            for (size_t i = i0; i < i0 + n; i++) {
-                if (y[i] == 0) continue;
-                if (event) event[count[i]] = (bio_event){b, (double)y[i]};
-                else rate[i] += (double)y[i];
-                count[i]++;
+            if (!event) { /* no branch: dense activity is counted a vector at a time */
+                for (size_t i = i0; i < i0 + n; i++) {
+                    rate[i] += (double)y[i];
+                    count[i] += y[i] != 0;
+                }
+                continue;
             }
+            for (size_t i = i0; i < i0 + n; i++)
+                if (y[i] != 0) event[count[i]++] = (bio_event){b, (double)y[i]};
         }
 }
 

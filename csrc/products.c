@@ -21,12 +21,17 @@
 
 /* A unit of work is a group of tiles of samples x a group of chunks of rows. */
 typedef struct {
+    const bio_csr *w;
     const bio_layout *layout;
     const void *in, *fixed, *bias;
     void *out, *g;
-    int fetch; /* the next block into the cache, while this one is read */
-    size_t batch, tiles_per_unit, chunks_per_unit, n_chunk_groups;
-    char *scratch; /* of each worker: the tile that it holds, plus one; then a tile of `in`, chunks of `out`, `fixed` */
+    bio_deposit *deposit;
+    void *packed; /* sums for g over the tiles of samples before, in the order of the layout */
+    int fetch;    /* the next block into the cache, while this one is read */
+    size_t batch, width, tiles_per_unit, chunks_per_unit, n_chunk_groups;
+    /* of each worker: the tile of samples that it holds, plus one; then a tile of `in`, chunks of `out` and `fixed`,
+     * and the sums for g of a tile of the layout */
+    char *scratch;
     size_t scratch_bytes;
 } product_job;
 
@@ -42,11 +47,13 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     bio_status status = BIO_OK;
     if (!layout) status = bio_layout_new(w, transposed, n_threads, &own);
     if (status) return status;
+    job.w = w;
     job.layout = layout = own ? own : layout;
 
     const size_t bytes = bio_vector_bytes[bio_current_isa()], size = bio_value_size(w->value);
     const size_t lanes = bytes / size, full = BIO_TILE_VECTORS * lanes;
-    const size_t width = bio_tile_vectors(job.batch, lanes) * lanes, n_tiles = (job.batch + full - 1) / full;
+    const size_t n_tiles = (job.batch + full - 1) / full;
+    job.width = bio_tile_vectors(job.batch, lanes) * lanes;
     const double cost = SYNAPSE_NS * (double)w->nnz * (double)bio_round_up(job.batch, lanes);
     n_threads = (int)bio_share_out((size_t)n_threads, cost / n_threads, n_threads).workers;
     /* A product g is summed by one worker over the whole batch; each unit then packs all of `in` for itself, so two a
@@ -60,16 +67,18 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
 
     /* Where a block fits the L1 cache, a few lines a row: more would get in the way. */
     job.fetch = layout->n_blocks > 1 && layout->block * BIO_TILE_VECTORS * bytes <= BIO_L1_BYTES;
-    void *const g = job.g;
-    job.scratch_bytes = bio_round_up(BIO_ALIGN + (layout->n_cols + 2 * layout->chunk) * width * size, BIO_ALIGN);
-    const size_t all = share.workers * job.scratch_bytes, g_bytes = g ? bio_layout_places(layout) * size : 0;
-    job.scratch = bio_layout_borrow(layout, all + g_bytes);
+    job.deposit = bio_layout_deposit(layout);
+    const size_t tiles = (layout->n_cols + 2 * layout->chunk) * job.width,
+                 sums = job.g ? bio_round_up(layout->largest + lanes, 2) : 0;
+    job.scratch_bytes =
+        bio_round_up(BIO_ALIGN + (tiles + sums) * size + (job.g ? layout->chunk * sizeof(size_t) : 0), BIO_ALIGN);
+    const size_t all = share.workers * job.scratch_bytes;
+    job.scratch = bio_layout_borrow(layout, all + (job.g && n_tiles > 1 ? bio_layout_places(layout) * size : 0));
     if (job.scratch) {
         for (size_t worker = 0; worker < share.workers; worker++)
             *(size_t *)(job.scratch + worker * job.scratch_bytes) = 0;
-        if (g) job.g = job.scratch + all;
+        job.packed = job.scratch + all;
         bio_parallel(BIO_PICK(product_table, w->value, BIO_INT32), &job, share);
-        if (g) bio_layout_collect(layout, w, job.g, g, n_threads);
         bio_layout_give_back(layout, job.scratch);
     } else status = BIO_NO_MEMORY;
     bio_layout_free(own);

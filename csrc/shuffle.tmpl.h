@@ -68,7 +68,11 @@
 #define SWAP1(a) __builtin_shufflevector(a, a, 1, 0)
 #define BLEND1(a, b) __builtin_shufflevector(a, b, 0, 3)
 #endif
-#define FOLD8(a, b) (BLEND8(a, b) + SWAP8(BLEND8(b, a)))
-#define FOLD4(a, b) (BLEND4(a, b) + SWAP4(BLEND4(b, a)))
-#define FOLD2(a, b) (BLEND2(a, b) + SWAP2(BLEND2(b, a)))
+#define FOLD8(a, b) (LO8(a, b) + HI8(a, b))
+#define FOLD4(a, b) (LO4(a, b) + HI4(a, b))
+#define FOLD2(a, b) (LO2(a, b) + HI2(a, b))
+#if BYTES == 64 || LANES == 2 /* where LO1 and HI1 are an instruction each; the sums are the same either way */
+#define FOLD1(a, b) (LO1(a, b) + HI1(a, b))
+#else
 #define FOLD1(a, b) (BLEND1(a, b) + SWAP1(BLEND1(b, a)))
+#endif

@@ -343,6 +343,12 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
             if (rule->death * time > 0) n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
             else memset(dies, 0, n);
             to = n - n_died;
+        } else if (!(rate > 0) && !(rule->death * time > 0)) { /* no time has passed */
+            const size_t fits = n < stop - to ? n : stop - to;
+            memcpy(job->new_indices + to, indices, fits * sizeof(I));
+            memcpy(job->new_data + to, data, fits * SIZE);
+            if (fits < stop - to) has_changed(&job->changed);
+            continue;
         }
         uint32_t draw = 0;
         for (size_t j = 0; rate > 0 && j < n_cols; j++) {
@@ -391,7 +397,8 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
     for (size_t i = 0; i < w->n_rows; i++) total += (uint64_t)lengths[i];
     if (w->index == BIO_INT32 && total > INT32_MAX) return BIO_INDEX_OVERFLOW;
     NAME(lengths_to_indptr)(new_indptr, w->n_rows);
-    *n_died = 0;
-    for (size_t k = 0; k < w->nnz; k++) *n_died += dies[k];
+    size_t died = 0;
+    for (size_t k = 0; k < w->nnz; k++) died += dies[k];
+    *n_died = died;
     return BIO_OK;
 }

@@ -11,7 +11,7 @@ enum {
     BIO_TILE_VECTORS = 4,     /* vectors of samples in a tile: enough to hide the latency of a multiply-add */
     BIO_L1_BYTES = 32 * 1024, /* a block of columns x a tile of samples should stay in here */
     BIO_MIN_RUN = 12,         /* synapses of a row in a block below which runs cost more than a block saves */
-    BIO_MAX_BLOCK = 32768,    /* columns of a block and lengths of runs are 16-bit */
+    BIO_MAX_BLOCK = 32768,    /* rows, columns and synapses of a run are counted in 16 bits within a tile */
     BIO_CHUNK_ROWS = 256,     /* rows whose tile of sums stays in the L2 cache */
 };
 
@@ -42,6 +42,7 @@ static inline size_t bio_chunk_rows(size_t n_rows, size_t n_cols, size_t nnz) {
     size_t chunk = BIO_MIN_RUN * bio_gap(n_rows, n_cols, nnz);
     if (chunk < BIO_CHUNK_ROWS) chunk = BIO_CHUNK_ROWS;
     if (chunk > quarter) chunk = quarter;
+    if (chunk > BIO_MAX_BLOCK) chunk = BIO_MAX_BLOCK;
     return chunk < 32 ? 32 : chunk;
 }
 

@@ -11,6 +11,7 @@
 #undef LN2_LOW
 #undef T_MAX
 #undef T_MIN
+#undef T_LEAST
 #undef EXP_INFINITE
 #undef EXP_ZERO
 #undef EXP_OVERFLOW
@@ -28,6 +29,7 @@
 #define LN2_LOW (-2.1219444005469058e-4f) /* ln 2 - LN2_HIGH */
 #define T_MAX 0x1.fffffep127f             /* largest number */
 #define T_MIN 0x1p-126f                   /* smallest normal number */
+#define T_LEAST 0x1p-149f                 /* smallest number > 0 */
 #define EXP_INFINITE 89.0f                /* exp is infinite above, */
 #define EXP_ZERO (-105.0f)                /* 0 below, */
 #define EXP_OVERFLOW 0x1.62e43p+6f        /* beyond T_MAX from here on, */
@@ -49,6 +51,7 @@ static const T NAME(sin_c)[] = {6.2831853070722641f,  -41.341702116744003f, 81.6
 #define LN2_LOW 1.90821492927058770002e-10
 #define T_MAX 0x1.fffffffffffffp1023
 #define T_MIN 0x1p-1022
+#define T_LEAST 0x1p-1074
 #define EXP_INFINITE 710.0
 #define EXP_ZERO (-747.0)
 #define EXP_OVERFLOW 0x1.62e42fefa39fp+9

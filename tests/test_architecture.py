@@ -12,14 +12,14 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core
-threads deprecation _npz reference moments contrast checks progress atomic_write named protocols dataset_files
-kernels synapses losses estimators nested_parameters images network_table analysis omniglot _image_files
+_core deprecation network_table
+threads _npz reference moments contrast checks progress atomic_write named protocols dataset_files _dask_plugin
+kernels dask_workers rows synapses losses estimators nested_parameters images analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot
 layers distortions supervision
 network corruptions
-white_box schedule
+white_box encoding schedule
 surrogates baselines fewshot adapters
 classifier
 io model_report

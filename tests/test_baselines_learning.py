@@ -252,6 +252,12 @@ def test_a_task_without_a_sample_ends_without_a_trace():
     assert np.isfinite(fitted.partial_fit(X, Y).decision_function(X)).all()
 
 
+def test_elastic_weights_learn_on_in_their_own_precision_after_a_task():
+    fitted = ElasticMLP((4,), n_epochs=1, random_state=0).partial_fit(X, Y, classes=[0, 1, 2]).end_task()
+    assert {part.dtype for layer in fitted.fisher_ for part in layer} == {np.dtype("float32")}
+    fitted.partial_fit(X, Y)
+
+
 # --- parameters
 
 

@@ -220,22 +220,26 @@ def test_rigl_rewires_every_hundred_updates_of_long_training(monkeypatch):
 # --- gradients and learning --------------------------------------------------------------------------------
 
 
+def numeric_gradient(model, W, X, y):
+    """Of the mean cross-entropy, by finite differences of every stored weight of one pathway."""
+    numeric = np.empty(W.nnz)
+    for i in range(W.nnz):
+        sides = []
+        for h in (1e-6, -1e-6):
+            delta = np.zeros(W.nnz)
+            delta[i] = h
+            W.add(delta)
+            sides.append(-log_softmax(model._rates(X)[-1], axis=1)[np.arange(len(y)), y].mean())
+            W.add(-delta)
+        numeric[i] = (sides[0] - sides[1]) / 2e-6
+    return numeric
+
+
 def test_gradient_of_every_stored_weight():
     model, X, y = small()
     rates, dlogits = gradient_at(model, X, y)
     for k, G, _ in list(model._backward(rates, dlogits)):
-        W = model.pathways_[k]
-        numeric = np.empty(W.nnz)
-        for i in range(W.nnz):
-            sides = []
-            for h in (1e-6, -1e-6):
-                delta = np.zeros(W.nnz)
-                delta[i] = h
-                W.add(delta)
-                sides.append(-log_softmax(model._rates(X)[-1], axis=1)[np.arange(len(y)), y].mean())
-                W.add(-delta)
-            numeric[i] = (sides[0] - sides[1]) / 2e-6
-        np.testing.assert_allclose(G, numeric, atol=1e-7)
+        np.testing.assert_allclose(G, numeric_gradient(model, model.pathways_[k], X, y), atol=1e-7)
 
 
 def test_dense_gradient_by_finite_differences():
@@ -243,17 +247,7 @@ def test_dense_gradient_by_finite_differences():
     twin = dense_twin(model)
     gradients = model._dense_gradients(*gradient_at(model, X, y))
     for W, G in zip(twin.pathways_, gradients, strict=True):
-        numeric = np.empty(W.nnz)
-        for i in range(W.nnz):
-            sides = []
-            for h in (1e-6, -1e-6):
-                delta = np.zeros(W.nnz)
-                delta[i] = h
-                W.add(delta)
-                sides.append(-log_softmax(twin._rates(X)[-1], axis=1)[np.arange(len(y)), y].mean())
-                W.add(-delta)
-            numeric[i] = (sides[0] - sides[1]) / 2e-6
-        np.testing.assert_allclose(G.ravel(), numeric, atol=1e-7)
+        np.testing.assert_allclose(G.ravel(), numeric_gradient(twin, W, X, y), atol=1e-7)
 
 
 @each_rewiring

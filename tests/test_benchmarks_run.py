@@ -44,6 +44,16 @@ def test_report_times_every_family_and_draws_its_figures(tmp_path):
     assert names == {"benchmark_roofline.svg", "benchmark_crossover.svg"} | costs
 
 
+def test_fit_says_where_its_time_goes_and_what_rivals_take(tmp_path):
+    done = run("--tiny", "--data", "digits", "--images", "300", "--epochs", "1", cwd=tmp_path, module="fit")
+    assert done.returncode == 0, done.stderr
+    seconds = dict(line.split(" | ")[:2] for line in done.stdout.split("of `fit`")[1].splitlines() if " | " in line)
+    stages = ["| feature map", "| association", "| teaching", "| readout", "| between"]
+    total = float(seconds["| all"])
+    assert total > 0 and abs(sum(float(seconds[stage]) for stage in stages) - total) < 0.3
+    assert "| scikit-learn MLPClassifier | " in done.stdout
+
+
 def test_other_options_reach_the_cases(tmp_path):
     options = "--tiny", "--rounds", "1", "--threads", "1", "--dtype", "float64", "--csv", str(tmp_path / "times.csv")
     done = run("linear", *options, cwd=tmp_path)

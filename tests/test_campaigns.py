@@ -1,6 +1,7 @@
 """The campaigns in short: each runs a small share of itself, and finds nothing."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,12 @@ def run(name, share, out):
     return json.loads(out.read_text())
 
 
+def test_hostile_arguments_end_in_what_is_promised(tmp_path):
+    found = run("bindings", 0.075, tmp_path / "bindings.json")
+    assert found["faults"] == [] and found["executions"] == 3000 == sum(found["outcomes"].values())
+    assert found["outcomes"]["answered"] > 100 and found["outcomes"]["ValueError"] > 100
+
+
 def test_hostile_files_are_refused_by_one_error_and_run_nothing(tmp_path):
     pytest.importorskip("PIL.Image")
     found = run("files", 0.002, tmp_path / "files.json")
@@ -40,6 +47,23 @@ def test_hostile_files_are_refused_by_one_error_and_run_nothing(tmp_path):
 def test_saves_that_are_killed_leave_whole_models(tmp_path):
     found = run("kill", 0.01, tmp_path / "kill.json")
     assert found["faults"] == [] and found["counts"]["kills"] >= 10
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the harnesses need a C compiler")
+@pytest.mark.parametrize("harness", ["products", "learning", "structure", "rates", "images"])
+def test_what_fuzzing_reached_holds_on_this_core(harness, tmp_path):
+    """What each harness requires of the kernels, of the fewest inputs that reach all that was ever reached."""
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from pathlib import Path
+from bioneuro import _core
+from campaigns import fuzz
+assert set(fuzz.EXECUTIONS) == {{"products", "learning", "structure", "rates", "images"}}
+print(fuzz.replay({harness!r}, Path(_core.__file__), Path({str(tmp_path)!r})))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout) > 50
 
 
 def test_a_fault_is_found():

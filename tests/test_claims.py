@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bioneuro import datasets
+from bioneuro import analysis, datasets
 from bioneuro.research import UserError
 from bioneuro.research.claims import CLAIMS, experiment, findings
 from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split_images
 from bioneuro.research.commands import main
+from bioneuro.research.differences import in_words
 
 COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
 N_SEEDS = 2
@@ -129,6 +130,24 @@ def test_a_failed_claim_is_printed_as_failed(digits, tmp_path):
     pd.testing.assert_frame_equal(read.fillna({"note": ""}), frames["C0"])
 
 
+def test_one_seed_has_neither_verdict_nor_interval(digits, tmp_path):
+    claim = Constant()
+    frames = experiment.run([claim], "digits", digits, tmp_path, 1)
+    printed = findings.text([claim], {"C0": claim.verdict(frames["C0"])}, "digits", 1, full=True)
+    assert f"open; 1 of the {MIN_SEEDS} seeds" in printed and "FAILED" not in printed and "nan" not in printed
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0.01], "+1.0 points"),
+        ([0.01, 0.03, 0.05], "+3.0 points [-2.0, +8.0], Holm-adjusted p 0.02"),
+    ],
+)
+def test_a_difference_in_words(values, words):
+    assert in_words(analysis.mean_interval(values), unit=" points", p=0.02) == words
+
+
 def test_few_seeds_show_nothing():
     few = Verdict.of(np.ones(MIN_SEEDS - 1), STRONG, True, "", "")
     enough = Verdict.of(np.ones(MIN_SEEDS), STRONG, True, "", "")
@@ -154,7 +173,7 @@ def test_command_names_an_unknown_claim(capsys, tmp_path, monkeypatch):
 
 def test_command_prints_a_table(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(CLAIMS, "C0", Constant())
-    assert main(["claims", "C0", "--seeds", "3", "--out", str(tmp_path / "out")]) == 0
+    assert main(["claims", "c0", "--seeds", "3", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "a constant" in printed and "FAILED" in printed
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"C0", "claims.csv", "C0.png"}

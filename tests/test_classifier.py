@@ -88,6 +88,18 @@ def test_reproducible_and_independent_of_threads(digits):
     assert not np.array_equal(one, other)
 
 
+def test_what_is_kept_from_epoch_to_epoch_changes_nothing(digits, monkeypatch):
+    def fitted():
+        model = BioClassifier(n_cells=40, mixing=200, n_epochs=2, teaching_epochs=2, readout_epochs=2, random_state=0)
+        return model.fit(digits.X_train[:200], digits.y_train[:200])
+
+    kept = fitted()
+    monkeypatch.setattr("bioneuro.network.CACHED", 0)
+    for name, weights in fitted().weights().items():
+        np.testing.assert_array_equal(weights.indices, kept.weights()[name].indices)
+        np.testing.assert_array_equal(weights.data, kept.weights()[name].data)
+
+
 @pytest.mark.parametrize("readout", ["delta", "votes"])
 @pytest.mark.parametrize("loss", ["ce", "margin"])
 @pytest.mark.parametrize("space", ["image", "response"])

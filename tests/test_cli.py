@@ -32,7 +32,6 @@ def fails(capsys, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "command"),
         (["unknown"], "invalid choice: 'unknown'"),
         (["compare", "--dataset", "imagenet"], "invalid choice: 'imagenet'"),
         (["compare", "--seeds", "-3"], "--seeds: must be a whole number of at least 1, got -3"),
@@ -50,6 +49,17 @@ def fails(capsys, *arguments):
 def test_wrong_arguments(capsys, tmp_path, arguments, message):
     assert message in fails(capsys, *arguments)
     assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage:") and all(name in printed for name in COMMANDS)
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"bioneuro {bioneuro.__version__}\n"
 
 
 def test_missing_data(capsys, monkeypatch, tmp_path):

@@ -70,8 +70,9 @@ def test_twin(value, index, form, sigma, normalize):
     arrays = pathway(form, value, index)
     arrays[4][2] = 0  # a cell that was not active
     rule = of(
-        form, eta=0.7, sigma=sigma, w0=0.02, slope=0.8, w_max=5.0, normalize=normalize, seed=2**63 + 5, step=2**40 + 7
-    )
+        form, eta=0.7, sigma=sigma, w0=0.02, slope=0.8, decay=0.3, bound=0.2, w_max=5.0, normalize=normalize,
+        seed=2**63 + 5, step=2**40 + 7,
+    )  # fmt: skip
     fast, slow, _, _ = both(arrays, **rule)
     assert_close(fast, slow, value)
 
@@ -86,17 +87,21 @@ def test_twin(value, index, form, sigma, normalize):
     slope=st.floats(0, 3),
     sigma=st.sampled_from([0.0, 0.3, 1.0]),
     w0=st.floats(0, 0.5),
+    decay=st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+    bound=st.sampled_from([0.1, 1.0, np.inf]),
     bounds=st.tuples(st.floats(0, 0.2), st.floats(0.2, 10)),
     normalize=st.booleans(),
     n_cols=st.integers(1, 200),
     seed=st.integers(0, 2**64 - 1),
     step=st.integers(0, 2**64 - 1),
 )
-def test_twin_over_the_rule(form, value, eta, floor, exponent, slope, sigma, w0, bounds, normalize, n_cols, seed, step):
+def test_twin_over_the_rule(
+    form, value, eta, floor, exponent, slope, sigma, w0, decay, bound, bounds, normalize, n_cols, seed, step
+):
     arrays = pathway(form, value, n_rows=5, n_cols=n_cols, seed=seed % 1000)
     rule = of(
-        form, eta=eta, floor=floor, exponent=exponent, slope=slope, sigma=sigma, w0=w0, w_min=bounds[0],
-        w_max=bounds[1], normalize=normalize,
+        form, eta=eta, floor=floor, exponent=exponent, slope=slope, sigma=sigma, w0=w0, decay=decay, bound=bound,
+        w_min=bounds[0], w_max=bounds[1], normalize=normalize,
     )  # fmt: skip
     if form == "signed":  # a weight of about 0 has no sign of its own that rounding would leave alone
         rule["w_min"] = 0.0
@@ -343,6 +348,28 @@ def test_extremes_stay_finite(form, value):
                     assert np.abs(data).max() <= 10
 
 
+@pytest.mark.parametrize("eta", [0.0, 1e-300, 1.0])
+@pytest.mark.parametrize("extreme", ["smallest", "largest"])
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("form", FORMS)
+def test_parameters_and_weights_at_their_bounds_stay_finite(form, value, extreme, eta):
+    """Found by fuzzing: sums with the floor were infinite, and 0 (a step of eta 0) times an infinite logarithm NaN."""
+    bounds = {"floor": (5e-324, 1e30), "exponent": (5e-324, 1e30), "slope": (0.0, 1e308), "w0": (0.0, 1e30)}
+    own = {p: bounds[p][extreme == "largest"] for p in _core.FORMS[form].parameters if p in bounds}
+    top, tiny = np.finfo(value).max, np.finfo(value).smallest_subnormal
+    w, g = (a.ravel().astype(value) for a in np.meshgrid([0, tiny, 1e-30, 1, 1e30, top], [0, tiny, 1, top]))
+    if form not in RELAXING:
+        g[:] = np.minimum(g, 1)  # their drive must be finite, it says so
+        w, g = np.r_[w, -w], np.r_[g, g]
+    for c in (0.3, 1.0) if form in RELAXING else (0.0,):
+        data = w.copy()
+        arrays = np.array([0, len(w)]), np.arange(len(w)), data, g, np.array([c], value)
+        _core.plasticity_step(*arrays, form=form, eta=eta, normalize=False, **own)
+        assert np.isfinite(data).all()
+        if eta == 0 and form == "log-relaxation" and extreme == "smallest":
+            np.testing.assert_allclose(data, w, rtol=1e-5, atol=np.finfo(value).tiny)
+
+
 @pytest.mark.parametrize("value", VALUES)
 def test_growth_saturates_at_w_max(value):
     w, g = np.array([1e-30, 1, -1, 0], value), np.array([1e6, 1e6, -1e6, 1e6], value)
@@ -350,6 +377,25 @@ def test_growth_saturates_at_w_max(value):
         np.array([0, 4]), np.arange(4), w, g, np.zeros(1, value), form="exponential", w_max=7.0, normalize=False
     )
     np.testing.assert_array_equal(w, [7, 7, -7, 0])
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_change_of_log_w_stops_at_the_bound(value):
+    w, g = np.array([1, 1, -1, -1, 2, 0], value), np.array([1e30, -1e30, 1e30, -1e30, 0.25, 1e30], value)
+    _core.plasticity_step(
+        np.array([0, 6]), np.arange(6), w, g, np.ones(1, value), form="exponential", decay=0.0, bound=0.5, eta=1e10,
+        normalize=False,
+    )  # fmt: skip
+    up, down = np.exp(0.5), np.exp(-0.5)
+    np.testing.assert_allclose(w, [up, down, -down, -up, 2 * up, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_without_decay_activity_and_size_of_the_weight_do_not_count(value):
+    indptr, indices, w, G, c = pathway("exponential", value)
+    expected = (w * np.exp(np.sign(w) * value(0.1) * G)).astype(value)
+    _core.plasticity_step(indptr, indices, w, G, c, form="exponential", eta=0.1, decay=0.0, normalize=False)
+    np.testing.assert_allclose(w, expected, rtol=3e-6 if value is np.float32 else 1e-14)
 
 
 def test_negative_targets_and_weights_count_as_zero():
@@ -596,13 +642,19 @@ def test_rules_that_are_no_rules():
         (dict(eta=np.nan), ValueError, "eta must be a finite number >= 0, got nan"),
         (dict(eta=np.inf), ValueError, "eta must be a finite number >= 0, got inf"),
         (dict(eta="fast"), TypeError, "eta must be a finite number >= 0, got str"),
-        (dict(floor=0.0), ValueError, "floor must be a finite number > 0, got 0.0"),
-        (dict(floor=np.nan), ValueError, "floor must be a finite number > 0, got nan"),
-        (dict(form="log-power", exponent=0.0), ValueError, "exponent must be a finite number > 0, got 0.0"),
-        (dict(form="log-power", exponent=np.nan), ValueError, "exponent must be a finite number > 0, got nan"),
+        (dict(floor=0.0), ValueError, "floor must be a number > 0 and <= 1e30, got 0.0"),
+        (dict(floor=np.nan), ValueError, "floor must be a number > 0 and <= 1e30, got nan"),
+        (dict(form="log-power", exponent=0.0), ValueError, "exponent must be a number > 0 and <= 1e30, got 0.0"),
+        (dict(form="log-power", exponent=np.nan), ValueError, "exponent must be a number > 0 and <= 1e30, got nan"),
+        (dict(floor=2e30), ValueError, "floor must be a number > 0 and <= 1e30, got 2e"),
+        (dict(form="log-power", exponent=2e30), ValueError, "exponent must be a number > 0 and <= 1e30, got 2e"),
+        (dict(form="signed", w0=2e30), ValueError, "w0 must be a number >= 0 and <= 1e30, got 2e"),
         (dict(sigma=-1), ValueError, "sigma must be a finite number >= 0, got -1"),
         (dict(sigma=np.nan), ValueError, "sigma must be a finite number >= 0, got nan"),
-        (dict(form="signed", w0=-1.0), ValueError, "w0 must be a finite number >= 0, got -1.0"),
+        (dict(form="signed", w0=-1.0), ValueError, "w0 must be a number >= 0 and <= 1e30, got -1.0"),
+        (dict(form="exponential", decay=-1.0), ValueError, "decay must be a number >= 0 and <= 1e30, got -1.0"),
+        (dict(form="exponential", bound=0.0), ValueError, "bound must be a number > 0, got 0.0"),
+        (dict(form="exponential", bound=np.nan), ValueError, "bound must be a number > 0, got nan"),
         (dict(w_min=-1.0), ValueError, "w_min must be a finite number >= 0, got -1.0"),
         (dict(w_min=2.0, w_max=1.0), ValueError, "w_max must be a number >= w_min, got 1.0"),
         (dict(w_max=np.nan), ValueError, "w_max must be a number >= w_min, got nan"),

@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 #: Folders and files that belong into the source distribution as they are in the repository.
 ROOMS = ("csrc", "bioneuro", "tests", "notebooks", "docs", "benchmarks", "campaigns")
-FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "MANIFEST.in", "setup.py",
-         "pyproject.toml", ".clang-format")  # fmt: skip
+FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "CODE_OF_CONDUCT.md", "LICENSE", "Makefile",
+         "MANIFEST.in", "noxfile.py", "setup.py", "pyproject.toml", ".clang-format")  # fmt: skip
 
 
 def compiler():

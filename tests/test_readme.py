@@ -69,5 +69,12 @@ def test_environment_switches_are_those_of_the_code():
 
 def test_local_links_lead_somewhere():
     text = README.read_text(encoding="utf-8")
-    for path in re.findall(r"`((?:notebooks|docs|csrc|bioneuro|tests)/[\w./]+)`", text):
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert linked
+    for path in linked + re.findall(r"`((?:notebooks|docs|csrc|bioneuro|tests)/[\w./]+)`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_is_short():
+    """What a visitor reads; everything else is in docs."""
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150

@@ -320,6 +320,27 @@ def test_auto_is_the_default_everywhere():
     np.testing.assert_array_equal(W.forward(X, n_threads="auto"), W.forward(X))
 
 
+@pytest.mark.parametrize("parameters", [{}, {"competition": "circuit"}])
+def test_one_thread_is_one_thread_in_every_part_of_a_model(parameters):
+    """Checks of arguments among them: nothing falls back to the threads of the process."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((300, 64)).astype(np.float32), np.arange(300) % 3
+    options = dict(
+        n_cells=100, mixing=2000, n_epochs=1, teaching_epochs=2, readout_epochs=2, random_state=0, **parameters
+    )
+    usual = _core.config()["n_threads"]
+    _core.set_num_threads(4)
+    try:
+        shared, _ = _core.thread_counts()
+        model = BioClassifier(n_threads=1, **options).fit(X, y).partial_fit(X, y)
+        model.predict(X)
+        assert _core.thread_counts()[0] == shared
+        BioClassifier(**options).fit(X, y)
+        assert _core.thread_counts()[0] > shared
+    finally:
+        _core.set_num_threads(usual)
+
+
 @pytest.mark.parametrize("n", [0, 1025, "2", 1.5, True])
 def test_default_must_be_a_number_of_threads(n):
     with pytest.raises((TypeError, ValueError), match="n_threads must be"):

@@ -106,7 +106,7 @@ class ImageModel:
         if self.shape is not None and images.shape[1:] not in (self.shape, (math.prod(self.shape),)):
             raise ValueError(f"images must have shape (n, {', '.join(map(str, self.shape))}), got {images.shape}")
         last = images if images.ndim == 2 else np.moveaxis(images, 1, -1)
-        # Attacks leave the box by rounding, where models of images refuse to look.
+        # Rounding takes attacks out of [0, 1], which models of images refuse.
         return np.clip(np.ascontiguousarray(last).reshape(len(images), -1), 0, 1)
 
     def unpacked(self, X: NDArray) -> NDArray:

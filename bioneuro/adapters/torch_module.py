@@ -40,7 +40,7 @@ class _Logits(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """A function of its own, that a second derivative finds and is refused by, where a constant would pass for 0."""
+    """The backward pass as a function of its own, so that a second derivative is refused and not silently 0."""
 
     @staticmethod
     def forward(ctx: Any, images: torch.Tensor, dlogits: torch.Tensor, pullback: Pullback) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The adapters. Each library is imported when it is asked for, and named with its command if it is not there."""
+"""The adapters. Each library is imported on demand; where it is missing, the error says how to install it."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def discrete_information(a: ArrayLike, b: ArrayLike) -> DiscreteInformation:
 def shuffled_information(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n_shuffles: int = 20) -> Floats:
     """:func:`discrete_information` with ``b`` in random order, ``(n_shuffles,)``: what is found where there is none."""
     check_count("n_shuffles", n_shuffles)
-    discrete_information(a, b)  # what it refuses is refused before anything is drawn
+    discrete_information(a, b)  # bad arguments are refused before anything is drawn
     return np.array([discrete_information(a, rng.permutation(b)).information for _ in range(n_shuffles)])
 
 

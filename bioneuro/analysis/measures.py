@@ -41,7 +41,7 @@ def site_index(W: Any) -> NDArray[np.intp]:
 
 
 def row_thresholds(W: Any, theta: float) -> Floats:
-    """Cut of each stored weight where those below theta * max_j |w_ij| of their row were silenced.
+    """Cut of each stored weight where those below ``theta * max_j |w_ij|`` of their row were silenced.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike
 
 
 def dale_index(W: Any, *others: Any) -> Floats:
-    """Dale index of each pre-synaptic cell: |sum_i w_ij| / sum_i |w_ij| over its outgoing synapses.
+    """Dale index of each pre-synaptic cell, ``|sum_i w_ij| / sum_i |w_ij|`` over its outgoing synapses.
 
     1: all of a cell's synapses have one sign (Dale's law); 0: its excitation and inhibition cancel.
     Random signs of k equal weights give about sqrt(2 / (pi k)).

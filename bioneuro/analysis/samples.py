@@ -52,13 +52,13 @@ def as_matrix(W: Any, name: str = "W") -> sparse.csr_array:
     A = sparse.csr_array(W)
     if np.iscomplexobj(A.data):
         raise TypeError(f"{name} must hold real numbers, got {A.dtype}")
-    # an object of our own on the arrays: what scipy notes about it, and does to it, is no concern of the caller's
+    # a matrix of our own on the same arrays: flags that scipy sets on it do not touch the caller's
     A = sparse.csr_array((A.data.astype(np.float64, copy=False), A.indices, A.indptr), A.shape, copy=False)
     if A.has_canonical_format:
         return A
     summed = A.copy()
     summed.sum_duplicates()
-    return A if summed.nnz == A.nnz else summed  # in the order given, where that is all that is unusual
+    return A if summed.nnz == A.nnz else summed  # in the order given, if the matrix is otherwise canonical
 
 
 def stored(weights: Any, name: str = "weights") -> Stored:

@@ -49,7 +49,7 @@ def gradient_of(gradient: Callable[..., NDArray], X: NDArray, y: NDArray, loss: 
 
 
 def finite(values: NDArray, name: str, shape: tuple[int, ...]) -> NDArray:
-    """The values that `name` returned, or ValueError if one of them is NaN or infinite, or their shape is another."""
+    """The values that `name` returned, or ValueError if one of them is NaN or infinite, or their shape is wrong."""
     if values.shape != shape:
         raise ValueError(f"{name} returned shape {values.shape}, expected {shape}")
     if not sum_is_finite(values) and not np.isfinite(values).all():

@@ -193,7 +193,7 @@ class Attack(ABC):
 
     @property
     def begins_at_X(self) -> bool:
-        """`run` looks at X first and gives back what meets the criterion there: it need not be asked before."""
+        """Whether `run` tries X itself first, so that the model need not be asked about it before."""
         return False
 
     @property

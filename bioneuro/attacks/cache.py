@@ -99,13 +99,13 @@ class Cache:
         epsilon: float,
         run: Callable[[], tuple[NDArray, NDArray[np.bool_]]],
     ) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Images and success of an attack on samples X: what is kept of it, or else what ``run()`` gives, kept now."""
+        """Images and success of an attack on samples X: from its file, or else from ``run()``, and stored."""
         key = self.key(attack, name, X, goal, epsilon)
         path = self._path(key)
         if path.exists():
             try:
                 return self._checked(self._read(path, key, X), NORMS[attack.norm], X, goal, epsilon)
-            except Exception as error:  # whatever is wrong with a file, the attack can be run again
+            except Exception as error:  # whatever is wrong with the file, the attack can be run again
                 warnings.warn(
                     f"{path} is not a usable result ({type(error).__name__}: {error}); {name} at {epsilon:g} is run "
                     "again and the file replaced",

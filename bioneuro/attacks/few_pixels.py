@@ -1,4 +1,4 @@
-"""Random search in L2 for few pixels to change much, by logits alone: Sparse-RS where the budget is a length.
+"""Random search in L2 that changes few pixels by much, by logits alone: Sparse-RS where the budget is a length.
 
 Square moves the budget between windows, in all of which every pixel changes a little. A steep response or a threshold
 does not see that; it sees the few pixels that cross it.

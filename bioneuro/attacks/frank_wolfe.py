@@ -24,8 +24,8 @@ from .spaces import Ball, Eyes, Space, View, eyes_in_input, eyes_in_response, of
 
 __all__ = ["FrankWolfe"]
 
-#: Least weight of a step's gradient in the mean direction. Chosen, as the number of levels, on images that no table
-#: here shows.
+#: Least weight of a step's gradient in the mean direction. Chosen, like the number of levels, on images that are
+#: in no table.
 LEAST_WEIGHT = 0.1
 #: Levels of the response, besides the two ends, that a pixel may be moved to.
 N_LEVELS = 16

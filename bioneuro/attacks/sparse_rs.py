@@ -95,7 +95,7 @@ def _exchange(chosen: NDArray, count: int, uniform: NDArray) -> NDArray:
     size = chosen.shape[1]
     kept = np.take_along_axis(chosen, uniform[:, :size].argsort(axis=1)[:, count:], axis=1)
     priority = uniform[:, size:].copy()
-    np.put_along_axis(priority, kept, 2.0, axis=1)  # behind all others
+    np.put_along_axis(priority, kept, 2.0, axis=1)  # sorted behind all others
     drawn = priority.argpartition(count - 1, axis=1)[:, :count]
     return np.hstack([drawn, kept])
 

@@ -31,7 +31,7 @@ def attack_survivors(
     """
     found, alive = X.copy(), np.arange(len(X))
     for i, attempt in enumerate(attempts):
-        if i:  # asked before the next attempt, not after the last: whoever called asks anyway
+        if i:  # asked before the next attempt, not after the last one: the caller asks then
             alive = alive[~goal[alive].is_adversarial(predict(model, found[alive]))]
         if not alive.size:
             break

@@ -12,14 +12,18 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from .cnn import ConvNet
+from .dale import DaleMLP
 from .exponentiated import ExponentiatedMLP
 from .feedback_alignment import FeedbackAlignmentMLP
 from .filters import FilterBank, FilterMap, OrientationHistogram
+from .hebb_perturbation import HebbPerturbationClassifier
 from .hpca import HPCAClassifier
+from .hpca_local import LocalHPCAClassifier
 from .krotov_hopfield import KrotovHopfieldClassifier
 from .mlp import BackpropMLP
 from .neighbours import NearestNeighbour
 from .nonnegative import NonNegativeMLP
+from .predictive_coding import PredictiveCodingMLP
 from .rehearsal import ElasticMLP, ReplayMLP
 from .soft_hebb import SoftHebbClassifier
 from .sparse import SparseMLP, layer_densities
@@ -29,6 +33,7 @@ __all__ = [
     "BASELINES",
     "BackpropMLP",
     "ConvNet",
+    "DaleMLP",
     "ElasticMLP",
     "ExemplarNeighbours",
     "ExponentiatedMLP",
@@ -36,11 +41,14 @@ __all__ = [
     "FilterBank",
     "FilterMap",
     "HPCAClassifier",
+    "HebbPerturbationClassifier",
     "KrotovHopfieldClassifier",
+    "LocalHPCAClassifier",
     "NearestClassMean",
     "NearestNeighbour",
     "NonNegativeMLP",
     "OrientationHistogram",
+    "PredictiveCodingMLP",
     "ReplayMLP",
     "SoftHebbClassifier",
     "SparseMLP",
@@ -65,11 +73,15 @@ BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "set": partial(SparseMLP, rewiring="set"),
     "rigl": partial(SparseMLP, rewiring="rigl"),
     "exponentiated": ExponentiatedMLP,
+    "dale": DaleMLP,
     "krotov-hopfield": KrotovHopfieldClassifier,
     "soft-hebb": SoftHebbClassifier,
     "hpca": HPCAClassifier,
+    "hpca-local": LocalHPCAClassifier,
+    "hebb-perturbation": HebbPerturbationClassifier,
     "feedback-alignment": FeedbackAlignmentMLP,
     "direct-feedback-alignment": partial(FeedbackAlignmentMLP, direct=True),
+    "predictive-coding": PredictiveCodingMLP,
 }
 
 

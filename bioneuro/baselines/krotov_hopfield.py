@@ -13,7 +13,7 @@ from .unsupervised import ToInput, UnsupervisedClassifier
 
 __all__ = ["KrotovHopfieldClassifier"]
 
-#: Longer than what is learned: a cell that wins grows shorter and leaves the next sample to another, so all are used.
+#: Longer than learned weights: a winner shrinks and leaves the next sample to another cell, so that all are used.
 FIRST_LENGTH = 8.0
 
 

@@ -92,13 +92,17 @@ class BackpropMLP(BackpropClassifier):
         """One step of Adam from the rates of a batch and the gradient of its loss with respect to the logits."""
         # All gradients first: backpropagation runs through the weights of before the step.
         for k, dW, db in list(self._backward(rates, dlogits)):
-            W, b = self.pathways_[k], self.biases_[k]
-            of_weights, of_bias = self._adam[k]
-            delta = of_weights.step(dW, self.learning_rate)
-            if self.weight_decay:
-                delta -= W.weights * W.dtype.type(self.learning_rate * self.weight_decay)
-            W.add(delta)
-            b += of_bias.step(db, self.learning_rate)
+            self._move(k, dW, db)
+
+    def _move(self, k: int, dW: NDArray, db: NDArray) -> None:
+        """One step of Adam of layer k's weights and bias along these gradients, which are used up as scratch."""
+        W, b = self.pathways_[k], self.biases_[k]
+        of_weights, of_bias = self._adam[k]
+        delta = of_weights.step(dW, self.learning_rate)
+        if self.weight_decay:
+            delta -= W.weights * W.dtype.type(self.learning_rate * self.weight_decay)
+        W.add(delta)
+        b += of_bias.step(db, self.learning_rate)
 
     # --- the network --------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class NearestNeighbour(GradientClassifier):
     constraints = {"softness": (Number(0),), "n_prototypes": (Integer(), None)}
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NearestNeighbour:
-        """Keep ``X`` (n, n_features) with labels ``y`` (n,), or centres of it."""
+        """Store ``X`` (n, n_features) with labels ``y`` (n,), or cluster centres of it."""
         with all_or_nothing(self):
             X, y = self._validate_labelled(X, y, reset=True)
             self._start(np.unique(y))

@@ -100,7 +100,7 @@ class ElasticMLP(BackpropMLP):
         self.fisher_ = [
             (W + old_W, b + old_b)
             for (W, b), (old_W, old_b) in zip(
-                fresh, self.fisher_ or [(np.zeros(()), np.zeros(()))] * len(fresh), strict=True
+                fresh, self.fisher_ or [(np.zeros((), self.dtype),) * 2] * len(fresh), strict=True
             )
         ]
         self.anchor_ = [(W.weights.copy(), b.copy()) for W, b in zip(self.pathways_, self.biases_, strict=True)]

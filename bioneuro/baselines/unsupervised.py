@@ -85,12 +85,19 @@ class UnsupervisedClassifier(BackpropClassifier):
     def _hidden_step(self, R: NDArray, rate: float) -> None:
         """One step of the hidden layer on a batch."""
 
+    def _finish_hidden(self) -> None:  # noqa: B027 (most have nothing to do)
+        """What happens to the hidden layer at the end of its passes in ``fit``."""
+
     def _start(self, classes: NDArray) -> None:
         super()._start(classes)
-        self.hidden_ = self._first(self.n_hidden, self.n_features_in_, self.first_length)
-        self.output_ = self._first(len(classes), self.n_hidden)
+        self.hidden_ = self._first_hidden()
+        self.output_ = self._first(len(classes), self.hidden_.n_post)
         self.bias_ = np.zeros(len(classes), self.dtype)
         self._adam = Adam(), Adam()
+
+    def _first_hidden(self) -> Synapses:
+        """Synapses onto the hidden cells, before they learn."""
+        return self._first(self.n_hidden, self.n_features_in_, self.first_length)
 
     def _first(self, n_post: int, n_pre: int, length: float = 1.0) -> Synapses:
         init = MixedSign(HalfNormal(length / math.sqrt(n_pre)))
@@ -106,6 +113,8 @@ class UnsupervisedClassifier(BackpropClassifier):
         for done in track(range(passes), self.progress, "hidden layer"):
             for rows in batches(len(R), self.batch_size, self._rng):
                 self._hidden_step(R[rows], self.hidden_rate * (1 - done / passes))
+        if self._n_planned:
+            self._finish_hidden()
         super()._learn(X, true, n_epochs)
 
     def _update(self, R: NDArray, true: NDArray) -> float:
@@ -124,7 +133,7 @@ class UnsupervisedClassifier(BackpropClassifier):
     def _forward(self, R: NDArray) -> tuple[NDArray, NDArray, ToInput]:
         """Normalised hidden rates, logits, and the pullback of the former to the input."""
         rates, to_input = self._respond(R)
-        norm = np.linalg.norm(rates, axis=1, keepdims=True) / math.sqrt(self.n_hidden)
+        norm = np.linalg.norm(rates, axis=1, keepdims=True) / math.sqrt(self.hidden_.n_post)
         norm = np.where(norm > 0, norm, rates.dtype.type(1)).astype(rates.dtype)
         h = np.ascontiguousarray(rates / norm)
 

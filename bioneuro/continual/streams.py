@@ -261,7 +261,7 @@ def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.ra
         rng.choice(np.flatnonzero(stream.y == c), size, replace=False) for c, size in zip(order, sizes, strict=True)
     ]
     rows = np.sort(np.concatenate(kept))
-    # a part all of whose samples went is no part
+    # a part that lost all of its samples is dropped
     part = np.unique(stream.part[rows], return_inverse=True)[1]
     return replace(stream, name=f"{stream.name}, imbalanced", X=stream.X[rows], y=stream.y[rows], part=part)
 

@@ -137,7 +137,7 @@ def summary(results: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
 
 def _varies(results: pd.DataFrame) -> bool:
-    """Whether the shots are those of imbalanced supports, another number in every episode."""
+    """Whether the number of shots varies between episodes, as with imbalanced supports."""
     if "episode" not in results or "n_shot" not in results:
         return False
     return bool((results["n_shot"] % 1 != 0).any())

@@ -87,7 +87,7 @@ def low_data_curve(
     for i, n_shot in enumerate(shots):
         check_count(f"shots[{i}]", n_shot)
     for n_shot in (min(shots), max(shots)):
-        subset_per_class(X, y, n_shot)  # fails now, not after an hour of fitting
+        subset_per_class(X, y, n_shot)  # fail now, not after an hour of fitting
     if unlabelled is not None:
         unlabelled = np.asarray(unlabelled)
         if not any(map(_learns_features, models.values())):

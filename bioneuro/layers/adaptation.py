@@ -52,7 +52,11 @@ class Adaptation:
         """Adapt to a batch ``X (n, n_inputs)``."""
         X = np.asarray(X, float)
         check_extent(X, "X")
-        self.count, self.mean, self._squares = Moments(self.count, self.mean, self._squares).add(X)
+        return self.add(Moments.none(self.n_inputs).add(X))
+
+    def add(self, moments: Moments) -> Adaptation:
+        """Adapt to a batch of which these are the moments."""
+        self.count, self.mean, self._squares = Moments(self.count, self.mean, self._squares).merge(moments)
         return self
 
     def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

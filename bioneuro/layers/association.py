@@ -195,7 +195,7 @@ class Association(PlasticCells):
     def _observe(self, H: NDArray) -> None:
         """Mean and spread of the input so far. In a stream they move, and what was learned beside them moves along."""
         before = self.synapses.pre_mean
-        self.synapses.observe(H)
+        self.synapses.observe(H, self.n_threads)
         if self.vigilance is not None and before is not None:
             self.rule.follow_mean(self.synapses, before)
 
@@ -222,8 +222,8 @@ class Association(PlasticCells):
         """Cells take over an input each, and remember how strongly it drives them."""
         if cells.size:
             self.take_over(cells, H)
-            drive = self.synapses.forward(H, self.intrinsic_bias(), n_threads=self.n_threads)
-            taken = drive[np.arange(len(cells)), cells]
+            own = Synapses.from_scipy(self.synapses.to_scipy()[cells], sign="E")
+            taken = np.diagonal(own.forward(self.centred(H), n_threads=self.n_threads))
             self.preferred[cells] = np.maximum(taken, np.finfo(taken.dtype).tiny)
 
     def _vote(self, learned: Learned, T: NDArray) -> None:
@@ -243,15 +243,16 @@ class Association(PlasticCells):
             raise ValueError("teacher must be a rule to teach by, got None")
         check("share", share, GAIN_OR_NONE)
         y = self.rates(self.drive(H))
-        clamped = y * (T @ self.votes.T)
-        p_label = clamped.sum(axis=1, keepdims=True)
-        clamped /= np.maximum(p_label, np.finfo(y.dtype).tiny)
-        clamped -= y
-        surprising = p_label[:, 0] < 1 - LEAST_SURPRISE
-        if surprising.any():
-            difference = np.ascontiguousarray(clamped[surprising])
+        clamped = T @ self.votes.T
+        clamped *= y
+        p_label = clamped.sum(axis=1)
+        surprising = np.flatnonzero(p_label < 1 - LEAST_SURPRISE)
+        if surprising.size:
+            difference = clamped[surprising]
+            difference /= np.maximum(p_label[surprising, None], np.finfo(y.dtype).tiny)
+            difference -= y[surprising]
             gain = np.full(self.n_cells, share, y.dtype)
-            self.teacher.step(self.synapses, np.ascontiguousarray(H[surprising]), difference, gain, observe=False)
+            self.teacher.step(self.synapses, H[surprising], difference, gain, observe=False)
             self.unsettled += share * self.teacher.eta * np.abs(difference).sum(axis=0, dtype=float)
         self.step += 1
 
@@ -273,15 +274,13 @@ class Association(PlasticCells):
 
     def excite(self, H: NDArray) -> NDArray:
         """Afferent drive ``a = W (h - m)``, shape ``(batch, n_cells)``: far below 0 of cells that never learned."""
-        bias = self.intrinsic_bias()
-        if bias is None:
-            bias = np.zeros(self.n_cells, self.synapses.dtype)
-        bias[~self.live] = MUTE * self.spread
-        return self.synapses.forward(H, bias, n_threads=self.n_threads)
+        live = self.live
+        bias = None if live.all() else np.where(live, 0, MUTE * self.spread).astype(self.synapses.dtype)
+        return self.synapses.forward(self.centred(H), bias, n_threads=self.n_threads)
 
     def drive(self, H: NDArray) -> NDArray:
         """What rates and activity follow from, shape ``(batch, n_cells)``: see :class:`bioneuro.layers.Competition`."""
-        check_extent(H, "H")
+        check_extent(H, "H", self.n_threads)
         return self.competition.drive(self.excite(H), self.gain, self.threshold)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:

@@ -100,7 +100,7 @@ class PlasticCells:
         self.recruitment = float(recruitment)
         self.seed, self.n_threads = int(seed), n_threads
         self.step = 0
-        # Where cells can be recruited they start silent; elsewhere as if each had had its share.
+        # Cells that can be recruited start silent; others as if each had had its share.
         self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_rivals)
         self.age = np.zeros(self.n_cells)
         self.unsettled = np.zeros(self.n_cells)  # how far each cell has moved since its synapses last turned over
@@ -141,10 +141,10 @@ class PlasticCells:
         share = np.maximum(self.n_rivals * self.rate, LEAST_SHARE)
         return (self.competition.common_threshold + self.homeostasis * np.log(share)).astype(self.synapses.dtype)
 
-    def intrinsic_bias(self) -> NDArray | None:
-        """Minus the mean drive of every cell, ``(n_cells,)``, where thresholds are intrinsic; else None."""
+    def centred(self, U: NDArray) -> NDArray:
+        """Inputs ``U (batch, n_pre)``, less their mean so far where thresholds are intrinsic: what drives the cells."""
         mean = self.synapses.pre_mean if self.intrinsic else None
-        return None if mean is None else -self.synapses.forward(mean[None], n_threads=self.n_threads)[0]
+        return U if mean is None else U - mean
 
     def with_competition(self, competition: Competition) -> Self:
         """The same cells with another competition; synapses and everything else are shared, not copied."""
@@ -156,7 +156,14 @@ class PlasticCells:
 
     def check_input(self, U: NDArray, name: str) -> None:
         """Refuse a bad input before anything has changed."""
-        check_learned(U, name, self.synapses.dtype, self.synapses.n_pre, nonnegative=self.rule.nonnegative)
+        check_learned(
+            U,
+            name,
+            self.synapses.dtype,
+            self.synapses.n_pre,
+            nonnegative=self.rule.nonnegative,
+            n_threads=self.n_threads,
+        )
 
     def speed(self, n_seen: int | NDArray) -> NDArray:
         """Weight of a batch of ``n_seen`` samples in the running mean rate of a cell."""
@@ -181,7 +188,7 @@ class PlasticCells:
         candidates.normalize_rows(n_threads=self.n_threads)
         memory = {name: trace for name, trace in self.synapses.traces.items() if not name.endswith("_ij")}
         candidates.traces.update(memory)
-        self._change(candidates, np.ascontiguousarray(U), y, RECRUIT_ETA * c, c)
+        self._change(candidates, U, y, RECRUIT_ETA * c, c)
         rows = self.turnover.settle(candidates.weights.reshape(n, n_pre), rng)
         self.synapses.replace_rows(np.sort(cells), sp.csr_array(rows))
 

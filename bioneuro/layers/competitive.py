@@ -97,11 +97,11 @@ class CompetitiveLayer(PlasticCells):
 
     def excite(self, U: NDArray) -> NDArray:
         """Afferent drive ``a = W (u - m)``, shape ``(batch, n_cells)``."""
-        return self.synapses.forward(U, self.intrinsic_bias(), n_threads=self.n_threads)
+        return self.synapses.forward(self.centred(U), n_threads=self.n_threads)
 
     def drive(self, U: NDArray) -> NDArray:
         """What the rates follow from, shape ``(batch, n_cells)``: here the afferent drive."""
-        check_extent(U, "U")
+        check_extent(U, "U", self.n_threads)
         return self.excite(U)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
@@ -110,11 +110,11 @@ class CompetitiveLayer(PlasticCells):
 
     def respond(self, U: NDArray) -> NDArray:
         """Rates ``softmax(beta a)``, shape ``(batch, n_cells)``."""
-        check_extent(U, "U")
+        check_extent(U, "U", self.n_threads)
         Y = np.empty((len(U), self.n_cells), self.synapses.dtype)
-        n, bias = max(64, TILE // self.n_rivals), self.intrinsic_bias()
+        n, U = max(64, TILE // self.n_rivals), self.centred(U)
         for start in range(0, len(U), n):  # competition finds the drive in the cache, and takes its place
-            y = self.synapses.forward(U[start : start + n], bias, self.n_threads, out=Y[start : start + n])
+            y = self.synapses.forward(U[start : start + n], n_threads=self.n_threads, out=Y[start : start + n])
             self.competition.rates(y, self.beta, out=y)
         return Y
 
@@ -132,7 +132,7 @@ class CompetitiveLayer(PlasticCells):
         """
         self._check(U, top_down, seen)
         if self.intrinsic or self.rule.observes:  # before anything is compared with mean and spread
-            self.synapses.observe(U)
+            self.synapses.observe(U, self.n_threads)
         a = self.excite(U)
         match = a.max(axis=1) if self.recruitment else None
         if top_down is not None:

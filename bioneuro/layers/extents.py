@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..checks import Number
 from ..rules import check_rates
+from ..threads import Threads
 
 #: Largest rate in each precision: a sum of a hundred million of its squares does not overflow.
 LARGEST_RATE: dict[np.dtype, float] = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
@@ -22,7 +23,9 @@ INHIBITION, SPECIFICITY = Number(1e-6, 1e6), Number(0, 2)
 LEARNING_RATE = Number(1e-12, 1e12)
 
 
-def check_learned(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> None:
+def check_learned(
+    rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool, n_threads: Threads = None
+) -> None:
     """Refuse rates that a rule does not take, or that are too large to calculate with, in one pass over them.
 
     Raises
@@ -30,11 +33,12 @@ def check_learned(rates: NDArray, name: str, dtype: np.dtype, width: int, *, non
     TypeError, ValueError
         As :func:`bioneuro.rules.check_rates` and :func:`check_extent`.
     """
-    if check_rates(rates, name, dtype, width, nonnegative=nonnegative) > LARGEST_RATE[rates.dtype]:
-        check_extent(rates, name)
+    largest = check_rates(rates, name, dtype, width, nonnegative=nonnegative, n_threads=n_threads)
+    if largest > LARGEST_RATE[rates.dtype]:
+        check_extent(rates, name, n_threads)
 
 
-def check_extent(rates: NDArray, name: str) -> None:
+def check_extent(rates: NDArray, name: str, n_threads: Threads = None) -> None:
     """Refuse rates that are not finite, or too large to calculate with.
 
     Raises
@@ -45,7 +49,7 @@ def check_extent(rates: NDArray, name: str) -> None:
     if not rates.size:
         return
     largest = LARGEST_RATE[rates.dtype]
-    low, high = _core.minmax(np.ascontiguousarray(rates))
+    low, high = _core.minmax(np.ascontiguousarray(rates), n_threads=n_threads)
     if -largest <= low and high <= largest:  # neither holds of NaN
         return
     k = tuple(int(i) for i in np.argwhere(~(np.abs(rates) <= largest))[0])

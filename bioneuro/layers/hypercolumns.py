@@ -9,7 +9,7 @@ from .competitive import CompetitiveLayer
 
 
 class Hypercolumns(CompetitiveLayer):
-    """Competitive layer of ``G`` groups: cells ``g C .. (g + 1) C - 1`` compete with each other and no one else.
+    """Competitive layer of ``G`` groups: cells ``g C`` to ``(g + 1) C - 1`` compete with each other and no one else.
 
     Equations as in :class:`CompetitiveLayer`, with the softmax over the ``C`` cells of a group and rates, thresholds
     and ages relative to it. A group may be blind to a sample (:meth:`learn`): its cells then stay as they are.

@@ -119,7 +119,7 @@ class ImageMap:
     def _chunks(self, response: NDArray) -> Iterator[NDArray]:
         n = max(1, self.chunk_pixels // (self.height * self.width))
         images = np.ascontiguousarray(response, self.dtype).reshape(-1, self.height, self.width, self.channels)
-        check_extent(images, "the contrast response of X")
+        check_extent(images, "the contrast response of X", self.columns.n_threads)
         for start in range(0, len(images), n):
             yield images[start : start + n]
 

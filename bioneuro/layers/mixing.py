@@ -110,9 +110,18 @@ class Mixing:
 
     def learn(self, H: ArrayLike, **_: Any) -> Mixing:
         """Adapt thresholds and gains to a batch ``H (n, n_inputs)``, beside all that came before it."""
+        return self.add(self.measure(H))
+
+    def measure(self, H: ArrayLike) -> Moments:
+        """Moments of the summed input of every cell over a batch ``H (n, n_inputs)``; nothing is learned."""
         H = np.ascontiguousarray(H, self.dtype)
-        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False)
-        self._seen = tuple(self.moments.add(self._input(H)))
+        check_learned(H, "H", self.dtype, self.excitatory.n_pre, nonnegative=False, n_threads=self.n_threads)
+        return Moments.none(self.n_features).add(self._input(H))
+
+    def add(self, moments: Moments) -> Mixing:
+        """Adapt to a batch that was measured, here or by a copy elsewhere: with :meth:`measure`, what :meth:`learn`
+        does."""
+        self._seen = tuple(self.moments.merge(moments))
         return self
 
     @property
@@ -140,7 +149,7 @@ class Mixing:
 
     def _rates(self, H: ArrayLike) -> _Rates:
         H, gain = np.ascontiguousarray(H, self.dtype), self._gain()
-        check_extent(H, "H")
+        check_extent(H, "H", self.n_threads)
         x = self._input(H)
         with np.errstate(over="ignore"):
             x *= gain

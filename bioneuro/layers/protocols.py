@@ -201,8 +201,17 @@ class Readout(Protocol):
         """Gradient with respect to the drive, given that with respect to the logits."""
         ...
 
+    def heard(self, drive: NDArray) -> tuple[NDArray, ...]:
+        """What it learns from at a drive: arrays of ``batch`` rows, which stay the same while it learns."""
+        ...
+
+    def learn_from(self, heard: tuple[NDArray, ...], T: NDArray, eta: float) -> None:
+        """One step on rows of what was :meth:`heard` and one-hot labels ``T (batch, n_classes)`` with learning rate
+        ``eta``."""
+        ...
+
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
-        """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
+        """The same on a batch of drives."""
         ...
 
     def pathways(self) -> dict[str, Synapses]:

@@ -14,7 +14,7 @@ from .. import _core, connectivity
 from .._attributes import Array, Count, Maybe, Part, Pathway
 from ..analysis import row_thresholds
 from ..checks import Number, check, check_count
-from ..rules.exponential import multiply
+from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
 from .extents import GAIN_OR_NONE
@@ -72,8 +72,15 @@ class VotesReadout:
         dy = _core.input_grad(*self._pathway(), dvoted, y.shape[1], n_threads=self.association.n_threads)
         return self.association.rates_grad(y, dy)
 
+    def heard(self, drive: NDArray) -> tuple[NDArray, ...]:
+        """Nothing: votes learn with the association."""
+        return ()
+
+    def learn_from(self, heard: tuple[NDArray, ...], T: NDArray, eta: float) -> None:
+        pass
+
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
-        """Votes learn with the association."""
+        pass
 
     def pathways(self) -> dict[str, Synapses]:
         return {}
@@ -174,13 +181,21 @@ class DeltaReadout:
 
     def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
         """One step on a batch of drives and one-hot labels ``T (batch, n_classes)`` with learning rate ``eta``."""
-        check("eta", eta, GAIN_OR_NONE)
+        self.learn_from(self.heard(drive), T, eta)
+
+    def heard(self, drive: NDArray) -> tuple[NDArray, NDArray]:
+        """Rates of the E and of the I cells that a drive comes to."""
         Q = self.association.activity(drive)
-        R = self.inhibitory_rates(Q)
+        return Q, self.inhibitory_rates(Q)
+
+    def learn_from(self, heard: tuple[NDArray, ...], T: NDArray, eta: float) -> None:
+        """:meth:`learn`, from what is :meth:`heard`."""
+        check("eta", eta, GAIN_OR_NONE)
+        Q, R = heard
         error = np.ascontiguousarray(self._error(self._outputs(Q, R), T), Q.dtype)
-        n = self.association.n_threads
+        n, rule = self.association.n_threads, gradient_step(eta, LARGEST_WEIGHT)
         for pathway, rates in (self.excitatory, Q), (self.inhibitory, R):
-            multiply(pathway, eta * pathway.weight_grad(rates, error, n_threads=n), w_max=LARGEST_WEIGHT, n_threads=n)
+            pathway.hebbian_step(rates, error, rule, n_threads=n)
         self.bias += eta / len(T) * error.sum(axis=0)
         self.step += 1
         if self.prune_every is not None and self.step % self.prune_every == 0:

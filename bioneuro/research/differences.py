@@ -6,10 +6,25 @@ from dataclasses import dataclass
 
 from .. import analysis
 
-__all__ = ["ALPHA", "MIN_SEEDS", "Difference"]
+__all__ = ["ALPHA", "MIN_SEEDS", "Difference", "in_words"]
 
 #: Level of the Holm-adjusted p-values, and fewest seeds for a verdict: two give intervals of twelve standard errors.
 ALPHA, MIN_SEEDS = 0.05, 3
+
+
+def in_words(
+    found: analysis.MeanInterval | analysis.PairedDifference,
+    form: str = "+.1f",
+    scale: float = 100,
+    unit: str = "",
+    p: float | None = None,
+) -> str:
+    """``scale`` times the mean in ``unit``, with its interval and the adjusted ``p``; one seed has neither."""
+    mean = f"{scale * found.mean:{form}}{unit}"
+    if found.n < 2:
+        return mean
+    level = "" if p is None else f", Holm-adjusted p {p:.2g}"
+    return f"{mean} [{scale * found.low:{form}}, {scale * found.high:{form}}]{level}"
 
 
 @dataclass(frozen=True)
@@ -35,5 +50,5 @@ class Difference:
 
     def __str__(self) -> str:
         if self.found.n < 2:
-            return f"{self.found.mean:+.1f} (one seed)"
-        return f"{self.found.mean:+.1f} [{self.found.low:+.1f}, {self.found.high:+.1f}] {self.verdict:7}"
+            return f"{in_words(self.found, scale=1)} (one seed)"
+        return f"{in_words(self.found, scale=1)} {self.verdict:7}"

@@ -27,6 +27,7 @@ from ..classifier import BioClassifier
 from ..continual import Stream
 from ..datasets import Dataset
 from ..layers import Mixing, UnitNorm
+from .differences import in_words
 from .records.configuration import network_defaults
 from .records.environment import environment
 from .records.ledger import Ledger
@@ -215,7 +216,4 @@ def _differences(values: pd.DataFrame, ours: str) -> Iterator[str]:
             continue
         difference = analysis.paired_difference(values[ours].to_numpy(), values[name].to_numpy())
         note = "" if model.rival else "  (stores samples or is told where tasks end)"
-        yield (
-            f"{ours} minus {name}: {100 * difference.mean:+.1f} points "
-            f"[{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]{note}"
-        )
+        yield f"{ours} minus {name}: {in_words(difference, unit=' points')}{note}"

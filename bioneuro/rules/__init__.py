@@ -65,6 +65,8 @@ from .log_power import LogPower
 from .log_relaxation import LogRelaxation
 from .oja import Oja
 from .perturbation import WeightPerturbation
+from .predictive_coding import PredictiveCoding
+from .presynaptic_competition import PresynapticCompetition
 from .sanger import Sanger
 from .signed import Signed
 from .soft_hebb import SoftHebb
@@ -86,6 +88,8 @@ __all__ = [
     "LogPower",
     "LogRelaxation",
     "Oja",
+    "PredictiveCoding",
+    "PresynapticCompetition",
     "Rule",
     "RuleLike",
     "Sanger",
@@ -115,6 +119,8 @@ RULES: dict[str, type[Rule]] = {
     "soft-hebb": SoftHebb,
     "sanger": Sanger,
     "contrastive": Contrastive,
+    "predictive-coding": PredictiveCoding,
+    "presynaptic-competition": PresynapticCompetition,
     "perturbation": WeightPerturbation,
     "log-covariance": LogCovariance,
     "log-power": LogPower,

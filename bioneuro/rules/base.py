@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from .._attributes import Need
 from ..checks import check_count
-from ..synapses import Sign, Synapses, _check_array, _check_range
+from ..synapses import Sign, Synapses
+from ..synapses.array_checks import check_array, check_range
 from ..threads import Threads
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
@@ -51,7 +52,7 @@ class Rule(ABC):
     remembers: ClassVar[Mapping[str, Need]] = {}
     #: Whether a step stops at its target however large ``gain`` is; where not, too large a gain overshoots.
     saturating: ClassVar[bool] = False
-    #: Whether cells of a layer store what they take over and learn nothing after.
+    #: Whether cells of a layer store the input that they take over and learn nothing afterwards.
     recruits_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -97,19 +98,19 @@ class Rule(ABC):
         """
         self._check_pathway(synapses)
         for rates, name, width in (X, "X", synapses.n_pre), (Y, "Y", synapses.n_post):
-            check_rates(rates, name, synapses.dtype, width, nonnegative=self.nonnegative)
+            check_rates(rates, name, synapses.dtype, width, nonnegative=self.nonnegative, n_threads=self.n_threads)
         if len(X) != len(Y):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
         if gain is not None:
             synapses._check_vector(gain, "gain", synapses.n_post)
-            _check_range(gain, "gain", 0.0)
+            check_range(gain, "gain", 0.0, self.n_threads)
         self._check_reward(reward)
         with synapses.exclusive():
             before = dict(synapses.traces)
             try:
                 with np.errstate(over="ignore", invalid="ignore"):  # weights that overflow are refused by name
                     if self.observes and observe:
-                        synapses.observe(X)
+                        synapses.observe(X, self.n_threads)
                     self.change(synapses, X, Y, gain, reward)
             except Exception:
                 synapses.traces = before
@@ -205,10 +206,10 @@ class AdditiveRule(Rule):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         inhibitory = synapses.sign == "I"
         delta = self.delta(synapses, -synapses.weights if inhibitory else synapses.weights, X, Y)
-        add_within_sign(synapses, -delta if inhibitory else delta, gain)
+        add_within_sign(synapses, -delta if inhibitory else delta, gain, self.n_threads)
 
 
-def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = None) -> None:
+def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = None, n_threads: Threads = None) -> None:
     """``W += gain delta`` on the stored synapses; weights of "E" and "I" pathways stop at 0.
 
     Parameters
@@ -217,6 +218,8 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
     delta : ndarray of shape (nnz,)
     gain : ndarray of shape (n_post,), optional
         Of each post-synaptic cell.
+    n_threads : int >= 1, "auto" or None
+        Of the checks.
 
     Raises
     ------
@@ -231,10 +234,12 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
         delta = np.maximum(delta, -w)
     elif synapses.sign == "I":
         delta = np.minimum(delta, -w)
-    synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype))
+    synapses.add(np.ascontiguousarray(delta, dtype=synapses.dtype), n_threads)
 
 
-def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool) -> float:
+def check_rates(
+    rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool, n_threads: Threads = None
+) -> float:
     """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be; returns the largest magnitude.
 
     Raises
@@ -243,10 +248,10 @@ def check_rates(rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonne
         No array, or one of another dtype.
     ValueError
     """
-    _check_array(rates, name, (dtype,), ndim=2)
+    check_array(rates, name, (dtype,), ndim=2)
     if rates.shape[1] != width or not len(rates):
         raise ValueError(f"{name} must have shape (batch >= 1, {width}), got {rates.shape}")
-    return _check_range(rates, name, 0.0 if nonnegative else -np.inf)
+    return check_range(rates, name, 0.0 if nonnegative else -np.inf, n_threads)
 
 
 def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..synapses import Synapses
 from .base import Rule
-from .exponential import multiply
+from .exponential import gradient_step
 from .log_covariance import standardised
 
 
@@ -41,5 +41,5 @@ class Contrastive(Rule):
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         difference = Y if gain is None else Y * gain
-        G = synapses.weight_grad(standardised(synapses, X), difference, n_threads=self.n_threads)
-        multiply(synapses, self.eta * G, n_threads=self.n_threads)
+        Z = standardised(synapses, X)
+        synapses.hebbian_step(Z, difference, gradient_step(self.eta), n_threads=self.n_threads)

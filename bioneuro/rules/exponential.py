@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..synapses import Form, Synapses
-from ..threads import Threads
+from .. import _core
+from ..synapses import Form
 from .fused import FusedRule
 
-#: Largest change of log |w| in one step of :func:`multiply`.
+#: Largest change of log |w| in one step of the delta rule, of the teacher, and as the mean input moves.
 LARGEST_GROWTH = 1.0
 
 
@@ -43,9 +42,9 @@ class Exponential(FusedRule):
     form: ClassVar[Form] = "exponential"
 
 
-def multiply(synapses: Synapses, growth: NDArray, *, w_max: float = np.inf, n_threads: Threads = None) -> None:
-    """``log |w_ij| += sgn(w_ij) growth_ij``, ``growth (nnz,)`` bounded by :data:`LARGEST_GROWTH` either way, and
-    ``|w_ij| <= w_max``: growth of excitation is loss of inhibition, and no sign can change."""
-    bounded = np.clip(growth, -LARGEST_GROWTH, LARGEST_GROWTH)
-    still = np.zeros(synapses.n_post, synapses.dtype)
-    synapses.plasticity_step(bounded, still, form="exponential", normalize=False, w_max=w_max, n_threads=n_threads)
+def gradient_step(eta: float, w_max: float = np.inf, *, normalize: bool = False) -> _core.Plasticity:
+    """``log |w_ij| += eta sgn(w_ij) G_ij``, bounded by :data:`LARGEST_GROWTH` either way, and ``|w_ij| <= w_max``.
+
+    The exponential form without its decay: growth of excitation is loss of inhibition, and no sign can change.
+    """
+    return _core.Plasticity("exponential", eta=eta, decay=0.0, bound=LARGEST_GROWTH, w_max=w_max, normalize=normalize)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..synapses import Form, Synapses
-from .exponential import multiply
+from .exponential import gradient_step
 from .fused import FusedRule
 
 
@@ -68,9 +68,9 @@ class LogCovariance(FusedRule):
         """All synapses that a pre-synaptic cell makes shrink alike as its mean rate rises, by ``exp(-gain / s_j)`` for
         each unit of rate; then rows are scaled as in a step."""
         moved = standardised(synapses, before)  # minus the shift of the mean, in standard deviations
-        multiply(synapses, (self.gain * moved)[synapses.indices], n_threads=self.n_threads)
-        if self.normalize:
-            synapses.normalize_rows(n_threads=self.n_threads)
+        all_cells = np.ones((1, synapses.n_post), synapses.dtype)
+        rule = gradient_step(1.0, normalize=self.normalize)
+        synapses.hebbian_step((self.gain * moved)[None], all_cells, rule, n_threads=self.n_threads)
 
 
 def standardised(synapses: Synapses, X: NDArray) -> NDArray:
@@ -78,4 +78,6 @@ def standardised(synapses: Synapses, X: NDArray) -> NDArray:
     mean, sd = synapses.pre_mean, synapses.pre_sd
     assert mean is not None and sd is not None  # observed in this very step
     scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 0)
-    return (X - mean) * scale
+    Z = X - mean
+    Z *= scale
+    return Z

@@ -97,7 +97,7 @@ class WeightPerturbation(Rule):
         xi = self.recall(synapses, "xi_ij")
         if xi is None:
             raise ValueError("reward has no trial: call perturb(synapses) on this pathway, as it is, before each step")
-        assert reward is not None  # step has seen to it
+        assert reward is not None  # checked by step
         expected = 0.0
         if self.memory is not None:
             before = self.recall(synapses, "expected")

@@ -24,6 +24,9 @@ class Sanger(AdditiveRule):
     Parameters
     ----------
     eta : float > 0, default 0.1
+    group : int >= 1 or None, default None
+        Cells i and k are compared only within groups of so many rows, one after another: cells that look at the same
+        place, say. It must divide their number; None: all are one group.
 
     References
     ----------
@@ -32,8 +35,20 @@ class Sanger(AdditiveRule):
     143:719 (HPCA).
     """
 
+    group: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.group is not None:
+            self.require_integer("group", 1)
+
     def delta(self, synapses: Synapses, w: NDArray, X: NDArray, Y: NDArray) -> NDArray:
-        W = sp.csr_array((w, synapses.indices, synapses.indptr), shape=synapses.shape)
-        explained = np.tril(Y.T.astype(float) @ Y / len(Y)) @ W
+        n = self.group or synapses.n_post
+        if synapses.n_post % n:
+            raise ValueError(f"group = {n} must divide the post-synaptic cells, the pathway has {synapses.n_post}")
+        W = sp.csr_array((w, synapses.indices, synapses.indptr), shape=synapses.shape).toarray()
+        grouped = Y.astype(float).reshape(len(Y), -1, n).swapaxes(0, 1)  # (groups, batch, n)
+        together = np.tril(grouped.swapaxes(1, 2) @ grouped / len(Y))
+        explained = (together @ W.reshape(-1, n, synapses.n_pre)).reshape(synapses.shape)
         rows = np.repeat(np.arange(synapses.n_post), np.diff(synapses.indptr))
         return self.eta * (self.hebb(synapses, X, Y) - explained[rows, synapses.indices].astype(w.dtype))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_number
-from ..synapses import Synapses, _check_array, _check_range
+from ..synapses import Synapses
+from ..synapses.array_checks import check_array, check_range
 from ..threads import Threads
 
 __all__ = ["TransmitterCompetition"]
@@ -92,8 +93,8 @@ class TransmitterCompetition:
         if (excitatory.sign, inhibitory.sign) != ("E", "I"):
             raise ValueError(f"pathways must have signs 'E' and 'I', got {excitatory.sign!r} and {inhibitory.sign!r}")
         for rates, name in (X, "X"), (Y, "Y"):
-            _check_array(rates, name, (excitatory.dtype,), ndim=2)
-            _check_range(rates, name, -np.inf)
+            check_array(rates, name, (excitatory.dtype,), ndim=2)
+            check_range(rates, name, -np.inf, self.n_threads)
         drive = self.balance(excitatory, inhibitory)
         drive *= self.chi
         drive += excitatory.weight_grad(X, Y, n_threads=self.n_threads) / len(X)

@@ -101,8 +101,13 @@ class Turnover:
         pace = 1 / (1 + self.gamma / 2)
         least = float(np.finfo(W.dtype).tiny)  # a cell may have none but silent synapses
         norm = np.maximum(np.sqrt(np.einsum("ij,ij->i", W, W, dtype=float)), least)[:, None]
-        for _ in range(N_SETTLE):
-            alive = self.survival(W * (np.sqrt(W.shape[1]) / norm))
-            left = np.sqrt(np.einsum("ij,ij,ij->i", alive, W, W, dtype=float))[:, None]
-            norm = np.maximum(norm ** (1 - pace) * left**pace, least)
-        return self.survival(W * (np.sqrt(W.shape[1]) / norm))
+        size, left = W * (np.sqrt(W.shape[1]) / norm), np.ones_like(norm)  # of the norm, what is left
+        with np.errstate(divide="ignore", over="ignore"):
+            dead = np.minimum(self.death / self.birth * size.astype(float) ** -self.gamma, np.finfo(float).max)
+        mass, odds = (size * size) / W.shape[1], np.empty_like(dead)
+        for _ in range(N_SETTLE):  # a share 1 / (1 + odds of being dead) is alive; the odds follow the norm
+            np.multiply(dead, left**self.gamma, out=odds)
+            odds += 1
+            alive = np.sqrt(np.divide(mass, odds, out=odds).sum(axis=1, keepdims=True))
+            left = np.maximum(left ** (1 - pace) * alive**pace, least)
+        return np.where(W > 0, 1 / (1 + dead * left**self.gamma), 0)

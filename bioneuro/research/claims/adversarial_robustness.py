@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from ... import analysis, attacks
 from ...classifier import BioClassifier
 from ...datasets import USUAL, Dataset
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
 from .claim import (
     NOT_SHOWN,
@@ -202,13 +200,7 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
             form = weak(" and ".join(dict.fromkeys(CONTENDERS[name].premise for name in unbeaten)))
         else:
             form = STRONG
-        against = [
-            f"minus {name}: {100 * d.mean:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}], Holm-adjusted p "
-            f"{p[name]:.2g}"
-            if np.isfinite(d.low)
-            else f"minus {name}: {100 * d.mean:+.1f} points"
-            for name, d in found.items()
-        ]
+        against = [f"minus {name}: {in_words(d, unit=' points', p=p[name])}" for name, d in found.items()]
         note = "\n".join(
             [
                 f"At ε = {at:g}, best control: {best}; accuracy without attack "

@@ -13,6 +13,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import InhibitoryCells
 from ...schedule import Schedule
+from ..differences import in_words
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -145,8 +146,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
         note = "\n".join(
             [
                 *(
-                    f"Circuit minus softmax, {readout}: {100 * difference.mean:+.2f} points "
-                    f"[{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+                    f"Circuit minus softmax, {readout}: {in_words(difference, '+.2f', unit=' points')}"
                     for readout, difference in found.items()
                 ),
                 f"Dale index {dale:.2f} (by construction); active at a time: {active:.1%} at most (goal "

@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import analysis, continual
 from ...datasets import Dataset
+from ..differences import in_words
 from ..task_streams import CEILINGS, INPUT, MODELS, OURS, OURS_EXPANDED, StreamPlan, measure
 from .claim import (
     NOT_SHOWN,
@@ -84,11 +85,7 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
         if ahead["MLP"]:  # backpropagation as it is usually done forgets
             form = STRONG if all(ahead[name] for name in ON_FEATURES) else weak("the features of the map")
         passed = form == STRONG and lost.mean() < FORGETTING and below.mean() < BELOW_CEILING
-        lines = [
-            f"Ours minus {name}: {100 * difference.mean:+.1f} points [{100 * difference.low:+.1f}, "
-            f"{100 * difference.high:+.1f}]"
-            for name, difference in against.items()
-        ]
+        lines = [f"Ours minus {name}: {in_words(difference, unit=' points')}" for name, difference in against.items()]
         helped = [name for name in MODELS if name not in (*RIVALS, OURS, OURS_EXPANDED)]
         lines += [
             f"Accuracy {100 * values[OURS].mean():.1f} %, forgetting {100 * lost.mean():.1f} points (goal below "

@@ -15,6 +15,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...rules import TransmitterCompetition
 from ...synapses import Synapses
+from ..differences import in_words
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -200,7 +201,7 @@ class DaleSegregation(Claim[DaleSettings]):
                     for n_samples in (FEW, MANY)
                     for condition in FEEDBACK
                 ),
-                f"'{decides}' loses {100 * lost.mean:.2f} points [{100 * lost.low:.2f}, {100 * lost.high:.2f}] of "
+                f"'{decides}' loses {in_words(lost, '.2f', unit=' points')} of "
                 f"accuracy to '{NONE}' (goal: at most {100 * TOLERATED_LOSS:g}); it has pure cells of both types at "
                 f"{reached[decides].sum()} of {reached[decides].size} seeds (all are needed).",
                 "No cell is given a sign; that all synapses of a cell come to share one follows from the resource that "
@@ -254,7 +255,7 @@ def _line(frame: pd.DataFrame, condition: str, task: str) -> str:
         return float(_of(frame, condition, measure).mean())
 
     return (
-        f"{condition}: Dale index {index.mean:.2f} [{index.low:.2f}, {index.high:.2f}], "
+        f"{condition}: Dale index {in_words(index, '.2f', 1)}, "
         f"{mean('share of cells at 0.95'):.0%} of cells >= {INDEX:g}, smallest {mean('smallest Dale index'):.2f}, "
         f"{mean('share of E cells'):.0%} E; {task} {mean(task):.4f}"
     )

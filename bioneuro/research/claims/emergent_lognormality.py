@@ -17,7 +17,7 @@ from ...classifier import BioClassifier, OnEpoch
 from ...connectivity import Constant, dense
 from ...datasets import Dataset
 from ...rules import as_rule
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from .claim import (
     DENSE,
     FORMER,
@@ -224,9 +224,7 @@ class EmergentLognormality(Claim[LognormalSettings]):
             [
                 *(self._line(frame, condition) for condition in conditions),
                 "Points lost: "
-                + "; ".join(
-                    f"{name} {100 * d.mean:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for name, d in lost.items()
-                )
+                + "; ".join(f"{name} {in_words(d, '+.2f')}" for name, d in lost.items())
                 + f" (goal for the first {100 * LARGEST_LOSS:g}: {'met' if cheap else 'MISSED'}).",
                 "Share of Var(log w) that noise would add, nothing dying: "
                 f"{values_of(frame, 'noise share', 'share of Var(log w)').mean():.2f}; slope of log|dw| on log w, "

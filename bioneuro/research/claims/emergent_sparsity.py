@@ -16,6 +16,7 @@ from ...baselines import BackpropMLP, make
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers.readout import WIRED
+from ..differences import in_words
 from .claim import (
     DENSE,
     FORMER,
@@ -186,8 +187,9 @@ class EmergentSparsity(Claim[SparsitySettings]):
                 + f" (goals: association {LARGEST_DENSITY:g}, readout {LARGEST_READOUT:g}; mixing is wired, not "
                 "learned).",
                 "Points of delta lost to "
-                + "; ".join(f"{name} {_points(difference)}" for name, difference in lost.items())
-                + f" (goal {100 * LARGEST_LOSS:g}); ahead of blind deaths at the same density {_points(blind)}.",
+                + "; ".join(f"{name} {in_words(difference, '+.2f')}" for name, difference in lost.items())
+                + f" (goal {100 * LARGEST_LOSS:g}); "
+                f"ahead of blind deaths at the same density {in_words(blind, '+.2f')}.",
                 "Births over deaths: density of the association, accuracy: "
                 + "; ".join(f"{x:.3g}: {d:.3f}, {100 * votes[x]:.1f} %" for x, d in density.items())
                 + f". Plateau {width:.2f} decades ({PLATEAU_DECADES} needed), slope of log density on log rate "
@@ -226,7 +228,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             against = analysis.paired_difference(ours, rival)
             compared.append(
                 f"{condition} {100 * rival.mean():.1f} % ({100 * (rival.mean() - dense):+.1f} against the dense one), "
-                f"ours {100 * against.mean:+.1f} points [{100 * against.low:+.1f}, {100 * against.high:+.1f}]"
+                f"ours {in_words(against, unit=' points')}"
             )
         low, high = curve.index.min(), curve.index.max()
         beyond = "" if low <= density.min() and density.max() <= high else f" (theirs end at {low:g} and {high:g})"
@@ -279,10 +281,6 @@ def _parts(frame: pd.DataFrame) -> list[str]:
     """Pathways that learn, in the order of the network."""
     measures = dict.fromkeys(frame.loc[frame["condition"] == DEFAULT, "measure"])
     return [m.removeprefix("density of ") for m in measures if m.startswith("density of ") and "all" not in m]
-
-
-def _points(difference: analysis.PairedDifference) -> str:
-    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
 
 
 def _mean(frame: pd.DataFrame, condition: str, measure: str) -> float:

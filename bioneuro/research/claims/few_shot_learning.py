@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import analysis, fewshot
 from ...datasets import Dataset
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from ..few_images.models import ORIGINS, few_image_models
 from .claim import (
     NOT_SHOWN,
@@ -113,11 +113,7 @@ class FewShotLearning(Claim[FewShotSettings]):
             form = STRONG if beats_controls else weak(f"the architecture: {', '.join(equal)} does as well")
         lines = [
             f"Ours minus {name}, points: "
-            + "; ".join(
-                f"k = {k:g} {100 * found[name, k].mean:+.1f} [{100 * found[name, k].low:+.1f}, "
-                f"{100 * found[name, k].high:+.1f}] p {p[name, k]:.2g}"
-                for k in shots
-            )
+            + "; ".join(f"k = {k:g} {in_words(found[name, k], p=p[name, k])}" for k in shots)
             for name in (*rivals, *CONTROLS)
         ]
         missing = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..differences import MIN_SEEDS
 from ..records.ledger import write_table
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import left_aligned
@@ -30,14 +31,20 @@ def text(claims: Sequence[Claim[Any]], verdicts: Mapping[str, Verdict], dataset:
     for claim in claims:
         verdict = verdicts[claim.number]
         interval = f" [{verdict.low:.3g}, {verdict.high:.3g}]" if np.isfinite(verdict.low) else ""
-        passed = "passed" if verdict.passed else "FAILED"
-        form = verdict.form if verdict.passed or verdict.form == NOT_SHOWN else f"{verdict.form}, but goals are missed"
-        rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", f"{passed}; {form}"))
+        rows.append((claim.number, claim.title, f"{verdict.effect:.3g}{interval}", _in_short(verdict, n_seeds)))
         lines = [f"Claim: {claim.statement}", f"Effect: {verdict.unit}.", *verdict.note.split("\n")]
         details += ["", f"{claim.number}, {claim.title}"]
         details += [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
     seeds = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
     return "\n".join([f"{dataset}, {seeds}, intervals over seeds{size}", "", left_aligned(rows), *details])
+
+
+def _in_short(verdict: Verdict, n_seeds: int) -> str:
+    if n_seeds < MIN_SEEDS:
+        return f"open; {n_seeds} of the {MIN_SEEDS} seeds that a verdict needs"
+    if verdict.passed:
+        return f"passed; {verdict.form}"
+    return f"FAILED; {verdict.form}" + ", but goals are missed" * (verdict.form != NOT_SHOWN)
 
 
 def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
@@ -54,6 +61,10 @@ def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], ou
         figure = blank_figure(7.2, 4.6)
         ax = claim.figure(frames[claim.number], figure.subplots())
         n_seeds = frames[claim.number]["seed"].nunique()
-        ax.set_title(f"{claim.number}, {claim.title} ({n_seeds} seeds; bands: 95 % intervals)", loc="left", fontsize=10)
+        ax.set_title(
+            f"{claim.number}, {claim.title} ({n_seeds} seed{'s' * (n_seeds != 1)}; bands: 95 % intervals)",
+            loc="left",
+            fontsize=10,
+        )
         written.append(save_picture(figure, out / f"{claim.number}.png"))
     return written

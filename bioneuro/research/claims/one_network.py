@@ -13,6 +13,7 @@ from ... import analysis, attacks, continual, fewshot
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
+from ..differences import in_words
 from ..task_streams import MAP, MODELS, OURS, StreamPlan, streams
 from .adversarial_robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
 from .claim import (
@@ -67,6 +68,23 @@ class Target(NamedTuple):
     high: float
     x: float | None = None
     premise: str = ""
+
+    @property
+    def name(self) -> str:
+        """The measure, and what it was taken at."""
+        return self.measure if self.x is None else f"{self.measure}, at {self.x:g}"
+
+    @property
+    def wanted(self) -> str:
+        """The interval in words."""
+        if self.low == self.high:
+            return f"goal {self.low:g}"
+        if self.low in (0, -100, -np.inf) and np.isfinite(self.high):
+            return f"goal <= {self.high:g}"
+        return f"goal >= {self.low:g}" if self.high in (1, np.inf) else f"goal {self.low:g} to {self.high:g}"
+
+    def met_by(self, value: float) -> bool:
+        return self.low <= value <= self.high
 
 
 LOST = tuple(f"points lost to {rival}" for rival in ("the dense network", "the former rule, dense"))
@@ -295,13 +313,13 @@ class OneNetwork(Claim[OneSettings]):
     # --- what the rows say ---
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
-        goals = _goals(frame)
+        goals = goals_of(frame)
         found = [values_of(frame, NETWORK, goal.measure, goal.x) for goal in goals]
         per_seed = np.sum([(goal.low <= v) & (v <= goal.high) for goal, v in zip(goals, found, strict=True)], axis=0)
         intervals = [analysis.mean_interval(values) for values in found]
-        met = [goal.low <= interval.mean <= goal.high for goal, interval in zip(goals, intervals, strict=True)]
+        met = [goal.met_by(interval.mean) for goal, interval in zip(goals, intervals, strict=True)]
         lines = [
-            f"{goal.claim} {_name(goal)}: {_interval(interval)}, {_wanted(goal)}: {'met' if reached else 'MISSED'}"
+            f"{goal.claim} {goal.name}: {_interval(interval)}, {goal.wanted}: {'met' if reached else 'MISSED'}"
             + (f" ({goal.premise})" if goal.premise else "")
             for goal, interval, reached in zip(goals, intervals, met, strict=True)
         ]
@@ -320,7 +338,7 @@ class OneNetwork(Claim[OneSettings]):
             at = None if np.isnan(x) else float(x)
             if (measure, at) not in asked and not measure.startswith(GAINED):
                 interval = analysis.mean_interval(values_of(frame, NETWORK, measure, at))
-                yield f"{_name(Target('', measure, 0, 0, at))}: {_interval(interval)}, no goal"
+                yield f"{Target('', measure, 0, 0, at).name}: {_interval(interval)}, no goal"
 
     @staticmethod
     def _worth_by_cells(frame: pd.DataFrame) -> Iterator[str]:
@@ -335,8 +353,8 @@ class OneNetwork(Claim[OneSettings]):
         for readout in ("votes", "delta"):
             by_cells = [
                 f"{n:g} cells {100 * values_of(frame, 'recruited', f'accuracy {readout}', n).mean():.1f} % -> "
-                f"{100 * values_of(frame, 'learned', f'accuracy {readout}', n).mean():.1f} %, {test.mean:+.2f} "
-                f"[{test.low:+.2f}, {test.high:+.2f}], p {p[readout, n]:.2g}"
+                f"{100 * values_of(frame, 'learned', f'accuracy {readout}', n).mean():.1f} %, "
+                f"{in_words(test, '+.2f', 1, p=p[readout, n])}"
                 for (name, n), test in tests.items()
                 if name == readout
             ]
@@ -344,7 +362,7 @@ class OneNetwork(Claim[OneSettings]):
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         """Each measure from the nearer end of its goal (0) in widths of its goal; within the band it is met."""
-        goals = _goals(frame)
+        goals = goals_of(frame)
         for place, goal in enumerate(goals):
             values = values_of(frame, NETWORK, goal.measure, goal.x)
             width = goal.high - goal.low
@@ -354,7 +372,7 @@ class OneNetwork(Claim[OneSettings]):
             ax.plot(placed, np.full(len(values), place), "o", color="#0072B2", alpha=0.6)
         ax.axvspan(0, 1, color="#009E73", alpha=0.12, lw=0)
         ax.set_xscale("symlog", linthresh=2)
-        ax.set_yticks(range(len(goals)), labels=[f"{g.claim} {_name(g)}, {_wanted(g)}" for g in goals], fontsize=6)
+        ax.set_yticks(range(len(goals)), labels=[f"{g.claim} {g.name}, {g.wanted}" for g in goals], fontsize=6)
         ax.invert_yaxis()
         ax.set_xlabel("place of the measure in the range of its goal (0 to 1: met)")
         return ax
@@ -365,7 +383,7 @@ def _like(network: BioClassifier, settings: OneSettings, seed: int, **changed: A
     return BioClassifier(**settings.network(seed, encoder=network.encoder_) | changed)
 
 
-def _goals(frame: pd.DataFrame) -> list[Target]:
+def goals_of(frame: pd.DataFrame) -> list[Target]:
     """Those of the data that were measured: few images or cells may be more than there are."""
     name = frame.loc[frame["measure"] == DATA, "note"].iloc[0]
     return [
@@ -375,18 +393,5 @@ def _goals(frame: pd.DataFrame) -> list[Target]:
     ]
 
 
-def _name(goal: Target) -> str:
-    return goal.measure if goal.x is None else f"{goal.measure}, at {goal.x:g}"
-
-
 def _interval(interval: analysis.MeanInterval) -> str:
-    ends = f" [{interval.low:.3g}, {interval.high:.3g}]" if np.isfinite(interval.low) else ""
-    return f"{interval.mean:.3g}{ends}"
-
-
-def _wanted(goal: Target) -> str:
-    if goal.low == goal.high:
-        return f"goal {goal.low:g}"
-    if goal.low in (0, -100, -np.inf) and np.isfinite(goal.high):
-        return f"goal <= {goal.high:g}"
-    return f"goal >= {goal.low:g}" if goal.high in (1, np.inf) else f"goal {goal.low:g} to {goal.high:g}"
+    return in_words(interval, ".3g", 1)

@@ -15,7 +15,7 @@ from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import FeatureMap, MapSettings, Retina
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from ..natural_images import dead_leaves, gaussian_twin
 from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split_images, values_of, weak
 from .controls import STORED, hidden_rates, perceptron_rates
@@ -177,8 +177,8 @@ def judged(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
     for criterion, difference, level in zip(criteria, differences, p, strict=True):
         holds = bool(level <= ALPHA and criterion.sign * difference.mean > 0)
         words = (
-            f"{criterion.measure}, {criterion.condition} minus {criterion.rival}: {difference.mean:+.3f} "
-            f"[{difference.low:+.3f}, {difference.high:+.3f}], Holm-adjusted p {level:.2g}: "
+            f"{criterion.measure}, {criterion.condition} minus {criterion.rival}: "
+            f"{in_words(difference, '+.3f', 1, p=level)}: "
             f"{'holds' if holds else 'DOES NOT HOLD'}"
         )
         tests.append(Outcome(criterion, holds, words))

@@ -15,7 +15,7 @@ from ... import analysis
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -162,14 +162,13 @@ class ResourceAllocation(Claim[ResourceSettings]):
         form = STRONG if frequent.low > 0 and difficult.low > 0 else NOT_SHOWN
         passed = form == STRONG and all(better) and used.min() >= IN_USE
         lines = [
-            f"Rare classes at 1:{ratio:g}, ours (delta) minus {rival}: {100 * difference.mean:+.1f} points "
-            f"[{100 * difference.low:+.1f}, {100 * difference.high:+.1f}], Holm-adjusted p {level:.2g}"
+            f"Rare classes at 1:{ratio:g}, ours (delta) minus {rival}: {in_words(difference, unit=' points', p=level)}"
             for (ratio, rival), difference, level in zip(comparisons, found, p, strict=True)
         ]
         note = "\n".join(
             [
-                f"Rank correlation of cells with difficulty, balanced: {difficult.mean:+.2f} [{difficult.low:+.2f}, "
-                f"{difficult.high:+.2f}]; least share of cells in use, any seed and imbalance: {used.min():.1%} (goal "
+                f"Rank correlation of cells with difficulty, balanced: {in_words(difficult, '+.2f', 1)}; "
+                f"least share of cells in use, any seed and imbalance: {used.min():.1%} (goal "
                 f"{IN_USE:.0%}).",
                 *lines,
                 *(self._accuracies(frame, ratio) for ratio in ratios),

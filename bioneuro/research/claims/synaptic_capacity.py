@@ -16,6 +16,7 @@ from ...classifier import BioClassifier, OnEpoch
 from ...datasets import Dataset
 from ...layers import UnitNorm
 from ...rules import Turnover
+from ..differences import in_words
 from .claim import (
     DENSE,
     NOT_SHOWN,
@@ -297,11 +298,11 @@ class SynapticCapacity(Claim[CapacitySettings]):
         lines += [
             _line(frame, f"{SHUFFLED}, {largest}", by_input),
             _line(frame, f"{PRUNED}, {largest}", by_input),
-            "C_S ahead " + "; ".join(f"of {name} {_interval(d)}" for name, d in ahead.items()) + ".",
+            "C_S ahead " + "; ".join(f"of {name} {in_words(d, '+.3f', 1)}" for name, d in ahead.items()) + ".",
             f"By input {by_input:g} ahead of controls with as many synapses: "
             + "; ".join(
-                f"{name}, C_S {_interval(controls[name, 'C_S'])}, "
-                f"accuracy {_interval(controls[name, 'accuracy'], 100)} points"
+                f"{name}, C_S {in_words(controls[name, 'C_S'], '+.3f', 1)}, "
+                f"accuracy {in_words(controls[name, 'accuracy'], '+.3f', unit=' points')}"
                 for name in (SHUFFLED, PRUNED)
             )
             + ".",
@@ -346,10 +347,6 @@ def _mean(frame: pd.DataFrame, condition: str, measure: str, x: float | None = N
     return float(values_of(frame, condition, measure, x).mean())
 
 
-def _interval(difference: analysis.PairedDifference, scale: float = 1) -> str:
-    return f"{scale * difference.mean:+.3f} [{scale * difference.low:+.3f}, {scale * difference.high:+.3f}]"
-
-
 def _chosen(frame: pd.DataFrame, condition: str) -> float:
     """x of the fewest synapses that reach the goal on validation images; of the best there if none does."""
     validation = curve_of(frame, condition, "validation accuracy").mean(axis=1)
@@ -381,12 +378,12 @@ def _line(frame: pd.DataFrame, condition: str, x: float) -> str:
     ]
     others = f" ({', '.join(other)})" if other else ""
     return (
-        f"{condition.rpartition(', ')[2]} {condition.rpartition(', ')[0]} {x:g}: {accuracy.mean:.2f} % "
-        f"[{accuracy.low:.2f}, {accuracy.high:.2f}]{others}; "
+        f"{condition.rpartition(', ')[2]} {condition.rpartition(', ')[0]} {x:g}: "
+        f"{in_words(accuracy, '.2f', 1, ' %')}{others}; "
         f"I {_mean(frame, condition, 'I lower', x):.2f} to {_mean(frame, condition, 'I upper', x):.2f}, Gaussian "
         f"{_mean(frame, condition, 'I gaussian', x):.1f} bits; {_mean(frame, condition, 'synapses', x):.0f} "
-        f"({_mean(frame, condition, 'synapses of all layers', x):.0f}) synapses; C_S {capacity.mean:.3g} "
-        f"[{capacity.low:.3g}, {capacity.high:.3g}] ({_mean(frame, condition, 'C_S of all layers', x):.3g}); "
+        f"({_mean(frame, condition, 'synapses of all layers', x):.0f}) synapses; "
+        f"C_S {in_words(capacity, '.3g', 1)} ({_mean(frame, condition, 'C_S of all layers', x):.3g}); "
         f"I(label; winner) {_mean(frame, condition, 'I(label; winner)', x):.2f} bits, shuffled "
         f"{_mean(frame, condition, 'I(label; winner), shuffled labels', x):.2f}."
     )

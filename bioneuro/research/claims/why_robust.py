@@ -13,7 +13,7 @@ from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import Retina
-from ..differences import ALPHA
+from ..differences import ALPHA, in_words
 from ..our_network import contrast_of
 from .adversarial_robustness import (
     ROBUST_ACCURACY,
@@ -152,10 +152,9 @@ class WhyRobust(Claim[AblationSettings]):
 
     @staticmethod
     def _line(frame: pd.DataFrame, name: str, found: analysis.PairedDifference, p: float) -> str:
-        interval = f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}], p {p:.2g}" if np.isfinite(found.low) else ""
         bound = " (audit warns: at least)" if warnings(frame, name) else ""
         clean = 100 * values_of(frame, name, "accuracy").mean()
-        return f"{name}: {100 * found.mean:+.1f}{interval}{bound}; accuracy {clean:.1f} %"
+        return f"{name}: {in_words(found, p=p)}{bound}; accuracy {clean:.1f} %"
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         at = middle(frame["x"].dropna().unique())

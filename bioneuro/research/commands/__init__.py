@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Protocol
 
 from .. import UserError
-from . import attack, claims, compare, config, continual, fewshot
+from . import attack, claims, compare, config, continual, fewshot, sweep
 from .options import Parser
 from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
@@ -38,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "claims": claims,
     "fewshot": fewshot,
     "continual": continual,
+    "sweep": sweep,
     "config": config,
 }
 
@@ -50,12 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="commands:\n" + "\n".join(f"  {name:{width}}  {each.__doc__}" for name, each in COMMANDS.items()),
     )
+    parser.add_argument("--version", action="version", version=f"bioneuro {version('bioneuro')}")
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see bioneuro <command> --help")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console without Greek letters must not make it fail
     try:
+        if not (sys.argv[1:] if argv is None else argv):
+            parser.print_help()
+            return 0
         chosen = parser.parse_args(argv)
         command = COMMANDS[chosen.command]
         parser = Parser(prog=f"bioneuro {chosen.command}", description=command.__doc__)

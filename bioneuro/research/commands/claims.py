@@ -30,9 +30,10 @@ def run(options: argparse.Namespace) -> int:
 
     from ..claims import CLAIMS, experiment, findings
 
-    if unknown := [number for number in options.claims if number not in CLAIMS]:
+    numbers = dict.fromkeys(number.upper() for number in options.claims) or CLAIMS
+    if unknown := [number for number in numbers if number not in CLAIMS]:
         raise UserError(f"unknown claim {unknown[0]!r}: choose from {', '.join(CLAIMS)}")
-    chosen = [CLAIMS[number] for number in dict.fromkeys(options.claims or CLAIMS)]
+    chosen = [CLAIMS[number] for number in numbers]
     data = load_data(options.dataset)
     out = options.out or Path("results") / f"claims-{options.dataset}{'-full' * options.full}"
     if options.rule and not options.out:

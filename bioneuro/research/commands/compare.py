@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from .. import UserError
 from .options import add_dataset, add_n_train, add_out, add_seeds, fraction, whole
 from .user_errors import kept_in, load_data, need_extra
 
@@ -24,33 +25,93 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="fewer seeds, images and PGD steps (in results/<dataset>-quick)"
     )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="M",
+        help="the grand table (more measurements, ranks) of these models: names of rivals, or all; more may be added",
+    )
+    parser.add_argument("--n-attacked", type=whole, metavar="N", help="images attacked, with --models (default 200)")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument(
+        "--page", type=Path, metavar="DIR", help="only write DIR/rivals.md from DIR/data/rivals-<dataset>.csv"
+    )
+    other.add_argument(
+        "--originals",
+        action="store_true",
+        help="only check --models against their published figures on MNIST, with --n-train images (default 10000)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    if options.page:
+        return _page(options.page)
+    if options.originals:
+        return _originals(options)
 
     from ..comparison import experiment, findings
     from ..comparison.models import MODELS
+    from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
 
     start = time.perf_counter()
     data = load_data(options.dataset)
+    grand = options.models is not None
     plan = ComparisonPlan.for_dataset(
-        options.dataset, len(data.X_train), n_train=options.n_train, quick=options.quick, epsilons=options.epsilons
+        options.dataset,
+        len(data.X_train),
+        n_train=options.n_train,
+        quick=options.quick,
+        epsilons=options.epsilons,
+        rivals=grand,
+        n_attacked=options.n_attacked,
     )
-    out = options.out or Path("results") / (options.dataset + "-quick" * options.quick)
+    out = options.out or Path("results") / ("rivals-" * grand + options.dataset + "-quick" * options.quick)
+    n_seeds = options.seeds or (2 if options.quick else 5)
     with kept_in(out):
-        ledger = experiment.run(plan, data, out, options.seeds or (2 if options.quick else 5), options.jobs)
+        ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models)
     frame = ledger.frame()
-    print(
-        findings.text(
-            frame,
-            plan,
-            ours=[name for name, model in MODELS.items() if model.ours],
-            references=[name for name, model in MODELS.items() if not model.ours],
+    if grand:
+        print(grand_text(frame))
+        written = [rank_picture(frame, out / "ranks.png")]
+    else:
+        print(
+            findings.text(
+                frame,
+                plan,
+                ours=[name for name, model in MODELS.items() if model.ours],
+                references=[name for name, model in MODELS.items() if not (model.ours or model.rival)],
+            )
         )
-    )
-    written = findings.figures(frame, out, experiment.weight_samples(out))
+        written = findings.figures(frame, out, experiment.weight_samples(out))
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
+    return 0
+
+
+def _page(folder: Path) -> int:
+    from ..comparison.page import write_page
+
+    print(f"Written: {', '.join(map(str, write_page(folder)))}")
+    return 0
+
+
+def _originals(options: argparse.Namespace) -> int:
+    from ..comparison.originals import ORIGINALS, measured
+    from ..records.environment import environment
+    from ..records.ledger import Ledger
+
+    names = options.models or list(ORIGINALS)
+    if unknown := [name for name in names if name not in ORIGINALS]:
+        raise UserError(f"no published figure of {unknown[0]!r} is known: choose from {', '.join(ORIGINALS)}")
+    import pandas as pd
+
+    data, out, n = load_data("mnist"), options.out or Path("results") / "originals", options.n_train or 10_000
+    with kept_in(out):
+        ledger = Ledger(out / "originals.csv", {"originals": "mnist"}, environment())
+        units = [(name, n, seed) for name in names for seed in range(options.seeds or 1)]
+        rows = ledger.complete(lambda *unit: pd.DataFrame([measured(unit[0], data, *unit[1:])]), units)
+    print(rows.to_string(index=False))
+    print(f"\nWritten: {ledger.path}")
     return 0

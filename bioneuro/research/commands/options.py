@@ -14,6 +14,7 @@ __all__ = [
     "add_dataset",
     "add_n_train",
     "add_out",
+    "add_processes",
     "add_seeds",
     "fraction",
     "positive",
@@ -88,3 +89,11 @@ def add_n_train(parser: argparse.ArgumentParser, help: str) -> None:
 def add_out(parser: argparse.ArgumentParser, default: str) -> None:
     """``--out``, the folder of the results."""
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder of the results (default results/{default})")
+
+
+def add_processes(parser: argparse.ArgumentParser, default: str) -> None:
+    """``--n-jobs`` and ``--scheduler``: where the points of an experiment run."""
+    parser.add_argument("--n-jobs", "--jobs", type=whole, metavar="N", help=f"processes (default {default})")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run on the Dask cluster of this scheduler, such as tcp://10.0.0.1:8786"
+    )

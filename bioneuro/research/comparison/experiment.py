@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ... import datasets
+from .. import UserError
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
 from ..trial import Trial, stratified
-from .measurements import MEASUREMENTS, described_cells
-from .models import MODELS
+from .measurements import MEASUREMENTS, described_cells, made_of
+from .models import MODELS, ComparedModel, chosen_models
 from .plan import ComparisonPlan
 
 __all__ = ["run", "weight_samples"]
 
 
 def run(
-    plan: ComparisonPlan, data: datasets.Dataset, out: Path, n_seeds: int, n_jobs: int | None = None
+    plan: ComparisonPlan,
+    data: datasets.Dataset,
+    out: Path,
+    n_seeds: int,
+    n_jobs: int | None = None,
+    names: Sequence[str] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> ModelLedger:
-    """Measure every model at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
+    """Measure models at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
     Parameters
     ----------
@@ -37,6 +45,8 @@ def run(
     n_jobs : int >= 1 or None
         Processes, which share the cores among them; None takes one a core, but no more than seeds. No value depends
         on it, save the seconds.
+    names, settings
+        See :func:`.models.chosen_models`; with names, more of them may be added later.
 
     Returns
     -------
@@ -46,7 +56,8 @@ def run(
     Raises
     ------
     UserError
-        See `ModelLedger`; too few training images for a class.
+        See `ModelLedger` and :func:`.models.chosen_models`; too few training images for a class; the ledger holds rows
+        of a model that had other parameters.
     """
     from joblib import Parallel, cpu_count, delayed
     from tqdm.auto import tqdm
@@ -54,16 +65,18 @@ def run(
     stratified(
         data.y_train, plan.n_train, seed=0
     )  # fails before anything is written if there are too few images for the classes
-    ledger = ModelLedger(out, configuration(plan), environment())
+    models = chosen_models(MODELS, names, plan, settings)
+    ledger = ModelLedger(out, configuration(plan) if names is None else asdict(plan), environment())
+    _check_parameters(ledger, models)
     tasks = [
         (seed, missing)
         for seed in range(n_seeds)
-        for names in _sharing()
-        if (missing := [name for name in names if not ledger.finished(name, seed)])
+        for group in _sharing(models)
+        if (missing := {name: model for name, model in group.items() if not ledger.finished(name, seed)})
     ]
     n_jobs = min(n_jobs or cpu_count(), n_seeds)
-    n_units = n_seeds * len(MODELS)
-    n_finished = n_units - sum(len(names) for _, names in tasks)
+    n_units = n_seeds * len(models)
+    n_finished = n_units - sum(len(group) for _, group in tasks)
     with tqdm(total=n_units, initial=n_finished, desc=plan.dataset, unit="model", disable=None, leave=False) as bar:
         if n_jobs == 1:
             units = (unit for task in tasks for unit in _units(plan, data, out, *task, report=bar.set_description))
@@ -78,11 +91,11 @@ def run(
     return ledger
 
 
-def _sharing() -> list[list[str]]:
-    """Names of the models, those that share a network together."""
-    groups: dict[Any, list[str]] = {}
-    for name, model in MODELS.items():
-        groups.setdefault(model.make, []).append(name)
+def _sharing(models: Mapping[str, ComparedModel]) -> list[dict[str, ComparedModel]]:
+    """The models by name, those that share a network together."""
+    groups: dict[Any, dict[str, ComparedModel]] = {}
+    for name, model in models.items():
+        groups.setdefault(model.make, {})[name] = model
     return list(groups.values())
 
 
@@ -91,20 +104,20 @@ def _units(
     data: datasets.Dataset,
     out: Path,
     seed: int,
-    names: Sequence[str],
+    models: Mapping[str, ComparedModel],
     report: Callable[[str], None] = lambda stage: None,
 ) -> Iterator[list[Row]]:
     """The rows of one model after another, at one seed; `report` is called with what is being done."""
     trial = Trial(plan, data, seed)
-    for name in names:
-        model, unit = MODELS[name], []
+    for name, model in models.items():
+        unit = []
         for stage, measure in MEASUREMENTS.items():
             report(f"seed {seed}, {name}: {stage}")
             unit += [
                 Row(name, model.readout, seed, found.metric, found.setting, float(found.value), found.note)
                 for found in measure(model, trial)
             ]
-        if seed == 0:
+        if seed == 0 and model.cells:
             _keep_weights(out, name, described_cells(model, trial))
         yield unit
 
@@ -116,9 +129,24 @@ def _all_units(*task: Any) -> list[list[Row]]:
 def configuration(plan: ComparisonPlan) -> dict[str, Any]:
     """The plan and every parameter of every model, which all rows of a ledger share."""
     models = {
-        name: {key: repr(value) for key, value in model.make(0).get_params().items()} for name, model in MODELS.items()
+        name: {key: repr(value) for key, value in model.make(0).get_params().items()}
+        for name, model in MODELS.items()
+        if not model.rival
     }
     return {**asdict(plan), "models": models}
+
+
+def _check_parameters(ledger: ModelLedger, models: Mapping[str, ComparedModel]) -> None:
+    """A model's rows must be of the parameters it has now."""
+    for row in ledger.rows:
+        if row.metric != "train_seconds" or row.model not in models:
+            continue
+        if row.note != (now := made_of(models[row.model].make(row.seed))):
+            there, here = (set(note.split("; ")) for note in (row.note, now))
+            raise UserError(
+                f"{ledger.path} holds {row.model} with other parameters ({'; '.join(sorted(there - here))} there, "
+                f"{'; '.join(sorted(here - there))} now): choose another --out, or delete it"
+            )
 
 
 # --- weights for the figures ---
@@ -136,7 +164,7 @@ def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:
     """Name and weights at the first seed, once for each trained network."""
     seen = set()
     for name, model in MODELS.items():
-        if model.make in seen or not _weights_path(out, name).exists():
+        if model.rival or model.make in seen or not _weights_path(out, name).exists():
             continue
         seen.add(model.make)
         yield name, kept_arrays(_weights_path(out, name), ["weights"])["weights"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from ... import baselines
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
+from .. import UserError
 from ..our_network import by_votes, contrast_of
+from .plan import ComparisonPlan
 
-__all__ = ["MODELS", "ComparedModel"]
+__all__ = ["MODELS", "ComparedModel", "chosen_models"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,15 @@ class ComparedModel:
         Pathway onto the cells whose afferent weights are described; these cells have its name as a population.
     read : callable
         The fitted network as this entry reads it.
+        "": it has none.
     ours : bool
         Set against the other models in the table of differences.
+    rival : bool
+        Compared only where it is asked for.
+    needs : tuple of str
+        Modules without which it cannot be made.
+    against_attacks : bool
+        Trained against the largest Linf budget of the plan.
     """
 
     make: Callable[[int], Any]
@@ -38,6 +50,9 @@ class ComparedModel:
     cells: str
     read: Callable[[Any], Any] = lambda network: network
     ours: bool = False
+    rival: bool = False
+    needs: tuple[str, ...] = ()
+    against_attacks: bool = False
 
 
 def _bioneuro(seed: int) -> BioClassifier:
@@ -58,3 +73,81 @@ MODELS: dict[str, ComparedModel] = {
     "MLP": ComparedModel(_mlp, "softmax", "hidden_1"),
     "MLP + contrast response": ComparedModel(_mlp_behind_contrast, "softmax", "hidden_1"),
 }
+
+
+def _rival(name: str, seed: int) -> Any:
+    model = baselines.make(name)
+    return model.set_params(random_state=seed) if "random_state" in model.get_params() else model
+
+
+def _added(name: str, readout: str = "softmax", cells: str = "hidden_1", **others: Any) -> ComparedModel:
+    return ComparedModel(partial(_rival, name), readout, cells, rival=True, **others)
+
+
+#: Baselines that are no row of their own above, by what is special about them.
+_UNLIKE_A_PERCEPTRON: dict[str, dict[str, Any]] = {
+    "cnn": {"cells": "", "needs": ("torch",)},
+    "nearest-neighbour": {"readout": "distances", "cells": ""},
+    "class-means": {"readout": "distances", "cells": ""},
+    "streaming-lda": {"readout": "linear", "cells": ""},
+    "streaming-least-squares": {"readout": "linear", "cells": ""},
+    "exemplars": {"readout": "cosines", "cells": ""},
+}
+MODELS |= {name: _added(name, **_UNLIKE_A_PERCEPTRON.get(name, {})) for name in baselines.BASELINES if name != "mlp"}
+MODELS |= {
+    "mlp, adversarially trained": _added("mlp", against_attacks=True),
+    "cnn, adversarially trained": _added("cnn", cells="", needs=("torch",), against_attacks=True),
+}
+
+#: Steps of the attacks that the ceilings are trained against.
+TRAINED_STEPS = 7
+
+
+def chosen_models(
+    models: Mapping[str, ComparedModel],
+    names: Sequence[str] | None,
+    plan: ComparisonPlan,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> dict[str, ComparedModel]:
+    """The models of a comparison, their ``make`` bound to its plan; those that share a network still do.
+
+    Parameters
+    ----------
+    models : dict of str to ComparedModel
+    names : sequence of str or None
+        None: those that are no rivals. ``"all"``: those whose modules are installed.
+    plan : ComparisonPlan
+    settings : dict of str to dict
+        Parameters by model, in place of its defaults.
+
+    Raises
+    ------
+    UserError
+        No model has that name, or its modules are not installed.
+    """
+    if names is None:
+        return {name: model for name, model in models.items() if not model.rival}
+    if "all" in names:
+        names = [name for name, model in models.items() if not _missing(model)]
+    for name in names:
+        if name not in models:
+            raise UserError(f"unknown model {name!r}: choose from all, {', '.join(models)}")
+        if missing := _missing(models[name]):
+            raise UserError(f"model {name!r} needs {', '.join(missing)}, which is not installed")
+    bound: dict[Any, Any] = {}
+    chosen = {}
+    for name in dict.fromkeys(names):
+        model, changed = models[name], dict(settings.get(name, {}))
+        if model.against_attacks:
+            changed["adversarial"] = (max(plan.epsilons), TRAINED_STEPS)
+        key = model.make if not changed else name
+        chosen[name] = replace(model, make=bound.setdefault(key, partial(_made, model.make, changed)))
+    return chosen
+
+
+def _made(make: Callable[[int], Any], changed: Mapping[str, Any], seed: int) -> Any:
+    return make(seed).set_params(**changed)
+
+
+def _missing(model: ComparedModel) -> list[str]:
+    return [module for module in model.needs if importlib.util.find_spec(module) is None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ... import datasets
 from .. import UserError
@@ -24,6 +24,10 @@ class ComparisonPlan:
     n_audited: int = 50
     audit_queries: int = 500
     n_described: int = 100
+    #: Of chosen rivals only: budgets in L2, queries of the black-box attack, parts of a stream of classes.
+    epsilons_l2: tuple[float, ...] = ()
+    attack_queries: int = 0
+    n_stream_parts: int = 0
 
     @property
     def audit_epsilon(self) -> float:
@@ -32,15 +36,31 @@ class ComparisonPlan:
 
     @classmethod
     def for_dataset(
-        cls, name: str, n_available: int, *, n_train: int | None, quick: bool, epsilons: tuple[float, ...] | None
+        cls,
+        name: str,
+        n_available: int,
+        *,
+        n_train: int | None,
+        quick: bool,
+        epsilons: tuple[float, ...] | None,
+        rivals: bool = False,
+        n_attacked: int | None = None,
     ) -> ComparisonPlan:
-        """The plan of a data set with `n_available` training images; None takes its usual."""
+        """The plan of a data set with `n_available` training images; None takes its usual.
+
+        With `rivals` everything is measured that the grand table shows.
+        """
         usual = datasets.USUAL[name]
         if n_train is None:
             n_train = min(usual.n_train_quick if quick else usual.n_train or n_available, n_available)
         if n_train > n_available:
             raise UserError(f"--n-train {n_train} is more than the {n_available} training images of {name}")
         epsilons = tuple(sorted(set(epsilons or usual.linf_compared)))
+        plan = cls(name, n_train, quick, epsilons, usual.pgd_steps)
         if quick:
-            return cls(name, n_train, quick, epsilons, 5, n_attacked=100, n_audited=25, audit_queries=100)
-        return cls(name, n_train, quick, epsilons, usual.pgd_steps)
+            plan = replace(plan, pgd_steps=5, n_attacked=100, n_audited=25, audit_queries=100)
+        if rivals:
+            plan = replace(plan, epsilons_l2=usual.l2, attack_queries=500, n_stream_parts=5)
+        if rivals and quick:
+            plan = replace(plan, epsilons_l2=usual.l2[1:2], attack_queries=100, shots=(5,), n_audited=15)
+        return plan if n_attacked is None else replace(plan, n_attacked=n_attacked)

@@ -1,26 +1,22 @@
-"""Hostile arguments for every function of the C core: python tests/campaigns/bindings.py [--executions N] [--seed S].
+"""Calls of the C core with hostile arguments: a process of ``python -m campaigns.bindings``.
 
 Each execution is a good call in which one to three arguments were replaced: numbers whose ``__index__`` or
 ``__float__`` reshapes, resizes, retypes, freezes or overwrites the other arguments, calls the core again, collects
 garbage, lies or raises; arrays that are strided, misaligned, empty, frozen, overlapping, of odd types or shapes, full
 of garbage or of a class that lies about itself; layouts of other pathways; keywords that are no plain strings. An
-execution may answer or raise; a fault is a process that dies, or an exception that no function promises. Executions run
-in processes of their own, some thousand each; a fault is printed with the seed that repeats it (``--only SEED``).
+execution may answer or raise what is promised; anything else ends the process.
 
-For memory errors that do not crash, run it on the build of ``make sanitize``.
+``python campaigns/hostile_calls.py FIRST LAST PROGRESS`` executes seeds FIRST to LAST - 1, keeps the one at hand in the
+file PROGRESS and prints how they ended; ``python campaigns/hostile_calls.py SEED`` repeats one and lets it raise.
 """
 
-import argparse
 import collections
 import datetime
 import faulthandler
 import gc
 import importlib.util
 import json
-import subprocess
 import sys
-import tempfile
-import time
 import types
 import warnings
 from pathlib import Path
@@ -31,14 +27,11 @@ import numpy as np
 package = types.ModuleType("bioneuro")
 package.__path__ = importlib.util.find_spec("bioneuro").submodule_search_locations
 sys.modules["bioneuro"] = package
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from binding_calls import KIND, calls  # noqa: E402
 
 from bioneuro import _core  # noqa: E402
-
-AT_ONCE = 5000  # executions of one process
-LONGEST = 1800  # seconds of one process; then it hangs
 
 
 class Boom(Exception):
@@ -270,43 +263,8 @@ def work(first, last, progress):
     print(json.dumps(outcomes))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--executions", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first execution")
-    parser.add_argument("--only", type=int, help="repeat one execution in this process")
-    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.only is not None:
-        print(execute(options.only))
-        return 0
-    if options.work:
-        work(int(options.work[0]), int(options.work[1]), Path(options.work[2]))
-        return 0
-    start, faults, end = time.monotonic(), 0, options.seed + options.executions
-    outcomes = {}
-    with tempfile.TemporaryDirectory() as folder:
-        progress, first = Path(folder) / "seed", options.seed
-        while first < end:
-            last = min(first + AT_ONCE, end)
-            command = [sys.executable, __file__, "--work", str(first), str(last), str(progress)]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
-            except subprocess.TimeoutExpired:
-                done = subprocess.CompletedProcess(command, -1, "", f"still busy after {LONGEST} s")
-            if done.returncode == 0:
-                for name, count in json.loads(done.stdout).items():
-                    outcomes[name] = outcomes.get(name, 0) + count
-                first = last
-                continue
-            faults += 1
-            seed = int(progress.read_text())
-            print(f"fault: seed {seed}, exit code {done.returncode}\n{done.stderr[-1500:]}", flush=True)
-            first = seed + 1
-    spent = time.monotonic() - start
-    print(f"{options.executions} executions, {faults} faults, {spent:.0f} s: {dict(sorted(outcomes.items()))}")
-    return int(faults > 0)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if len(sys.argv) == 2:
+        print(execute(int(sys.argv[1])))
+    else:
+        work(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

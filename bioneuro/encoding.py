@@ -1,0 +1,155 @@
+"""Features of all training samples, and what the mixing layer learns of them: here, block by block, or on a cluster.
+
+A block's features depend on its rows alone, and its statistics are added in the order of the blocks. So a network comes
+out the same, bit for bit, for any number of workers, whichever of them is lost, and as in one process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import rows
+from .dask_workers import held_by_workers
+from .estimators import check_unit_interval, sum_is_finite
+from .layers import Adaptation, Mixing
+from .layers.protocols import Encoder
+from .moments import Moments
+from .network import INFERENCE_BATCH, slices
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Check", "adapted", "features"]
+
+#: Rows of a block, whole batches of inference, so that statistics are of the same samples however rows are read.
+BLOCK = 8 * INFERENCE_BATCH
+
+
+class Check(NamedTuple):
+    """What a block of rows must be: finite, of ``dtype`` from here on, and where they are images within [0, 1]."""
+
+    dtype: np.dtype
+    images: bool
+
+    def __call__(self, start: int, block: NDArray) -> NDArray:
+        """The rows from number ``start`` on, in C order; ValueError names the first value that is wrong."""
+        block = np.ascontiguousarray(block, self.dtype)
+        if not sum_is_finite(block) and not np.isfinite(block).all():
+            i, j = np.argwhere(~np.isfinite(block))[0]
+            raise ValueError(f"X must be finite, but X[{start + i}, {j}] is {block[i, j]}")
+        if self.images:
+            check_unit_interval(
+                block, "for images", "rescale it, or pass image_shape=None for plain feature vectors", first=start
+            )
+        return block
+
+
+def features(
+    encoder: Encoder, mixing: Mixing | None, X: NDArray | rows.Rows, check: Check, client: Client | None = None
+) -> NDArray | rows.StoredRows:
+    """Features ``(n, n_features)`` of rows ``X``; ``mixing`` learns from them.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What a row becomes must depend on that row alone.
+    mixing : Mixing or None
+    X : array (n, n_inputs) that has been checked, or Rows, which are checked as they are read
+    check : Check
+    client : distributed.Client or None
+        Of the cluster that encodes; None: this process.
+
+    Returns
+    -------
+    array, or rows in a temporary file where they are more than :data:`bioneuro.rows.IN_MEMORY` and ``X`` is none.
+    """
+    if isinstance(X, np.ndarray) and client is None:
+        H = encoder.encode(X)
+        if mixing is not None:
+            for batch in slices(len(H), INFERENCE_BATCH):
+                mixing.learn(H[batch])
+        return H
+    kept: _InMemory | rows.StoredRows | None = None
+    for block, moments in _done(_Encoding(encoder, mixing, check), X, client):
+        if kept is None:
+            n_bytes = len(X) * block[:1].nbytes
+            small = isinstance(X, np.ndarray) or n_bytes <= rows.IN_MEMORY
+            kept = _InMemory(len(X), block) if small else rows.StoredRows(block.shape[1], block.dtype)
+        kept.append(block)
+        for each in moments:
+            mixing.add(each)  # type: ignore[union-attr]  # without mixing there are none
+    assert kept is not None  # there is at least one row
+    return kept.array if isinstance(kept, _InMemory) else kept
+
+
+def adapted(X: rows.Rows, check: Check, dtype: DTypeLike, client: Client | None) -> Adaptation:
+    """The encoder of plain vectors, whose mean and spread are added up block by block."""
+    encoder = Adaptation(X.shape[1], dtype=dtype)
+    for moments in _done(_Measuring(check), X, client):
+        encoder.add(moments)
+    return encoder
+
+
+class _Encoding(NamedTuple):
+    """What is done of a block, here or by a worker: its features, and their statistics as mixing wants them."""
+
+    encoder: Encoder
+    mixing: Mixing | None
+    check: Check
+
+    def __call__(self, start: int, block: NDArray) -> tuple[NDArray, list[Moments]]:
+        H = self.encoder.encode(self.check(start, block))
+        if self.mixing is None:
+            return H, []
+        return H, [self.mixing.measure(H[batch]) for batch in slices(len(H), INFERENCE_BATCH)]
+
+
+class _Measuring(NamedTuple):
+    """Mean and spread of a block of plain vectors."""
+
+    check: Check
+
+    def __call__(self, start: int, block: NDArray) -> Moments:
+        return Moments.none(block.shape[1]).add(self.check(start, block).astype(float))
+
+
+class _InMemory:
+    """Like :class:`rows.StoredRows`."""
+
+    def __init__(self, n: int, first: NDArray) -> None:
+        self.array, self._n = np.empty((n, first.shape[1]), first.dtype), 0
+
+    def append(self, block: NDArray) -> None:
+        self.array[self._n : self._n + len(block)] = block
+        self._n += len(block)
+
+
+def _done(function: Any, X: NDArray | rows.Rows, client: Client | None) -> Iterator[Any]:
+    """``function(start, block)`` of every block, in their order."""
+    blocks = slices(len(X), BLOCK)
+    if client is None:
+        for block in blocks:
+            yield function(block.start, X[block])
+        return
+    with held_by_workers(client, function) as submit:
+
+        def sent(block: slice) -> Any:
+            if isinstance(X, rows.DaskRows):  # its chunks stay on the workers
+                return submit(block.start, client.compute(X.array[block]))
+            return submit(block.start, X[block])
+
+        ahead = iter(blocks)
+        n_ahead = 2 * max(1, sum(client.nthreads().values()))  # no more are in memory, here or there
+        futures = deque(map(sent, islice(ahead, n_ahead)))
+        while futures:
+            future = futures.popleft()
+            done = future.result()
+            future.release()
+            futures.extend(map(sent, islice(ahead, 1)))
+            yield done

@@ -1,0 +1,154 @@
+"""`docs/rivals.md`: what the committed rows of the grand table say, written by the command that made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ... import analysis, plot
+from ...atomic_write import write_atomically
+from .. import UserError
+from ..audits import audit_lines, warned
+from ..records.pictures import blank_figure, save_picture
+from .originals import original_lines
+from .ranks import CRITERIA, overall, rank_table, scores, value_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["grand_text", "rank_picture", "write_page"]
+
+INTRODUCTION = """# Rivals
+
+Every rival of the library beside the network, on the same images, behind the same preprocessing (pixels in [0, 1],
+nothing else). Settings are those that `python -m bioneuro tune MODEL` found, where its log is in `docs/data/`, and the
+defaults of each else; the table says which. This page is made from `docs/data/` by
+
+```
+python -m bioneuro compare --page docs
+```
+
+and the rows there by `python -m bioneuro compare --models all --seeds 3 --out DIR` (`DIR/results.csv`). Equations and
+sources of the rivals are in the files of `bioneuro/baselines/`.
+
+## What the columns are
+
+- clean: test accuracy, %. few images: mean over 1, 5 and 10 images a class (with `--quick`: 5). stream: the classes
+  come in five parts, one after another, each image once; mean accuracy on all of them at the end, %.
+- robust Linf, L2: accuracy under the worst of PGD on cross-entropy and margin (in the space of the contrast response,
+  and through the surrogates, where a model has them) and the black-box Square attack, %, mean over the budgets. "≤":
+  the audit of the attack warns, or the model has no gradient and only the black-box attack was run; a better attack
+  may find less.
+- density: synapses that are stored, of those that could be, onto the hidden or association cells, %. Dale: index of
+  the cell of the network that keeps least to one sign (1: every cell makes synapses of one sign only).
+- operations: multiply-adds of stored synapses for one image, thousands. bytes: of the weights, each read once for an
+  image, with the index of a sparse one, thousands. The two stand for energy; they are counted, not measured, and know
+  nothing of rates that are 0.
+- training: wall time of `fit`, s, on a machine that did other things too. memory: the fitted model, pickled, MB.
+- laws of weights: what fits the excitatory weights onto those cells best, by AIC, and how many seeds say so.
+
+Intervals are 95 %, Student, over seeds. A rank's interval: as many models are better, or worse, beyond doubt as the
+paired difference over seeds shows at 95 %, not corrected for the number of pairs.
+"""
+
+
+def grand_text(frame: pd.DataFrame) -> str:
+    """Values of all models, the best overall first; then the audit of each attack."""
+    models = overall(rank_table(frame))
+    table = value_table(frame, models)
+    return f"{table.to_string()}\n\nAudits:\n" + "\n".join(audit_lines(frame))
+
+
+def rank_picture(frame: pd.DataFrame, path: Path) -> Path:
+    """The heat map of ranks, the best overall on top."""
+    ranks = rank_table(frame)
+    order = {model: i for i, model in enumerate(overall(ranks))}
+    ranks = ranks.sort_values("model", key=lambda models: models.map(order), kind="stable")
+    figure = blank_figure(1.8 + 0.75 * ranks["criterion"].nunique(), 1.2 + 0.3 * len(order))
+    plot.rank_map(ranks, figure.subplots())
+    return save_picture(figure, path)
+
+
+def write_page(folder: Path) -> list[Path]:
+    """Write ``rivals.md`` and its pictures into ``folder`` from ``folder/data/rivals-<dataset>.csv``.
+
+    Raises
+    ------
+    UserError
+        There are no rows.
+    """
+    import pandas as pd
+
+    sources = sorted((folder / "data").glob("rivals-*.csv"))
+    if not sources:
+        raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
+    blocks, written = [INTRODUCTION], []
+    for source in sources:
+        frame = pd.read_csv(
+            source, dtype={"setting": str, "note": str}, keep_default_na=False, na_values={"value": ["nan"]}
+        )
+        name = source.stem.removeprefix("rivals-")
+        picture = folder / f"rivals_{name}.png"
+        written.append(rank_picture(frame, picture))
+        blocks.append(_section(name, frame, picture.name))
+    blocks.append(original_lines(folder / "data" / "originals.csv"))
+    page = folder / "rivals.md"
+    write_atomically(page, "\n".join(block.strip() + "\n" for block in blocks))
+    return [page, *written]
+
+
+def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
+    models = overall(rank_table(frame))
+    table = value_table(frame, models)
+    n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
+    lines = [
+        f"## {name}: {n_train} training images, {frame['seed'].nunique()} seeds",
+        "",
+        f"![Ranks of all models under all criteria]({picture})",
+        "",
+        _sentence(frame),
+        "",
+        "| | " + " | ".join(table.columns) + " | law of weights |",
+        "|---|" + "---|" * (len(table.columns) + 1),
+        *(f"| {model} | " + " | ".join(row) + f" | {_law(frame, model)} |" for model, row in _rows(table)),
+        "",
+        "Audits (first seed):",
+        "",
+        *(f"-{line.removeprefix(' ')}" for line in audit_lines(frame)),
+    ]
+    return "\n".join(lines)
+
+
+def _rows(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    return [(str(model), [str(cell) for cell in row]) for model, row in zip(table.index, table.to_numpy(), strict=True)]
+
+
+def _law(frame: pd.DataFrame, model: str) -> str:
+    rows = frame[
+        (frame["model"] == model) & (frame["metric"] == "aic_behind_best") & frame["setting"].str.endswith(" E")
+    ]
+    counts = rows["note"].value_counts()
+    return ", ".join(f"{law} {n}" for law, n in counts.items()) or "-"
+
+
+def _sentence(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
+    """Who is better than our network, criterion by criterion, and by how much; robustness that is doubted apart."""
+    parts, doubted = [], warned(frame)
+    for criterion in CRITERIA:
+        values = scores(frame, criterion)
+        if ours not in values or not criterion.ranked:
+            continue
+        sign = 1 if criterion.higher else -1
+        better = []
+        for model in values:
+            both = values[[model, ours]].dropna().to_numpy()
+            if model == ours or not len(both):
+                continue
+            difference = analysis.paired_difference(sign * both[:, 0], sign * both[:, 1])
+            if difference.low > 0 or (
+                difference.n > 1 and difference.mean > 0 and (both[:, 0] - both[:, 1]).std() == 0
+            ):
+                mark = " (upper bound)" if criterion.metric.startswith("robust") and model in doubted else ""
+                better.append(model + mark)
+        parts.append(f"{criterion.label}: {', '.join(better) if better else 'none'}")
+    return f"Better than `{ours}` beyond doubt (paired over seeds, 95 %), by column. " + ". ".join(parts) + "."

@@ -1,0 +1,144 @@
+"""The grand table: every model under every criterion, its rank there, and how far seeds leave that open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ... import analysis
+from ..audits import audited, warned
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CRITERIA", "Criterion", "overall", "rank_table", "scores", "value_table"]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A column: the mean of a metric over its settings, but for those of `skip`.
+
+    Parameters
+    ----------
+    label : str
+    metric : str
+        Of the ledger.
+    higher : bool
+        Whether more of it is better.
+    scale : float
+        What the table multiplies it by.
+    digits : int
+    skip : tuple of str
+        Settings that are left out.
+    only : str
+        The one setting that counts; "": all.
+    ranked : bool
+        Whether models are ranked by it.
+    """
+
+    label: str
+    metric: str
+    higher: bool = True
+    scale: float = 100.0
+    digits: int = 1
+    skip: tuple[str, ...] = ()
+    only: str = ""
+    ranked: bool = True
+
+
+CRITERIA = (
+    Criterion("clean", "accuracy"),
+    Criterion("few images", "low_data_accuracy"),
+    Criterion("robust Linf", "robust_accuracy", skip=("0",)),
+    Criterion("robust L2", "robust_accuracy_l2", skip=("0",)),
+    Criterion("stream", "stream_accuracy"),
+    Criterion("density", "density", higher=False),
+    Criterion("Dale", "dale_index", only="smallest", scale=1, digits=2),
+    Criterion("operations, k", "synaptic_operations", higher=False, scale=1e-3),
+    Criterion("bytes, k", "bytes_moved", higher=False, scale=1e-3),
+    Criterion("training, s", "train_seconds", higher=False, scale=1),
+    Criterion("memory, MB", "memory_bytes", higher=False, scale=1e-6, digits=2),
+)
+
+
+def scores(frame: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
+    """Of each seed (rows) and model (columns)."""
+    rows = audited(frame)
+    rows = rows[(rows["metric"] == criterion.metric) & ~rows["setting"].isin(criterion.skip)]
+    if criterion.only:
+        rows = rows[rows["setting"] == criterion.only]
+    models = [model for model in frame["model"].unique() if model in set(rows["model"])]
+    return rows.pivot_table(index="seed", columns="model", values="value", aggfunc="mean")[models]
+
+
+def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) -> pd.DataFrame:
+    """Rank of every model under every criterion, with its interval.
+
+    The rank is that of the mean over seeds, ties at the best rank they share. A model's rank may be as good as 1 + the
+    number of models that are better beyond doubt, and as bad as their number less those that are worse beyond doubt:
+    the 95 % interval of the paired difference over seeds excludes 0, without correction for the many pairs. Of one
+    seed nothing is beyond doubt but what does not change with seeds at all.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, criterion, rank, low, high.
+    """
+    import pandas as pd
+
+    found = []
+    for criterion in criteria:
+        if not criterion.ranked:
+            continue
+        values = scores(frame, criterion) * (1 if criterion.higher else -1)
+        means = values.mean()
+        for model in values:
+            better = sum(_beyond_doubt(values[other], values[model]) for other in values if other != model)
+            worse = sum(_beyond_doubt(values[model], values[other]) for other in values if other != model)
+            rank = int((means > means[model]).sum()) + 1
+            low, high = min(better + 1, rank), max(len(means) - worse, rank)
+            found.append((model, criterion.label, rank, low, high))
+    return pd.DataFrame(found, columns=["model", "criterion", "rank", "low", "high"])
+
+
+def _beyond_doubt(a: pd.Series, b: pd.Series) -> bool:
+    """Whether a is more than b by the paired difference's interval."""
+    both = ~(a.isna() | b.isna())
+    if not both.any():
+        return False
+    difference = analysis.paired_difference(a[both].to_numpy(), b[both].to_numpy())
+    if difference.n > 1 and np.ptp((a - b)[both]) == 0:  # the same at every seed
+        return difference.mean > 0
+    return bool(difference.low > 0)
+
+
+def overall(ranks: pd.DataFrame) -> list[str]:
+    """Models by their mean rank, as a share of the models ranked, over criteria; the best first."""
+    share = ranks["rank"] / ranks.groupby("criterion")["rank"].transform("size")
+    return list(ranks.assign(share=share).groupby("model", sort=False)["share"].mean().sort_values(kind="stable").index)
+
+
+def value_table(frame: pd.DataFrame, models: Iterable[str], criteria: Iterable[Criterion] = CRITERIA) -> pd.DataFrame:
+    """Mean and half-width of the 95 % interval of every model (rows) under every criterion (columns), as text.
+
+    Robustness is an upper bound (<=) where the audit warns; "-": not measured, for want of a gradient or a step.
+    """
+    import pandas as pd
+
+    criteria, doubted = list(criteria), warned(frame)
+    table = pd.DataFrame("-", index=list(models), columns=[criterion.label for criterion in criteria])
+    for criterion in criteria:
+        values = scores(frame, criterion) * criterion.scale
+        for model in values:
+            bound = "≤ " if criterion.metric.startswith("robust") and model in doubted else ""
+            table.loc[model, criterion.label] = bound + _mean(values[model].dropna().to_numpy(), criterion.digits)
+    return table
+
+
+def _mean(values: np.ndarray, digits: int) -> str:
+    interval = analysis.mean_interval(values)
+    spread = f" ± {interval.half_width:.{digits}f}" if interval.n > 1 and interval.half_width > 0 else ""
+    return f"{interval.mean:.{digits}f}{spread}"

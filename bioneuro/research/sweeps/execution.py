@@ -1,0 +1,196 @@
+"""Calls of one function on processes or on a Dask cluster, where a call that fails takes no other with it.
+
+What a call returned comes as soon as it has ended. The process that asks is the only one that keeps results, so workers
+need no disk in common.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import ExitStack
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import threadpoolctl
+
+from ... import dask_workers
+from ...threads import available_cpus
+
+__all__ = ["BACKENDS", "Backend", "Outcome", "completed"]
+
+Backend: TypeAlias = Literal["joblib", "dask"]
+BACKENDS = ("joblib", "dask")
+
+#: How often a call whose process was killed is tried before it is listed as failed: something else may have killed it.
+TRIES = 2
+#: Variables that limit threads of libraries which are loaded after the limit was set.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BIONEURO_NUM_THREADS")
+KILLED = "killed: its process was killed, or ended by itself, each time"
+
+
+class Outcome(NamedTuple):
+    """How one call ended: what it returned, or why it failed in one line (``""``: it did not) and in full."""
+
+    number: int
+    value: Any
+    seconds: float
+    error: str = ""
+    trace: str = ""
+
+
+def completed(
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    backend: Backend = "joblib",
+    n_jobs: int | None = None,
+    scheduler: Any = None,
+    n_threads: int | None = None,
+) -> Iterator[Outcome]:
+    """The outcome of ``function(*call)`` for each call, in the order in which they end.
+
+    Parameters
+    ----------
+    function : callable
+    calls : sequence of tuple
+        Arguments.
+    backend : {"joblib", "dask"}
+        Processes of joblib's loky on this machine, or a Dask cluster.
+    n_jobs : int >= 1 or None
+        Processes; None: one for each processor, no more than calls. With joblib, 1 is this process. Of a cluster that
+        ``scheduler`` names, it says nothing.
+    scheduler : str, distributed.Client or None
+        Of the cluster; None: one on this machine.
+    n_threads : int >= 1 or None
+        Threads within a call. None: with joblib the processors shared out among the processes, with Dask 1.
+    """
+    if not calls:
+        return
+    n_jobs = n_jobs or min(available_cpus(), len(calls))
+    if backend == "dask":
+        yield from _on_cluster(function, calls, n_jobs, scheduler, n_threads or 1)
+    elif n_jobs == 1:
+        for number, call in enumerate(calls):
+            with threadpoolctl.threadpool_limits(n_threads):
+                outcome = _attempt(function, number, call)
+            yield outcome
+    else:
+        yield from _in_processes(function, calls, n_jobs, n_threads or max(1, available_cpus() // n_jobs))
+
+
+def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -> Outcome:
+    start = time.perf_counter()
+    try:
+        value = function(*call)
+    except Exception as error:  # an interruption goes through
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return Outcome(number, None, time.perf_counter() - start, message, traceback.format_exc())
+    return Outcome(number, value, time.perf_counter() - start)
+
+
+# --- processes of this machine ---
+
+#: In a process that works: what it calls, and with how many threads.
+_work: dict[str, Any] = {}
+
+
+def _begin(content: bytes) -> None:
+    _work["function"], _work["n_threads"] = pickle.loads(content)
+
+
+def _do(number: int, call: tuple[Any, ...]) -> Outcome:
+    threadpoolctl.threadpool_limits(_work["n_threads"])
+    return _attempt(_work["function"], number, call)
+
+
+def _in_processes(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], n_jobs: int, n_threads: int
+) -> Iterator[Outcome]:
+    """Each process is an executor of its own: if it is killed, one knows by which call."""
+    from cloudpickle import dumps
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    content = dumps((function, n_threads))
+    environment = {name: str(n_threads) for name in THREAD_VARIABLES}
+    waiting = deque((number, 1) for number in range(len(calls)))
+    running: dict[Future[Outcome], tuple[Any, int, int]] = {}
+
+    def process() -> Any:
+        return ProcessPoolExecutor(1, initializer=_begin, initargs=(content,), env=environment)
+
+    def start(executor: Any) -> None:
+        number, tries = waiting.popleft()
+        running[executor.submit(_do, number, calls[number])] = executor, number, tries
+
+    try:
+        for _ in range(min(n_jobs, len(calls))):
+            start(process())
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                executor, number, tries = running.pop(future)
+                outcome: Outcome | None = _ended(future, number)
+                if isinstance(future.exception(), BrokenExecutor):
+                    executor.shutdown(kill_workers=True)
+                    executor = process()
+                    if tries < TRIES:
+                        waiting.append((number, tries + 1))
+                        outcome = None
+                if waiting:
+                    start(executor)
+                else:
+                    executor.shutdown(wait=False)
+                if outcome is not None:
+                    yield outcome
+    finally:
+        for executor, *_ in running.values():
+            executor.shutdown(kill_workers=True)
+
+
+def _ended(future: Any, number: int) -> Outcome:
+    """Of a future, once it has ended; also where the call never came to be or its answer was lost."""
+    error = future.exception()
+    if error is None:
+        outcome: Outcome = future.result()
+        return outcome._replace(number=number)
+    if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
+        return Outcome(number, None, 0.0, KILLED, str(error))
+    return Outcome(number, None, 0.0, " ".join(f"{type(error).__name__}: {error}".split()), repr(error))
+
+
+# --- a cluster ---
+
+
+def _on_cluster(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], n_jobs: int, scheduler: Any, n_threads: int
+) -> Iterator[Outcome]:
+    """A worker that is lost takes nothing with it: the scheduler gives its calls to others."""
+    with ExitStack() as stack:
+        client = stack.enter_context(dask_workers.connected(scheduler, n_jobs))
+        from distributed import as_completed
+
+        submit = stack.enter_context(dask_workers.held_by_workers(client, _Attempt(function), n_threads))
+        futures = {submit(number, call): number for number, call in enumerate(calls)}
+        suspects = []
+        for future in as_completed(list(futures), loop=client.loop):
+            outcome = _ended(future, futures.pop(future))
+            future.release()
+            if outcome.error == KILLED:  # or one that waited on the same worker was what killed it
+                suspects.append(outcome.number)
+            else:
+                yield outcome
+        for number in suspects:
+            yield _ended(submit(number, calls[number]), number)  # alone
+
+
+class _Attempt:
+    """Calls the function, and tells of its failure."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, number: int, call: tuple[Any, ...]) -> Outcome:
+        return _attempt(self.function, number, call)

@@ -1,0 +1,230 @@
+"""A function at every point of a grid, in as many processes as there are, kept point by point."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...atomic_write import write_atomically
+from ..records.configuration import keep_configuration
+from ..records.environment import environment
+from .execution import BACKENDS, Backend, completed
+from .grid import Grid, Point, child_of, key_of, points_of
+from .point_files import CorruptPointError, PointFiles, Rows, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["sweep"]
+
+#: The parameter by which a function is given its child of the seed sequence.
+SEED = "seed"
+#: Columns beside those of the points and of what the function returns.
+SECONDS, ERROR = "seconds", "error"
+
+
+def sweep(
+    function: Callable[..., Any],
+    grid: Grid,
+    *,
+    out: str | os.PathLike[str],
+    backend: Backend = "joblib",
+    n_jobs: int | None = None,
+    scheduler: Any = None,
+    seed: int = 0,
+    n_threads: int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Call a function at every point of a grid, each once, and keep what it found in one file a point.
+
+    A sweep that was interrupted, or killed, goes on where it stopped when it is called again, and a grid may grow. A
+    point that fails loses no other: it is listed with its error, and tried again by the next call. So is one that
+    kills its process, and one whose file has been damaged is computed again.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the parameters of the point by name, and, if it has a parameter ``seed`` that the grid does not,
+        with the point's own child of ``SeedSequence(seed)``. That child depends on the content of the point alone.
+        Returns a number, a dict of columns, several such dicts, or a DataFrame; its cells are numbers, strings or None.
+    grid : dict of sequences, or sequence of dicts
+        Values of each parameter, all of whose combinations are points, or the points themselves. Values are numbers,
+        strings, None or lists of these.
+    out : path
+        Folder: ``points/<key>.json`` of each finished point, ``failed/<key>.json`` with the traceback of each that
+        failed, ``sweep.json`` with the function, the seed and the environments.
+    backend : {"joblib", "dask"}
+        Processes of this machine, or a Dask cluster.
+    n_jobs : int >= 1 or None
+        Processes; None: one for each processor. With joblib, 1 is this process. Of a cluster that ``scheduler`` names,
+        it says nothing.
+    scheduler : str, distributed.Client or None
+        Address of the cluster's scheduler; None: a cluster on this machine. For ``backend="dask"``.
+    seed : int >= 0
+    n_threads : int >= 1 or None
+        Threads within a point, of the kernels, BLAS and OpenMP. None: the processors shared out among the processes,
+        with Dask 1.
+    progress : bool
+        A bar over the points, on a terminal.
+
+    Returns
+    -------
+    DataFrame
+        In the order of the grid, a row for each that the function returned: the parameters, its columns, ``seconds``
+        and ``error``, which is ``""`` but for points that failed.
+
+    Warns
+    -----
+    UserWarning
+        Points failed, or files were corrupt and these points computed again.
+
+    Raises
+    ------
+    ValueError
+        What is wrong with a parameter.
+    UserError
+        ``out`` cannot be used, or holds results of another function or seed.
+
+    Examples
+    --------
+    >>> import bioneuro as bn
+    >>> def accuracy(n_cells, seed):
+    ...     data = bn.datasets.load("digits")
+    ...     model = bn.BioClassifier(n_cells=n_cells, random_state=int(seed.generate_state(1)[0]))
+    ...     return {"accuracy": model.fit(data.X_train, data.y_train).score(data.X_test, data.y_test)}
+    >>> bn.research.sweep(accuracy, {"n_cells": [100, 300], "repeat": range(3)}, out="cells")  # doctest: +SKIP
+    """
+    _check(function, backend, n_jobs, scheduler, seed, n_threads)
+    points = points_of(grid)
+    taken = [name for name in (SECONDS, ERROR) if any(name in point for point in points)]
+    if taken:
+        raise ValueError(f"grid must not have a parameter named {taken[0]!r}: it is a column of the result")
+    keys = [key_of(point) for point in points]
+    found, missing = _opened(Path(out), function, seed, points, keys)
+    files, failures = PointFiles(Path(out) / "points"), PointFiles(Path(out) / "failed")
+    task = functools.partial(_rows_at, function, seed)
+    errors: dict[int, str] = {}
+    for outcome in _shown(
+        completed(
+            task,
+            [(points[i], keys[i]) for i in missing],
+            backend=backend,
+            n_jobs=n_jobs,
+            scheduler=scheduler,
+            n_threads=n_threads,
+        ),
+        len(points),
+        len(found),
+        progress,
+    ):
+        i = missing[outcome.number]
+        if outcome.error:
+            errors[i] = outcome.error
+            record = {"point": points[i], "error": outcome.error, "traceback": outcome.trace}
+            write_atomically(failures.path(keys[i]), json.dumps(record, indent=2) + "\n")
+        else:
+            files.keep(keys[i], points[i], outcome.value, outcome.seconds)
+            failures.path(keys[i]).unlink(missing_ok=True)
+            found[i] = outcome.value, outcome.seconds
+    if errors:
+        first = min(errors)
+        warnings.warn(
+            f"{len(errors)} of {len(points)} points failed, the first {points[first]}: {errors[first]} (see column "
+            f"'error', and {failures.folder})",
+            stacklevel=2,
+        )
+    return _frame(points, found, errors)
+
+
+def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed: Any, n_threads: int | None) -> None:
+    if not callable(function):
+        raise ValueError(f"function must be callable, got {function!r}")
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    if scheduler is not None and backend != "dask":
+        raise ValueError("scheduler must be None unless backend='dask'")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
+    for name, value in (("n_jobs", n_jobs), ("n_threads", n_threads)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} must be an integer >= 1 or None, got {value!r}")
+
+
+def _opened(
+    out: Path, function: Callable[..., Any], seed: int, points: list[Point], keys: list[str]
+) -> tuple[dict[int, tuple[Rows, float]], list[int]]:
+    """What is finished already, by number of the point, and the numbers of the others."""
+    files = PointFiles(out / "points")
+    kept = files.folder if any(files.folder.glob("*.json")) else None
+    keep_configuration(out / "sweep.json", {"seed": seed, **_identity(function)}, environment(), kept)
+    found, missing = {}, []
+    for i, (point, key) in enumerate(zip(points, keys, strict=True)):
+        try:
+            rows = files.rows(key, point)
+        except CorruptPointError as error:
+            warnings.warn(f"{error}; the point is computed again", stacklevel=3)
+            rows = None
+        if rows is None:
+            missing.append(i)
+        else:
+            found[i] = rows
+    return found, missing
+
+
+def _identity(function: Any) -> dict[str, str]:
+    """What results depend on: the function's name, its source where there is one, and arguments bound to it."""
+    identity = {}
+    if isinstance(function, functools.partial):
+        from joblib import hash as content_hash
+
+        identity["bound"] = content_hash((function.args, sorted(function.keywords.items())))
+        function = function.func
+    function = inspect.unwrap(function)
+    identity["function"] = getattr(function, "__qualname__", type(function).__qualname__)
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        source = ""
+    identity["source"] = hashlib.sha256(source.encode()).hexdigest()[:16] if source else ""
+    return identity
+
+
+def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) -> Rows:
+    """What a worker does: the call, and its answer as rows that can be kept."""
+    given: dict[str, Any] = dict(point)
+    bound = getattr(function, "keywords", {})  # of a partial
+    if SEED not in point and SEED not in bound and SEED in inspect.signature(function).parameters:
+        given[SEED] = child_of(seed, key)
+    return rows_of(function(**given), [*point, SECONDS, ERROR])
+
+
+def _shown(outcomes: Any, total: int, finished: int, progress: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(
+        outcomes,
+        desc="sweep",
+        unit="point",
+        total=total,
+        initial=finished,
+        leave=False,
+        disable=None if progress else True,
+    )
+
+
+def _frame(points: list[Point], found: dict[int, tuple[Rows, float]], errors: dict[int, str]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for i, point in enumerate(points):
+        results, seconds = found.get(i, ([{}], float("nan")))
+        rows += [{**point, **row, SECONDS: seconds, ERROR: errors.get(i, "")} for row in results]
+    frame = pd.DataFrame(rows)
+    return frame[[name for name in frame if name not in (SECONDS, ERROR)] + [SECONDS, ERROR]]

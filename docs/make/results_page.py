@@ -1,0 +1,188 @@
+"""Tables of README.md and docs/results.md, from the ledgers in docs/data: `make results-page`.
+
+    python -m docs.make.results_page                 writes every table anew
+    python -m docs.make.results_page --take FOLDER   takes the ledgers FOLDER/<data set>/ONE in before
+    python -m docs.make.results_page --check         writes nothing; fails where a table is not that of the data
+
+A table stands between ``<!-- table NAME: begin -->`` and ``<!-- table NAME: end -->``; what is between them is
+written by this command only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bioneuro.analysis import mean_interval
+from bioneuro.research.claims.claim import values_of
+from bioneuro.research.claims.experiment import frame_of
+from bioneuro.research.claims.one_network import NETWORK, Target, goals_of
+from bioneuro.research.records.ledger import Row
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "docs" / "data"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+#: Data sets that have a column, in their order.
+COLUMNS = {"digits": "digits", "mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+LEDGER = ("results.csv", "configuration.json")
+
+#: Rows of the short table: name, measure, what it was taken at, factor, decimals.
+HEADLINES = (
+    ("clean accuracy, delta readout, %", "accuracy", None, 100, 1),
+    ("clean accuracy, votes of the cells, %", "accuracy votes", None, 100, 1),
+    ("the same from 10 images a class (delta), %", "accuracy, few images", 10, 100, 1),
+    ("standing under attack at Linf .1, of 100 images (delta), %", "robust accuracy", 0.1, 100, 0),
+    ("synapses of the association that are there, %", "density of association", None, 100, 1),
+    ("lead of the lognormal over the next law, log-likelihood a weight", "log-likelihood ratio", None, 1, 3),
+    ("standard deviation of log w (cortex: about .94)", "fitted sigma", None, 1, 2),
+    ("skewness of log w", "skewness of log w", None, 1, 2),
+    ("Kolmogorov-Smirnov distance to the lognormal", "KS distance", None, 1, 3),
+    ("Dale index of the smallest cell (1: all its synapses have one sign)", "smallest Dale index", None, 1, 2),
+)
+
+
+def ledgers(claim: str) -> dict[str, pd.DataFrame]:
+    """Rows of a claim by data set, of those that are there."""
+    found = {}
+    for name in COLUMNS:
+        path = DATA / name / claim / "results.csv"
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                kept = [Row(**row) for row in csv.DictReader(file)]
+            rows = [row._replace(seed=int(row.seed), value=float(row.value)) for row in kept]
+            found[name] = frame_of(rows, n_seeds=1 + max(row.seed for row in rows))
+    return found
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def titles(claim: str, found: dict[str, pd.DataFrame]) -> list[str]:
+    """Heads of the columns: data set, training images, seeds."""
+    heads = []
+    for name, frame in found.items():
+        kept = json.loads((DATA / name / claim / "configuration.json").read_text(encoding="utf-8"))
+        n_train, n_seeds = kept["configuration"]["settings"]["n_train"], frame["seed"].nunique()
+        heads.append(f"{COLUMNS[name]}: {n_train:,} images, {n_seeds} seed{'s' * (n_seeds > 1)}")
+    return heads
+
+
+def headline_table() -> str:
+    """What the default network reaches: mean and half-width of the 95 % interval."""
+    found = ledgers("ONE")
+    rows = []
+    for title, measure, x, factor, decimals in HEADLINES:
+        cells = [title]
+        for frame in found.values():
+            values = factor * values_of(frame, NETWORK, measure, x)
+            cells.append(plus_minus(values, decimals) if values.size else "")
+        rows.append(cells)
+    return markdown(["", *titles("ONE", found)], rows)
+
+
+def plus_minus(values: np.ndarray, decimals: int) -> str:
+    interval = mean_interval(values)
+    mean, half = (f"{value:.{decimals}f}" for value in (interval.mean, (interval.high - interval.low) / 2))
+    if not np.isfinite(interval.low) or np.ptp(values) == 0:
+        return mean
+    return f"{mean} ± {half}"
+
+
+def goals_table() -> str:
+    """One network against its goals: a row for each goal, a column for each data set."""
+    found = ledgers("ONE")
+    goals = {name: {(goal.claim, goal.name): goal for goal in goals_of(frame)} for name, frame in found.items()}
+    keys = dict.fromkeys(key for own in goals.values() for key in own)
+    rows = []
+    for key in sorted(keys, key=lambda key: (key[0] == "all", key[0])):  # stable: by claim, those of all last
+        wanted = {own[key].wanted.removeprefix("goal ") for own in goals.values() if key in own}
+        cells = [key[0], key[1], wanted.pop() if len(wanted) == 1 else ""]
+        for name, frame in found.items():
+            cells.append(verdict(frame, goals[name].get(key), shown=not cells[2]) or measured(frame, keys, key, goals))
+        rows.append(cells)
+    met = ["", "**goals met**", ""]
+    for name, frame in found.items():
+        reached = [goal.met_by(values_of(frame, NETWORK, goal.measure, goal.x).mean()) for goal in goals[name].values()]
+        met.append(f"**{sum(reached)} of {len(reached)}**")
+    return markdown(["claim", "measure", "goal", *titles("ONE", found)], [*rows, met])
+
+
+def verdict(frame: pd.DataFrame, goal: Target | None, shown: bool) -> str:
+    """Mean, interval and whether that is the goal, which is ``shown`` where data sets differ in it."""
+    if goal is None:
+        return ""
+    values = values_of(frame, NETWORK, goal.measure, goal.x)
+    own = f" ({goal.wanted})" if shown else ""
+    return f"{interval_of(values)}{own} {'met' if goal.met_by(values.mean()) else '**MISSED**'}"
+
+
+def measured(frame: pd.DataFrame, keys: dict, key: tuple[str, str], goals: dict) -> str:
+    """The value of a measure that has a goal for other data sets only."""
+    goal = next(own[key] for own in goals.values() if key in own)
+    values = values_of(frame, NETWORK, goal.measure, goal.x)
+    return f"{interval_of(values)}, no goal" if values.size else "not measured"
+
+
+def interval_of(values: np.ndarray) -> str:
+    interval = mean_interval(values)
+    ends = f" [{interval.low:.3g}, {interval.high:.3g}]" if np.isfinite(interval.low) and np.ptp(values) else ""
+    return f"{interval.mean:.3g}{ends}"
+
+
+#: Every table by the name that its marks have.
+TABLES: dict[str, Callable[[], str]] = {"headline": headline_table, "one": goals_table}
+
+
+def rendered(text: str) -> str:
+    """A page with its tables made anew."""
+    for name in re.findall(r"<!-- table (\w+): begin -->", text):
+        begin, end = (f"<!-- table {name}: {side} -->" for side in ("begin", "end"))
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{TABLES[name]()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def take(folder: Path) -> list[Path]:
+    """Copy the ledgers of claim ONE that are in ``folder/<data set>/ONE`` into docs/data."""
+    taken = []
+    for name in COLUMNS:
+        source, target = folder / name / "ONE", DATA / name / "ONE"
+        if all((source / file).exists() for file in LEDGER):
+            target.mkdir(parents=True, exist_ok=True)
+            for file in LEDGER:
+                shutil.copyfile(source / file, target / file)
+            taken.append(target)
+    return taken
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--take", type=Path, metavar="FOLDER", help="folder of the ledgers, FOLDER/<data set>/ONE")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a table is not up to date")
+    args = parser.parse_args()
+    if args.take is not None:
+        taken = take(args.take)
+        print(*(f"taken in: {path.relative_to(ROOT)}" for path in taken), sep="\n")
+        if not taken:
+            parser.error(f"no ledgers in {args.take}/<data set>/ONE, with data set one of {', '.join(COLUMNS)}")
+    stale = [page for page in PAGES if rendered(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    for page in stale:
+        print(f"{page.relative_to(ROOT)}: {'not up to date' if args.check else 'written'}")
+        if not args.check:
+            page.write_text(rendered(page.read_text(encoding="utf-8")), encoding="utf-8")
+    return int(args.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
