@@ -663,13 +663,12 @@ class BioClassifier(
         if not (isinstance(self.image_shape, str) and self.image_shape == "auto"):
             return image_shape_of(self.image_shape, n_features)
         found = image_shape_of(given.shape or "auto", n_features, smallest=SMALLEST_IMAGE)
-        if found is None or given.shape is not None or not (given.table or like_a_table(rows, found)):
+        if found is None or given.shape is not None or not like_a_table(rows, found):
             return found
-        why = "it is a table" if given.table else "neighbouring pixels are no more alike than distant ones"
         warnings.warn(
             f"X has {n_features} features, which image_shape='auto' takes for images of {found[0]} x {found[1]} "
-            f"pixels, but {why}: pass image_shape=None for plain feature vectors, or image_shape={found} if they are "
-            "images",
+            "pixels, but neighbouring pixels are no more alike than distant ones: pass image_shape=None for plain "
+            f"feature vectors, or image_shape={found} if they are images",
             stacklevel=2,
         )
         return found

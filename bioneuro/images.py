@@ -68,12 +68,11 @@ def image_shape_of(image_shape: Any, n_features: int, *, smallest: int = 1) -> t
 
 
 class Given(NamedTuple):
-    """What a model is given: rows, in whatever type; the shape of the images they came as, if they did; whether they
-    are a table with named columns; and whether their values are bytes, 0 to 255."""
+    """What a model is given: rows, in whatever type; the shape of the images they came as, if they did; and whether
+    their values are bytes, 0 to 255."""
 
     rows: Any
     shape: tuple[int, ...] | None
-    table: bool
     in_bytes: bool
 
 
@@ -85,12 +84,12 @@ def given_rows(X: Any) -> Given:
     ValueError
         Images whose channels come first, or arrays of more dimensions.
     """
-    table, X = hasattr(X, "columns"), on_host(X)
+    X = on_host(X)
     shape, in_bytes = np.shape(X) if isinstance(X, np.ndarray) else (), getattr(X, "dtype", None) == np.uint8
     if len(shape) < 3:
-        return Given(X, None, table, in_bytes)
+        return Given(X, None, in_bytes)
     if len(shape) == 3 or (len(shape) == 4 and shape[-1] <= MOST_CHANNELS):
-        return Given(X.reshape(len(X), -1), shape[1:], table, in_bytes)
+        return Given(X.reshape(len(X), -1), shape[1:], in_bytes)
     hint = "pass rows, X.reshape(len(X), -1), and say by image_shape how a row is an image"
     if len(shape) == 4 and shape[1] <= MOST_CHANNELS:
         hint = f"channels seem to come first in {shape[1:]}: pass np.moveaxis(X, 1, -1)"

@@ -116,16 +116,11 @@ def test_a_table_that_looks_like_images_by_its_size_alone_warns():
             BioClassifier(**SMALL, image_shape=shape).fit(X, y)
 
 
-def test_named_columns_are_a_table(digits):
-    frame = pd.DataFrame(digits[0], columns=[f"c{i}" for i in range(64)])
-    with pytest.warns(UserWarning, match="but it is a table: pass image_shape=None"):
-        BioClassifier(**SMALL).fit(frame, digits[1])
-
-
-def test_images_do_not_warn(digits):
+@pytest.mark.parametrize("as_given", [np.asarray, pd.DataFrame], ids=["array", "frame"])
+def test_images_do_not_warn(digits, as_given):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        BioClassifier(**SMALL).fit(*digits)
+        BioClassifier(**SMALL).fit(as_given(digits[0]), digits[1])
 
 
 def test_sample_weight_is_refused_by_name(digits):
