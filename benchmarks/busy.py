@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import linear, machine, peers
-from bioneuro import BioClassifier, connectivity, datasets, kernels, show_config
+from bioneuro import BioClassifier, Schedule, connectivity, datasets, kernels, show_config
 
 #: Seconds that the calls of one measurement take together.
 SECONDS = 0.15
@@ -69,7 +69,7 @@ def cases(tiny: bool = False) -> dict[str, Call]:
     calls["hebbian step with its drive, batch 32"] = hebbian
     digits = datasets.load("digits")
     X, y = (digits.X_train[:60], digits.y_train[:60]) if tiny else (digits.X_train, digits.y_train)
-    small = dict(n_cells=40, readout_epochs=1, teaching_epochs=1) if tiny else {}
+    small = dict(n_cells=40, schedule=Schedule(readout_epochs=1, teaching_epochs=1)) if tiny else {}
     calls["fit, digits"] = lambda n_threads: BioClassifier(random_state=0, n_threads=n_threads, **small).fit(X, y)
     return calls
 

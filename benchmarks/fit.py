@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine, peers
-from bioneuro import BioClassifier, datasets, show_config
+from bioneuro import BioClassifier, Schedule, datasets, show_config
 
 #: Kernels that are products with a pathway, or copy it for them; the others count together.
 PRODUCTS = ("forward", "weight_grad", "hebbian_step", "layout", "layout_refresh")
@@ -129,7 +129,8 @@ def main(argv: list[str] | None = None) -> None:
     print(f"processor: {machine.processor()}; commit: {machine.commit()}")
     print(f"{options.data}, {len(X)} images, {options.threads} thread(s)\n")
 
-    tiny = {"n_cells": 20, "mixing": 50, "n_epochs": 1, "teaching_epochs": 1, "readout_epochs": 1}
+    brief = Schedule(association_epochs=1, teaching_epochs=1, readout_epochs=1)
+    tiny = {"n_cells": 20, "mixing": 50, "schedule": brief}
     profile = cProfile.Profile()
     with profile:
         model, seconds = stages(X, y, options.threads, **(tiny if options.tiny else {}))

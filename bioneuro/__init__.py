@@ -43,12 +43,16 @@ from . import (
 from .classifier import BioClassifier
 from .io import load, save
 from .model_report import pathway_report, report
+from .schedule import Schedule
+from .supervision import Supervision
 from .synapses import Synapses
 
 __version__ = _version("bioneuro")
 
 __all__ = [
     "BioClassifier",
+    "Schedule",
+    "Supervision",
     "Synapses",
     "adapters",
     "analysis",

@@ -21,6 +21,7 @@ __all__ = [
     "Choice",
     "Integer",
     "Flag",
+    "Instance",
     "Number",
     "Only",
     "check",
@@ -109,6 +110,19 @@ class Flag:
 
     def __str__(self) -> str:
         return "True or False"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance of a class, or of a protocol."""
+
+    cls: type
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, self.cls)
+
+    def __str__(self) -> str:
+        return f"a {self.cls.__name__}"
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,8 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from .checks import Choice, Flag, Integer, Number, check_dtype, check_parameters
-from .connectivity import Init
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
 from .encoding import Check, adapted, features
 from .estimators import (
     LogitClassifier,
@@ -33,14 +32,18 @@ from .estimators import (
     validated_with_labels,
 )
 from .images import image_shape_of
-from .layers import COMPETITIONS, FEATURE_MAPS, READOUTS, Adaptation, Mixing, Retina
+from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing, Retina
 from .layers.cells import excitatory_rule
-from .layers.protocols import Encoder, Progress, Space
-from .network import Network, epochs_of, readout_batch, teaching_batch, untaught
+from .layers.competitions import CompetitionLike, competition_maker
+from .layers.protocols import CompetitionMaker, Encoder, Progress, Space
+from .nested_parameters import NestedParameters, takes_long_names
+from .network import Network, untaught
 from .progress import track
 from .protocols import Pullback
 from .rows import OneHot, Rows, opened
-from .rules import Contrastive, RuleLike, Turnover
+from .rules import RuleLike, Turnover, as_rule
+from .schedule import Schedule
+from .supervision import Supervision
 from .surrogates import variants
 from .threads import Threads, one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
@@ -50,46 +53,33 @@ if TYPE_CHECKING:
 
 #: Side in pixels below which a square number of features is not taken for an image.
 SMALLEST_IMAGE = 6
-#: What "auto" epochs mean: samples shown per association cell, and least steps of teaching and of the readout.
-SAMPLES_PER_CELL = 6.5
-TEACHING_STEPS = 1000
-READOUT_STEPS = 1000
 
 #: What the parameters may be. Upper ends are far above what is of use: beyond them learning ends in garbage.
 PARAMETERS = {
     "readout": (Choice(READOUTS),),
-    "feature_map": (Choice(FEATURE_MAPS),),
-    "competition": (Choice(COMPETITIONS),),
+    "encoder": (Instance(MapSettings), Instance(Encoder), None),
+    "competition": (Choice(COMPETITIONS), Instance(CompetitionMaker)),
     "n_cells": (Integer(),),
-    "n_columns": (Integer(),),
-    "patch_size": (Integer(), "auto"),
-    "exponent": (Number(0, ends="(]"),),
-    "semi_saturation": (Number(0, ends="(]"), np.inf),
-    "c0": (Number(0, ends="(]"),),
-    "g0": (Number(0, ends="(]"),),
-    "gate_exponent": (Number(0, 8, ends="(]"),),
-    "map_beta": (Number(0, 1e6, ends="(]"),),
-    "beta": (Number(0, 1e6, ends="(]"),),
-    "kappa": (Number(0, 1e6),),
     "mixing": (Integer(0),),
-    "birth": (Number(0, 1000),),
-    "death": (Number(0, 1000),),
-    "gamma": (Number(0, 100),),
-    "teaching": (Number(0, 100),),
-    "vigilance": (Number(0, 1, ends="(]"), None),
-    "n_epochs": (Integer(), "auto"),
-    "teaching_epochs": (Integer(), "auto"),
-    "readout_epochs": (Integer(), "auto"),
-    "readout_eta": (Number(0, 100),),
+    "turnover": (Instance(Turnover), "auto", None),
+    "supervision": (Instance(Supervision), "auto", None),
+    "growth": (Instance(GrowthSettings), "auto"),
+    "schedule": (Instance(Schedule), "auto"),
     "n_threads": (Integer(), "auto", None),
     "progress": (Flag(),),
 }
+
+#: What "auto" stands for, and None where it is a value of its own.
+AUTO = {"turnover": Turnover(), "supervision": Supervision(), "growth": GrowthSettings(), "schedule": Schedule()}
+NONE = {"encoder": MapSettings(), "turnover": Turnover(birth=0, death=0), "supervision": Supervision(kappa=0, eta=0)}
 
 #: ``on_epoch(model, stage, done, n)``.
 OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
 
-class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, LogitClassifier):
+class BioClassifier(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, NestedParameters, LogitClassifier
+):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
@@ -109,58 +99,30 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     image_shape : "auto", None, (height, width) or (height, width, channels)
         ``"auto"``: a square gray image when the number of features is the square of 6 or more, else plain vectors.
         None: plain vectors (adapted ON/OFF rates in place of retina and map). Images must lie in [0, 1].
-    encoder : None or a learned encoder
-        An encoder that has already learned (e.g. ``other.encoder_``) is used as it is; None: one is learned from X.
-    feature_map : {"tied", "local"}, default "tied"
-        Receptive fields of the map of images: the same columns at every position, or cells of its own at each
-        (:class:`bioneuro.layers.LocalMap`).
-    competition : {"softmax", "circuit"}, default "softmax"
-        How association cells compete: divided by one pool, or through learned inhibitory cells
-        (:class:`bioneuro.layers.Circuit`; ``beta`` is then the gain of their drive). With a pool a sample has the same
-        logits alone and in any batch, with a circuit but for rounding.
+    encoder : None, MapSettings or a learned encoder
+        Retina and feature map of images that are learned from X (:class:`bioneuro.layers.MapSettings`; None: with its
+        defaults), or an encoder that has already learned (e.g. ``other.encoder_``) and is used as it is.
+    competition : str, settings or class of competitions, default "softmax"
+        How association cells compete: divided by one pool (``"softmax"``, :class:`bioneuro.layers.SoftmaxSettings`), or
+        through learned inhibitory cells (``"circuit"``, :class:`bioneuro.layers.CircuitSettings`). With a pool a sample
+        has the same logits alone and in any batch, with a circuit but for rounding.
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample.
-    n_columns : int, default 64
-        Columns of the feature map.
-    patch_size : int or "auto"
-        Side of the retina's patches in pixels; ``"auto"`` is 7 from a side of 20 on, 5 from 12 on, else 3.
-    exponent, semi_saturation : float, default 4 and 0.5
-        Contrast response of the retina; 1 and inf are the identity.
-    c0 : float, default 0.5
-        Semi-saturation of the retina's divisive normalisation.
-    g0, gate_exponent : float, default 0.5 and 1
-        Contrast below which the retina hardly sees a patch, and how steep that gate is
-        (:class:`bioneuro.layers.Retina`).
-    map_beta, beta : float, default 40 and 3
-        Gain of the competition among columns, and among association cells in units of one over the spread of their
-        drive.
-    kappa : float, default 0.2
-        Top-down gain of the label in learning, in units of that spread: 0 leaves cells feature-specific. In
-        ``partial_fit`` at least 5, so that cells learn from samples of their own label, unless ``vigilance`` is None.
     mixing : int, default 4000
         Cells of the mixing layer between features and association (:class:`bioneuro.layers.Mixing`); 0: none.
     rule : str, Rule or function, default "log-covariance"
         What the synapses of the association learn by: a name in :data:`bioneuro.rules.RULES`, a
         :class:`bioneuro.rules.Rule`, or a plain function of ``(synapses, X, Y, gain)``.
-    birth, death, gamma : float, default 0.00125, 0.005 and 1.5
-        Turnover of the association's synapses (:class:`bioneuro.rules.Turnover`); with birth and death 0 every synapse
-        stays.
-    teaching : float, default 0.15
-        Learning rate of the third factor (:class:`bioneuro.rules.Contrastive`) in ``fit``; 0: none. The cells
-        of a circuit are never taught.
-    vigilance : float or None, default 0.9
-        In ``partial_fit``, a sample that no cell of its label matches so well, or that a cell of another label matches
-        better, recruits a cell; see :class:`bioneuro.layers.Association`. None: whatever cells have been silent
-        lately learn what comes, and forget what they knew.
-    n_epochs, teaching_epochs, readout_epochs : int or "auto"
-        Passes over the training samples of association, its teaching and the readout. ``"auto"``: as many as show 6.5
-        samples per association cell, at least 8 passes and 1,000 steps of teaching, at least 10 passes and 1,000 steps
-        of the readout.
-    init : str or callable, default "uniform"
-        Law of the first weights of map and association: a name in ``bioneuro.connectivity.INITIALISERS`` or
-        ``init(rng, n)``, all > 0. An association cell starts from them when it is recruited.
-    readout_eta : float, default 0.5
-        Learning rate of the readout; it falls linearly to 0.
+    turnover : Turnover, "auto" or None
+        Deaths and births of the association's synapses (:class:`bioneuro.rules.Turnover`; ``"auto"``: with its
+        defaults). None: every synapse stays.
+    supervision : Supervision, "auto" or None
+        What labels do to association cells (:class:`bioneuro.Supervision`; ``"auto"``: with its defaults). None:
+        nothing, they only vote.
+    growth : GrowthSettings or "auto"
+        How association cells are recruited (:class:`bioneuro.layers.GrowthSettings`).
+    schedule : Schedule or "auto"
+        Passes over the samples, stage by stage, and the learning rate of the readout (:class:`bioneuro.Schedule`).
     random_state : int, RandomState or None
     dtype : {"float32", "float64"}, default "float32"
     n_threads : int >= 1, "auto" or None
@@ -174,6 +136,19 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     encoder_ : FeatureMap, LocalMap or Adaptation
     network_ : Network
     image_shape_ : tuple or None
+
+    Notes
+    -----
+    Each field of a rule and of settings is also a parameter by its long name, such as ``turnover__birth`` or
+    ``encoder__n_columns``: in :meth:`get_params` and :meth:`set_params`, in grids of a search, and in the constructor.
+    Beside an encoder that has learned, those of ``encoder`` have no effect.
+
+    Examples
+    --------
+    >>> import bioneuro as bn
+    >>> model = bn.BioClassifier(n_cells=200, encoder=bn.layers.MapSettings(n_columns=16), random_state=0)
+    >>> model.set_params(turnover__birth=0.01, schedule__readout_epochs=20).turnover
+    Turnover(birth=0.01, death=0.005, gamma=1.5)
 
     References
     ----------
@@ -213,37 +188,41 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
                 raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
 
+    #: Former names of parameters, which go with the next release.
+    FORMER: ClassVar = {
+        **{
+            name: (f"encoder__{name}",)
+            for name in (
+                "feature_map", "n_columns", "patch_size", "exponent", "semi_saturation", "c0", "g0", "gate_exponent",
+            )
+        },
+        "map_beta": ("encoder__beta",),
+        "beta": ("competition__beta",),
+        "kappa": ("supervision__kappa",),
+        "teaching": ("supervision__eta",),
+        **{name: (f"turnover__{name}",) for name in ("birth", "death", "gamma")},
+        "vigilance": ("growth__vigilance",),
+        "init": ("encoder__init", "growth__init"),
+        "n_epochs": ("schedule__association_epochs",),
+        **{name: (f"schedule__{name}",) for name in ("teaching_epochs", "readout_epochs", "readout_eta")},
+    }  # fmt: skip
+    FINISHED: ClassVar = {"encoder": MapSettings}
+
+    @takes_long_names
     def __init__(
         self,
         readout: str = "delta",
         *,
         image_shape: tuple[int, ...] | Literal["auto"] | None = "auto",
-        encoder: Encoder | None = None,
-        feature_map: str = "tied",
-        competition: Literal["softmax", "circuit"] = "softmax",
+        encoder: MapSettings | Encoder | None = None,
+        competition: CompetitionLike = "softmax",
         n_cells: int = 3000,
-        n_columns: int = 64,
-        patch_size: int | Literal["auto"] = "auto",
-        exponent: float = 4.0,
-        semi_saturation: float = 0.5,
-        c0: float = 0.5,
-        g0: float = 0.5,
-        gate_exponent: float = 1.0,
-        map_beta: float = 40.0,
-        beta: float = 3.0,
-        kappa: float = 0.2,
         mixing: int = 4000,
         rule: RuleLike = "log-covariance",
-        birth: float = 0.00125,
-        death: float = 0.005,
-        gamma: float = 1.5,
-        teaching: float = 0.15,
-        vigilance: float | None = 0.9,
-        n_epochs: int | Literal["auto"] = "auto",
-        teaching_epochs: int | Literal["auto"] = "auto",
-        readout_epochs: int | Literal["auto"] = "auto",
-        readout_eta: float = 0.5,
-        init: Init = "uniform",
+        turnover: Turnover | Literal["auto"] | None = "auto",
+        supervision: Supervision | Literal["auto"] | None = "auto",
+        growth: GrowthSettings | Literal["auto"] = "auto",
+        schedule: Schedule | Literal["auto"] = "auto",
         random_state: int | np.random.RandomState | None = None,
         dtype: DTypeLike = "float32",
         n_threads: Threads = None,
@@ -252,35 +231,33 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         self.readout = readout
         self.image_shape = image_shape
         self.encoder = encoder
-        self.feature_map = feature_map
         self.competition = competition
         self.n_cells = n_cells
-        self.n_columns = n_columns
-        self.patch_size = patch_size
-        self.exponent = exponent
-        self.semi_saturation = semi_saturation
-        self.c0 = c0
-        self.g0 = g0
-        self.gate_exponent = gate_exponent
-        self.map_beta = map_beta
-        self.beta = beta
-        self.kappa = kappa
         self.mixing = mixing
         self.rule = rule
-        self.birth = birth
-        self.death = death
-        self.gamma = gamma
-        self.teaching = teaching
-        self.vigilance = vigilance
-        self.n_epochs = n_epochs
-        self.teaching_epochs = teaching_epochs
-        self.readout_epochs = readout_epochs
-        self.readout_eta = readout_eta
-        self.init = init
+        self.turnover = turnover
+        self.supervision = supervision
+        self.growth = growth
+        self.schedule = schedule
         self.random_state = random_state
         self.dtype = dtype
         self.n_threads = n_threads
         self.progress = progress
+
+    @staticmethod
+    def _settings(name: str, value: Any) -> Any:
+        if name == "encoder":
+            value = NONE[name] if value is None else value if isinstance(value, MapSettings) else None
+        elif name in ("competition", "rule"):
+            with suppress(TypeError, ValueError):  # which learning refuses by name
+                value = competition_maker(value) if name == "competition" else as_rule(value)
+        elif value is None or (isinstance(value, str) and value == "auto"):
+            value = (NONE if value is None else AUTO).get(name)
+        return NestedParameters._settings(name, value)
+
+    def _set(self, name: str) -> Any:
+        """The settings that a parameter stands for, which are known to be some."""
+        return self._settings(name, getattr(self, name))
 
     # --- learning ---
 
@@ -318,19 +295,16 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         n_cells = min(self.n_cells, len(source))
         H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
-        shown = math.ceil(SAMPLES_PER_CELL * n_cells / len(H))
+        schedule: Schedule = self._set("schedule")
         network = self.network_
         with self._finite_after("the association"):
-            network.learn_association(H, T, n_epochs=_epochs(self.n_epochs, shown), rng=rng, progress=passes)
-        auto = {
-            "teaching": max(8, epochs_of(TEACHING_STEPS, teaching_batch(len(H)), len(H))),
-            "readout": max(10, epochs_of(READOUT_STEPS, readout_batch(len(H)), len(H))),
-        }
+            n_epochs = schedule.of_association(len(H), n_cells)
+            network.learn_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         if network.association.teacher is not None:
-            n_epochs = _epochs(self.teaching_epochs, auto["teaching"])
             with self._finite_after("the teacher"):
+                n_epochs = schedule.of_teaching(len(H))
                 network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
-        self._learn_readouts(H, T, _epochs(self.readout_epochs, auto["readout"]), passes)
+        self._learn_readouts(H, T, schedule.of_readout(len(H)), passes)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
         """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
@@ -352,7 +326,7 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             H = self._start(X, known, self.n_cells, rng)
         else:
             H = self.encoder_.encode(X)
-        self.network_.association.vigilance = self.vigilance
+        self.network_.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)
         with self._finite_after("the association"):
             self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
@@ -385,40 +359,16 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
     def _learn_encoder(
         self, X: NDArray | Rows, rng: np.random.Generator, passes: Progress, client: Client | None = None
     ) -> None:
-        shape = self.image_shape_
-        if self.encoder is not None:
-            self.encoder_ = self.encoder
-            return
-        if shape is None:
-            if isinstance(X, np.ndarray):
-                self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
-            else:
-                self.encoder_ = adapted(X, self._check_of_blocks(), self.dtype, client)
-            return
-        patch = self.patch_size
-        if patch == "auto":
-            side = min(shape[:2])
-            patch = 7 if side >= 20 else 5 if side >= 12 else 3
-        retina = Retina(
-            patch,
-            self.exponent,
-            self.semi_saturation,
-            c0=self.c0,
-            g0=self.g0,
-            gate_exponent=self.gate_exponent,
-            n_threads=self.n_threads,
-        )
-        self.encoder_ = FEATURE_MAPS[self.feature_map](
-            shape,
-            n_columns=self.n_columns,
-            retina=retina,
-            beta=self.map_beta,
-            init=self.init,
-            random_state=rng,
-            dtype=self.dtype,
-            n_threads=self.n_threads,
-        )
-        self.encoder_.learn(X, random_state=rng, progress=passes)
+        settings: MapSettings | None = self._set("encoder")
+        if settings is None:
+            self.encoder_ = cast(Encoder, self.encoder)
+        elif self.image_shape_ is not None:
+            made = settings.make(self.image_shape_, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
+            self.encoder_ = made.learn(X, random_state=rng, progress=passes)
+        elif isinstance(X, np.ndarray):
+            self.encoder_ = Adaptation(X.shape[1], dtype=self.dtype).learn(X)
+        else:
+            self.encoder_ = adapted(X, self._check_of_blocks(), self.dtype, client)
 
     def _start(
         self,
@@ -436,7 +386,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             n_features = self.encoder_.n_features
             mixing = Mixing(n_features, self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
         H = features(self.encoder_, mixing, X, self._check_of_blocks(), client)
-        competition = COMPETITIONS[self.competition]
+        competition = competition_maker(self.competition)
+        supervision: Supervision = self._set("supervision")
         self.network_ = untaught(
             self.encoder_,
             n_cells,
@@ -445,12 +396,11 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
             rng=rng,
             mixing=mixing,
             competition=competition,
-            beta=self.beta,
-            kappa=self.kappa,
+            kappa=supervision.kappa,
             rule=self.rule,
-            turnover=Turnover(birth=self.birth, death=self.death, gamma=self.gamma),
-            teacher=Contrastive(eta=self.teaching) if self.teaching and competition.taught else None,
-            init=self.init,
+            turnover=self._set("turnover"),
+            teacher=supervision.teacher if competition.taught else None,
+            init=self._set("growth").init,
             dtype=self.dtype,
             n_threads=self.n_threads,
         )
@@ -462,7 +412,8 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
 
     def _learn_readouts(self, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Progress) -> None:
         with self._finite_after("the readout"):
-            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=self.readout_eta, rng=self._rng, progress=passes)
+            eta = self._set("schedule").readout_eta
+            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
 
     @contextmanager
     def _finite_after(self, learner: str) -> Iterator[None]:
@@ -592,9 +543,6 @@ class BioClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxM
         check_parameters(self, PARAMETERS)
         check_dtype(self.dtype)
         excitatory_rule(self.rule)
-        if self.death and not self.birth:
-            raise ValueError(f"birth must be > 0 where synapses die (death = {self.death}), got {self.birth}")
-
-
-def _epochs(given: int | Literal["auto"], auto: int) -> int:
-    return auto if isinstance(given, str) else given
+        turnover: Turnover = self._set("turnover")
+        if turnover.death and not turnover.birth:
+            raise ValueError(f"birth must be > 0 where synapses die (death = {turnover.death}), got {turnover.birth}")

@@ -30,20 +30,21 @@ from ._npz import KINDS, Archive
 from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
 from .classifier import BioClassifier
-from .layers.cells import PlasticCells
 from .named import find, name_of
 from .network import Network
 from .rules import RULES, FunctionRule, Rule, Turnover
 from .rules.function import is_rule_function
+from .schedule import Schedule
+from .supervision import Supervision
 from .synapses import Synapses
 
 __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 4
-#: Those that are read: the attributes of version 3 are brought up to date as they are read.
-READABLE = (3, VERSION)
+VERSION = 5
+#: Those that are read: attributes of former versions are brought up to date as they are read (``upgraded``).
+READABLE = (3, 4, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
@@ -54,17 +55,21 @@ CLASSES: dict[str, type] = {
         layers.Adaptation,
         layers.Association,
         layers.Circuit,
+        layers.CircuitSettings,
         layers.CompetitiveLayer,
         layers.DeltaReadout,
         layers.FeatureMap,
+        layers.GrowthSettings,
         layers.Hypercolumns,
         layers.InhibitoryCells,
         layers.LocalMap,
+        layers.MapSettings,
         layers.Mixing,
         layers.PerturbationReadout,
         layers.Recruitment,
         layers.Retina,
         layers.SoftmaxPool,
+        layers.SoftmaxSettings,
         layers.UnitNorm,
         layers.Vigilance,
         layers.VotesReadout,
@@ -74,6 +79,8 @@ CLASSES: dict[str, type] = {
         connectivity.MixedSign,
         connectivity.Uniform,
         FunctionRule,
+        Schedule,
+        Supervision,
         Turnover,
         *RULES.values(),
     )
@@ -197,7 +204,7 @@ def _header(archive: Archive, path: str | os.PathLike[str]) -> dict[str, Any]:
     if header.get("version") not in READABLE:
         raise ValueError(
             f"{path} has version {header.get('version')} of the format, written by bioneuro {header.get('bioneuro')}; "
-            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {' and '.join(map(str, READABLE))}"
+            f"this is bioneuro {installed_version('bioneuro')}, which reads versions {READABLE[0]} to {VERSION}"
         )
     return header
 
@@ -380,7 +387,7 @@ class _Reader(_Depth):
         if kind in ("object", "rule"):
             cls, state = _class_of(kind, value), self.named(value["state"])
             made: Any = object.__new__(cls)
-            vars(made).update(cls.upgraded(state) if issubclass(cls, PlasticCells) else state)
+            vars(made).update(cls.upgraded(state) if hasattr(cls, "upgraded") else state)
             check_attributes(made)
             return made
         raise ValueError(f"unknown kind of value {kind!r}")

@@ -129,15 +129,15 @@ def models() -> dict[str, Any]:
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], object)[y]
     small: dict[str, Any] = {
         "n_cells": 12,
-        "n_columns": 4,
-        "teaching_epochs": 1,
-        "readout_epochs": 1,
+        "encoder__n_columns": 4,
+        "schedule__teaching_epochs": 1,
+        "schedule__readout_epochs": 1,
         "random_state": 0,
     }
     made = {
         "softmax": bn.BioClassifier(mixing=20, **small).fit(X, y),
         "circuit": bn.BioClassifier("perturbation", competition="circuit", mixing=0, rule="bcm", **small).fit(X, y),
-        "local map": bn.BioClassifier(feature_map="local", mixing=0, **small).partial_fit(X, y, classes=np.unique(y)),
+        "local map": bn.BioClassifier(mixing=0, **small, encoder__feature_map="local").partial_fit(X, y, np.unique(y)),
         "vectors": bn.BioClassifier("votes", image_shape=None, mixing=0, dtype="float64", **small).fit(X[:, :8], names),
     }
     made["vectors"].random_state = np.random.RandomState(0)

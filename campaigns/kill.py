@@ -57,7 +57,7 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
     sources, contents = [], []
     for k, n_cells in enumerate((20, 60)):
         source = folder / f"model_{k}.npz"
-        bn.save(bn.BioClassifier(n_cells=n_cells, n_columns=8, mixing=100, random_state=0).fit(X, y), source)
+        bn.save(bn.BioClassifier(n_cells=n_cells, encoder__n_columns=8, mixing=100, random_state=0).fit(X, y), source)
         sources.append(source)
         contents.append(source.read_bytes())
     context = multiprocessing.get_context("forkserver")

@@ -27,7 +27,14 @@ def fitted(name, dtype="float32"):
     X, y, *_ = digits()
     if name == "mlp":
         return BackpropMLP((32,), n_epochs=30, random_state=0, dtype=dtype).fit(X, y)
-    return BioClassifier(n_cells=80, n_columns=16, n_epochs=5, readout_epochs=20, random_state=0, dtype=dtype).fit(X, y)
+    return BioClassifier(
+        n_cells=80,
+        encoder__n_columns=16,
+        schedule__association_epochs=5,
+        schedule__readout_epochs=20,
+        random_state=0,
+        dtype=dtype,
+    ).fit(X, y)
 
 
 def victims(name, n=150):

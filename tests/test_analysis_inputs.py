@@ -350,7 +350,7 @@ def test_sigma_of_the_title_is_that_of_the_table():
 
 def test_pathways_of_a_network_are_reported_under_its_own_cuts():
     data = bn.datasets.load("digits")
-    model = bn.BioClassifier(n_cells=60, n_columns=8, mixing=200, readout_epochs=20, random_state=0)
+    model = bn.BioClassifier(n_cells=60, encoder__n_columns=8, mixing=200, schedule__readout_epochs=20, random_state=0)
     model.fit(data.X_train[:300], data.y_train[:300])
     cuts, W = model.cuts(), model.weights()
     assert set(cuts) == {"readout_excitatory", "readout_inhibitory"}

@@ -12,14 +12,14 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core
+_core deprecation
 threads _npz reference moments contrast checks progress atomic_write named images protocols dataset_files _dask_plugin
-kernels dask_workers rows synapses losses estimators analysis omniglot _image_files
+kernels dask_workers rows synapses losses estimators nested_parameters analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot
-layers distortions
+layers distortions supervision
 network corruptions
-white_box encoding
+white_box encoding schedule
 surrogates baselines fewshot adapters
 classifier
 io model_report

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_layers import assert_same_layer
 
-from bioneuro.layers import Association
+from bioneuro.layers import Association, SoftmaxSettings
 from bioneuro.rules import RULES, Contrastive, LogCovariance, LogRelaxation, Turnover, on_synapses
 
 N_FEATURES = 40
@@ -20,6 +20,10 @@ def samples():
     y = rng.integers(0, 3, 120)
     H = prototypes[y] + 0.2 * rng.gamma(0.5, size=(120, N_FEATURES))
     return H / np.linalg.norm(H, axis=1, keepdims=True), np.eye(3)[y]
+
+
+#: A competition in which many cells are active.
+BROAD = SoftmaxSettings(beta=2.0)
 
 
 def learned(samples, n_cells=15, n_steps=5, **options):
@@ -83,7 +87,7 @@ def test_the_intrinsic_threshold_is_the_mean_drive(samples):
 def test_beta_is_the_spread_of_the_drive_times_the_gain(samples, scale):
     H, T = samples
     H = np.ascontiguousarray(scale * H)
-    cells = learned((H, T), n_steps=60, beta=7.0)
+    cells = learned((H, T), n_steps=60, competition=SoftmaxSettings(beta=7.0))
     assert (cells.gain * cells.excite(H)).std(axis=1).mean() == pytest.approx(7, rel=0.02)
 
 
@@ -160,7 +164,7 @@ def test_kappa_ties_cells_to_labels():
     T = np.eye(2)[rng.integers(0, 2, 200)]
 
     def certainty(kappa):
-        return learned((H, T), 20, n_steps=10, beta=2.0, kappa=kappa, homeostasis=0.0).votes.max(axis=1).mean()
+        return learned((H, T), 20, n_steps=10, competition=BROAD, kappa=kappa, homeostasis=0.0).votes.max(axis=1).mean()
 
     assert certainty(3.0) > certainty(0.0) + 0.1
 
@@ -174,7 +178,7 @@ def test_teaching_goes_along_the_exact_gradient(samples, monkeypatch):
     """d log w_ij = eta times s_j^-1 times the slope of sum log p(label) over w_ij, in units of the gain."""
     monkeypatch.setattr("bioneuro.layers.association.LEAST_SURPRISE", 0.0)
     H, T = samples
-    cells = learned(samples, 8, teacher=Contrastive(eta=1e-5), beta=2.0)
+    cells = learned(samples, 8, teacher=Contrastive(eta=1e-5), competition=BROAD)
     before, gain, e = cells.synapses.weights.copy(), cells.gain, 1e-6
     slopes = np.zeros_like(before)
     for k in range(len(before)):
@@ -194,7 +198,7 @@ def test_teaching_goes_along_the_exact_gradient(samples, monkeypatch):
 
 def test_teaching_raises_the_likelihood_and_keeps_wiring_and_signs(samples):
     H, T = samples
-    cells = learned(samples, 8, teacher="contrastive", beta=2.0)
+    cells = learned(samples, 8, teacher="contrastive", competition=BROAD)
     indices, found = cells.synapses.indices.copy(), [log_likelihood(cells, H, T)]
     for step in range(10):
         cells.teach(H, T, share=0.1 * (1 - step / 10))
@@ -214,7 +218,7 @@ def test_a_teacher_knows_the_inputs_whatever_the_rule(samples):
 
 def test_samples_that_the_votes_know_teach_nothing(samples):
     H, T = samples
-    cells = learned(samples, 8, teacher="contrastive", beta=2.0)
+    cells = learned(samples, 8, teacher="contrastive", competition=BROAD)
     certain = (cells.rates(cells.drive(H)) @ cells.votes * T).sum(axis=1) > 0.99
     assert 0 < certain.sum() < len(H)
     other = copy.deepcopy(cells)
@@ -321,7 +325,7 @@ def test_what_is_refused_leaves_no_trace(samples, change, message, vigilance):
         ("kappa", -0.1, r"kappa must be a number in \[0, 1e\+06\], got -0.1"),
         ("activity_gain", 0.0, r"activity_gain must be a number in \(0, 1e\+06\], got 0.0"),
         ("recruitment", 2.0, r"recruitment must be a number in \[0, 1\], got 2.0"),
-        ("beta", 0.0, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
+        ("competition", "hard", "competition must be one of"),
         ("rule", "vogels", "rule must learn on pathways of sign 'E'"),
         ("teacher", "signed", "teacher must learn on pathways of sign 'E'"),
         ("teacher", "hebb", "rule must be one of 'oja'"),

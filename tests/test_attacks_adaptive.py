@@ -121,7 +121,13 @@ def digits():
 
 
 def network(digits, **params):
-    small = {"n_cells": 100, "n_columns": 16, "mixing": 500, "teaching_epochs": 5, "readout_epochs": 10}
+    small = {
+        "n_cells": 100,
+        "encoder__n_columns": 16,
+        "mixing": 500,
+        "schedule__teaching_epochs": 5,
+        "schedule__readout_epochs": 10,
+    }
     return BioClassifier(**small | {"random_state": 0, "dtype": "float64", **params}).fit(*digits[:2])
 
 
@@ -169,12 +175,12 @@ def test_surrogates_share_the_weights_and_leave_the_network_as_it_was(softmax_ne
         np.testing.assert_array_equal(surrogate.classes_, softmax_network.classes_)
         assert surrogate.network_.association.synapses is softmax_network.network_.association.synapses
         np.testing.assert_array_equal(surrogate.response(X), softmax_network.response(X))
-    assert offered["beta/2"].network_.association.beta == softmax_network.beta / 2
-    assert offered["map_beta/2"].encoder_.columns.beta == softmax_network.map_beta / 2
+    assert offered["beta/2"].network_.association.beta == 3 / 2
+    assert offered["map_beta/2"].encoder_.columns.beta == 40 / 2
     assert offered["votes"].readout == "votes"
     np.testing.assert_array_equal(softmax_network.decision_function(X), before)
-    assert softmax_network.network_.association.beta == softmax_network.beta
-    assert softmax_network.encoder_.columns.beta == softmax_network.map_beta
+    assert softmax_network.network_.association.beta == 3
+    assert softmax_network.encoder_.columns.beta == 40
 
 
 def test_nearest_cells_are_the_votes_without_their_floor(softmax_network):
@@ -194,7 +200,7 @@ def test_nearest_cells_are_the_votes_without_their_floor(softmax_network):
 def test_surrogates_break_what_the_networks_own_gradient_does_not(digits):
     """Where competition is sharp."""
     X, y = digits[2:]
-    sharp = network(digits, beta=12.0)
+    sharp = network(digits, competition__beta=12.0)
     own = worst_case(sharp, X, y, 0.2, attacks=["pgd-margin", "pgd-ce"])
     adaptive = worst_case(sharp, X, y, 0.2, attacks=["pgd-margin", "pgd-ce", "adaptive:pgd-margin"])
     assert (adaptive.success & ~own.success).sum() >= 5
@@ -210,7 +216,7 @@ class Winners(SoftmaxPool):
 def test_backward_pass_sees_the_cells_that_k_winners_hide(digits, monkeypatch):
     monkeypatch.setitem(COMPETITIONS, "winners", Winners)
     model = BioClassifier(
-        "votes", competition="winners", n_cells=100, n_columns=16, mixing=500, random_state=0, dtype="float64"
+        "votes", competition="winners", n_cells=100, encoder__n_columns=16, mixing=500, random_state=0, dtype="float64"
     ).fit(*digits[:2])
     votes = model.network_.association.votes
     votes[:] = np.eye(10)[votes.argmax(axis=1)]  # where all winners vote alike, nothing they do changes the votes
@@ -228,7 +234,7 @@ def test_circuit_offers_a_softmax_in_its_place(digits):
     offered = model.surrogates()
     soft = offered["beta/2"]
     assert type(soft.network_.association.competition) is SoftmaxPool
-    assert soft.network_.association.beta == model.beta / 2
+    assert soft.network_.association.beta == model.network_.association.beta / 2
     X, y = (part[:10] for part in digits[2:])
     assert gradient_error(soft, X, y, "ce") < 1e-3
     assert (soft.predict(digits[2]) == model.predict(digits[2])).mean() > 0.5

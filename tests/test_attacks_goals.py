@@ -145,7 +145,12 @@ def network(request):
     data = bn.datasets.load("digits")
     X, y = data.X_train[:300], data.y_train[:300]
     if request.param == "bio":
-        small = {"n_cells": 60, "n_epochs": 1, "readout_epochs": 5, "n_columns": 10}
+        small = {
+            "n_cells": 60,
+            "schedule__association_epochs": 1,
+            "schedule__readout_epochs": 5,
+            "encoder__n_columns": 10,
+        }
         return bn.BioClassifier(**small, random_state=0, n_threads=1).fit(X, y), data.X_test[:20], data.y_test[:20]
     contrast = (4.0, 0.5) if request.param == "contrast" else None
     model = BackpropMLP((20,), n_epochs=3, contrast=contrast, random_state=0, n_threads=1)

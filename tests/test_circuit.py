@@ -153,9 +153,9 @@ def digits():
 
 @pytest.fixture(scope="module")
 def model(digits):
-    return BioClassifier(competition="circuit", n_cells=150, mixing=500, readout_epochs=10, random_state=0).fit(
-        digits.X_train[:400], digits.y_train[:400]
-    )
+    return BioClassifier(
+        competition="circuit", n_cells=150, mixing=500, schedule__readout_epochs=10, random_state=0
+    ).fit(digits.X_train[:400], digits.y_train[:400])
 
 
 def test_classifier_learns_and_shows_its_pathways(model, digits):
@@ -175,7 +175,7 @@ def test_classifier_is_reproducible_and_goes_on_learning(model, digits):
 
 
 def test_cells_of_a_circuit_are_not_taught(model):
-    assert model.teaching > 0 and model.network_.association.teacher is None
+    assert model.get_params()["supervision__eta"] > 0 and model.network_.association.teacher is None
 
 
 def test_cells_that_wait_are_silent(samples):

@@ -64,7 +64,9 @@ def images():
 
 @pytest.fixture(scope="module")
 def network(images):
-    return BioClassifier(n_cells=60, mixing=300, readout="votes", teaching_epochs=1, random_state=0).fit(*images)
+    return BioClassifier(n_cells=60, mixing=300, readout="votes", schedule__teaching_epochs=1, random_state=0).fit(
+        *images
+    )
 
 
 # --- C1 ----------------------------------------------------------------------------------------------------
@@ -226,8 +228,10 @@ def test_cells_that_only_store_hold_samples_and_learn_nothing(images, network):
 
 
 def test_the_same_survivors_are_kept(images, network):
-    parameters = dict(n_cells=60, mixing=300, readout="votes", random_state=0, encoder=network.encoder_, teaching=0.0)
-    again = BioClassifier(**parameters, rule=Additive(), birth=0.0, death=0.0)
+    parameters = dict(
+        n_cells=60, mixing=300, readout="votes", random_state=0, encoder=network.encoder_, supervision__eta=0.0
+    )
+    again = BioClassifier(**parameters, rule=Additive(), turnover__birth=0.0, turnover__death=0.0)
     again.fit(*images, on_epoch=on_survivors_of(network))
     ours, theirs = (model.weights()["association"] for model in (network, again))
     assert np.array_equal(ours.indices, theirs.indices) and not np.allclose(ours.data, theirs.data, atol=0.01)

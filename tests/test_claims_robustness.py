@@ -169,7 +169,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def full(digits):
-    brief = {"mixing": 300, "teaching_epochs": 1, "readout_epochs": 3}
+    brief = {"mixing": 300, "schedule__teaching_epochs": 1, "schedule__readout_epochs": 3}
     return BioClassifier(n_cells=40, **brief, random_state=0, n_threads=1, dtype="float64").fit(
         digits.X_train[:100], digits.y_train[:100]
     )
@@ -215,12 +215,12 @@ def test_pixel_rates_have_no_map(digits):
 
 
 def test_results_depend_on_what_makes_our_network_robust(digits, monkeypatch):
-    monkeypatch.setitem(ROBUST, "digits", {"exponent": 3.0, "n_cells": 7})
+    monkeypatch.setitem(ROBUST, "digits", {"encoder__exponent": 3.0, "n_cells": 7})
     settings = AdversarialRobustness.small.fitted_to(digits)
-    assert settings.robust == {"exponent": 3.0, "n_cells": 7} and asdict(settings)["robust"] == settings.robust
+    assert settings.robust == {"encoder__exponent": 3.0, "n_cells": 7} and asdict(settings)["robust"] == settings.robust
     models = contenders(Task("digits", 0.2))
     ours = settings.sized(models["bioneuro"].make(5))
-    assert (ours.n_cells, ours.exponent, ours.random_state) == (7, 3.0, 5)
+    assert (ours.n_cells, ours.encoder.exponent, ours.random_state) == (7, 3.0, 5)
     assert ours.mixing == settings.changed["mixing"] and ours.image_shape == (8, 8)
     assert settings.sized(models["MLP"].make(5)).n_epochs == settings.mlp_epochs
 

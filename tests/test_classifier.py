@@ -15,7 +15,8 @@ from bioneuro import BioClassifier
 from bioneuro.layers import UnitNorm
 
 SMALL = {
-    "n_cells": 100, "n_columns": 12, "mixing": 400, "n_epochs": 2, "teaching_epochs": 1, "readout_epochs": 5,
+    "n_cells": 100, "encoder__n_columns": 12, "mixing": 400, "schedule__association_epochs": 2,
+    "schedule__teaching_epochs": 1, "schedule__readout_epochs": 5,
     "random_state": 0,
 }  # fmt: skip
 
@@ -37,7 +38,7 @@ def exact(digits):
 
 
 CONTRACTED = [
-    BioClassifier(readout, mixing=200, teaching_epochs=2, readout_epochs=20, random_state=0)
+    BioClassifier(readout, mixing=200, schedule__teaching_epochs=2, schedule__readout_epochs=20, random_state=0)
     for readout in ("delta", "votes")
 ]
 
@@ -48,7 +49,9 @@ def test_estimator_contract(estimator, check):
 
 
 def test_learns_digits(digits):
-    model = BioClassifier(n_cells=500, mixing=1000, teaching_epochs=3, readout_epochs=20, random_state=0)
+    model = BioClassifier(
+        n_cells=500, mixing=1000, schedule__teaching_epochs=3, schedule__readout_epochs=20, random_state=0
+    )
     model.fit(digits.X_train, digits.y_train)
     assert model.score(digits.X_test, digits.y_test) > 0.95
     assert model.set_params(readout="votes").score(digits.X_test, digits.y_test) > 0.95
@@ -70,7 +73,7 @@ def test_images_whose_encoder_has_no_retina_have_no_contrast_response(digits):
 
 
 def test_perturbation_readout_learns_from_reward_alone(digits):
-    model = BioClassifier("perturbation", **{**SMALL, "readout_epochs": 30, "n_cells": 300})
+    model = BioClassifier("perturbation", **{**SMALL, "schedule__readout_epochs": 30, "n_cells": 300})
     model.fit(digits.X_train, digits.y_train)
     assert model.score(digits.X_test, digits.y_test) > 0.8
 
@@ -141,7 +144,10 @@ def test_plain_vectors():
     from sklearn.model_selection import cross_val_score
 
     X, y = load_wine(return_X_y=True)
-    assert cross_val_score(BioClassifier(mixing=300, teaching_epochs=10, random_state=0), X, y, cv=3).mean() > 0.93
+    assert (
+        cross_val_score(BioClassifier(mixing=300, schedule__teaching_epochs=10, random_state=0), X, y, cv=3).mean()
+        > 0.93
+    )
 
 
 def test_partial_fit_goes_on_and_recruits_as_samples_come(digits):
@@ -177,7 +183,9 @@ def test_every_association_cell_is_recruited_and_wins_some_image(digits, competi
 
 def test_turnover_leaves_few_synapses_that_do(digits):
     X, y = digits.X_train[:400], digits.y_train[:400]
-    sparse, whole = (BioClassifier(**SMALL, **turnover).fit(X, y) for turnover in ({}, {"birth": 0, "death": 0}))
+    sparse, whole = (
+        BioClassifier(**SMALL, **turnover).fit(X, y) for turnover in ({}, {"turnover__birth": 0, "turnover__death": 0})
+    )
     density = {name: model.weights()["association"].nnz / (100 * 400) for name, model in (("s", sparse), ("w", whole))}
     assert density["w"] == 1 and density["s"] < 0.25
     assert sparse.score(digits.X_test, digits.y_test) > 0.88  # about 30 of 400 synapses a cell
@@ -195,7 +203,8 @@ def test_without_mixing_the_association_sees_the_features(digits):
 def test_teaching_changes_cells_and_raises_the_votes_own_likelihood(digits):
     X, y = digits.X_train[:400], digits.y_train[:400]
     plain, taught = (
-        BioClassifier("votes", **{**SMALL, "teaching": eta, "teaching_epochs": 5}).fit(X, y) for eta in (0, 0.1)
+        BioClassifier("votes", **{**SMALL, "supervision__eta": eta, "schedule__teaching_epochs": 5}).fit(X, y)
+        for eta in (0, 0.1)
     )
     likelihood = [
         log_softmax(model.decision_function(X), axis=1)[np.arange(400), y].mean() for model in (plain, taught)
@@ -213,11 +222,11 @@ def test_on_epoch_is_called_before_the_first_and_after_every_pass(digits):
         if stage == "association":
             learned.append(int(model.network_.association.live.sum()))
 
-    model = BioClassifier(**{**SMALL, "teaching_epochs": 3}).fit(X, y, on_epoch=on_epoch)
+    model = BioClassifier(**{**SMALL, "schedule__teaching_epochs": 3}).fit(X, y, on_epoch=on_epoch)
     passes = {"feature map": 3, "association": 2, "teaching": 3, "readout": 5}
     assert calls == [(stage, done, n) for stage, n in passes.items() for done in range(n + 1)]
     assert models == {model} and learned[0] == 0 < learned[1] <= learned[2] == 100
-    silent = BioClassifier(**{**SMALL, "teaching_epochs": 3}).fit(X, y)
+    silent = BioClassifier(**{**SMALL, "schedule__teaching_epochs": 3}).fit(X, y)
     np.testing.assert_array_equal(silent.decision_function(X), model.decision_function(X))
 
 
@@ -230,7 +239,7 @@ def test_on_epoch_of_features_alone(digits):
 @pytest.mark.parametrize("competition", ["softmax", "circuit"])
 def test_stages_that_are_off_are_not_told_of(digits, competition):
     stages = set()
-    options = {"teaching": 0.0} if competition == "softmax" else {"competition": "circuit"}
+    options = {"supervision__eta": 0.0} if competition == "softmax" else {"competition": "circuit"}
     BioClassifier("votes", **SMALL, **options).fit(
         digits.X_train[:100], digits.y_train[:100], on_epoch=lambda _, stage, *__: stages.add(stage)
     )
@@ -464,7 +473,7 @@ def test_an_encoder_that_others_use_is_not_copied(digits):
 
 @pytest.mark.parametrize("readout", ["delta", "votes", "perturbation"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", [{}, {"feature_map": "local"}, {"image_shape": None}, {"mixing": 0}])
+@pytest.mark.parametrize("kind", [{}, {"encoder__feature_map": "local"}, {"image_shape": None}, {"mixing": 0}])
 def test_a_sample_has_the_same_logits_and_gradient_alone_and_in_any_batch(digits, readout, dtype, kind):
     model = BioClassifier(**{**SMALL, **kind}, readout=readout, dtype=dtype)
     model.fit(digits.X_train[:100], digits.y_train[:100])
@@ -501,34 +510,34 @@ def fit_with(**parameters):
         ({"readout": "linear"}, "readout must be one of"),
         ({"dtype": "int8"}, "dtype must be"),
         ({"n_cells": 0}, "n_cells must be an integer >= 1"),
-        ({"n_columns": 2.5}, "n_columns must be an integer >= 1"),
+        ({"encoder__n_columns": 2.5}, "n_columns must be an integer >= 1"),
         ({"rule": "hebb"}, "rule must be one of 'oja'"),
         ({"rule": "vogels"}, "rule must learn on pathways of sign 'E' and without a reward, got Vogels"),
         ({"mixing": -1}, "mixing must be an integer >= 0, got -1"),
         ({"mixing": 2.5}, "mixing must be an integer >= 0, got 2.5"),
-        ({"birth": -0.1}, r"birth must be a number in \[0, 1000\], got -0.1"),
-        ({"birth": 0.0}, "birth must be > 0 where synapses die"),
-        ({"death": np.inf}, r"death must be a number in \[0, 1000\], got inf"),
-        ({"death": "4"}, r"death must be a number in \[0, 1000\], got '4'"),
-        ({"gamma": np.nan}, r"gamma must be a number in \[0, 100\], got nan"),
-        ({"teaching": -1.0}, r"teaching must be a number in \[0, 100\], got -1.0"),
-        ({"teaching_epochs": 0}, "teaching_epochs must be an integer >= 1 or 'auto', got 0"),
-        ({"kappa": -1.0}, r"kappa must be a number in \[0, 1e\+06\], got -1.0"),
-        ({"kappa": 1e30}, r"kappa must be a number in \[0, 1e\+06\], got 1e\+30"),
-        ({"readout_eta": np.nan}, r"readout_eta must be a number in \[0, 100\], got nan"),
-        ({"readout_eta": 1e30}, r"readout_eta must be a number in \[0, 100\], got 1e\+30"),
+        ({"turnover__birth": -0.1}, r"birth must be a number in \[0, 1000\], got -0.1"),
+        ({"turnover__birth": 0.0}, "birth must be > 0 where synapses die"),
+        ({"turnover__death": np.inf}, r"death must be a number in \[0, 1000\], got inf"),
+        ({"turnover__death": "4"}, r"death must be a number in \[0, 1000\], got '4'"),
+        ({"turnover__gamma": np.nan}, r"gamma must be a number in \[0, 100\], got nan"),
+        ({"supervision__eta": -1.0}, r"eta must be a number in \[0, 100\], got -1.0"),
+        ({"schedule__teaching_epochs": 0}, "teaching_epochs must be an integer >= 1 or 'auto', got 0"),
+        ({"supervision__kappa": -1.0}, r"kappa must be a number in \[0, 1e\+06\], got -1.0"),
+        ({"supervision__kappa": 1e30}, r"kappa must be a number in \[0, 1e\+06\], got 1e\+30"),
+        ({"schedule__readout_eta": np.nan}, r"readout_eta must be a number in \[0, 100\], got nan"),
+        ({"schedule__readout_eta": 1e30}, r"readout_eta must be a number in \[0, 100\], got 1e\+30"),
         ({"image_shape": "square"}, "image_shape must be 'auto'"),
         ({"image_shape": (8, 9)}, "product of 64 features"),
-        ({"n_epochs": "all"}, "n_epochs must be an integer >= 1 or 'auto', got 'all'"),
+        ({"schedule__association_epochs": "all"}, "association_epochs must be an integer >= 1 or 'auto', got 'all'"),
         ({"n_cells": True}, "n_cells must be an integer >= 1, got True"),
-        ({"patch_size": 0}, "patch_size must be an integer >= 1 or 'auto', got 0"),
-        ({"vigilance": 1.5}, r"vigilance must be a number in \(0, 1\] or None, got 1.5"),
-        ({"exponent": 0.0}, "exponent must be a finite number > 0, got 0.0"),
-        ({"semi_saturation": -np.inf}, "semi_saturation must be a finite number > 0 or inf, got -inf"),
+        ({"encoder__patch_size": 0}, "patch_size must be an integer >= 1 or 'auto', got 0"),
+        ({"growth__vigilance": 1.5}, r"vigilance must be a number in \(0, 1\] or None, got 1.5"),
+        ({"encoder__exponent": 0.0}, "exponent must be a finite number > 0, got 0.0"),
+        ({"encoder__semi_saturation": -np.inf}, "semi_saturation must be a finite number > 0 or inf, got -inf"),
         ({"n_threads": 0}, "n_threads must be an integer >= 1"),
         ({"progress": "yes"}, "progress must be True or False, got 'yes'"),
-        ({"beta": 0.0}, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
-        ({"beta": 1e30}, r"beta must be a number in \(0, 1e\+06\], got 1e\+30"),
+        ({"competition__beta": 0.0}, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
+        ({"competition__beta": 1e30}, r"beta must be a number in \(0, 1e\+06\], got 1e\+30"),
     ],
 )
 def test_refuses_parameters(parameters, message):

@@ -26,8 +26,8 @@ SHAPE = (32, 32, 3)
 TINTS = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.5, 0.0, 1.0], [0.5, 0.5, 0.5]])
 PER_BATCH = 32
 SMALL = {
-    "n_cells": 60, "n_epochs": 2, "readout_epochs": 10, "n_columns": 8, "patch_size": 5,
-    "random_state": 0, "n_threads": 1,
+    "n_cells": 60, "schedule__association_epochs": 2, "schedule__readout_epochs": 10, "encoder__n_columns": 8,
+    "encoder__patch_size": 5, "random_state": 0, "n_threads": 1,
 }  # fmt: skip
 
 
@@ -77,11 +77,11 @@ def test_rows_are_images_with_the_colours_last(generated):
 @pytest.mark.parametrize("feature_map", ["tied", "local"])
 def test_classes_that_differ_in_colour_alone_are_told_apart(generated, feature_map):
     data = bn.datasets.load("cifar10")
-    colour = BioClassifier(**SMALL, feature_map=feature_map, image_shape=data.image_shape)
+    colour = BioClassifier(**SMALL, encoder__feature_map=feature_map, image_shape=data.image_shape)
     assert colour.fit(data.X_train, data.y_train).score(data.X_test, data.y_test) > 0.9
 
     gray = [X.reshape(len(X), -1, 3).mean(axis=2) for X in (data.X_train, data.X_test)]
-    control = BioClassifier(**SMALL, feature_map=feature_map).fit(gray[0], data.y_train)
+    control = BioClassifier(**SMALL, encoder__feature_map=feature_map).fit(gray[0], data.y_train)
     assert control.image_shape_ == (32, 32)
     assert control.score(gray[1], data.y_test) < 0.6
 
@@ -91,7 +91,7 @@ def test_classes_that_differ_in_colour_alone_are_told_apart(generated, feature_m
 def test_input_gradient_in_colour(feature_map, loss):
     rng = np.random.default_rng(1)
     X, y = rng.uniform(0.2, 0.9, (30, 10 * 9 * 3)), np.arange(30) % 3
-    model = BioClassifier(**SMALL, feature_map=feature_map, image_shape=(10, 9, 3), dtype="float64").fit(X, y)
+    model = BioClassifier(**SMALL, encoder__feature_map=feature_map, image_shape=(10, 9, 3), dtype="float64").fit(X, y)
     Z, t, rows = rng.uniform(0.2, 0.9, (4, X.shape[1])), y[:4], np.arange(4)
 
     def total(Z):
@@ -125,7 +125,7 @@ def test_comparison_and_claims_tell_the_network_the_shape(generated):
     model = ComparedModel(lambda seed: BioClassifier(**SMALL), "delta", "association")
     assert Trial(plan, data, 0).network(model).image_shape_ == SHAPE
 
-    settings = Settings(n_cells=20, changed={"mixing": 200, "readout_epochs": 1}).fitted_to(data)
+    settings = Settings(n_cells=20, changed={"mixing": 200, "schedule__readout_epochs": 1}).fitted_to(data)
     X, y = data.X_train[:20], data.y_train[:20]
     assert BioClassifier(**settings.network(0)).fit(X, y).image_shape_ == SHAPE
     assert BioClassifier(**settings.encoder(0)).fit_features(X).image_shape_ == SHAPE

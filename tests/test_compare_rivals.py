@@ -131,7 +131,7 @@ def test_cost_of_sparse_weights_has_their_indices(digits):
 
 
 def test_cost_of_a_map_counts_every_place_where_it_is_used(digits):
-    model = BioClassifier(n_cells=20, mixing=0, teaching=0.0, n_epochs=1, random_state=0)
+    model = BioClassifier(n_cells=20, mixing=0, supervision__eta=0.0, schedule__association_epochs=1, random_state=0)
     model.fit(digits.X_train[:60], digits.y_train[:60])
     weights = {name: W.nnz for name, W in model.weights().items()}
     cost = costs.of(model, digits.image_shape)

@@ -291,7 +291,7 @@ def test_at_a_full_budget_the_label_with_most_cells_gives_up_the_one_it_used_lea
 
 
 def test_the_budget_is_kept_and_no_label_starves(digits):
-    model = BioClassifier("votes", n_cells=50, n_columns=16, mixing=500, random_state=0).fit_features(
+    model = BioClassifier("votes", n_cells=50, encoder__n_columns=16, mixing=500, random_state=0).fit_features(
         digits.X_train[:200]
     )
     for batch in continual.split(digits.X_train, digits.y_train, digits.X_test, digits.y_test):
@@ -314,7 +314,7 @@ def test_partial_fit_remembers_what_it_forgot_without_growth(digits):
             encoder=UnitNorm(n),
             n_cells=100,
             mixing=2000,
-            vigilance=vigilance,
+            growth__vigilance=vigilance,
             random_state=0,
         )
         return continual.run(model, features)
@@ -339,7 +339,7 @@ def test_vigilance_out_of_range(vigilance):
     with pytest.raises(ValueError, match=r"vigilance must"):
         Association(10, 16, 2, vigilance=vigilance)
     with pytest.raises(ValueError, match=r"vigilance must"):
-        BioClassifier(vigilance=vigilance).fit(X, Y)
+        BioClassifier(growth__vigilance=vigilance).fit(X, Y)
 
 
 # --- command -----------------------------------------------------------------------------------------------

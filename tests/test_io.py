@@ -35,7 +35,13 @@ def digits():
 
 
 def small(**options):
-    defaults = {"n_cells": 40, "n_columns": 16, "mixing": 200, "teaching_epochs": 1, "readout_epochs": 2}
+    defaults = {
+        "n_cells": 40,
+        "encoder__n_columns": 16,
+        "mixing": 200,
+        "schedule__teaching_epochs": 1,
+        "schedule__readout_epochs": 2,
+    }
     return bn.BioClassifier(**{**defaults, "random_state": 0, **options})
 
 
@@ -87,7 +93,7 @@ def test_synapses_come_back_exactly(path, value, index, sign):
     [
         *({"readout": readout} for readout in READOUTS),
         {"competition": "circuit"},
-        {"feature_map": "local"},
+        {"encoder__feature_map": "local"},
         {"mixing": 0},
         {"rule": "bcm"},
     ],
@@ -112,7 +118,7 @@ def test_fitted_classifier_of_vectors_and_names(path):
     X, y, _ = digits()
     frame = pd.DataFrame(X[:, :20], columns=[f"pixel {i}" for i in range(20)])
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], object)[y]
-    model = small(image_shape=None, dtype="float64", init=connectivity.LogNormal(-3, 1)).fit(frame, names)
+    model = small(image_shape=None, dtype="float64", growth__init=connectivity.LogNormal(-3, 1)).fit(frame, names)
     loaded = through(model, path)
     np.testing.assert_array_equal(loaded.predict(frame), model.predict(frame))
     assert loaded.classes_.dtype == object and list(loaded.classes_) == list(model.classes_)
@@ -136,7 +142,9 @@ def test_parts_that_are_shared_stay_shared(path):
 
 
 def test_unfitted_classifier_keeps_its_parameters(path):
-    model = bn.BioClassifier("votes", image_shape=(8, 8), semi_saturation=np.inf, dtype=np.float64, n_cells=np.int64(7))
+    model = bn.BioClassifier(
+        "votes", image_shape=(8, 8), encoder__semi_saturation=np.inf, dtype=np.float64, n_cells=np.int64(7)
+    )
     loaded = through(model, path)
     assert loaded.get_params() == model.get_params()
     assert loaded.dtype is np.float64 and type(loaded.n_cells) is np.int64 and not hasattr(loaded, "network_")
@@ -231,7 +239,7 @@ def test_a_file_of_version_3_goes_on_as_it_would_have_then(name, logits, later, 
         model = pickle.loads(pickle.dumps(model))
     data = bn.datasets.load("digits")
     np.testing.assert_allclose(model.decision_function(data.X_test[:1])[0, :3], logits, rtol=1e-4)
-    model.set_params(vigilance=None)  # growth was another then
+    model.set_params(growth__vigilance=None)  # growth was another then
     model.partial_fit(data.X_train[100:200], data.y_train[100:200])
     np.testing.assert_allclose(model.decision_function(data.X_test[:1])[0, :3], later, rtol=1e-4)
 
@@ -398,8 +406,10 @@ def test_only_rules_are_found_by_name(path, model, match):
 def test_nothing_is_written_when_something_cannot_be_saved(path):
     bn.save(small(), path)
     before = path.read_bytes()
-    with pytest.raises(TypeError, match=r"model\.init cannot be saved: a builtins\.function is neither plain data"):
-        bn.save(bn.BioClassifier(init=lambda rng, n: np.ones(n)), path)
+    with pytest.raises(
+        TypeError, match=r"model\.growth\.init cannot be saved: a builtins\.function is neither plain data"
+    ):
+        bn.save(bn.BioClassifier(growth=bn.layers.GrowthSettings(init=lambda rng, n: np.ones(n))), path)
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
 
 
@@ -479,7 +489,7 @@ def test_other_archives(path):
 
 def test_other_versions(path):
     rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
-    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 and 4"
+    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 to 5"
     with pytest.raises(ValueError, match=message):
         bn.load(path)
 
@@ -554,7 +564,11 @@ def test_registry_knows_every_layer_and_rule():
 def test_winner_of_a_grid_search_is_saved(path):
     """Its parameters are NumPy scalars, and a name among them becomes the key of a dict."""
     X, y, X_test = digits()
-    grid = {"readout": np.array(["delta"]), "beta": np.array([2, 3], np.float32), "n_cells": np.array([20, 30])}
+    grid = {
+        "readout": np.array(["delta"]),
+        "competition__beta": np.array([2, 3], np.float32),
+        "n_cells": np.array([20, 30]),
+    }
     best = GridSearchCV(small(mixing=50), grid, cv=2).fit(X, y).best_estimator_
     assert type(best.readout) is np.str_
     loaded = through(best, path)
@@ -613,7 +627,7 @@ import sys
 import numpy as np
 import bioneuro as bn
 data = bn.datasets.load("digits")
-model = bn.BioClassifier(n_cells=30, n_columns=8, mixing=100, competition=sys.argv[2], random_state=0)
+model = bn.BioClassifier(n_cells=30, encoder__n_columns=8, mixing=100, competition=sys.argv[2], random_state=0)
 for start in range(0, 150, 30):
     rows = slice(start, start + 30)
     model.partial_fit(data.X_train[rows], data.y_train[rows], classes=np.arange(10))
@@ -721,8 +735,8 @@ def test_missing_and_strange_attributes_are_refused(name):
         (lambda m: m.encoder_._pool_rows.__setitem__(0, np.inf), "FeatureMap._pool_rows must be an array"),
         (lambda m: m.__setattr__("n_features_in_", 63), "BioClassifier.encoder_ must be .*n_inputs = 63"),
         (lambda m: m.__setattr__("image_shape_", (8, 9)), r"must make 64 features, got \(8, 9\)"),
-        (lambda m: m.__setattr__("vigilance", np.nan), "vigilance must be a number in"),
-        (lambda m: m.__delattr__("kappa"), "parameters of a BioClassifier are missing: kappa"),
+        (lambda m: damage(m.set_params(growth__vigilance=0.5).growth, "vigilance"), "vigilance must be None or a num"),
+        (lambda m: m.__delattr__("growth"), "parameters of a BioClassifier are missing: growth"),
         (lambda m: m.__delattr__("_rng"), "must have _rng"),
         (lambda m: m.__delattr__("image_shape_"), "must have n_features_in_ and image_shape_"),
         (lambda m: m.__setattr__("dtype", "float64"), "dtype must be that of what was learned, float32, got 'float64'"),
@@ -744,6 +758,10 @@ def test_broken_models_are_not_saved(path, change, match):
     with pytest.raises(ValueError, match=match):
         bn.save(model, path)
     assert not path.exists()
+
+
+def damage(settings, name):
+    vars(settings)[name] = np.nan
 
 
 def enlarge(synapses):
@@ -793,7 +811,12 @@ def objects_of(value):
         (rules.Oja(), "eta", -1, "eta must be positive and finite, got -1"),
         (rules.Oja(), "eta", "fast", "Oja.eta must be a number, got 'fast'"),
         (rules.Oja(), "n_threads", 1.5, "Oja.n_threads must be "),
-        (rules.Turnover(), "gamma", {"kind": "float", "value": "inf"}, "gamma must be >= 0 and finite, got inf"),
+        (
+            rules.Turnover(),
+            "gamma",
+            {"kind": "float", "value": "inf"},
+            r"gamma must be a number in \[0, 100\], got inf",
+        ),
         (connectivity.LogNormal(), "sigma", -1, "sigma must be >= 0, got -1"),
         (connectivity.Constant(), "value", {"kind": "list", "items": []}, "Constant.value must be a number"),
     ],

@@ -18,6 +18,7 @@ from bioneuro.layers import (
     Hypercolumns,
     PerturbationReadout,
     Retina,
+    SoftmaxSettings,
     UnitNorm,
 )
 from bioneuro.layers.readout import WEAKEST
@@ -357,7 +358,14 @@ def test_readout_learns_and_keeps_every_sign(samples, name):
 def test_delta_readout_of_too_few_cells_stays_finite():
     """Ten cells cannot tell ten classes apart, so that the rule asks for ever larger weights."""
     data = bn.datasets.load("digits")
-    model = bn.BioClassifier(n_cells=10, mixing=300, teaching=0, readout_epochs=100, readout_eta=2.0, random_state=0)
+    model = bn.BioClassifier(
+        n_cells=10,
+        mixing=300,
+        supervision__eta=0,
+        schedule__readout_epochs=100,
+        schedule__readout_eta=2.0,
+        random_state=0,
+    )
     model.fit(data.X_train, data.y_train)
     sizes = np.abs(model.weights()["readout_excitatory"].data)
     assert np.isfinite(sizes).all() and sizes.max() <= 1e3
@@ -397,7 +405,7 @@ def test_four_excitatory_cells_drive_an_inhibitory_one(samples, n_cells, n_inhib
 
 @pytest.mark.parametrize("kind", [DeltaReadout, PerturbationReadout])
 def test_weak_synapses_of_a_readout_turn_silent_and_unheard_ones_stay(samples, rng, kind):
-    association = Association(40, 4, 3, beta=120.0, dtype=np.float64)
+    association = Association(40, 4, 3, competition=SoftmaxSettings(beta=120.0), dtype=np.float64)
     readout = kind(association, 3, w_start=0.05, prune_every=20)
     unheard = np.flatnonzero(readout.to_inhibitory.to_scipy().toarray()[0])
     T = np.eye(3)[rng.integers(3, size=50)]

@@ -9,7 +9,13 @@ from bioneuro import BioClassifier, connectivity
 from bioneuro.layers import CompetitiveLayer, FeatureMap, Hypercolumns, LocalMap, Retina
 from bioneuro.rules import LogRelaxation
 
-SMALL = {"n_cells": 100, "n_epochs": 2, "readout_epochs": 5, "n_columns": 12, "random_state": 0}
+SMALL = {
+    "n_cells": 100,
+    "schedule__association_epochs": 2,
+    "schedule__readout_epochs": 5,
+    "encoder__n_columns": 12,
+    "random_state": 0,
+}
 
 
 @pytest.fixture
@@ -151,7 +157,9 @@ def test_gradient(rng, shape, stride, grid, space):
 
 
 def test_input_gradient_of_the_classifier(digits):
-    model = BioClassifier(**SMALL, feature_map="local", dtype="float64").fit(digits.X_train[:300], digits.y_train[:300])
+    model = BioClassifier(**SMALL, encoder__feature_map="local", dtype="float64").fit(
+        digits.X_train[:300], digits.y_train[:300]
+    )
     rng = np.random.default_rng(1)
     X, y, e = rng.uniform(0.2, 0.9, (5, 64)), digits.y_test[:5], 1e-6
     D = rng.normal(size=X.shape)
@@ -210,7 +218,7 @@ def test_learning_is_identical_for_any_thread_count(digits):
 
 
 def test_learns_digits(digits):
-    model = BioClassifier(**{**SMALL, "n_cells": 500, "n_epochs": 5}, feature_map="local")
+    model = BioClassifier(**{**SMALL, "n_cells": 500, "schedule__association_epochs": 5}, encoder__feature_map="local")
     model.fit(digits.X_train, digits.y_train)
     assert model.score(digits.X_test, digits.y_test) > 0.95
     W = model.weights()["map"]
@@ -255,4 +263,4 @@ def test_hypercolumns_refuse_recruitment():
 
 def test_the_classifier_refuses_an_unknown_map(digits):
     with pytest.raises(ValueError, match=r"feature_map must be one of \['local', 'tied'\], got 'shared'"):
-        BioClassifier(feature_map="shared").fit(digits.X_train[:20], digits.y_train[:20])
+        BioClassifier(encoder__feature_map="shared").fit(digits.X_train[:20], digits.y_train[:20])

@@ -23,7 +23,13 @@ def data():
 
 @pytest.fixture(scope="module")
 def model(data):
-    parameters = {"n_cells": 100, "mixing": 400, "teaching_epochs": 1, "readout_epochs": 5, "random_state": 0}
+    parameters = {
+        "n_cells": 100,
+        "mixing": 400,
+        "schedule__teaching_epochs": 1,
+        "schedule__readout_epochs": 5,
+        "random_state": 0,
+    }
     return bn.BioClassifier(**parameters).fit(data.X_train[:200], data.y_train[:200])
 
 
@@ -69,7 +75,9 @@ def test_report_without_samples_shows_the_weights(model):
 
 
 def test_report_of_plain_vectors(data):
-    model = bn.BioClassifier(image_shape=None, n_cells=40, random_state=0, readout="votes", mixing=200, teaching=0)
+    model = bn.BioClassifier(
+        image_shape=None, n_cells=40, random_state=0, readout="votes", mixing=200, supervision__eta=0
+    )
     model.fit(data.X_train[:80], data.y_train[:80])
     figure = bn.report(model, data.X_test[:40])
     figure.canvas.draw()
@@ -78,7 +86,13 @@ def test_report_of_plain_vectors(data):
 
 def test_one_channel_is_gray(data):
     model = bn.BioClassifier(
-        image_shape=(8, 8, 1), n_columns=4, n_cells=20, mixing=200, teaching=0, random_state=0, readout_epochs=1
+        image_shape=(8, 8, 1),
+        encoder__n_columns=4,
+        n_cells=20,
+        mixing=200,
+        supervision__eta=0,
+        random_state=0,
+        schedule__readout_epochs=1,
     )
     assert bn.report(model.fit(data.X_train[:60], data.y_train[:60])).axes[0].images
 
@@ -87,14 +101,14 @@ def test_report_of_untied_fields_shows_patches(data):
     """Not square, so that the weights of all positions cannot pass for one field."""
     X = data.X_train[:60].reshape(-1, 8, 8)[:, :, 1:7].reshape(60, 48)
     model = bn.BioClassifier(
-        feature_map="local",
+        encoder__feature_map="local",
         image_shape=(8, 6),
-        n_columns=4,
+        encoder__n_columns=4,
         n_cells=20,
         mixing=200,
-        teaching=0,
+        supervision__eta=0,
         random_state=0,
-        readout_epochs=1,
+        schedule__readout_epochs=1,
     ).fit(X, data.y_train[:60])
     ax = bn.report(model).axes[0]
     assert ax.get_title(loc="left") == "Receptive fields in the middle of the image"

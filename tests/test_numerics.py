@@ -23,6 +23,7 @@ from bioneuro.layers import (
     LocalMap,
     Mixing,
     Retina,
+    SoftmaxSettings,
     UnitNorm,
 )
 from bioneuro.layers.extents import LARGEST_RATE
@@ -229,7 +230,7 @@ ASSOCIATIONS = {
     "vigilant": (Association, {"vigilance": 0.9}),
     "taught": (Association, {"teacher": "contrastive"}),
     "relaxing": (Association, {"rule": "log-relaxation", "intrinsic": False}),
-    "few winners": (Association, {"k": 1}),
+    "few winners": (Association, {"competition": SoftmaxSettings(k=1)}),
     "circuit": (Circuit, {}),
     "vigilant circuit": (Circuit, {"vigilance": 0.9}),
     "relaxing circuit": (Circuit, {"rule": "log-relaxation", "intrinsic": False}),
@@ -361,10 +362,15 @@ def test_many_updates_with_strong_noise_stay_finite(rule):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_parameters_are_refused_by_name_or_give_finite_numbers(kind, name):
     make, options = ASSOCIATIONS[kind]
+    of_competition = kind == "usual" and name in ("beta", "sharpening")
+
+    def given(value):
+        return {"competition": SoftmaxSettings(**{name: value})} if of_competition else {name: value}
+
     H = np.random.default_rng(0).random((12, 6)).astype(np.float32)
     T = np.eye(3, dtype=np.float32)[np.arange(12) % 3]
     for value in (1e-300, 1e-6, 1e6):
-        cells = make(8, 6, 3, turnover=Turnover(), **options, **{name: value})
+        cells = make(8, 6, 3, turnover=Turnover(), **options, **given(value))
         for _ in range(3):
             finite(*cells.learn(H, T))
             cells.rewire()
@@ -373,7 +379,7 @@ def test_parameters_are_refused_by_name_or_give_finite_numbers(kind, name):
         finite(drive, cells.rates(drive), cells.activity(drive), cells.votes)
     for value in (-1.0, 1e7, np.inf, np.nan):
         with pytest.raises(ValueError, match=rf"{name} must be a number in .*, got {value}"):
-            make(8, 6, 3, **options, **{name: value})
+            make(8, 6, 3, **options, **given(value))
 
 
 @pytest.mark.parametrize("rule", [LogRelaxation, LogCovariance])

@@ -58,7 +58,9 @@ def test_numpy_and_fused_rule_go_the_same_way(with_gain):
 
 
 def test_benchmark_runs(monkeypatch, capsys):
-    small = partial(bn.BioClassifier, n_columns=8, mixing=100, teaching_epochs=1, readout_epochs=1)
+    small = partial(
+        bn.BioClassifier, encoder__n_columns=8, mixing=100, schedule__teaching_epochs=1, schedule__readout_epochs=1
+    )
     digits = bn.datasets.load("digits")
     monkeypatch.setattr(own_rule, "load", lambda n: ("digits", digits.X_train[:n], digits.y_train[:n]))
     monkeypatch.setattr(bn, "BioClassifier", small)

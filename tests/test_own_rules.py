@@ -20,7 +20,13 @@ def digits():
 
 
 def network(kind, **options):
-    small = {"n_cells": 100, "n_columns": 16, "mixing": 400, "teaching_epochs": 1, "readout_epochs": 10}
+    small = {
+        "n_cells": 100,
+        "encoder__n_columns": 16,
+        "mixing": 400,
+        "schedule__teaching_epochs": 1,
+        "schedule__readout_epochs": 10,
+    }
     return BioClassifier(rule=RULES[kind], random_state=0, **small | options)
 
 

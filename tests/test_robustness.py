@@ -42,7 +42,7 @@ def fits(monkeypatch):
             return super().fit(X, y)
 
     def bioneuro(task, seed):
-        return BioClassifier(n_cells=40, readout_epochs=2, random_state=seed, n_threads=1)
+        return BioClassifier(n_cells=40, schedule__readout_epochs=2, random_state=seed, n_threads=1)
 
     def mlp(hidden):
         return lambda task, seed: Spy((hidden,), n_epochs=2, random_state=seed, n_threads=1)
@@ -187,7 +187,7 @@ def test_plans_have_budgets_of_their_norm(digits):
 
 
 def test_contenders_share_our_retina_and_our_robust_parameters(monkeypatch):
-    monkeypatch.setitem(contenders.ROBUST, "digits", {"exponent": 3.0, "n_cells": 7})
+    monkeypatch.setitem(contenders.ROBUST, "digits", {"encoder__exponent": 3.0, "n_cells": 7})
     made = {name: c.make(1) for name, c in contenders.contenders(Task("digits", 0.2)).items()}
     assert made["bioneuro"].n_cells == 7 and made["bioneuro"].random_state == 1
     assert made["MLP + contrast response"].contrast == (3.0, 0.5)

@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 import bioneuro as bn
 from bioneuro import _core, connectivity
-from bioneuro.layers import READOUTS, Association, CompetitiveLayer, DeltaReadout, FeatureMap, PerturbationReadout
+from bioneuro.layers import (
+    READOUTS,
+    Association,
+    CompetitiveLayer,
+    DeltaReadout,
+    FeatureMap,
+    PerturbationReadout,
+    SoftmaxSettings,
+)
 from bioneuro.rules import RULES, LogCovariance, LogRelaxation, Turnover
 
 N_POST, N_PRE = 6, 11
@@ -285,8 +293,8 @@ LAYER_RULES = [name for name, rule in RULES.items() if "E" in rule.signs and not
 def test_layers_keep_signs(seed, kind, name):
     rng = np.random.default_rng(seed)
     birth = rng.choice([0.0, 0.1])
+    beta = 10 ** rng.uniform(-1, 3)
     options = {
-        "beta": 10 ** rng.uniform(-1, 3),
         "rule": RULES[name](eta=10 ** rng.uniform(-3, 2)),
         "turnover": Turnover(birth=birth, death=birth * rng.choice([0.1, 10]), gamma=rng.uniform(0, 3)),
         "intrinsic": bool(rng.integers(2)),
@@ -294,9 +302,12 @@ def test_layers_keep_signs(seed, kind, name):
         "seed": int(rng.integers(100)),
     }
     if kind is Association:
-        layer = Association(8, N_PRE, 3, kappa=rng.choice([0.0, 5.0]), teacher="contrastive", **options)
+        options |= {"competition": SoftmaxSettings(beta=beta), "kappa": rng.choice([0.0, 5.0])}
+        layer = Association(8, N_PRE, 3, teacher="contrastive", **options)
     else:
-        layer = CompetitiveLayer(connectivity.random(8, N_PRE, density=0.5, sign="E", random_state=rng), **options)
+        layer = CompetitiveLayer(
+            connectivity.random(8, N_PRE, density=0.5, sign="E", random_state=rng), beta=beta, **options
+        )
     scale = 10 ** rng.uniform(-3, 3)
     for _ in range(5):
         U = (rng.random((6, N_PRE)) * scale).astype(np.float32)
@@ -332,7 +343,8 @@ def test_feature_map_keeps_signs(seed):
 @given(st.integers(0, 2**32), st.sampled_from([DeltaReadout, PerturbationReadout]))
 def test_readouts_keep_signs(seed, kind):
     rng = np.random.default_rng(seed)
-    readout = kind(Association(8, N_PRE, 3, beta=10 ** rng.uniform(-1, 2)), 3, seed=int(rng.integers(100)))
+    association = Association(8, N_PRE, 3, competition=SoftmaxSettings(beta=10 ** rng.uniform(-1, 2)))
+    readout = kind(association, 3, seed=int(rng.integers(100)))
     for _ in range(10):
         drive = (rng.normal(size=(6, 8)) * 10 ** rng.uniform(-2, 2)).astype(np.float32)
         T = np.eye(3, dtype=np.float32)[rng.integers(3, size=6)]
@@ -351,10 +363,17 @@ def test_readouts_keep_signs(seed, kind):
 def test_classifier_keeps_signs(tmp_path_factory, readout, image_shape, sigma, operations, seed):
     rng = np.random.default_rng(seed)
     model = bn.BioClassifier(
-        readout, image_shape=image_shape, n_cells=12, n_columns=6, mixing=30, rule=LogCovariance(sigma=sigma, gain=2),
-        birth=0.1, death=0.2, teaching=2.0, teaching_epochs=2, readout_eta=5.0, readout_epochs=2, n_epochs=1,
+        readout,
+        image_shape=image_shape,
+        encoder=bn.layers.MapSettings(n_columns=6),
+        n_cells=12,
+        mixing=30,
+        rule=LogCovariance(sigma=sigma, gain=2),
+        turnover=Turnover(birth=0.1, death=0.2),
+        supervision=bn.Supervision(eta=2.0),
+        schedule=bn.Schedule(association_epochs=1, teaching_epochs=2, readout_epochs=2, readout_eta=5.0),
         random_state=seed,
-    )  # fmt: skip
+    )
     path = tmp_path_factory.mktemp("signs") / "model.npz"
     for operation in operations:
         X, y = rng.random((30, 36)), rng.permutation(np.arange(30) % 3)

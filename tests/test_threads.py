@@ -301,7 +301,7 @@ def test_learning_takes_one_blas_thread():
     info = threadpoolctl.ThreadpoolController().select(user_api="blas").info
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         before = [library["num_threads"] for library in info()]
-        model = BioClassifier(n_cells=20, readout_epochs=1, random_state=0)
+        model = BioClassifier(n_cells=20, schedule__readout_epochs=1, random_state=0)
         model.fit(X, y, on_epoch=lambda *_: seen.extend(library["num_threads"] for library in info()))
         assert seen and set(seen) == {1}
         assert [library["num_threads"] for library in info()] == before
@@ -313,7 +313,7 @@ def test_learning_takes_one_blas_thread():
 def test_auto_is_the_default_everywhere():
     rng = np.random.default_rng(0)
     X, y = rng.random((60, 64)).astype(np.float32), np.arange(60) % 3
-    make = lambda n: BioClassifier(n_cells=30, readout_epochs=1, random_state=0, n_threads=n).fit(X, y)  # noqa: E731
+    make = lambda n: BioClassifier(n_cells=30, schedule__readout_epochs=1, random_state=0, n_threads=n).fit(X, y)  # noqa: E731
     np.testing.assert_array_equal(make("auto").decision_function(X), make(None).decision_function(X))
     W = connectivity.random(20, 64, density=0.5, random_state=0)
     assert isinstance(W, Synapses)

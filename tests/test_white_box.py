@@ -41,7 +41,9 @@ def test_pullbacks_of_unit_vectors_are_the_jacobian(contrast):
     X, y = rng.uniform(0.1, 0.9, (20, 36)), np.arange(20) % 3
     exponent, semi = contrast or (1.0, np.inf)
     mlp = bn.baselines.BackpropMLP((8,), n_epochs=2, contrast=contrast, random_state=0, dtype="float64").fit(X, y)
-    bio = bn.BioClassifier(n_cells=15, exponent=exponent, semi_saturation=semi, random_state=0, dtype="float64")
+    bio = bn.BioClassifier(
+        n_cells=15, encoder__exponent=exponent, encoder__semi_saturation=semi, random_state=0, dtype="float64"
+    )
     for model in (mlp, bio.fit(X, y)):
         assert isinstance(model, DifferentiableFront)
         Z = X[:3]

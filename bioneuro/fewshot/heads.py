@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..checks import Choice, Integer, Number, check_count, check_parameters, plain_array
 from ..connectivity import HalfNormal, MixedSign, dense
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, check_labels, validated_with_labels
-from ..layers import READOUTS, UnitNorm
+from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
 from .feature_readout import FeatureReadout
 
@@ -94,7 +94,7 @@ class AssociationHead(LogitClassifier):
             T.shape[1],
             [self.readout],
             rng=rng,
-            beta=self.beta,
+            competition=SoftmaxSettings(beta=self.beta),
             kappa=self.kappa,
             rule="log-relaxation",
             intrinsic=False,

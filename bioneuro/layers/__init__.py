@@ -8,25 +8,22 @@ A new one of any is a class with these methods.
 from .adaptation import Adaptation
 from .association import Association
 from .circuit import Circuit
+from .competitions import COMPETITIONS, CircuitSettings, SoftmaxSettings
 from .competitive import CompetitiveLayer
 from .feature_map import FeatureMap
-from .growth import Recruitment, Vigilance
+from .growth import GrowthSettings, Recruitment, Vigilance
 from .hypercolumns import Hypercolumns
 from .inhibition import InhibitoryCells
 from .local_map import LocalMap
+from .map_settings import FEATURE_MAPS, MapSettings
 from .mixing import Mixing
 from .passed_on import PassedOn
 from .pools import SoftmaxPool
-from .protocols import Competition, Encoder, Growth, Learned, ReadCells, Readout
+from .protocols import Competition, CompetitionMaker, Encoder, Growth, Learned, ReadCells, Readout
 from .readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from .retina import Retina
 from .settling import Settled, settle, settle_grad
 from .unit_norm import UnitNorm
-
-#: How association cells compete, by the name that :class:`bioneuro.BioClassifier` knows: one line each.
-COMPETITIONS: dict[str, type[Competition]] = {"softmax": SoftmaxPool, "circuit": InhibitoryCells}
-#: Maps of images by the name that :class:`bioneuro.BioClassifier` knows: one line each.
-FEATURE_MAPS: dict[str, type[FeatureMap] | type[LocalMap]] = {"tied": FeatureMap, "local": LocalMap}
 
 __all__ = [
     "COMPETITIONS",
@@ -35,16 +32,20 @@ __all__ = [
     "Adaptation",
     "Association",
     "Circuit",
+    "CircuitSettings",
     "Competition",
+    "CompetitionMaker",
     "CompetitiveLayer",
     "DeltaReadout",
     "Encoder",
     "FeatureMap",
     "Growth",
+    "GrowthSettings",
     "Hypercolumns",
     "InhibitoryCells",
     "Learned",
     "LocalMap",
+    "MapSettings",
     "Mixing",
     "PassedOn",
     "PerturbationReadout",
@@ -54,6 +55,7 @@ __all__ = [
     "Retina",
     "Settled",
     "SoftmaxPool",
+    "SoftmaxSettings",
     "UnitNorm",
     "Vigilance",
     "VotesReadout",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import is_dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -12,14 +13,15 @@ from .. import connectivity
 from .._attributes import Array, Maybe, Part
 from ..checks import Number, check
 from ..connectivity import Init
+from ..deprecation import warn_of_former
 from ..rules import Rule, RuleLike
 from ..synapses import Synapses
 from ..threads import Threads
 from .cells import PlasticCells, hand_over, own_rule
+from .competitions import CompetitionLike, competition_maker
 from .extents import GAIN, GAIN_OR_NONE, SOME, check_extent
 from .growth import Recruitment, Vigilance
-from .pools import SoftmaxPool
-from .protocols import Competition, Growth, Learned
+from .protocols import CompetitionMaker, Growth, Learned
 
 #: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
 #: that come later draw cells of the earlier ones away.
@@ -33,6 +35,8 @@ SPREAD_MEMORY = 20
 LEAST_SURPRISE = 0.01
 #: Where everything drives all cells alike, the gain of the competition is that of this spread.
 LEAST_SPREAD = 1e-6
+#: Former names of parameters that are fields of the settings of the competition now.
+OF_COMPETITION = ("beta", "sharpening", "k")
 
 
 class Association(PlasticCells):
@@ -56,21 +60,19 @@ class Association(PlasticCells):
         See :class:`CompetitiveLayer`.
     teacher : Rule or None
         What the synapses do in :meth:`teach` (:class:`bioneuro.rules.Contrastive`).
-    competition : function of (n_cells, ...), default SoftmaxPool
-        Makes the :class:`bioneuro.layers.Competition`: its class, one of :data:`bioneuro.layers.COMPETITIONS`.
-    beta : float, default 3
-        Gain of the competition, in units of one over the spread of the drive, > 0.
+    competition : str, settings or class, default "softmax"
+        How cells compete: a name in :data:`bioneuro.layers.COMPETITIONS`, :class:`bioneuro.layers.SoftmaxSettings` or
+        :class:`bioneuro.layers.CircuitSettings`, or what else makes a :class:`bioneuro.layers.Competition`. Its
+        ``beta`` is in units of one over the spread of the drive.
     kappa : float, default 0.2
         Top-down gain, in units of the spread of the drive, >= 0; in growth at least 5.
     vigilance : float or None, default None
         Least match in (0, 1] of an input that is not novel; None: no growth.
     activity_gain : float, default 0.5
-        Gain of the smooth activity that readouts see, relative to ``beta``, > 0.
+        Gain of the smooth activity that readouts see, relative to that of the competition, > 0.
     init : str or callable, default "uniform"
         Law of the weights from which a recruited cell starts (:mod:`bioneuro.connectivity`), > 0.
     dtype : float32 or float64
-    sharpening, k
-        Of the competition, as for :class:`CompetitiveLayer`.
     **cells
         ``turnover``, ``homeostasis``, ``rate_memory`` of :class:`CompetitiveLayer`; ``recruitment``, default 0.25, and
         ``intrinsic``, default True, too.
@@ -92,12 +94,9 @@ class Association(PlasticCells):
         n_features: int,
         n_classes: int,
         *,
-        competition: Callable[..., Competition] = SoftmaxPool,
+        competition: CompetitionLike = "softmax",
         rule: RuleLike = "log-covariance",
         teacher: RuleLike | None = None,
-        beta: float = 3.0,
-        sharpening: float = 2.0,
-        k: int | None = None,
         kappa: float = 0.2,
         vigilance: float | None = None,
         activity_gain: float = 0.5,
@@ -110,9 +109,8 @@ class Association(PlasticCells):
         check("kappa", kappa, GAIN_OR_NONE)
         check("vigilance", vigilance, SOME, None)
         check("activity_gain", activity_gain, GAIN)
-        rivalry = competition(
-            n_cells, beta=beta, sharpening=sharpening, k=k, seed=seed, dtype=dtype, n_threads=n_threads
-        )
+        maker = _with_former(competition_maker(competition), cells)
+        rivalry = maker(n_cells, seed=seed, dtype=dtype, n_threads=n_threads)
         if teacher is not None and not rivalry.taught:
             raise ValueError(
                 f"teacher must be None where {type(rivalry).__name__} compete: their rates are no softmax, whose "
@@ -323,6 +321,18 @@ class Association(PlasticCells):
     def presynaptic(self) -> dict[str, str]:
         """Population that makes each of the pathways."""
         return {"association": "features", **self.competition.presynaptic}
+
+
+def _with_former(competition: CompetitionMaker, cells: dict[str, Any]) -> CompetitionMaker:
+    """The competition with what was said of it by the former names of its parameters, which are taken out of
+    ``cells``."""
+    former = {name: cells.pop(name) for name in OF_COMPETITION if name in cells}
+    if not former:
+        return competition
+    warn_of_former("Association", {name: (f"competition__{name}",) for name in former}, stacklevel=4)
+    if not is_dataclass(competition) or isinstance(competition, type):
+        return cast(CompetitionMaker, partial(competition, **former))
+    return replace(competition, **former)
 
 
 def _unconnected(n_cells: int, n_features: int, dtype: DTypeLike) -> Synapses:

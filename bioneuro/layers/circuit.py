@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from .._attributes import Part
 from ..synapses import Synapses
 from .association import Association
+from .competitions import CircuitSettings
 from .inhibition import InhibitoryCells
-
-#: Parameters of the inhibitory cells alone.
-OF_INHIBITORY_CELLS = ("inhibitory_share", "inhibition", "inhibitory_density", "specificity", "activity")
 
 
 class Circuit(Association):
@@ -27,17 +25,17 @@ class Circuit(Association):
     n_cells, n_features, n_classes : int
         ``n_cells`` are the E cells.
     **parameters
-        ``inhibitory_share``, ``inhibition``, ``inhibitory_density``, ``specificity`` and ``activity`` of
-        :class:`InhibitoryCells`, all others of :class:`Association`. There is no ``k`` and no ``teacher``.
+        Those of :class:`CircuitSettings`, all others of :class:`Association`. There is no ``k`` and no ``teacher``.
     """
 
     SAVED: ClassVar = Association.SAVED | {"competition": Part(InhibitoryCells)}
 
     def __init__(self, n_cells: int, n_features: int, n_classes: int, **parameters: Any) -> None:
-        inhibitory = {name: parameters.pop(name) for name in OF_INHIBITORY_CELLS if name in parameters}
-        super().__init__(
-            n_cells, n_features, n_classes, competition=partial(InhibitoryCells, **inhibitory), **parameters
-        )
+        if parameters.pop("k", None) is not None:
+            raise ValueError("k must be None in a circuit: inhibition decides who is active")
+        names = [field.name for field in fields(CircuitSettings)]
+        circuit = CircuitSettings(**{name: parameters.pop(name) for name in names if name in parameters})
+        super().__init__(n_cells, n_features, n_classes, competition=circuit, **parameters)
 
     competition: InhibitoryCells
 

@@ -11,10 +11,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check
+from ..connectivity import Init, initialiser
+from .extents import SOME
 from .protocols import GrowingCells, TakeOver
 
 #: A cell whose rate is below this share of the average is silent: it can be recruited.
 SILENT = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthSettings:
+    """How association cells are recruited, as a parameter of :class:`bioneuro.BioClassifier`.
+
+    Parameters
+    ----------
+    vigilance : float in (0, 1] or None, default 0.9
+        In ``partial_fit``, a sample that no cell of its label matches so well, or that a cell of another label matches
+        better, recruits a cell (:class:`Vigilance`). None: whatever cells have been silent lately learn what comes, and
+        forget what they knew (:class:`Recruitment`).
+    init : str or callable, default "uniform"
+        Law of the weights from which a recruited cell starts: a name in :data:`bioneuro.connectivity.INITIALISERS` or
+        ``init(rng, n)``, all > 0.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range.
+    """
+
+    vigilance: float | None = 0.9
+    init: Init = "uniform"
+
+    def __post_init__(self) -> None:
+        check("vigilance", self.vigilance, SOME, None)
+        initialiser(self.init)
+
 
 NOBODY: TakeOver = (np.zeros(0, np.intp), np.zeros(0, np.intp))
 

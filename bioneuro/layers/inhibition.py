@@ -53,7 +53,7 @@ class InhibitoryCells:
     ----------
     n_cells : int
         E cells.
-    beta, sharpening : float
+    beta, sharpening : float, default 3 and 2
         Gain of the drive, in units of one over its spread, > 0; the exponent s, > 0.
     k : None
         Inhibition decides who is active.
@@ -108,7 +108,7 @@ class InhibitoryCells:
         self,
         n_cells: int,
         *,
-        beta: float,
+        beta: float = 3.0,
         sharpening: float = 2.0,
         k: int | None = None,
         inhibitory_share: float = 0.2,

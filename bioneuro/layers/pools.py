@@ -24,7 +24,7 @@ class SoftmaxPool:
     Parameters
     ----------
     n_cells : int
-    beta : float
+    beta : float, default 3
         Gain of the competition, in units of one over the spread of the drive where a layer measures it, > 0.
     sharpening : float, default 2
         Gain in learning relative to that in response, > 0.
@@ -54,7 +54,7 @@ class SoftmaxPool:
         self,
         n_cells: int,
         *,
-        beta: float,
+        beta: float = 3.0,
         sharpening: float = 2.0,
         k: int | None = None,
         n_rivals: int | None = None,

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..synapses import Synapses
 from ..threads import Threads
 
 __all__ = [
-    "Competition", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "ReadCells", "Readout", "Space",
-    "TakeOver",
+    "Competition", "CompetitionMaker", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "ReadCells",
+    "Readout", "Space", "TakeOver",
 ]  # fmt: skip
 
 #: With respect to what a gradient is asked: the input itself, or the retina's response to it.
@@ -60,10 +60,9 @@ class Encoder(Protocol):
 class Competition(Protocol):
     """From what excites cells to their rates. All arrays are ``(batch, n_cells)``.
 
-    Made by ``competition(n_cells, beta=, sharpening=, k=, seed=, dtype=, n_threads=)``. The layer gives the ``gain`` in
-    units of the drive (``beta`` over its spread) and the homeostatic ``threshold (n_cells,)``. What the layer calls its
-    drive is what :meth:`drive` makes of the afferent drive ``a``: either ``a`` itself, from which :meth:`rates`
-    follow, or what cells have after they competed.
+    Made by a :class:`CompetitionMaker`. The layer gives the ``gain`` in units of the drive (``beta`` over its spread)
+    and the homeostatic ``threshold (n_cells,)``. What the layer calls its drive is what :meth:`drive` makes of the
+    afferent drive ``a``: either ``a`` itself, from which :meth:`rates` follow, or what cells have after they competed.
     """
 
     beta: float
@@ -120,6 +119,16 @@ class Competition(Protocol):
     def pathways(self) -> dict[str, Synapses]:
         """Its learned pathways by name."""
         ...
+
+
+@runtime_checkable
+class CompetitionMaker(Protocol):
+    """Makes a :class:`Competition` of so many cells: its settings, or its class."""
+
+    #: As of the competition that it makes.
+    taught: ClassVar[bool]
+
+    def __call__(self, n_cells: int, *, seed: int, dtype: DTypeLike, n_threads: Threads) -> Competition: ...
 
 
 class GrowingCells(Protocol):

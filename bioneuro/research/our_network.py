@@ -21,4 +21,5 @@ def by_votes(network: BioClassifier) -> BioClassifier:
 
 def contrast_of(network: BioClassifier) -> tuple[float, float]:
     """Exponent and semi-saturation of its retina, for a rival behind the same response."""
-    return network.exponent, network.semi_saturation
+    parameters = network.get_params()
+    return parameters["encoder__exponent"], parameters["encoder__semi_saturation"]

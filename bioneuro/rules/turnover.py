@@ -8,11 +8,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..checks import Number, check_parameters
 from ..synapses import Synapses
 from ..threads import Threads
 
 #: Iterations after which norm and survival agree: to 1e-6 at gamma 1.5, to 2e-3 at gamma 5.
 N_SETTLE = 12
+#: Rates of births and deaths; at higher ones nothing would be left of what was learned.
+RATE = Number(0, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +32,12 @@ class Turnover:
 
     Parameters
     ----------
-    birth : float >= 0, default 0.00125
-    death : float >= 0, default 0.005
+    birth : float, default 0.00125
+    death : float, default 0.005
+        Rates in [0, 1000].
         Both 0: nothing ever dies, nothing is born, and cells keep all the synapses they begin with.
-    gamma : float >= 0, default 1.5
-        How much longer large synapses live.
+    gamma : float, default 1.5
+        How much longer large synapses live, in [0, 100].
     """
 
     birth: float = 0.00125
@@ -41,9 +45,7 @@ class Turnover:
     gamma: float = 1.5
 
     def __post_init__(self) -> None:
-        for name in ("birth", "death", "gamma"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        check_parameters(self, {"birth": (RATE,), "death": (RATE,), "gamma": (Number(0, 100),)})
 
     def __bool__(self) -> bool:
         return bool(self.birth > 0 or self.death > 0)

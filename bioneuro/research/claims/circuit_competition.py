@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ... import analysis
-from ...classifier import SAMPLES_PER_CELL, BioClassifier
+from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import InhibitoryCells
+from ...schedule import Schedule
 from ..differences import in_words
 from .claim import (
     NOT_SHOWN,
@@ -73,15 +74,17 @@ class CircuitCompetition(Claim[CircuitSettings]):
         train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         parameters = settings.network(seed, encoder=encoder)
-        usual = max(1, int(np.ceil(SAMPLES_PER_CELL * settings.n_cells / len(train.y))))
+        usual = Schedule().of_association(len(train.y), settings.n_cells)
         for competition in ("softmax", "circuit"):
-            network = BioClassifier(**parameters, competition=competition, n_epochs=usual).fit(*train)
+            parameters |= {"competition": competition, "schedule__association_epochs": usual}
+            network = BioClassifier(**parameters).fit(*train)
             for readout in READOUTS:
                 yield Found(competition, f"accuracy {readout}", score(network, readout, test), 1)
         yield from self._cells(network, test.X)
         for longer in progress((1, settings.longer), "length"):
             if longer > 1:
-                network = BioClassifier(**parameters, competition="circuit", n_epochs=usual * longer).fit(*train)
+                parameters["schedule__association_epochs"] = usual * longer
+                network = BioClassifier(**parameters).fit(*train)
             circuit = cast(InhibitoryCells, network.network_.association.competition)
             for readout in READOUTS:
                 yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)

@@ -26,7 +26,7 @@ STRONG, NOT_SHOWN = "strong", "not shown"
 #: Largest loss of accuracy, as a share, that a property may cost.
 TOLERATED_LOSS = 0.005
 #: Parameters of the same network with all the synapses it could have.
-DENSE: dict[str, Any] = {"birth": 0.0, "death": 0.0}
+DENSE: dict[str, Any] = {"turnover__birth": 0.0, "turnover__death": 0.0}
 #: The rule that the network had before, with every synapse.
 FORMER: dict[str, Any] = {"rule": "log-relaxation", **DENSE}
 
@@ -84,7 +84,7 @@ class Settings:
 
 
 #: What keeps learning short.
-BRIEF: dict[str, Any] = {"mixing": 400, "teaching_epochs": 3, "readout_epochs": 10}
+BRIEF: dict[str, Any] = {"mixing": 400, "schedule__teaching_epochs": 3, "schedule__readout_epochs": 10}
 SMALL: dict[str, Any] = {"n_train": 200, "n_validation": 100, "n_test": 200, "changed": BRIEF, "mlp_epochs": 30}
 
 

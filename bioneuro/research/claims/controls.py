@@ -69,7 +69,7 @@ class RecruitOnly(LogRelaxation):
 
 
 #: Parameters of a network that only stores samples: all of their synapses, nothing learned by cells or taught to them.
-STORED: dict[str, Any] = {"rule": RecruitOnly(), "teaching": 0.0, **DENSE}
+STORED: dict[str, Any] = {"rule": RecruitOnly(), "supervision__eta": 0.0, **DENSE}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,13 +163,13 @@ class EmergentLognormality(Claim[LognormalSettings]):
         parameters = settings.network(seed, encoder=encoder)
         rule = as_rule(parameters.get("rule", BioClassifier().rule))
         noise = replace(rule, sigma=settings.sigma)  # type: ignore[call-arg]  # rules of the network have noise
-        runs: dict[str, dict[str, Any]] = {start: {"init": start} for start in STARTS}
+        runs: dict[str, dict[str, Any]] = {start: {"growth__init": start} for start in STARTS}
         runs |= {
             FORMER_RULE: FORMER,
             NO_MIXING: {"mixing": 0},
-            UNTAUGHT: {"teaching": 0.0},
-            ADDITIVE: {"rule": Additive(), "teaching": 0.0},  # the teacher is multiplicative
-            SAME_SURVIVORS: {"rule": Additive(), "teaching": 0.0, **DENSE},
+            UNTAUGHT: {"supervision__eta": 0.0},
+            ADDITIVE: {"rule": Additive(), "supervision__eta": 0.0},  # the teacher is multiplicative
+            SAME_SURVIVORS: {"rule": Additive(), "supervision__eta": 0.0, **DENSE},
             NOISE: {"rule": noise},
             ADDITIVE_NOISE: {"rule": AdditiveNoise(rule=rule, sigma=settings.sigma)},
             DENSE_QUIET: DENSE,

@@ -120,13 +120,14 @@ class EmergentSparsity(Claim[SparsitySettings]):
         yield from self._described(DEFAULT, network, test)
         yield from course
         encoder, density = network.encoder_, network.network_.association.synapses.density
-        blind = {"gamma": 0.0, "birth": network.death * density / (1 - density)}
+        turnover = {name: network.get_params()[f"turnover__{name}"] for name in ("birth", "death")}
+        blind = {"turnover__gamma": 0.0, "turnover__birth": turnover["death"] * density / (1 - density)}
         runs: list[tuple[str, dict[str, Any], float | None]]
         runs = [(condition, changed, None) for condition, changed in (*UNPRUNED.items(), (BLIND, blind))]
-        births = [ratio * network.birth for ratio in settings.ratios]
-        runs += [(TURNOVER, {"birth": birth}, birth / network.death) for birth in births]
+        births = [ratio * turnover["birth"] for ratio in settings.ratios]
+        runs += [(TURNOVER, {"turnover__birth": birth}, birth / turnover["death"]) for birth in births]
         for condition, changed, x in progress(runs, "rates of turnover"):
-            if changed != {"birth": network.birth}:  # the default network
+            if changed != {"turnover__birth": turnover["birth"]}:  # the default network
                 fitted = BioClassifier(**settings.network(seed, encoder=encoder) | changed).fit(*train)
             else:
                 fitted = network

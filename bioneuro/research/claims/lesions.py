@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse, stats
 
-from ...classifier import READOUT_STEPS, BioClassifier
+from ...classifier import BioClassifier
 from ...layers import Association, DeltaReadout, PassedOn, Retina, UnitNorm
 from ...layers.protocols import Space
-from ...network import Network, epochs_of, readout_batch
+from ...network import Network
+from ...schedule import Schedule
 from .claim import Images
 
 
@@ -43,15 +44,14 @@ class PixelRates:
 def read_anew(network: BioClassifier, association: Association | PassedOn, train: Images, seed: int) -> BioClassifier:
     """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
     ``fit``."""
-    changed, n = copy.copy(network), len(train.y)
-    automatic = max(10, epochs_of(READOUT_STEPS, readout_batch(n), n))
-    epochs = automatic if isinstance(network.readout_epochs, str) else network.readout_epochs
+    changed = copy.copy(network)
+    schedule = Schedule() if isinstance(network.schedule, str) else network.schedule
     parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
     delta = DeltaReadout(association, T.shape[1], seed=seed)
     cells = cast(Association, association)  # which, from here on, is asked for its drive and its activity only
     changed.network_, changed.readout = Network(parts.encoder, cells, {"delta": delta}, parts.mixing), "delta"
     changed.network_.learn_readouts(
-        network.transform(train.X), T, n_epochs=epochs, eta=network.readout_eta,
+        network.transform(train.X), T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
         rng=np.random.default_rng(seed), progress=lambda passes, desc: passes,
     )  # fmt: skip
     return changed

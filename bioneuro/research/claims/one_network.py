@@ -263,11 +263,11 @@ class OneNetwork(Claim[OneSettings]):
         for start in STARTS:
             started = network
             if start != network.init:
-                started = _like(network, settings, seed, init=start).fit(*parts.train)
+                started = _like(network, settings, seed, growth__init=start).fit(*parts.train)
             laws.append(described(started.weights()["association"]))
         for measure, worst in WORST.items():
             yield Found(NETWORK, measure, worst([law[measure] for law in laws]), note="worst of the starts")
-        additive = _like(network, settings, seed, rule=Additive(), teaching=0.0).fit(*parts.train)
+        additive = _like(network, settings, seed, rule=Additive(), supervision__eta=0.0).fit(*parts.train)
         for name, W in (
             ("additive rule", additive.weights()["association"]),
             ("backpropagation", mlp.weights()["hidden_1"]),

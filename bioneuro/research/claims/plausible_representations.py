@@ -14,7 +14,7 @@ from ... import analysis
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
-from ...layers import FeatureMap, Retina
+from ...layers import FeatureMap, MapSettings, Retina
 from ..differences import ALPHA, in_words
 from ..natural_images import dead_leaves, gaussian_twin
 from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split_images, values_of, weak
@@ -61,9 +61,9 @@ class InnerMap(FeatureMap):
 
 def scene_map(seed: int) -> InnerMap:
     """An untrained map for natural patches, with the classifier's defaults."""
-    default = BioClassifier()
+    default = MapSettings()
     retina = Retina(PATCH, default.exponent, default.semi_saturation)
-    return InnerMap(SCENE, n_columns=default.n_columns, retina=retina, beta=default.map_beta, random_state=seed)
+    return InnerMap(SCENE, n_columns=default.n_columns, retina=retina, beta=default.beta, random_state=seed)
 
 
 def scene_noise(scenes: NDArray, seed: int) -> NDArray:

@@ -15,6 +15,7 @@ from ...baselines import BackpropMLP, NonNegativeMLP
 from ...classifier import BioClassifier, OnEpoch
 from ...datasets import Dataset
 from ...layers import UnitNorm
+from ...rules import Turnover
 from ..differences import in_words
 from .claim import (
     DENSE,
@@ -79,7 +80,8 @@ NOISE, OTHER_NOISES = 0.1, (0.03, 0.3)
 #: Of the network on raw pixels, for every size; chosen on validation images of MNIST. With more than this
 #: ``readout_eta`` the readouts diverge at few cells of few synapses.
 RULE: dict[str, Any] = {
-    "image_shape": None, "mixing": 0, "teaching": 0.0, "n_epochs": 4, "readout_epochs": 30, "readout_eta": 0.03,
+    "image_shape": None, "mixing": 0, "supervision__eta": 0.0, "schedule__association_epochs": 4,
+    "schedule__readout_epochs": 30, "schedule__readout_eta": 0.03,
 }  # fmt: skip
 
 # --- networks ----------------------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
             def network(name: str, x: float, readout: str = "delta", n: int = n) -> BioClassifier:
                 fresh = BioClassifier(**settings.network(seed, **RULE, n_cells=n, encoder=encoder, readout=readout))
                 if name == "by cell":
-                    return fresh.set_params(birth=x * fresh.death).fit(*train)
+                    return fresh.set_params(turnover__birth=x * Turnover().death).fit(*train)
                 return fresh.set_params(**DENSE).fit(*train, on_epoch=inputs_compete(x, shuffle=name == SHUFFLED))
 
             left = {}

@@ -13,6 +13,7 @@ from scipy import stats
 from ... import analysis, fewshot
 from ...classifier import BioClassifier
 from ...datasets import Dataset
+from ...supervision import Supervision
 from .claim import (
     NOT_SHOWN,
     SMALL,
@@ -70,11 +71,12 @@ class TaskEncoding(Claim[TaskSettings]):
     def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Progress) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
+        votes = {"encoder": encoder, "readout": "votes"}
         classes = np.random.default_rng(seed).permutation(np.unique(data.y_train))
         known, new = classes[: classes.size // 2], classes[classes.size // 2 :]
         rng = np.random.default_rng([seed, 1])
         for kappa in progress(settings.kappas, "kappa"):
-            network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder)).fit(*train)
+            network = BioClassifier(**settings.network(seed, supervision__kappa=kappa, encoder=encoder)).fit(*train)
             H = network.transform(test.X)
             winner = network.network_.drive(H).argmax(axis=1)
             found = analysis.discrete_information(winner, test.y)
@@ -85,12 +87,12 @@ class TaskEncoding(Claim[TaskSettings]):
             for readout in ("delta", "votes"):
                 yield Found("all classes", f"accuracy {readout}", score(network, readout, test), kappa)
             seen = np.isin(train.y, known)
-            network = BioClassifier(**settings.network(seed, kappa=kappa, encoder=encoder, readout="votes"))
+            network = BioClassifier(**settings.network(seed, **votes, supervision__kappa=kappa))
             network.fit(train.X[seen], train.y[seen])
             yield Found("new classes", "few-shot accuracy", self._transfer(network, test, new, seed, settings), kappa)
-        for condition, kappa in (("training", BioClassifier().kappa), ("training, no feedback", 0.0)):
-            parameters = {"kappa": kappa, "encoder": encoder, "readout": "votes", "vigilance": None}  # as fit learns
-            network = BioClassifier(**settings.network(seed, **parameters))
+        for condition, kappa in (("training", Supervision().kappa), ("training, no feedback", 0.0)):
+            network = BioClassifier(**settings.network(seed, **votes, supervision__kappa=kappa))
+            network.set_params(growth__vigilance=None)  # as fit learns
             yield from self._over_training(condition, network, train, test, seed)
 
     @staticmethod
@@ -169,7 +171,7 @@ class TaskEncoding(Claim[TaskSettings]):
             f"{values_of(frame, 'shuffled labels', 'I(label; Z)').mean():.2f} bits.\n"
             f"Trade-off over the same range: {changes}.\n"
             f"Over training, {PASSES[0]:g} to {PASSES[-1]:g} passes: {self._course(frame, 'training')} at kappa "
-            f"{BioClassifier().kappa:g}; {self._course(frame, 'training, no feedback')} at kappa 0."
+            f"{Supervision().kappa:g}; {self._course(frame, 'training, no feedback')} at kappa 0."
         )
         return Verdict.of(gain.to_numpy(), form, bool(moves and monotonic), "bits more about the label", note)
 

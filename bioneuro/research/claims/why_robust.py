@@ -14,6 +14,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import Retina
 from ..differences import ALPHA, in_words
+from ..our_network import contrast_of
 from .adversarial_robustness import (
     ROBUST_ACCURACY,
     SMALL_ATTACK,
@@ -50,12 +51,16 @@ class Ablation(NamedTuple):
 
 
 def _without_contrast(full: BioClassifier) -> dict[str, Any]:
-    return {"exponent": 1.0, "semi_saturation": np.inf, "encoder": None}
+    return {"encoder": None, "encoder__exponent": 1.0, "encoder__semi_saturation": np.inf}
 
 
 def _without_map(full: BioClassifier) -> dict[str, Any]:
-    retina = Retina(1, full.exponent, full.semi_saturation)
+    retina = Retina(1, *contrast_of(full))
     return {"encoder": PixelRates(full.n_features_in_, retina, full.dtype)}
+
+
+def _softened(full: BioClassifier) -> dict[str, Any]:
+    return {"competition__beta": SOFTER * full.get_params()["competition__beta"]}
 
 
 LAW = "the law of the weights"
@@ -64,10 +69,10 @@ ABLATIONS: dict[str, Ablation] = {
     "no map": Ablation("the feature map", _without_map),
     "no mixing": Ablation("mixing", lambda full: {"mixing": 0}),
     "no competition": Ablation("competition", made=without_competition),
-    "softer competition": Ablation("competition", lambda full: {"beta": SOFTER * full.beta}, tests=False),
+    "softer competition": Ablation("competition", _softened, tests=False),
     "no turnover": Ablation("sparsity and turnover", lambda full: DENSE),
-    "no teaching": Ablation("teaching", lambda full: {"teaching": 0.0}),
-    "no top-down gain": Ablation("the top-down gain", lambda full: {"kappa": 0.0}),
+    "no teaching": Ablation("teaching", lambda full: {"supervision__eta": 0.0}),
+    "no top-down gain": Ablation("the top-down gain", lambda full: {"supervision__kappa": 0.0}),
     "recruitment only": Ablation("learning beyond the stored samples", lambda full: STORED),
     "weights shuffled in cells": Ablation("which synapses are strong", made=with_law(shuffled)),
     "weights made normal": Ablation(LAW, made=with_law(by_rank(normal_quantile))),

@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from ...baselines import FilterBank, OrientationHistogram, make
 from ...classifier import BioClassifier
 from ...fewshot import ElasticMatcher, ElasticVotes, FeatureReadout, Jittered
-from ...layers import FeatureMap
+from ...layers import FeatureMap, MapSettings
 
 #: Where the columns of a :class:`FixedColumns` come from.
 Origin = Literal["random", "patches", "k-means"]
@@ -41,8 +41,10 @@ class FixedColumns(BaseEstimator):
     ----------
     origin : {"random", "patches", "k-means"}
         Columns are random directions (>= 0), random patches with contrast, or centres of k-means of those.
-    image_shape, n_columns, patch_size, exponent, random_state
+    image_shape, random_state
         As of :class:`bioneuro.BioClassifier`.
+    n_columns, patch_size, exponent
+        As of :class:`bioneuro.layers.MapSettings`.
 
     Attributes
     ----------
@@ -73,9 +75,7 @@ class FixedColumns(BaseEstimator):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         network = BioClassifier(
             image_shape=self.image_shape,
-            n_columns=self.n_columns,
-            patch_size=self.patch_size,
-            exponent=self.exponent,
+            encoder=MapSettings(n_columns=self.n_columns, patch_size=self.patch_size, exponent=self.exponent),
             random_state=0,
         )
         # builds the map as the classifier does; one image changes it little
@@ -134,7 +134,7 @@ def few_image_models(image_shape: tuple[int, ...], *, rivals_only: bool = False)
 
 
 def _ours(image_shape: tuple[int, ...], gray: bool) -> dict[str, Any]:
-    readout = FeatureReadout(BioClassifier(image_shape=image_shape, **FEW_IMAGES))
+    readout = FeatureReadout(BioClassifier(image_shape=image_shape, encoder=MapSettings(**FEW_IMAGES)))
     models: dict[str, Any] = {
         "map + readout": readout,
         "bioneuro": BioClassifier(image_shape=image_shape),

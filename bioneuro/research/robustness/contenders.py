@@ -19,15 +19,15 @@ __all__ = ["CEILING", "CONTENDERS", "CONTROL", "OURS", "ROBUST", "Contender", "T
 
 #: Parameters of `BioClassifier` that make it robust, by data set, chosen on validation images; the rest are defaults.
 ROBUST: dict[str, dict[str, Any]] = {
-    "mnist": {"exponent": 16.0, "n_columns": 128, "beta": 6.0, "n_cells": 4000},
+    "mnist": {"encoder__exponent": 16.0, "encoder__n_columns": 128, "competition__beta": 6.0, "n_cells": 4000},
     "fashion-mnist": {
-        "exponent": 8.0,
-        "semi_saturation": 0.15,
-        "c0": 2.0,
-        "g0": 2.0,
-        "gate_exponent": 2.0,
-        "n_columns": 128,
-        "beta": 6.0,
+        "encoder__exponent": 8.0,
+        "encoder__semi_saturation": 0.15,
+        "encoder__c0": 2.0,
+        "encoder__g0": 2.0,
+        "encoder__gate_exponent": 2.0,
+        "encoder__n_columns": 128,
+        "competition__beta": 6.0,
         "n_cells": 4000,
     },
 }
