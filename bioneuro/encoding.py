@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "adapted", "features"]
 
-#: Rows of a block, whole batches of inference, so that statistics are of the same samples however rows are read.
-BLOCK = 8 * INFERENCE_BATCH
+#: Most rows of a block, and about how many bytes one is. It is of whole batches of inference, so that statistics are of
+#: the same samples however rows are read.
+BLOCK, BLOCK_BYTES = 8 * INFERENCE_BATCH, 4 * 2**20
 
 
 class Check(NamedTuple):
@@ -132,7 +133,8 @@ class _InMemory:
 
 def _done(function: Any, X: NDArray | rows.Rows, client: Client | None) -> Iterator[Any]:
     """``function(start, block)`` of every block, in their order."""
-    blocks = slices(len(X), BLOCK)
+    batch_bytes = INFERENCE_BATCH * X.shape[1] * 4
+    blocks = slices(len(X), min(BLOCK, INFERENCE_BATCH * max(1, BLOCK_BYTES // batch_bytes)))
     if client is None:
         for block in blocks:
             yield function(block.start, X[block])

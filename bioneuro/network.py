@@ -74,11 +74,13 @@ class Network:
 
     def drive(self, H: NDArray | Rows) -> NDArray:
         """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
-        parts = [self.association.drive(self.mixed(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
-        if len(parts) == 1:  # attacks come here batch by batch: no copy
-            return parts[0]
-        dtype = self.association.synapses.dtype
-        return np.concatenate(parts) if parts else np.zeros((0, self.association.n_cells), dtype)
+        batches = slices(len(H), INFERENCE_BATCH)
+        if len(batches) == 1:  # attacks come here batch by batch: no copy
+            return self.association.drive(self.mixed(H[batches[0]]))
+        drives = np.empty((len(H), self.association.n_cells), self.association.synapses.dtype)
+        for s in batches:
+            drives[s] = self.association.drive(self.mixed(H[s]))
+        return drives
 
     # --- learning (on features: the encoder has learned before) ---
 
@@ -128,14 +130,14 @@ class Network:
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        heard = self._heard(H, learned)
+        heard = self._heard(H, learned, n_epochs)
         rng.permutation(len(H))  # drawn and not used, so that a seed still gives the same network
         for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
             for readout, rates in zip(learned, heard(rows), strict=True):
                 readout.learn_from(rates, T[rows], eta * left)
 
     def _heard(
-        self, H: NDArray | Rows, readouts: Sequence[Readout]
+        self, H: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int
     ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
         """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
 
@@ -143,6 +145,8 @@ class Network:
             drive = self.drive(H[rows])
             return [readout.heard(drive) for readout in readouts]
 
+        if n_epochs == 1:
+            return made
         parts = made(slice(1))
         if len(H) * sum(array.size for rates in parts for array in rates) > CACHED:
             return made

@@ -1,6 +1,7 @@
 """The campaigns in short: each runs a small share of itself, and finds nothing."""
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,28 @@ def test_saves_that_are_killed_leave_whole_models(tmp_path):
     assert found["faults"] == [] and found["counts"]["kills"] >= 10
 
 
+def test_learning_from_a_file_holds_a_part_of_it(tmp_path):
+    found = run("memory", 0.02, tmp_path / "memory.json")
+    assert found["faults"] == [] and found["images"] == 200_000
+    assert found["file_mib"] + found["features_mib"] > 90
+    assert found["peak_mib"] - found["peak_before_mib"] < 70  # of which 25 are the drives that the readout learns from
+
+
+def test_the_model_of_a_cluster():
+    pytest.importorskip("distributed")
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from campaigns.cluster import images_per_second, images_per_second_here, step_on_workers
+assert images_per_second(1e-4, 1e-5, 1) == 1e4 and abs(images_per_second(1e-4, 1e-5, 5) - 5e4) < 1e-6
+assert images_per_second(1e-4, 1e-5, 10) == images_per_second(1e-4, 1e-5, 99)  # the one who moves is busy
+assert abs(images_per_second_here(9e-5, 1e-5, 2, 1) - 1e4) < 1e-6
+assert step_on_workers(3, 2, 100, 1e9, 1) == 3
+assert step_on_workers(3, 2, 100, 200, 2) == 3  # what is saved is what moving takes
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the harnesses need a C compiler")
 @pytest.mark.parametrize("harness", ["products", "learning", "structure", "rates", "images"])
 def test_what_fuzzing_reached_holds_on_this_core(harness, tmp_path):
@@ -64,6 +87,28 @@ print(fuzz.replay({harness!r}, Path(_core.__file__), Path({str(tmp_path)!r})))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout) > 50
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the callers need a C compiler")
+def test_kernels_called_by_several_threads_answer_as_for_one(tmp_path):
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from pathlib import Path
+from bioneuro import _core
+from campaigns import races
+sys.exit(races.replay(Path(_core.__file__), Path({str(tmp_path)!r}), 5))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split()[0] == "15"
+
+
+@pytest.mark.skipif(
+    shutil.which("cc") is None or platform.libc_ver()[0] != "glibc", reason="the library that is preloaded is for glibc"
+)
+def test_memory_that_runs_out_is_said_and_leaves_nothing(tmp_path):
+    found = run("allocations", 0.25, tmp_path / "allocations.json")
+    assert found["faults"] == [] and found["counts"]["refused"] > 150
 
 
 def test_a_fault_is_found():

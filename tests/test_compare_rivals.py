@@ -170,7 +170,7 @@ def test_ranks_follow_the_means_and_intervals_what_seeds_decide():
     frame = frame_of(a=[0.9, 0.91, 0.92], b=[0.85, 0.93, 0.9], c=[0.5, 0.51, 0.52])
     found = ranks.rank_table(frame, [ranks.Criterion("clean", "accuracy")]).set_index("model")
     assert found["rank"].to_dict() == {"a": 1, "b": 2, "c": 3}
-    assert found[["low", "high"]].to_numpy().tolist() == [[1, 2], [1, 2], [3, 3]]
+    assert found.loc[list("abc"), ["low", "high"]].to_numpy().tolist() == [[1, 2], [1, 2], [3, 3]]
     turned = ranks.rank_table(frame, [ranks.Criterion("x", "accuracy", higher=False)]).set_index("model")
     assert turned["rank"].to_dict() == {"c": 1, "b": 2, "a": 3}
 
@@ -178,7 +178,17 @@ def test_ranks_follow_the_means_and_intervals_what_seeds_decide():
 def test_what_never_changes_with_seeds_is_beyond_doubt_and_ties_share_a_rank():
     frame = frame_of(a=[0.2] * 3, b=[0.1] * 3, c=[0.1] * 3)
     found = ranks.rank_table(frame, [ranks.Criterion("clean", "accuracy")]).set_index("model")
-    assert found[["rank", "low", "high"]].to_numpy().tolist() == [[1, 1, 1], [2, 2, 3], [2, 2, 3]]
+    assert found.loc[list("abc"), ["rank", "low", "high"]].to_numpy().tolist() == [[1, 1, 1], [2, 2, 3], [2, 2, 3]]
+
+
+def test_models_come_best_overall_first_and_criteria_in_their_order_whoever_lacks_one():
+    rows = [Row(m, "r", 0, "accuracy", "", v, "") for m, v in (("a", 0.1), ("b", 0.9), ("c", 0.5))]
+    rows += [Row(m, "r", 0, "density", "", v, "") for m, v in (("a", 0.1), ("c", 0.2))]
+    criteria = [ranks.Criterion("density", "density"), ranks.Criterion("clean", "accuracy")]
+    found = ranks.rank_table(pd.DataFrame(rows, columns=Row._fields), criteria)
+    assert found[["criterion", "model"]].to_numpy().tolist() == [
+        ["density", "c"], ["density", "a"], ["clean", "b"], ["clean", "c"], ["clean", "a"]
+    ]  # fmt: skip
 
 
 def test_one_seed_leaves_every_rank_open():
@@ -226,7 +236,9 @@ def test_a_page_needs_data(tmp_path, capsys):
 
 def test_the_page_says_who_is_better_than_the_network():
     frame = pd.concat([frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9, 0.91, 0.93], b=[0.7, 0.9, 0.8])], ignore_index=True)
-    assert "clean: a." in page._sentence(frame)
+    assert "beyond doubt (paired over seeds, 95 %), by column. clean: a." in page._sentence(frame)
+    one = page._sentence(frame[frame["seed"] == 1])
+    assert "one seed, none beyond doubt, by column. clean: a, b." in one
 
 
 # --- published figures

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Heat map of ranks with their intervals: a model a row, a criterion a column, the best rank darkest.
+    """Heat map of ranks with their intervals: a model a row, a criterion a column, the best rank lightest.
 
     Parameters
     ----------

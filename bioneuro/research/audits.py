@@ -32,7 +32,9 @@ def audit_lines(frame: pd.DataFrame) -> list[str]:
     lines = []
     for model, part in checks.groupby("model", sort=False):
         warned = part[part["note"] == "warn"]
-        findings = "; ".join(f"{row.setting} = {row.value:.3g}" for row in warned.itertuples())
+        findings = "; ".join(
+            row.setting + (f" = {row.value:.3g}" if row.value == row.value else "") for row in warned.itertuples()
+        )  # NaN: there is no value
         lines.append(
             f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {(part['note'] == 'pass').sum()} checks pass")
         )

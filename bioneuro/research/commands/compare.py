@@ -31,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="the grand table (more measurements, ranks) of these models: names of rivals, or all; more may be added",
     )
+    parser.add_argument("--tuned", type=Path, metavar="LOG", help="with --models: the settings that tune found best")
     parser.add_argument("--n-attacked", type=whole, metavar="N", help="images attacked, with --models (default 200)")
     other = parser.add_mutually_exclusive_group()
     other.add_argument(
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from ..comparison.models import MODELS
     from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
+    from ..comparison.tuning import chosen_settings
 
     start = time.perf_counter()
     data = load_data(options.dataset)
@@ -67,10 +69,11 @@ def run(options: argparse.Namespace) -> int:
         rivals=grand,
         n_attacked=options.n_attacked,
     )
+    settings = chosen_settings(options.tuned) if options.tuned else {}
     out = options.out or Path("results") / ("rivals-" * grand + options.dataset + "-quick" * options.quick)
     n_seeds = options.seeds or (2 if options.quick else 5)
     with kept_in(out):
-        ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models)
+        ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models, settings)
     frame = ledger.frame()
     if grand:
         print(grand_text(frame))

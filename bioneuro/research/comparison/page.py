@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ... import analysis, plot
+from ... import plot
 from ...atomic_write import write_atomically
 from .. import UserError
 from ..audits import audit_lines, warned
 from ..records.pictures import blank_figure, save_picture
 from .originals import original_lines
-from .ranks import CRITERIA, overall, rank_table, scores, value_table
+from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,8 @@ __all__ = ["grand_text", "rank_picture", "write_page"]
 INTRODUCTION = """# Rivals
 
 Every rival of the library beside the network, on the same images, behind the same preprocessing (pixels in [0, 1],
-nothing else). Settings are those that `python -m bioneuro tune MODEL` found, where its log is in `docs/data/`, and the
-defaults of each else; the table says which. This page is made from `docs/data/` by
+nothing else). Settings are the defaults of each, or those that `python -m bioneuro tune` found with one budget for all,
+where rows were made with `--tuned`; rows of `train_seconds` name them all. This page is made from `docs/data/` by
 
 ```
 python -m bioneuro compare --page docs
@@ -62,9 +62,7 @@ def grand_text(frame: pd.DataFrame) -> str:
 def rank_picture(frame: pd.DataFrame, path: Path) -> Path:
     """The heat map of ranks, the best overall on top."""
     ranks = rank_table(frame)
-    order = {model: i for i, model in enumerate(overall(ranks))}
-    ranks = ranks.sort_values("model", key=lambda models: models.map(order), kind="stable")
-    figure = blank_figure(1.8 + 0.75 * ranks["criterion"].nunique(), 1.2 + 0.3 * len(order))
+    figure = blank_figure(1.8 + 0.75 * ranks["criterion"].nunique(), 1.2 + 0.3 * ranks["model"].nunique())
     plot.rank_map(ranks, figure.subplots())
     return save_picture(figure, path)
 
@@ -101,8 +99,9 @@ def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
     models = overall(rank_table(frame))
     table = value_table(frame, models)
     n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
+    n_seeds = frame["seed"].nunique()
     lines = [
-        f"## {name}: {n_train} training images, {frame['seed'].nunique()} seeds",
+        f"## {name}: {n_train} training images, {n_seeds} seed{'s' * (n_seeds > 1)}",
         "",
         f"![Ranks of all models under all criteria]({picture})",
         "",
@@ -132,23 +131,17 @@ def _law(frame: pd.DataFrame, model: str) -> str:
 
 
 def _sentence(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
-    """Who is better than our network, criterion by criterion, and by how much; robustness that is doubted apart."""
-    parts, doubted = [], warned(frame)
+    """Who is better than our network, criterion by criterion; robustness that is doubted says so."""
+    parts, doubted, one_seed = [], warned(frame), frame["seed"].nunique() == 1
     for criterion in CRITERIA:
-        values = scores(frame, criterion)
-        if ours not in values or not criterion.ranked:
+        values = scores(frame, criterion) * (1 if criterion.higher else -1)
+        if ours not in values:
             continue
-        sign = 1 if criterion.higher else -1
-        better = []
-        for model in values:
-            both = values[[model, ours]].dropna().to_numpy()
-            if model == ours or not len(both):
-                continue
-            difference = analysis.paired_difference(sign * both[:, 0], sign * both[:, 1])
-            if difference.low > 0 or (
-                difference.n > 1 and difference.mean > 0 and (both[:, 0] - both[:, 1]).std() == 0
-            ):
-                mark = " (upper bound)" if criterion.metric.startswith("robust") and model in doubted else ""
-                better.append(model + mark)
-        parts.append(f"{criterion.label}: {', '.join(better) if better else 'none'}")
-    return f"Better than `{ours}` beyond doubt (paired over seeds, 95 %), by column. " + ". ".join(parts) + "."
+        better = [
+            model + (" (upper bound)" if criterion.metric.startswith("robust") and model in doubted else "")
+            for model in values
+            if (values[model].mean() > values[ours].mean() if one_seed else beyond_doubt(values[model], values[ours]))
+        ]
+        parts.append(f"{criterion.label}: {', '.join(better) or 'none'}")
+    doubt = "by the figures of one seed, none beyond doubt" if one_seed else "beyond doubt (paired over seeds, 95 %)"
+    return f"Better than `{ours}` {doubt}, by column. " + ". ".join(parts) + "."

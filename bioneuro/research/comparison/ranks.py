@@ -14,7 +14,7 @@ from ..audits import audited, warned
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CRITERIA", "Criterion", "overall", "rank_table", "scores", "value_table"]
+__all__ = ["CRITERIA", "Criterion", "beyond_doubt", "overall", "rank_table", "scores", "value_table"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class Criterion:
         Settings that are left out.
     only : str
         The one setting that counts; "": all.
-    ranked : bool
-        Whether models are ranked by it.
     """
 
     label: str
@@ -46,7 +44,6 @@ class Criterion:
     digits: int = 1
     skip: tuple[str, ...] = ()
     only: str = ""
-    ranked: bool = True
 
 
 CRITERIA = (
@@ -85,26 +82,29 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) ->
     Returns
     -------
     DataFrame
-        Columns model, criterion, rank, low, high.
+        Columns model, criterion, rank, low, high: criteria in their order, within each the best models overall first.
     """
     import pandas as pd
 
-    found = []
+    found, criteria = [], list(criteria)
     for criterion in criteria:
-        if not criterion.ranked:
-            continue
         values = scores(frame, criterion) * (1 if criterion.higher else -1)
         means = values.mean()
         for model in values:
-            better = sum(_beyond_doubt(values[other], values[model]) for other in values if other != model)
-            worse = sum(_beyond_doubt(values[model], values[other]) for other in values if other != model)
+            better = sum(beyond_doubt(values[other], values[model]) for other in values if other != model)
+            worse = sum(beyond_doubt(values[model], values[other]) for other in values if other != model)
             rank = int((means > means[model]).sum()) + 1
             low, high = min(better + 1, rank), max(len(means) - worse, rank)
             found.append((model, criterion.label, rank, low, high))
-    return pd.DataFrame(found, columns=["model", "criterion", "rank", "low", "high"])
+    table = pd.DataFrame(found, columns=["model", "criterion", "rank", "low", "high"])
+    places = {model: i for i, model in enumerate(overall(table))}
+    columns = {criterion.label: i for i, criterion in enumerate(criteria)}
+    return table.sort_values(
+        ["criterion", "model"], key=lambda column: column.map(columns if column.name == "criterion" else places)
+    ).reset_index(drop=True)
 
 
-def _beyond_doubt(a: pd.Series, b: pd.Series) -> bool:
+def beyond_doubt(a: pd.Series, b: pd.Series) -> bool:
     """Whether a is more than b by the paired difference's interval."""
     both = ~(a.isna() | b.isna())
     if not both.any():

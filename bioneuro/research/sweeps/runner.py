@@ -206,17 +206,11 @@ def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) ->
 
 
 def _shown(outcomes: Any, total: int, finished: int, progress: bool) -> Any:
+    if not progress:
+        return outcomes
     from tqdm.auto import tqdm
 
-    return tqdm(
-        outcomes,
-        desc="sweep",
-        unit="point",
-        total=total,
-        initial=finished,
-        leave=False,
-        disable=None if progress else True,
-    )
+    return tqdm(outcomes, desc="sweep", unit="point", total=total, initial=finished, leave=False, disable=None)
 
 
 def _frame(points: list[Point], found: dict[int, tuple[Rows, float]], errors: dict[int, str]) -> pd.DataFrame:
