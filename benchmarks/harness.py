@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
-OURS = "bioneuro"
+OURS, CONTROL = "bioneuro", "control"
+
+#: :func:`unrest` of the control above which the machine was not quiet: it had other work, or its host had.
+RESTLESS = 0.15
 
 #: Pause before each measurement: the thread pools of BLAS and OpenMP spin after their last job, on the cores that the
 #: next implementation needs. OpenBLAS does so for up to 0.08 s: after a pause of 0.05 s ours took four times as long.
@@ -36,21 +40,37 @@ class Case:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each call over ``rounds`` rounds in which every implementation runs once, after a warm-up."""
+def control() -> float:
+    """Seconds of a fixed piece of arithmetic in the L1 cache (about 1 ms), which nothing but the machine can change."""
+    x = np.ones(2048, np.float32)
+    start = time.perf_counter()
+    for _ in range(2000):
+        np.multiply(x, np.float32(1), out=x)
+    return time.perf_counter() - start
+
+
+def unrest(seconds: list[float]) -> float:
+    """How far times of one and the same thing lie apart: their 90th percentile over their median, less 1."""
+    return float(np.quantile(seconds, 0.9) / np.median(seconds)) - 1
+
+
+def times(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call in each of the rounds, in which every implementation runs once, after a warm-up; under
+    :data:`CONTROL` those of :func:`control`, once before each call."""
     for call in calls.values():
         call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    found: dict[str, list[float]] = {name: [] for name in (*calls, CONTROL)}
     for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(PAUSE)
+            found[CONTROL].append(control())
             awake = time.perf_counter() + WARM
             while time.perf_counter() < awake:
                 call()
             start = time.perf_counter()
             call()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
+            found[name].append(time.perf_counter() - start)
+    return found
 
 
 def run(cases: Iterable[Case], rounds: int) -> pd.DataFrame:
@@ -59,14 +79,18 @@ def run(cases: Iterable[Case], rounds: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a case and implementation: operation, size, implementation, ms, rate, unit, ratio (to our time), facts.
+        One row a case and implementation: operation, size, implementation, ms (median), spread (:func:`unrest` of its
+        times), control (that of the control meanwhile), rate, unit, ratio (to our time), facts.
     """
     rows = []
     for case in cases:
-        seconds = medians(case.calls, rounds)
+        found = times(case.calls, rounds)
+        noise = unrest(found.pop(CONTROL))
+        seconds = {name: statistics.median(its) for name, its in found.items()}
         scale = 1e9 if case.unit == "GFLOP/s" else 1e6
         for name, s in seconds.items():
             row = dict(operation=case.operation, size=case.size, implementation=name, ms=s * 1e3)
+            row |= dict(spread=unrest(found[name]), control=noise)
             row |= dict(rate=case.work / s / scale, unit=case.unit, ratio=s / seconds[OURS])
             rows.append(row | case.facts)
     return pd.DataFrame(rows)

@@ -1,4 +1,8 @@
-"""``python -m benchmarks.report [FAMILY ...]``: prints the tables, with the machine they are from."""
+"""``python -m benchmarks.report [FAMILY ...]``: prints the tables, with the machine they are from.
+
+A piece of arithmetic that is always the same is timed before each call. Where its times lie too far apart the machine
+was not quiet, and the report ends in an error, without figures or an updated table.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,7 @@ from benchmarks import (
     scaling,
     summary,
     training,
+    variants,
 )
 from bioneuro import show_config
 
@@ -37,13 +42,14 @@ FAMILIES: dict[str, ModuleType] = {
     "retina": retina,
     "attacks": attacks,
     "memory": memory,
+    "variants": variants,
 }
 
 
 def table(frame: pd.DataFrame, peak: float) -> str:
-    """Markdown: one row a case; ms and rate of ours, % of ``peak`` (GFLOP/s), each peer's time over ours."""
+    """Markdown: one row a case; ms, spread and rate of ours, % of ``peak`` (GFLOP/s), each peer's time over ours."""
     rivals = [name for name in frame.implementation.unique() if name != harness.OURS]
-    heads = ["operation", "size", "ms", "rate", "% of peak", *rivals, "fastest library"]
+    heads = ["operation", "size", "ms", "spread", "rate", "% of peak", *rivals, "fastest library"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (operation, size), case in frame.groupby(["operation", "size"], sort=False):
         by = case.set_index("implementation")
@@ -52,7 +58,16 @@ def table(frame: pd.DataFrame, peak: float) -> str:
         ratios = [f"{others[name]:.2f} x" if name in others.index else "" for name in rivals]
         libraries = others.drop(peers.HAND_WRITTEN, errors="ignore")
         best = f"{libraries.min():.2f} x ({libraries.idxmin()})" if len(libraries) else ""
-        cells = [operation, size, f"{ours.ms:.3g}", f"{ours.rate:.3g} {ours.unit}", of_peak, *ratios, best]
+        cells = [
+            operation,
+            size,
+            f"{ours.ms:.3g}",
+            f"{ours.spread:.0%}",
+            f"{ours.rate:.3g} {ours.unit}",
+            of_peak,
+            *ratios,
+            best,
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -79,6 +94,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run at all")
     parser.add_argument("--quick", action="store_true", help="a few sizes")
     parser.add_argument("--large", action="store_true", help="also 100 million synapses (scaling, memory)")
+    parser.add_argument("--noisy", action="store_true", help="go on where the machine is not quiet")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--threads", type=int, default=peers.default_threads(), help="default: all processors")
     options = parser.parse_args(argv)
@@ -93,6 +109,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def taken(function: Callable[..., Any], options: argparse.Namespace) -> dict[str, Any]:
     """Those of the options that a family knows."""
     return {name: value for name, value in vars(options).items() if name in inspect.signature(function).parameters}
+
+
+def quiet(frames: dict[str, pd.DataFrame]) -> str:
+    """Why the times are not to be kept; "" where the machine was quiet."""
+    worst = max((frame.control.max() for frame in frames.values()), default=0.0)
+    if worst <= harness.RESTLESS:
+        return ""
+    return (
+        f"the machine was not quiet: one time in ten of the control was {worst:.0%} above its median or more "
+        f"(at most {harness.RESTLESS:.0%}). Stop other work and repeat, or say --noisy"
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -113,13 +140,20 @@ def main(argv: list[str] | None = None) -> None:
                 made = memory.table(**taken(memory.table, options))
                 print(f"\npeaks in bytes a synapse, above the batches\n\n{memory_table(made)}", flush=True)
             continue
+        if family is variants:
+            made = variants.table(**taken(variants.table, options))
+            print(f"\nours in ms, by value type and instruction set\n\n{made}", flush=True)
+            continue
         given = taken(family.cases, options)
         scope = ", ".join(f"{option} {given[option]}" if option in given else f"its own {option}" for option in
                           ("dtype", "threads"))  # fmt: skip
         frames[name] = harness.run(family.cases(**given), options.rounds)
         print(f"\n{name} ({scope})\n\n{table(frames[name], roofs.gflops)}", flush=True)
+        print(f"\ncontrol: nine times in ten within {frames[name].control.max():.0%} of its median", flush=True)
     if options.csv and frames:
         pd.concat(frames, names=["family"]).reset_index("family").to_csv(options.csv, index=False)
+    if (reason := quiet(frames)) and not options.noisy:
+        raise SystemExit(reason)
     if options.update and frames:
         summary.update(options.update, summary.table(pd.concat(frames), roofs.gflops))
     if options.plots:

@@ -58,7 +58,7 @@ static inline size_t bio_row_length(const bio_csr *w, size_t i) {
 typedef struct bio_layout bio_layout;
 
 /* A layout of w, or of its transpose; without weights where w->data is NULL. *layout is NULL on failure.
- * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 2
+ * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 4
  * bytes for each row and block. */
 bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **layout);
 void bio_layout_free(bio_layout *layout);
@@ -85,7 +85,8 @@ size_t bio_layout_bytes(const bio_layout *layout);
 bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
                        int n_threads);
 
-/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. */
+/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. A batch of one leaves out
+ * rows whose dy is 0: only the sign of a 0 can tell. */
 bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads);
 
 /* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).

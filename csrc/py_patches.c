@@ -43,7 +43,7 @@ static PyObject *patches(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"R", "patch_size", "c0", "g0", "gate_exponent", "n_threads", NULL};
     PyArrayObject *u = NULL, *gate = NULL;
     PyObject *r_object, *threads = NULL;
-    retina_arguments given = {NULL};
+    retina_arguments given = {0};
     bio_retina retina;
     size_t shape[2];
     int n_threads;
@@ -75,7 +75,7 @@ static PyObject *patches_grad(PyObject *module, PyObject *args, PyObject *kwargs
     PyObject *r_object, *du_object, *dgate_object, *threads = NULL;
     PyArrayObject *dr = NULL;
     py_array r, du, dgate;
-    retina_arguments given = {NULL};
+    retina_arguments given = {0};
     bio_retina retina;
     size_t shape[2];
     int n_threads;
@@ -111,7 +111,7 @@ static PyObject *feature_map(PyObject *module, PyObject *args, PyObject *kwargs)
     PyObject *r_object, *w_object, *rows_object, *cols_object, *beta = NULL, *k = NULL, *threads = NULL;
     PyArrayObject *pooled = NULL;
     py_array r, w, rows, cols;
-    retina_arguments given = {NULL};
+    retina_arguments given = {0};
     bio_map map = {.beta = 1};
     bio_retina retina;
     size_t shape[2];

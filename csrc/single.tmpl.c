@@ -32,8 +32,8 @@ static void NAME(single_forward)(void *context, size_t begin, size_t end, size_t
             /* Eight rows at a time are sixteen streams, too many for the processor to foresee: fetch the next eight. */
             const size_t next = (size_t)indptr[i + ROWS_AT_ONCE];
             for (size_t k = 0; k < common; k++) {
-                __builtin_prefetch(data + next + ROWS_AT_ONCE * k);
-                __builtin_prefetch(indices + next + ROWS_AT_ONCE * k);
+                __builtin_prefetch(data + next + ROWS_AT_ONCE * k, 0, 2);
+                __builtin_prefetch(indices + next + ROWS_AT_ONCE * k, 0, 2);
                 _Pragma("GCC unroll 8") for (size_t r = 0; r < ROWS_AT_ONCE; r++) acc[r] =
                     CHAIN(acc[r], weight[r][k], x[index[r][k]]);
             }
@@ -80,7 +80,7 @@ static inline size_t NAME(find)(const I *indices, size_t start, size_t stop, siz
     return low;
 }
 
-/* Each unit scatters into a range of columns of its own. */
+/* Each unit scatters into a range of columns of its own. Weights are finite, so that 0 times one is 0. */
 static void NAME(single_input_grad)(void *context, size_t begin, size_t end, size_t worker) {
     const single_job *job = context;
     const bio_csr *w = job->w;
@@ -92,12 +92,13 @@ static void NAME(single_input_grad)(void *context, size_t begin, size_t end, siz
         const size_t first = unit * w->n_cols / job->n_ranges, last = (unit + 1) * w->n_cols / job->n_ranges;
         for (size_t j = first; j < last; j++) dx[j] = 0;
         for (size_t i = 0; i < w->n_rows; i++) {
+            const T d = dy[i];
+            if (d == 0) continue; /* adds nothing, and may be most of them: cells that lost a competition */
             const size_t start = (size_t)indptr[i], n = (size_t)indptr[i + 1] - start, stop = start + n;
             /* columns are mostly spread evenly */
             const size_t from = start + n * unit / job->n_ranges, to = start + n * (unit + 1) / job->n_ranges;
             size_t k = first ? NAME(find)(indices, start, stop, from, first) : start;
             const size_t past = last < w->n_cols ? NAME(find)(indices, k, stop, to < k ? k : to, last) : stop;
-            const T d = dy[i];
             for (; k < past; k++) dx[indices[k]] = CHAIN(dx[indices[k]], data[k], d);
         }
     }

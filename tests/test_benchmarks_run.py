@@ -1,5 +1,6 @@
 """Every benchmark runs once, tiny: its calls still fit the library. No time is asserted."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,18 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
 sys.path.append(str(ROOT))
 
-from benchmarks import asv_suite, linear, machine, memory, peers, plots  # noqa: E402
+from benchmarks import (  # noqa: E402
+    asv_suite,
+    counts,
+    harness,
+    linear,
+    machine,
+    memory,
+    peers,
+    plots,
+    report,
+    variants,
+)
 
 
 def run(*arguments, cwd, module="report"):
@@ -28,7 +40,7 @@ def run(*arguments, cwd, module="report"):
 
 def test_report_times_every_family_and_draws_its_figures(tmp_path):
     figures = tmp_path / "figures"
-    options = "--tiny", "--rounds", "1", "--threads", "1"
+    options = "--tiny", "--rounds", "1", "--threads", "1", "--noisy"
     done = run(*options, "--csv", str(tmp_path / "times.csv"), "--plots", str(figures), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     times = pd.read_csv(tmp_path / "times.csv")
@@ -39,9 +51,49 @@ def test_report_times_every_family_and_draws_its_figures(tmp_path):
     assert "| forward | 32 x 48, 20%, batch 8 |" in done.stdout
     if memory.supported():
         assert "peak after plasticity_step" in done.stdout
+    assert all(f"{dtype}, {name} |" in done.stdout for dtype in variants.DTYPES for name in variants.sets())
     names = {path.name for path in figures.iterdir()}
     costs = {f"benchmark_cost_{axis}.svg" for axis in ("nnz", "batch", "density", "threads")}
     assert names == {"benchmark_roofline.svg", "benchmark_crossover.svg"} | costs
+
+
+def test_times_of_the_control_tell_whether_the_machine_was_quiet():
+    assert harness.unrest([2.0] * 10) == 0
+    assert harness.unrest([2.0] * 8 + [5.0] * 2) == pytest.approx(1.5)
+    steady = pd.DataFrame({"control": [0.01, harness.RESTLESS]})
+    assert report.quiet({"linear": steady}) == report.quiet({}) == ""
+    assert "not quiet: one time in ten of the control was 90%" in report.quiet(
+        {"linear": steady, "compete": pd.DataFrame({"control": [0.9]})}
+    )
+
+
+def test_report_of_a_restless_machine_fails_and_leaves_the_table_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "RESTLESS", -1.0)
+    monkeypatch.setattr(machine, "roofs", lambda *arguments: machine.Roofs(1.0, {}))
+    path = tmp_path / "table.md"
+    path.write_text("as it was")
+    with pytest.raises(SystemExit, match="the machine was not quiet"):
+        report.main(["compete", "--tiny", "--rounds", "1", "--threads", "1", "--update", str(path)])
+    assert path.read_text() == "as it was"
+
+
+def test_counts_are_read_with_the_zeros_that_callgrind_leaves_out():
+    text = "version: 1\nevents: Ir D1mr D1mw\ndesc: Trigger: --dump-after=bio_forward\ntotals: 12 3\n"
+    assert counts.totals(text) == {"Ir": 12, "D1mr": 3, "D1mw": 0}
+
+
+def test_counts_without_valgrind_say_so(monkeypatch):
+    monkeypatch.setattr(counts.shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match="no counts: valgrind is not installed"):
+        counts.main(["--tiny"])
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+def test_counts_of_every_kernel():
+    frame = counts.counted(counts.TINY)
+    assert list(frame.index) == list(counts.KERNELS)
+    assert (frame.instructions > 0.1).all() and (frame >= 0).all(axis=None)
+    assert frame.instructions["forward"] < frame.instructions["backward"]
 
 
 def test_fit_says_where_its_time_goes_and_what_rivals_take(tmp_path):
@@ -55,7 +107,8 @@ def test_fit_says_where_its_time_goes_and_what_rivals_take(tmp_path):
 
 
 def test_other_options_reach_the_cases(tmp_path):
-    options = "--tiny", "--rounds", "1", "--threads", "1", "--dtype", "float64", "--csv", str(tmp_path / "times.csv")
+    options = "--tiny", "--rounds", "1", "--threads", "1", "--noisy", "--dtype", "float64"
+    options += "--csv", str(tmp_path / "times.csv")
     done = run("linear", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(tmp_path / "times.csv").dtype) == {"float64"}

@@ -1,6 +1,7 @@
 """The campaigns in short: each runs a small share of itself, and finds nothing."""
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,28 @@ print(fuzz.replay({harness!r}, Path(_core.__file__), Path({str(tmp_path)!r})))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout) > 50
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the callers need a C compiler")
+def test_kernels_called_by_several_threads_answer_as_for_one(tmp_path):
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from pathlib import Path
+from bioneuro import _core
+from campaigns import races
+sys.exit(races.replay(Path(_core.__file__), Path({str(tmp_path)!r}), 5))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split()[0] == "15"
+
+
+@pytest.mark.skipif(
+    shutil.which("cc") is None or platform.libc_ver()[0] != "glibc", reason="the library that is preloaded is for glibc"
+)
+def test_memory_that_runs_out_is_said_and_leaves_nothing(tmp_path):
+    found = run("allocations", 0.25, tmp_path / "allocations.json")
+    assert found["faults"] == [] and found["counts"]["refused"] > 150
 
 
 def test_a_fault_is_found():

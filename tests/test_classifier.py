@@ -89,8 +89,10 @@ def test_reproducible_and_independent_of_threads(digits):
 
 
 def test_what_is_kept_from_epoch_to_epoch_changes_nothing(digits, monkeypatch):
+    brief = bn.Schedule(association_epochs=2, teaching_epochs=2, readout_epochs=2)
+
     def fitted():
-        model = BioClassifier(n_cells=40, mixing=200, n_epochs=2, teaching_epochs=2, readout_epochs=2, random_state=0)
+        model = BioClassifier(n_cells=40, mixing=200, schedule=brief, random_state=0)
         return model.fit(digits.X_train[:200], digits.y_train[:200])
 
     kept = fitted()

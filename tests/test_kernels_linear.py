@@ -40,6 +40,39 @@ def close(actual, expected, value):
 # --- results -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("batch", [2, 40, 150])
+def test_rows_of_very_different_lengths(batch, index):
+    """Runs are sorted by length up to 255: here some are far longer, some empty, and neighbours differ."""
+    rng = np.random.default_rng(4)
+    mask = rng.random((70, 3000)) < np.array([0.002, 0.0, 0.01, 0.9, 0.03])[np.arange(70) % 5, None]
+    W = sp.csr_array(np.where(mask, rng.standard_normal(mask.shape), 0.0))
+    indptr, indices, data = W.indptr.astype(index), W.indices.astype(index), W.data
+    X, dY = activity(batch, 3000, np.float64), activity(batch, 70, np.float64, 2)
+    close(kernels.forward(indptr, indices, data, X), X @ W.toarray().T, np.float64)
+    G = kernels.weight_grad(indptr, indices, X, dY)
+    close(G, (dY.T @ X)[W.nonzero()], np.float64)
+    dX, other = kernels.backward(indptr, indices, data, X, dY)
+    close(dX, dY @ W.toarray(), np.float64)
+    close(other, G, np.float64)
+    for n_threads in 2, 3:
+        np.testing.assert_array_equal(kernels.weight_grad(indptr, indices, X, dY, n_threads=n_threads), G)
+        np.testing.assert_array_equal(kernels.backward(indptr, indices, data, X, dY, n_threads=n_threads)[1], other)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_input_grad_of_one_sample_leaves_out_silent_cells(value):
+    indptr, indices, data = pathway(90, 400, 0.2, value)
+    dY = activity(3, 90, value)
+    dY[:, 1::3] = 0
+    dY[0] = 0
+    together = kernels.input_grad(indptr, indices, data, dY, 400)
+    for b in range(3):
+        np.testing.assert_array_equal(
+            kernels.input_grad(indptr, indices, data, dY[b : b + 1], 400), together[b : b + 1]
+        )
+
+
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 8, 9, 16, 17, 31, 32, 33, 64, 65, 128, 200])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_process import output
 
-from bioneuro import BioClassifier, Synapses, _core, connectivity, threads
+from bioneuro import BioClassifier, Schedule, Synapses, _core, connectivity, threads
 
 # --- the core's own pool, called as the kernels call it ----------------------------------------------------
 
@@ -325,9 +325,8 @@ def test_one_thread_is_one_thread_in_every_part_of_a_model(parameters):
     """Checks of arguments among them: nothing falls back to the threads of the process."""
     rng = np.random.default_rng(0)
     X, y = rng.random((300, 64)).astype(np.float32), np.arange(300) % 3
-    options = dict(
-        n_cells=100, mixing=2000, n_epochs=1, teaching_epochs=2, readout_epochs=2, random_state=0, **parameters
-    )
+    brief = Schedule(association_epochs=1, teaching_epochs=2, readout_epochs=2)
+    options = dict(n_cells=100, mixing=2000, schedule=brief, random_state=0, **parameters)
     usual = _core.config()["n_threads"]
     _core.set_num_threads(4)
     try:
