@@ -58,7 +58,7 @@ static inline size_t bio_row_length(const bio_csr *w, size_t i) {
 typedef struct bio_layout bio_layout;
 
 /* A layout of w, or of its transpose; without weights where w->data is NULL. *layout is NULL on failure.
- * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 2
+ * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 4
  * bytes for each row and block. */
 bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **layout);
 void bio_layout_free(bio_layout *layout);

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bioneuro.research import UserError
+from bioneuro.research import UnitsFailedError, UserError
 from bioneuro.research.records.arrays import keep_arrays, kept_arrays
 from bioneuro.research.records.ledger import Ledger, ModelLedger, Row
 
@@ -60,6 +60,20 @@ def test_interrupted_work_keeps_whole_units(tmp_path):
     assert len(pd.read_csv(tmp_path / "t.csv")) == 3
     table(tmp_path).complete(compute, UNITS)
     assert calls == UNITS
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_unit_that_fails_loses_no_other_and_is_named(tmp_path, n_jobs):
+    def fails(name, seed):
+        if name == "b":
+            raise ArithmeticError("no b")
+        return pd.DataFrame({"model": name, "seed": seed, "x": [0.5]})
+
+    with pytest.raises(UnitsFailedError, match=r"1 of 3 failed \(b 0: ArithmeticError: no b\)"):
+        table(tmp_path).complete(fails, UNITS, n_jobs=n_jobs)
+    assert sorted(pd.read_csv(tmp_path / "t.csv")["unit"]) == ["a 0", "a 1"]
+    assert len(table(tmp_path).complete(compute, UNITS)) == 5
+    assert calls == [("b", 0)]
 
 
 def test_another_configuration_is_refused(tmp_path):

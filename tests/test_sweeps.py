@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import bioneuro as bn
 from bioneuro.research import UserError
 from bioneuro.research.commands import main
+from bioneuro.research.records.ledger import Ledger
 from bioneuro.research.sweeps.grid import child_of, key_of, points_of
 from bioneuro.research.sweeps.point_files import PointFiles, rows_of
 
@@ -359,6 +360,18 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("bioneuro.dask_workers.CONNECT_SECONDS", 0.5)
     with pytest.raises(ConnectionRefusedError, match="No Dask scheduler answers.*tcp://127.0.0.1:9"):
         swept(sweep_points.drawn, GRID, tmp_path, backend="dask", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_ledger_is_the_same_on_a_cluster(tmp_path, cluster):
+    """What ``fewshot`` keeps its curve in."""
+    units = [(x, str(tmp_path / "log")) for x in range(3)]
+
+    def compute(x, log):
+        return pd.DataFrame([sweep_points.rows(x)[1] | {"x": x}])
+
+    alone, shared = (Ledger(tmp_path / name / "t.csv", {}, {}) for name in ("alone", "shared"))
+    found = shared.complete(compute, units, scheduler=cluster.scheduler_address, progress=False)
+    pd.testing.assert_frame_equal(alone.complete(compute, units, progress=False), found, check_exact=True)
 
 
 # --- the command ---

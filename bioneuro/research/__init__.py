@@ -10,6 +10,10 @@ class UserError(Exception):
     """A mistake in what was asked for; its message is one line that says what to do."""
 
 
+class UnitsFailedError(Exception):
+    """Parts of an experiment failed; what the others found is kept."""
+
+
 from .sweeps import sweep  # noqa: E402  what it imports needs the error above
 
-__all__ = ["UserError", "sweep"]
+__all__ = ["UnitsFailedError", "UserError", "sweep"]

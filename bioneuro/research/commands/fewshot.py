@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_dataset, add_out, whole, whole_or_zero
+from .options import add_dataset, add_out, add_processes, whole, whole_or_zero
 from .user_errors import data_errors, kept_in, load_data, need_extra
 
 
@@ -33,13 +33,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--n-test", type=whole, metavar="N", help="test images of the curve (default all, with --quick 500)"
     )
     parser.add_argument("--episodes", type=whole, metavar="N", help="in all (default 1000, with --quick 50)")
-    parser.add_argument("--jobs", type=whole, default=1, metavar="N", help="processes (default 1)")
+    add_processes(parser, "1")
     add_out(parser, "fewshot-<dataset>")
     parser.add_argument("--quick", action="store_true", help="few shots, repeats, episodes and test images")
 
 
 def run(options: argparse.Namespace) -> int:
     need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    if options.scheduler:
+        need_extra("distributed", extra="distributed")
 
     from ..few_images import experiment
 
@@ -48,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
         n_repeats=options.repeats or (3 if options.quick else experiment.Options.n_repeats),
         n_episodes=options.episodes or (50 if options.quick else experiment.Options.n_episodes),
         n_test=options.n_test or (500 if options.quick else None),
-        n_jobs=options.jobs,
+        n_jobs=options.n_jobs or 1,
+        scheduler=options.scheduler,
         models=None if options.models is None else tuple(options.models),
         n_unlabelled=options.unlabelled,
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ... import datasets
-from .. import UserError
+from .. import UnitsFailedError, UserError
 
 __all__ = [
     "FAILED",
@@ -70,6 +70,8 @@ def kept_in(out: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         raise Stopped(f"interrupted; {kept}", INTERRUPTED) from stop
+    except UnitsFailedError as error:
+        raise Stopped(f"{error}; {kept}", FAILED) from error
     except BrokenProcessPool as error:
         raise Stopped(f"a process was killed; {kept}", FAILED) from error
     except OSError as error:

@@ -45,7 +45,8 @@ OFFICIAL = (
 @dataclass(frozen=True)
 class Options:
     """``shots``, ``n_repeats``, ``models`` (names, None: all) of the curve; ``n_episodes`` of all alphabets together;
-    ``n_test`` images, drawn at random, None: all of the test set; ``n_jobs`` processes."""
+    ``n_test`` images, drawn at random, None: all of the test set; ``n_jobs`` processes, or the Dask cluster of
+    ``scheduler`` for the curve."""
 
     shots: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
     n_repeats: int = 20
@@ -53,6 +54,7 @@ class Options:
     n_test: int | None = None
     n_unlabelled: int = 2000
     n_jobs: int | None = 1
+    scheduler: str | None = None
     models: tuple[str, ...] | None = None
     progress: bool = True
 
@@ -110,7 +112,12 @@ def low_data(
 
     units = [(model, repeat) for repeat in range(options.n_repeats) for model in models]
     return table.complete(
-        compute, units, n_jobs=options.n_jobs, description=f"{name}, curve", progress=options.progress
+        compute,
+        units,
+        n_jobs=options.n_jobs,
+        scheduler=options.scheduler,
+        description=f"{name}, curve",
+        progress=options.progress,
     )
 
 

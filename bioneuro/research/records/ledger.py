@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from ...atomic_write import write_atomically
-from .. import UserError
+from .. import UnitsFailedError, UserError
 from .configuration import keep_configuration
 
 if TYPE_CHECKING:
@@ -94,33 +94,57 @@ class Ledger:
         units: Sequence[tuple[Any, ...]],
         *,
         n_jobs: int | None = 1,
+        scheduler: str | None = None,
         description: str = "",
         progress: bool = True,
     ) -> pd.DataFrame:
         """All rows of these units; missing ones are computed by ``compute(*unit)`` and written to disk one by one.
+
+        A unit that fails loses no other.
 
         Parameters
         ----------
         compute : function
         units : sequence of tuple
         n_jobs : int or None
-            Processes that share the units (joblib).
+            Processes that share the units (:mod:`bioneuro.research.sweeps`); None: one for each processor.
+        scheduler : str or None
+            Address of a Dask cluster that computes them instead.
         description : str
         progress : bool
             A bar over the units, on a terminal.
+
+        Raises
+        ------
+        UnitsFailedError
+            Units failed; all others are on disk.
         """
-        from joblib import Parallel, delayed
         from tqdm.auto import tqdm
+
+        from ..sweeps.execution import completed
 
         names = [" ".join(map(str, unit)) for unit in units]
         missing = [(name, unit) for name, unit in zip(names, units, strict=True) if not self.finished(name)]
-        found = Parallel(n_jobs, return_as="generator")(delayed(compute)(*unit) for _, unit in missing)
+        outcomes = completed(
+            compute,
+            [unit for _, unit in missing],
+            backend="dask" if scheduler else "joblib",
+            n_jobs=n_jobs,
+            scheduler=scheduler,
+        )
+        failed = []
         bar = tqdm(total=len(units), initial=len(units) - len(missing), desc=description, unit="unit", leave=False,
                    disable=None if progress else True)  # fmt: skip
         with bar:
-            for (name, _), rows in zip(missing, found, strict=True):
-                self.add(rows.assign(**{UNIT: name}))
+            for outcome in outcomes:
+                name = missing[outcome.number][0]
+                if outcome.error:
+                    failed.append(f"{name}: {outcome.error}")
+                else:
+                    self.add(outcome.value.assign(**{UNIT: name}))
                 bar.update()
+        if failed:
+            raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
         order = {name: i for i, name in enumerate(names)}
         rows = self._frame[self._frame[UNIT].isin(order)]
         return rows.sort_values(UNIT, key=lambda unit: unit.map(order), kind="stable", ignore_index=True)
