@@ -522,10 +522,10 @@ class BioClassifier(
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         if reset:
             self._check_parameters()
-            X = validate_data(self, X, reset=True, dtype=np.dtype(self.dtype), order="C")
+            rows = validate_data(self, X, reset=True, dtype=np.dtype(self.dtype), order="C")
         else:
-            X = validated(self, X, self.dtype)
-        return self._checked_images(X, reset)
+            rows = validated(self, X, self.dtype)
+        return self._checked_images(rows, reset)
 
     def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
         if reset:

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from bioneuro import analysis, datasets
-from bioneuro.research import UserError
+from bioneuro.research import UnitsFailedError, UserError
 from bioneuro.research.claims import CLAIMS, experiment, findings
-from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split_images
+from bioneuro.research.claims.settings import Settings, split_images
+from bioneuro.research.claims.verdict import MIN_SEEDS, NOT_SHOWN, STRONG, Verdict
 from bioneuro.research.commands import main
 from bioneuro.research.differences import in_words
 
@@ -111,6 +112,26 @@ def test_a_run_goes_on_where_it_stopped(digits, tmp_path):
     assert frame.loc[frame["measure"] == "value", "x"].isna().all()
     fewer = experiment.run([claim], "digits", digits, tmp_path, 1)["C0"]
     assert set(fewer["seed"]) == {0}, "the rows must be those of the seeds that were asked for"
+
+
+def test_processes_change_nothing(digits, tmp_path):
+    alone, shared = (experiment.run([Constant()], "digits", digits, tmp_path / f"{n}", 3, n_jobs=n) for n in (1, 2))
+    order = ["seed", "measure"]
+    pd.testing.assert_frame_equal(*(found["C0"].sort_values(order, ignore_index=True) for found in (alone, shared)))
+
+
+def test_a_seed_that_fails_loses_no_other(digits, tmp_path):
+    class Fails(Constant):
+        def run(self, data, seed, settings, progress):
+            if seed == 1:
+                raise ArithmeticError("not 1")
+            return super().run(data, seed, settings, progress)
+
+    with pytest.raises(UnitsFailedError, match=r"1 of 3 failed \(C0, seed 1: ArithmeticError: not 1\)"):
+        experiment.run([Fails()], "digits", digits, tmp_path, 3)
+    claim = Constant()
+    assert set(experiment.run([claim], "digits", digits, tmp_path, 3)["C0"]["seed"]) == {0, 1, 2}
+    assert claim.seeds == [1]
 
 
 def test_other_settings_are_kept_apart(digits, tmp_path):

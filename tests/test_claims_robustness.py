@@ -18,7 +18,8 @@ from bioneuro.research.claims.adversarial_robustness import (
     besieged,
     budgets,
 )
-from bioneuro.research.claims.claim import NOT_SHOWN, STRONG, Images
+from bioneuro.research.claims.settings import Images
+from bioneuro.research.claims.verdict import NOT_SHOWN, STRONG
 from bioneuro.research.claims.why_robust import ABLATIONS, FULL, WhyRobust
 from bioneuro.research.robustness.contenders import CONTENDERS, CONTROL, ROBUST, Task, contenders
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...datasets import Dataset
+from .. import UnitsFailedError
 from ..records.configuration import network_defaults
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
-from .claim import Claim, Settings
+from ..sweeps.execution import completed
+from .claim import Claim
+from .settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +43,8 @@ def run(
     full: bool = False,
     n_train: int | None = None,
     rule: str | None = None,
+    n_jobs: int | None = 1,
+    scheduler: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Run each claim at seeds 0 to ``n_seeds - 1``; seeds that are in ``out/<number>`` already are not run again.
 
@@ -57,16 +63,22 @@ def run(
         Training images instead of those of the settings.
     rule : str or None
         Rule of the association instead of the default one (:data:`bioneuro.rules.RULES`).
+    n_jobs : int >= 1 or None
+        Processes that share claims and seeds; None: one for each processor.
+    scheduler : str or None
+        Address of a Dask cluster that runs them instead.
 
     Returns
     -------
     dict of claim number to DataFrame
         Columns claim, condition, x, measure, value, seed, note; of seeds below ``n_seeds``.
+
+    Raises
+    ------
+    UnitsFailedError
+        Claims failed to run at some seeds; all others are kept.
     """
     from tqdm.auto import tqdm
-
-    def progress(items: Any, desc: str) -> Any:
-        return tqdm(items, desc=desc, disable=None, leave=False, position=1)
 
     settings = {claim.number: (claim.full if full else claim.small).fitted_to(data, n_train) for claim in claims}
     if rule is not None:
@@ -81,10 +93,22 @@ def run(
         for claim in claims
         if not ledgers[claim.number].finished(claim.number, seed)
     ]
-    with tqdm(units, desc=dataset, unit="unit", disable=None, leave=False) as bar:
-        for claim, seed in bar:
-            bar.set_description(f"{dataset}, {claim.number}, seed {seed}")
-            ledgers[claim.number].add_rows(_rows(claim, data, seed, settings[claim.number], progress))
+    outcomes = completed(
+        partial(_rows, data, within if n_jobs == 1 and scheduler is None else silent),
+        [(claim, seed, settings[claim.number]) for claim, seed in units],
+        backend="joblib" if scheduler is None else "dask",
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+    )
+    failed = []
+    for outcome in tqdm(outcomes, desc=dataset, total=len(units), unit="unit", disable=None, leave=False):
+        claim, seed = units[outcome.number]
+        if outcome.error:
+            failed.append(f"{claim.number}, seed {seed}: {outcome.error}")
+        else:
+            ledgers[claim.number].add_rows(outcome.value)
+    if failed:
+        raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
     return {number: frame_of(ledger.rows, n_seeds) for number, ledger in ledgers.items()}
 
 
@@ -93,10 +117,24 @@ def _configuration(number: str, dataset: str, settings: Settings) -> dict[str, A
     return {"claim": number, "dataset": dataset, "settings": asdict(settings), "network": network_defaults()}
 
 
-def _rows(claim: Claim[Any], data: Dataset, seed: int, settings: Settings, progress: Any) -> Iterator[Row]:
+def within(items: Any, desc: str) -> Any:
+    """A bar within a unit, below the one over the units."""
+    from tqdm.auto import tqdm
+
+    return tqdm(items, desc=desc, disable=None, leave=False, position=1)
+
+
+def silent(items: Any, desc: str) -> Any:
+    """No bar: several units would write over one another's."""
+    return items
+
+
+def _rows(data: Dataset, progress: Any, claim: Claim[Any], seed: int, settings: Settings) -> list[Row]:
+    rows = []
     for found in claim.run(data, seed, settings, progress):
         x = "" if found.x is None else repr(float(found.x))
-        yield Row(claim.number, found.condition, seed, found.measure, x, float(found.value), found.note)
+        rows.append(Row(claim.number, found.condition, seed, found.measure, x, float(found.value), found.note))
+    return rows
 
 
 def frame_of(rows: Sequence[Row], n_seeds: int) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import UserError
-from .options import add_dataset, add_n_train, add_out, add_seeds
+from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds
 from .user_errors import kept_in, load_data, need_extra
 
 
@@ -22,11 +22,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
     rules = ("log-covariance", "log-relaxation")
     parser.add_argument("--rule", choices=rules, help="rule of the association (not in C3 and C8; default the first)")
+    add_processes(parser, "1")
     add_out(parser, "claims-<dataset>")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    if options.scheduler:
+        need_extra("distributed", extra="distributed")
 
     from ..claims import CLAIMS, experiment, findings
 
@@ -41,7 +44,16 @@ def run(options: argparse.Namespace) -> int:
     n_seeds = options.seeds or (5 if options.full else 3)
     with kept_in(out):
         frames = experiment.run(
-            chosen, options.dataset, data, out, n_seeds, full=options.full, n_train=options.n_train, rule=options.rule
+            chosen,
+            options.dataset,
+            data,
+            out,
+            n_seeds,
+            full=options.full,
+            n_train=options.n_train,
+            rule=options.rule,
+            n_jobs=options.n_jobs or 1,
+            scheduler=options.scheduler,
         )
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
     print(findings.text(chosen, verdicts, options.dataset, n_seeds, options.full))
