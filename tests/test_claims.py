@@ -9,7 +9,8 @@ import pytest
 from bioneuro import analysis, datasets
 from bioneuro.research import UnitsFailedError, UserError
 from bioneuro.research.claims import CLAIMS, experiment, findings
-from bioneuro.research.claims.claim import MIN_SEEDS, NOT_SHOWN, STRONG, Settings, Verdict, split_images
+from bioneuro.research.claims.settings import Settings, split_images
+from bioneuro.research.claims.verdict import MIN_SEEDS, NOT_SHOWN, STRONG, Verdict
 from bioneuro.research.commands import main
 from bioneuro.research.differences import in_words
 

@@ -8,8 +8,8 @@ from bioneuro import BioClassifier, datasets
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
 from bioneuro.layers import UnitNorm
 from bioneuro.research.claims import CLAIMS
-from bioneuro.research.claims.claim import DENSE, NOT_SHOWN, STRONG, Images
 from bioneuro.research.claims.controls import hidden_rates, magnitude_pruned, perceptron_rates
+from bioneuro.research.claims.settings import DENSE, Images
 from bioneuro.research.claims.synaptic_capacity import (
     BACKPROPAGATION,
     CHOROWSKI,
@@ -22,6 +22,7 @@ from bioneuro.research.claims.synaptic_capacity import (
     inputs_compete,
     of_classes,
 )
+from bioneuro.research.claims.verdict import NOT_SHOWN, STRONG
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from bioneuro import connectivity
 from bioneuro.research.claims import CLAIMS
 from bioneuro.research.claims import dale_segregation as dale
-from bioneuro.research.claims.claim import NOT_SHOWN, STRONG, TOLERATED_LOSS
+from bioneuro.research.claims.verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS
 
 
 def test_first_weights_have_both_transmitters_of_one_law_and_balance_near_0():

@@ -12,7 +12,6 @@ from bioneuro.layers import Association, Retina
 from bioneuro.research import natural_images
 from bioneuro.research.claims import CLAIMS
 from bioneuro.research.claims import emergent_sparsity as sparsity
-from bioneuro.research.claims.claim import NOT_SHOWN, STRONG, Images
 from bioneuro.research.claims.controls import STORED, Additive, AdditiveNoise, class_balanced, magnitude_pruned
 from bioneuro.research.claims.emergent_lognormality import (
     ADDITIVE,
@@ -45,6 +44,8 @@ from bioneuro.research.claims.plausible_representations import (
     spread,
 )
 from bioneuro.research.claims.resource_allocation import RIVALS, allocated, in_use, long_tailed
+from bioneuro.research.claims.settings import Images
+from bioneuro.research.claims.verdict import NOT_SHOWN, STRONG
 from bioneuro.rules import LogCovariance
 from bioneuro.rules.log_covariance import standardised
 

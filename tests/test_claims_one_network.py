@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bioneuro.research.claims import CLAIMS
-from bioneuro.research.claims.claim import NOT_SHOWN
 from bioneuro.research.claims.experiment import Row, frame_of
 from bioneuro.research.claims.one_network import DATA, DATA_GOALS, GAINED, GOALS, NETWORK
+from bioneuro.research.claims.verdict import NOT_SHOWN
 
 ALL = (*GOALS, *DATA_GOALS["mnist"])
 

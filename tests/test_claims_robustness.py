@@ -18,7 +18,8 @@ from bioneuro.research.claims.adversarial_robustness import (
     besieged,
     budgets,
 )
-from bioneuro.research.claims.claim import NOT_SHOWN, STRONG, Images
+from bioneuro.research.claims.settings import Images
+from bioneuro.research.claims.verdict import NOT_SHOWN, STRONG
 from bioneuro.research.claims.why_robust import ABLATIONS, FULL, WhyRobust
 from bioneuro.research.robustness.contenders import CONTENDERS, CONTROL, ROBUST, Task, contenders
 
@@ -122,7 +123,7 @@ def test_figures_draw_every_condition(claim, frame):
 
 # --- networks with a principle switched off ---
 
-CELLS = sparse.random_array((30, 60), density=0.5, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+CELLS = sparse.csr_array(sparse.random(30, 60, 0.5, "csr", np.float32, np.random.default_rng(0)))
 CELLS.data = np.random.default_rng(1).lognormal(-3, 1, CELLS.nnz).astype(np.float32)
 
 

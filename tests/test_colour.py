@@ -12,9 +12,9 @@ from scipy.special import log_softmax
 import bioneuro as bn
 from bioneuro import BioClassifier, datasets
 from bioneuro.research.claims.circuit_competition import CircuitCompetition
-from bioneuro.research.claims.claim import Settings
 from bioneuro.research.claims.emergent_lognormality import EmergentLognormality
 from bioneuro.research.claims.plausible_representations import PlausibleRepresentations
+from bioneuro.research.claims.settings import Settings
 from bioneuro.research.claims.task_encoding import TaskEncoding
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import experiment as compare

@@ -26,6 +26,9 @@ from bioneuro.research.robustness.experiment import AttackPlan, Kept
 TINY = ["attack", "--n-train", "100", "--epsilons", "0.05", "0.1", "--n-attacked", "12"]
 
 
+QUICK = registry.TIERS["quick"]
+
+
 @pytest.fixture(scope="module")
 def digits():
     return datasets.load("digits")
@@ -135,6 +138,31 @@ def test_an_interrupted_run_keeps_finished_models(fits, tmp_path, monkeypatch, c
     monkeypatch.setattr(robustness, "measured", measured)
     assert run(*arguments)[0] == 0
     assert set(rows(tmp_path)["model"]) == {"MLP", "other"}
+
+
+def test_a_model_that_fails_loses_no_other(fits, tmp_path, monkeypatch, capsys):
+    measured = robustness.measured
+
+    def fails(name, *arguments):
+        if name == "MLP":
+            raise ArithmeticError("no MLP")
+        return measured(name, *arguments)
+
+    monkeypatch.setattr(robustness, "measured", fails)
+    assert main([*TINY, "--models", "MLP", "other", "--out", str(tmp_path)]) == 1
+    assert "1 of 2 failed (MLP, seed 0: ArithmeticError: no MLP); what is finished is kept" in capsys.readouterr().err
+    assert set(rows(tmp_path)["model"]) == {"other"}
+
+
+def test_processes_change_nothing(fits, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.TIERS, "quick", QUICK)  # other processes know no other
+    found = []
+    for n_jobs in ("1", "2"):
+        assert run(*TINY, "--models", "MLP", "other", "--n-jobs", n_jobs, "--out", str(tmp_path / n_jobs))[0] == 0
+        of_jobs = rows(tmp_path / n_jobs)
+        of_jobs.loc[of_jobs["metric"] == "train_seconds", "value"] = 0
+        found.append(of_jobs.sort_values(["model", "metric", "setting"], ignore_index=True))
+    pd.testing.assert_frame_equal(*found)
 
 
 def test_a_model_with_other_parameters_is_refused(fits, tmp_path, capsys):

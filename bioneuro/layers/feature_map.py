@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from .. import _core, connectivity
 from .._attributes import Array, Part
 from ..connectivity import Init
+from ..rows import Rows
 from ..rules import LogRelaxation, RuleLike
 from ..threads import Threads
 from .competitive import CompetitiveLayer
@@ -99,7 +100,7 @@ class FeatureMap(ImageMap):
 
     def learn(
         self,
-        X: NDArray,
+        X: NDArray | Rows,
         *,
         n_images: int = 400,
         n_patches: int = 40_000,

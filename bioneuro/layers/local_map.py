@@ -13,6 +13,7 @@ from .. import connectivity
 from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
 from ..checks import Choice
 from ..connectivity import Init
+from ..rows import Rows
 from ..rules import RuleLike
 from ..threads import Threads
 from .extents import GAIN, GAIN_OR_NONE
@@ -168,7 +169,7 @@ class LocalMap(ImageMap):
 
     def learn(
         self,
-        X: NDArray,
+        X: NDArray | Rows,
         *,
         n_images: int = 3000,
         n_epochs: int = 1,
@@ -194,7 +195,7 @@ class LocalMap(ImageMap):
                     self.columns.learn(U.reshape(len(R), -1), seen=gate.reshape(len(R), -1) > min_gate)
         return self
 
-    def _copy_tied(self, X: NDArray, min_gate: float, rng: np.random.Generator, progress: Progress) -> None:
+    def _copy_tied(self, X: NDArray | Rows, min_gate: float, rng: np.random.Generator, progress: Progress) -> None:
         """Give every position the columns, grown-up, that a map of tied ones learns."""
         shape = self.height, self.width, self.channels
         tied = FeatureMap(shape, retina=self.retina, random_state=rng, **self._tied_parameters)

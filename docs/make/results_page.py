@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 
 from bioneuro.analysis import mean_interval
-from bioneuro.research.claims.claim import values_of
 from bioneuro.research.claims.experiment import frame_of
 from bioneuro.research.claims.one_network import NETWORK, Target, goals_of
+from bioneuro.research.claims.rows import values_of
 from bioneuro.research.records.ledger import Row
 
 ROOT = Path(__file__).parents[2]

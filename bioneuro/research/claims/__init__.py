@@ -9,7 +9,7 @@ from typing import Any
 
 from .adversarial_robustness import AdversarialRobustness
 from .circuit_competition import CircuitCompetition
-from .claim import Claim, Found, Settings, Verdict
+from .claim import Claim
 from .continuous_adaptation import ContinuousAdaptation
 from .dale_segregation import DaleSegregation
 from .emergent_lognormality import EmergentLognormality
@@ -18,8 +18,11 @@ from .few_shot_learning import FewShotLearning
 from .one_network import OneNetwork
 from .plausible_representations import PlausibleRepresentations
 from .resource_allocation import ResourceAllocation
+from .rows import Found
+from .settings import Settings
 from .synaptic_capacity import SynapticCapacity
 from .task_encoding import TaskEncoding
+from .verdict import Verdict
 from .why_robust import WhyRobust
 
 __all__ = ["CLAIMS", "Claim", "Found", "Settings", "Verdict"]

@@ -11,23 +11,10 @@ from ...classifier import BioClassifier
 from ...datasets import USUAL, Dataset
 from ..differences import ALPHA, in_words
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
-from .claim import (
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    TOLERATED_LOSS,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import SMALL, Images, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,21 +14,11 @@ from ...datasets import Dataset
 from ...layers import InhibitoryCells
 from ...schedule import Schedule
 from ..differences import in_words
-from .claim import (
-    NOT_SHOWN,
-    SMALL,
-    Claim,
-    Found,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
 from .controls import score
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import SMALL, Settings, split_images
+from .verdict import NOT_SHOWN, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

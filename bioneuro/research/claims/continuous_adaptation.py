@@ -12,20 +12,10 @@ from ... import analysis, continual
 from ...datasets import Dataset
 from ..differences import in_words
 from ..task_streams import CEILINGS, INPUT, MODELS, OURS, OURS_EXPANDED, StreamPlan, measure
-from .claim import (
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    Claim,
-    Found,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import SMALL, Settings
+from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from ...rules import LogCovariance, LogRelaxation, Rule, add_within_sign, on_syn
 from ...rules.log_covariance import standardised
 from ...synapses import Synapses
 from ..our_network import by_readout
-from .claim import DENSE, Images
+from .settings import DENSE, Images
 
 
 def score(network: BioClassifier, readout: str, images: Images) -> float:

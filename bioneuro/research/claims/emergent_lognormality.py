@@ -18,23 +18,11 @@ from ...connectivity import Constant, dense
 from ...datasets import Dataset
 from ...rules import as_rule
 from ..differences import ALPHA, in_words
-from .claim import (
-    DENSE,
-    FORMER,
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Settings,
-    Verdict,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
 from .controls import Additive, AdditiveNoise
+from .rows import Found, values_of
+from .settings import DENSE, FORMER, SMALL, Images, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

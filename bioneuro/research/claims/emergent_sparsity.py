@@ -17,26 +17,12 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers.readout import WIRED
 from ..differences import in_words
-from .claim import (
-    DENSE,
-    FORMER,
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
 from .controls import magnitude_pruned, score
 from .emergent_lognormality import LARGEST_LOSS
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import DENSE, FORMER, SMALL, Images, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,8 @@ from ..records.configuration import network_defaults
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
 from ..sweeps.execution import completed
-from .claim import Claim, Settings
+from .claim import Claim
+from .settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,21 +12,10 @@ from ... import analysis, fewshot
 from ...datasets import Dataset
 from ..differences import ALPHA, in_words
 from ..few_images.models import ORIGINS, few_image_models
-from .claim import (
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    Claim,
-    Found,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import SMALL, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

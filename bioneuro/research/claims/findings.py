@@ -13,7 +13,8 @@ from ..differences import MIN_SEEDS
 from ..records.ledger import write_table
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import left_aligned
-from .claim import NOT_SHOWN, Claim, Verdict
+from .claim import Claim
+from .verdict import NOT_SHOWN, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

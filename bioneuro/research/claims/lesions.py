@@ -15,7 +15,7 @@ from ...layers import Association, DeltaReadout, PassedOn, Retina, UnitNorm
 from ...layers.protocols import Space
 from ...network import Network
 from ...schedule import Schedule
-from .claim import Images
+from .settings import Images
 
 
 class PixelRates:

@@ -16,25 +16,15 @@ from ...datasets import Dataset
 from ..differences import in_words
 from ..task_streams import MAP, MODELS, OURS, StreamPlan, streams
 from .adversarial_robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
-from .claim import (
-    DENSE,
-    FORMER,
-    NOT_SHOWN,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Split,
-    Verdict,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
 from .controls import STORED, Additive, score
 from .dale_segregation import AXON, INDEX, RULE, SHARE, DaleSettings, on_features
 from .emergent_lognormality import LARGEST_KS, LARGEST_LOSS, LARGEST_SKEWNESS, SIGMAS, STARTS, VUONG, describe
 from .emergent_sparsity import LARGEST_DENSITY, LARGEST_READOUT, learned
 from .resource_allocation import IN_USE, in_use
+from .rows import Found, values_of
+from .settings import DENSE, FORMER, Images, Split, split_images
+from .verdict import NOT_SHOWN, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,7 +252,7 @@ class OneNetwork(Claim[OneSettings]):
         laws = []
         for start in STARTS:
             started = network
-            if start != network.init:
+            if start != network.get_params()["growth__init"]:
                 started = _like(network, settings, seed, growth__init=start).fit(*parts.train)
             laws.append(described(started.weights()["association"]))
         for measure, worst in WORST.items():

@@ -17,8 +17,11 @@ from ...datasets import Dataset
 from ...layers import FeatureMap, MapSettings, Retina
 from ..differences import ALPHA, in_words
 from ..natural_images import dead_leaves, gaussian_twin
-from .claim import NOT_SHOWN, SMALL, STRONG, Claim, Found, Progress, Settings, Verdict, split_images, values_of, weak
+from .claim import Claim, Progress
 from .controls import STORED, hidden_rates, perceptron_rates
+from .rows import Found, values_of
+from .settings import SMALL, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

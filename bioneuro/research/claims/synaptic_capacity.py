@@ -17,25 +17,11 @@ from ...datasets import Dataset
 from ...layers import UnitNorm
 from ...rules import Turnover
 from ..differences import in_words
-from .claim import (
-    DENSE,
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    TOLERATED_LOSS,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    split_images,
-    values_of,
-    weak,
-)
+from .claim import Claim, Progress
 from .controls import hidden_rates, magnitude_pruned, perceptron_rates, score
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import DENSE, SMALL, Images, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

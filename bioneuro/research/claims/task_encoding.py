@@ -14,22 +14,11 @@ from ... import analysis, fewshot
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...supervision import Supervision
-from .claim import (
-    NOT_SHOWN,
-    SMALL,
-    STRONG,
-    Claim,
-    Found,
-    Images,
-    Progress,
-    Settings,
-    Verdict,
-    curve_of,
-    draw_mean,
-    split_images,
-    values_of,
-)
+from .claim import Claim, Progress
 from .controls import hidden_rates, score
+from .rows import Found, curve_of, draw_mean, values_of
+from .settings import SMALL, Images, Settings, split_images
+from .verdict import NOT_SHOWN, STRONG, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,9 +24,12 @@ from .adversarial_robustness import (
     middle,
     warnings,
 )
-from .claim import DENSE, NOT_SHOWN, STRONG, Claim, Found, Images, Progress, Verdict, split_images, values_of, weak
+from .claim import Claim, Progress
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
+from .rows import Found, values_of
+from .settings import DENSE, Images, split_images
+from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import UserError
-from .options import add_dataset, add_n_train, add_out, add_seeds, positive, whole
+from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, positive, whole
 from .user_errors import kept_in, load_data, need_extra
 
 
@@ -36,11 +36,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="to choose settings: test on the last N training images, which nothing then learns from",
     )
+    add_processes(parser, "1")
     add_out(parser, "attack-<dataset>-<norm>-<tier>")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    if options.scheduler:
+        need_extra("distributed", extra="distributed")
 
     from ..robustness import experiment, findings
 
@@ -62,7 +65,16 @@ def run(options: argparse.Namespace) -> int:
     for line in left_out:
         print(line)
     with kept_in(out):
-        ledger = experiment.run(plan, data, out, options.seeds, names, progress=sys.stderr.isatty())
+        ledger = experiment.run(
+            plan,
+            data,
+            out,
+            options.seeds,
+            names,
+            n_jobs=options.n_jobs or 1,
+            scheduler=options.scheduler,
+            progress=sys.stderr.isatty(),
+        )
     frame = ledger.frame()
     frame = frame[frame["model"].isin(names) & (frame["seed"] < options.seeds)]
     images = experiment.kept(out, names, range(options.seeds))

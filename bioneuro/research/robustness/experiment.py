@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from ... import attacks, datasets
 from ...attacks.answers import predict
-from .. import UserError
+from .. import UnitsFailedError, UserError
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
+from ..sweeps.execution import completed
 from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
@@ -153,7 +154,7 @@ class Kept(NamedTuple):
 
 
 def measured(
-    name: str, models: dict[str, Contender], trial: Trial[AttackPlan], cache: Path, progress: bool = False
+    name: str, models: dict[str, Contender], trial: Trial[AttackPlan], cache: Path | None, progress: bool = False
 ) -> tuple[list[Measure], Kept]:
     """Rows and images of one contender at one seed; after an interruption, finished attacks are read from ``cache``."""
     plan, network = trial.plan, trial.network(models[name])
@@ -225,7 +226,15 @@ def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
 
 
 def run(
-    plan: AttackPlan, data: datasets.Dataset, out: Path, n_seeds: int, names: Sequence[str], *, progress: bool = False
+    plan: AttackPlan,
+    data: datasets.Dataset,
+    out: Path,
+    n_seeds: int,
+    names: Sequence[str],
+    *,
+    n_jobs: int | None = 1,
+    scheduler: str | None = None,
+    progress: bool = False,
 ) -> ModelLedger:
     """Attack each named contender at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
@@ -239,8 +248,13 @@ def run(
     n_seeds : int >= 1
     names : sequence of str
         Of contenders that can be made here; more of them may be added later.
+    n_jobs : int >= 1 or None
+        Processes that share the models and seeds, each of which trains what its models share; None: one for each
+        processor.
+    scheduler : str or None
+        Address of a Dask cluster that attacks them instead; there an interrupted model starts anew.
     progress : bool
-        A bar for each budget of an attack, below the one over the models.
+        A bar for each budget of an attack, below the one over the models, where one process attacks.
 
     Returns
     -------
@@ -251,6 +265,8 @@ def run(
     ------
     UserError
         See `ModelLedger`; rows of a model that had other parameters; too few training images for a class.
+    UnitsFailedError
+        Models failed; what was found of all others is kept.
     """
     from tqdm.auto import tqdm
 
@@ -261,18 +277,43 @@ def run(
     ledger = ModelLedger(out, asdict(plan), environment())
     _check_parameters(ledger, models, names)
     units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
-    trial = None
-    with tqdm(units, desc=plan.dataset, unit="model", disable=None, leave=False) as bar:
-        for seed, name in bar:
-            bar.set_description(f"seed {seed}, {name}")
-            if trial is None or trial.seed != seed:
-                trial = Trial(plan, data, seed)
-            cache = out / "cache" / _path(out, name, seed).stem
-            rows, images = measured(name, models, trial, cache, progress)
-            _keep(out, name, seed, images)
-            ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
-            shutil.rmtree(cache, ignore_errors=True)  # it is many times larger than all results
+    here = n_jobs == 1 and scheduler is None
+    outcomes = completed(
+        _Attacked(plan, data, models, out.resolve() if scheduler is None else None, progress and here),
+        units,
+        backend="joblib" if scheduler is None else "dask",
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+    )
+    failed = []
+    for outcome in tqdm(outcomes, desc=plan.dataset, total=len(units), unit="model", disable=None, leave=False):
+        seed, name = units[outcome.number]
+        if outcome.error:
+            failed.append(f"{name}, seed {seed}: {outcome.error}")
+            continue
+        rows, images = outcome.value
+        _keep(out, name, seed, images)
+        ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
+        shutil.rmtree(_cache(out, name, seed), ignore_errors=True)  # it is many times larger than all results
+    if failed:
+        raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
     return ledger
+
+
+class _Attacked:
+    """One model at one seed, attacked. What models of a seed share is made once in each process."""
+
+    def __init__(
+        self, plan: AttackPlan, data: datasets.Dataset, models: dict[str, Contender], out: Path | None, progress: bool
+    ) -> None:
+        self.plan, self.data, self.models, self.out, self.progress = plan, data, models, out, progress
+        self.trial: Trial[AttackPlan] | None = None
+
+    def __call__(self, seed: int, name: str) -> tuple[list[Measure], Kept]:
+        if self.trial is None or self.trial.seed != seed:
+            self.trial = Trial(self.plan, self.data, seed)
+        cache = None if self.out is None else _cache(self.out, name, seed)
+        return measured(name, self.models, self.trial, cache, self.progress)
 
 
 def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: Sequence[str]) -> None:
@@ -285,6 +326,10 @@ def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: 
                 f"{ledger.folder} holds results of {row.model} with {', '.join(sorted(there - here)) or 'less'}, now "
                 f"{', '.join(sorted(here - there)) or 'less'}: choose another --out, or delete it"
             )
+
+
+def _cache(out: Path, name: str, seed: int) -> Path:
+    return out / "cache" / _path(out, name, seed).stem
 
 
 def _path(out: Path, name: str, seed: int) -> Path:
