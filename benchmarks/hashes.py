@@ -20,7 +20,7 @@ def networks() -> dict[str, bn.BioClassifier]:
             "perturbation", competition="circuit", n_cells=40, mixing=0, random_state=1
         ),
         "former rule, votes": bn.BioClassifier("votes", rule="log-relaxation", n_cells=40, mixing=0, random_state=2),
-        "local map, delta": bn.BioClassifier(feature_map="local", n_cells=40, random_state=3),
+        "local map, delta": bn.BioClassifier(encoder__feature_map="local", n_cells=40, random_state=3),
     }
 
 

@@ -17,11 +17,11 @@ from bioneuro.moments import Moments
 
 SMALL = {
     "n_cells": 40,
-    "n_columns": 8,
+    "encoder__n_columns": 8,
     "mixing": 100,
-    "n_epochs": 1,
-    "teaching_epochs": 1,
-    "readout_epochs": 1,
+    "schedule__association_epochs": 1,
+    "schedule__teaching_epochs": 1,
+    "schedule__readout_epochs": 1,
     "random_state": 0,
 }
 
