@@ -89,8 +89,8 @@ def documented(inventory):
 def test_every_public_name_is_in_the_reference(site):
     known = documented(site[1] / "objects.inv")
     for module in MODULES:
-        public = vars(importlib.import_module(module))
-        names = [name for name in public["__all__"] if not inspect.ismodule(public[name])]
+        package = importlib.import_module(module)
+        names = [name for name in package.__all__ if not inspect.ismodule(getattr(package, name))]
         assert not [name for name in names if f"{module}.{name}" not in known], module
 
 
