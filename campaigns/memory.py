@@ -29,12 +29,12 @@ MOST = 2 * 2**30
 #: Images that are made up at a time.
 BLOCK = 65_536
 NETWORK = {
-    "n_columns": 4,
+    "encoder__n_columns": 4,
     "n_cells": 32,
     "mixing": 64,
-    "teaching": 0,
-    "n_epochs": 1,
-    "readout_epochs": 1,
+    "supervision__eta": 0,
+    "schedule__association_epochs": 1,
+    "schedule__readout_epochs": 1,
     "random_state": 0,
 }
 

@@ -17,11 +17,11 @@ from bioneuro.moments import Moments
 
 SMALL = {
     "n_cells": 40,
-    "n_columns": 8,
+    "encoder__n_columns": 8,
     "mixing": 100,
-    "n_epochs": 1,
-    "teaching_epochs": 1,
-    "readout_epochs": 1,
+    "schedule__association_epochs": 1,
+    "schedule__teaching_epochs": 1,
+    "schedule__readout_epochs": 1,
     "random_state": 0,
 }
 
@@ -138,7 +138,13 @@ def test_moments_of_batches_add_up_bit_for_bit(seed, sizes, shift):
 
 @pytest.mark.parametrize(
     "changed",
-    [{}, {"feature_map": "local"}, {"mixing": 0}, {"dtype": "float64"}, {"competition": "circuit", "n_cells": 20}],
+    [
+        {},
+        {"encoder__feature_map": "local"},
+        {"mixing": 0},
+        {"dtype": "float64"},
+        {"competition": "circuit", "n_cells": 20},
+    ],
     ids=["tied", "local", "no mixing", "double", "circuit"],
 )
 def test_a_file_gives_the_same_weights(data, mapped, in_blocks, changed):
@@ -211,7 +217,7 @@ def cluster():
 
 
 @pytest.mark.parametrize(
-    "changed", [{}, {"feature_map": "local"}, {"image_shape": None}], ids=["tied", "local", "plain"]
+    "changed", [{}, {"encoder__feature_map": "local"}, {"image_shape": None}], ids=["tied", "local", "plain"]
 )
 def test_workers_give_the_same_weights(data, mapped, in_blocks, cluster, changed):
     alone = bn.BioClassifier(**SMALL | changed).fit(mapped, data.y_train)
