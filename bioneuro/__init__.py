@@ -7,7 +7,9 @@
 >>> bn.plot.weight_distribution(model)  # doctest: +SKIP
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
 
 try:
     from . import _core
@@ -20,32 +22,33 @@ except ImportError as error:
         "project's folder"
     ) from error
 
-from . import (
-    adapters,
-    analysis,
-    attacks,
-    baselines,
-    connectivity,
-    continual,
-    corruptions,
-    datasets,
-    fewshot,
-    io,
-    kernels,
-    layers,
-    natural,
-    omniglot,
-    plot,
-    reference,
-    rules,
-    threads,
-)
-from .classifier import BioClassifier
-from .io import load, save
-from .model_report import pathway_report, report
-from .schedule import Schedule
-from .supervision import Supervision
-from .synapses import Synapses
+if TYPE_CHECKING:
+    from . import (
+        adapters,
+        analysis,
+        attacks,
+        baselines,
+        connectivity,
+        continual,
+        corruptions,
+        datasets,
+        fewshot,
+        io,
+        kernels,
+        layers,
+        natural,
+        omniglot,
+        plot,
+        reference,
+        rules,
+        threads,
+    )
+    from .classifier import BioClassifier
+    from .io import load, save
+    from .model_report import pathway_report, report
+    from .schedule import Schedule
+    from .supervision import Supervision
+    from .synapses import Synapses
 
 __version__ = _version("bioneuro")
 
@@ -79,14 +82,33 @@ __all__ = [
     "threads",
 ]
 
+#: Where public names that are no modules come from.
+_HOMES = {
+    "BioClassifier": "classifier",
+    "Schedule": "schedule",
+    "Supervision": "supervision",
+    "Synapses": "synapses",
+    "load": "io",
+    "pathway_report": "model_report",
+    "report": "model_report",
+    "save": "io",
+}
 
-def __getattr__(name: str) -> object:
-    """``bioneuro.research``, on which nothing in the library depends: imported when somebody asks for it."""
-    if name == "research":
-        from importlib import import_module
 
-        return import_module(".research", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are asked for: scikit-learn alone takes a second."""
+    if name in _HOMES:
+        value = getattr(_import_module(f".{_HOMES[name]}", __name__), name)
+    elif name in __all__ or name == "research":  # on which nothing in the library depends
+        value = _import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def show_config() -> dict[str, object]:

@@ -30,6 +30,7 @@ __all__ = [
     "check_level",
     "check_number",
     "check_parameters",
+    "on_host",
     "plain_array",
 ]
 
@@ -180,6 +181,19 @@ def check_dtype(dtype: Any) -> None:
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
 
 
+def on_host(value: Any) -> Any:
+    """Arrays of other libraries as NumPy's, without a copy where none is needed: those of torch, wherever they are and
+    whether they need gradients or not, and whatever knows ``__array__`` or DLPack (JAX, CuPy, Dask). All else, tables
+    of pandas among it, is returned as it is."""
+    if isinstance(value, np.ndarray | np.generic) or sparse.issparse(value) or hasattr(value, "columns"):
+        return value
+    if hasattr(value, "detach"):  # torch: conversion would refuse what needs a gradient or lies on another device
+        value = value.detach().cpu()
+    if hasattr(value, "__array__"):
+        return np.asarray(value)
+    return np.from_dlpack(value) if hasattr(value, "__dlpack__") else value
+
+
 def plain_array(value: Any, name: str, dtype: DTypeLike | None = None) -> NDArray:
     """``value`` as an array, without a copy where none is needed.
 
@@ -195,7 +209,7 @@ def plain_array(value: Any, name: str, dtype: DTypeLike | None = None) -> NDArra
     if hasattr(value, "to_scipy"):
         raise TypeError(f"{name} must be a dense array, got {type(value).__name__}: pass .to_scipy().toarray()")
     try:
-        array = np.asarray(value)
+        array = np.asarray(on_host(value))
         if dtype is None:
             return array
         if np.iscomplexobj(array):

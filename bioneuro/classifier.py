@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
@@ -31,7 +32,7 @@ from .estimators import (
     validated,
     validated_with_labels,
 )
-from .images import image_shape_of
+from .images import Given, given_rows, image_shape_of, like_a_table, with_channels
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing, Retina
 from .layers.cells import excitatory_rule
 from .layers.competitions import CompetitionLike, competition_maker
@@ -262,23 +263,59 @@ class BioClassifier(
     # --- learning ---
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None, client: Client | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        on_epoch: OnEpoch | None = None,
+        client: Client | None = None,
+        **unsupported: Any,
     ) -> BioClassifier:
-        """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch.
+        """Learn from scratch.
 
         ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
         array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
-        than 256 MiB, they wait in a file in the folder of temporary files. With ``client``, a
-        ``distributed.Client``, the workers of that cluster encode the blocks; the cells learn here. Images give the
-        same weights, bit for bit, in memory, from a file and with any number of workers, of which some may be lost;
-        plain vectors in memory differ by rounding from those in blocks.
-
-        ``on_epoch(model, stage, done, n)`` is called before the first and after every pass of a stage: "feature map",
-        "association", "teaching", "readout". It sees the model as it is at that moment.
+        than 256 MiB, they wait in a file in the folder of temporary files. Images give the same weights, bit for bit,
+        in memory, from a file and with any number of workers, of which some may be lost; plain vectors in memory differ
+        by rounding from those in blocks.
 
         A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
         :meth:`partial_fit` and :meth:`fit_features`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, height, width) or (n, height, width, channels)
+            Images in [0, 1]. Given as such, with channels last, they have the shape that ``image_shape`` says, and
+            ``"auto"`` is theirs. Arrays of torch, JAX and whatever knows ``__array__`` or DLPack will do.
+        y : array-like of shape (n,)
+            Labels, at least two different ones.
+        on_epoch : function of (model, stage, done, n), optional
+            Called before the first and after every pass of a stage: "feature map", "association", "teaching",
+            "readout". It sees the model as it is at that moment.
+        client : distributed.Client, optional
+            The workers of its cluster encode blocks of rows; the cells learn here.
+        **unsupported
+            Refused by name. There is no ``sample_weight``: a cell is recruited by a sample, never by a share of one;
+            repeat rows instead.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
+            shape; labels that are none, or all alike.
+        TypeError
+            An argument that is not supported.
+
+        Warns
+        -----
+        UserWarning
+            ``image_shape="auto"`` takes rows for images, but they look like a table.
         """
+        _refuse(unsupported)
         with self._all_or_nothing(), one_blas_thread():
             self._fit(X, y, partial(self._passes, on_epoch), client)
         return self
@@ -306,9 +343,38 @@ class BioClassifier(
                 network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(H, T, schedule.of_readout(len(H)), passes)
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> BioClassifier:
-        """Go on learning from one batch, shown once: retina, map and mixing learn at the first call and stay as they
-        are, ``n_cells`` association cells wait to be recruited. ``classes`` is needed at the first call."""
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any
+    ) -> BioClassifier:
+        """Go on learning from one batch, shown once.
+
+        Retina, map and mixing learn at the first call and stay as they are; ``n_cells`` association cells wait to be
+        recruited.
+
+        Parameters
+        ----------
+        X : array-like
+            As for :meth:`fit`; at least one row.
+        y : array-like of shape (n,)
+            Labels out of ``classes``.
+        classes : array-like of shape (n_classes,), optional
+            All labels that will ever come; needed at the first call, and unchanged after.
+        **unsupported
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`fit`; also ``classes`` that are missing at the first call or others at a later one, or a label
+            that is not among them.
+        TypeError
+            An argument that is not supported.
+        """
+        _refuse(unsupported)
         with self._all_or_nothing("network_", "_rng"), one_blas_thread():
             self._partial_fit(X, y, classes)
         return self
@@ -333,8 +399,27 @@ class BioClassifier(
         self._learn_readouts(H, T, 1, passes)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
-        """Learn retina and map from ``X`` alone; :meth:`partial_fit` then keeps them, and so does another classifier
-        that is given ``encoder=self.encoder_``. ``on_epoch`` as in :meth:`fit`."""
+        """Learn retina and map without labels.
+
+        :meth:`partial_fit` then keeps them, and so does another classifier that is given ``encoder=self.encoder_``.
+
+        Parameters
+        ----------
+        X : array-like
+            As for :meth:`fit`.
+        y : ignored
+        on_epoch : function of (model, stage, done, n), optional
+            As for :meth:`fit`; the stage is "feature map".
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`fit`.
+        """
         with self._all_or_nothing(), one_blas_thread():
             X = self._validate(X, reset=True)
             if hasattr(self, "network_"):
@@ -438,7 +523,26 @@ class BioClassifier(
         return self.encoder_.n_features
 
     def transform(self, X: ArrayLike) -> NDArray:
-        """Pooled features ``h (n, n_features_out)``: rates >= 0, rows of unit norm."""
+        """Features of the encoder.
+
+        Parameters
+        ----------
+        X : array-like
+            As for :meth:`fit`, of as many features as it learned from.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features_out), of the parameter ``dtype``
+            Rates >= 0, rows of unit norm: of images pooled ones, ``windows x windows x n_columns`` of them, of plain
+            vectors an ON and an OFF rate for each feature.
+
+        Raises
+        ------
+        NotFittedError
+            Neither :meth:`fit` nor :meth:`fit_features` was called.
+        ValueError
+            X is not finite, of another number of features or another shape, or not in [0, 1] where it is images.
+        """
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
 
@@ -456,7 +560,19 @@ class BioClassifier(
         return found
 
     def weights(self) -> dict[str, sp.csr_array]:
-        """Every pathway as a read-only ``csr_array`` (rows: post-synaptic cells), by name."""
+        """Every pathway by name.
+
+        Returns
+        -------
+        dict of str to scipy.sparse.csr_array of shape (n_post, n_pre)
+            Read-only views, of the parameter ``dtype``: >= 0 of excitatory pathways, <= 0 of inhibitory ones.
+            :meth:`outgoing` says which cells make each.
+
+        Raises
+        ------
+        NotFittedError
+            :meth:`fit` or :meth:`partial_fit` was not called.
+        """
         check_is_fitted(self, "network_")
         return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
 
@@ -501,8 +617,9 @@ class BioClassifier(
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
         if reset:
             self._check_parameters()
-        rows, labels = validated_with_labels(self, X, y, self.dtype, reset=reset)
-        return self._checked_images(rows, reset), labels
+        given = given_rows(X)
+        rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
+        return self._checked_images(given, rows, reset), labels
 
     def _validate_source(self, X: Rows, y: Any) -> NDArray:
         """Labels, checked, of rows that are not in memory, of which the first alone are looked at; the others are when
@@ -520,19 +637,41 @@ class BioClassifier(
         return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
+        given = given_rows(X)
         if reset:
             self._check_parameters()
-            rows = validate_data(self, X, reset=True, dtype=np.dtype(self.dtype), order="C")
+            rows = validate_data(self, given.rows, reset=True, dtype=np.dtype(self.dtype), order="C")
         else:
-            rows = validated(self, X, self.dtype)
-        return self._checked_images(rows, reset)
+            rows = validated(self, given.rows, self.dtype)
+        return self._checked_images(given, rows, reset)
 
-    def _checked_images(self, X: NDArray, reset: bool) -> NDArray:
+    def _checked_images(self, given: Given, rows: NDArray, reset: bool) -> NDArray:
+        """The rows as they are, if they are such images as they must be."""
         if reset:
-            self.image_shape_ = image_shape_of(self.image_shape, X.shape[1], smallest=SMALLEST_IMAGE)
-        if self.image_shape_ is not None:
-            check_unit_interval(X, "for images", "rescale it, or pass image_shape=None for plain feature vectors")
-        return X
+            self.image_shape_ = self._made_out(given, rows)
+        shape, wanted = given.shape, self.image_shape_
+        if shape is not None and (wanted is None or with_channels(shape) != with_channels(wanted)):
+            raise ValueError(f"X must be images of image_shape {wanted}, got images of {shape}")
+        if wanted is not None:
+            scaled = "pass X / 255" if given.in_bytes else "rescale it"
+            check_unit_interval(rows, "for images", f"{scaled}, or pass image_shape=None for plain feature vectors")
+        return rows
+
+    def _made_out(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
+        """How a row is an image. A guess that the rows speak against warns."""
+        n_features = rows.shape[1]
+        if not (isinstance(self.image_shape, str) and self.image_shape == "auto"):
+            return image_shape_of(self.image_shape, n_features)
+        found = image_shape_of(given.shape or "auto", n_features, smallest=SMALLEST_IMAGE)
+        if found is None or given.shape is not None or not like_a_table(rows, found):
+            return found
+        warnings.warn(
+            f"X has {n_features} features, which image_shape='auto' takes for images of {found[0]} x {found[1]} "
+            "pixels, but neighbouring pixels are no more alike than distant ones: pass image_shape=None for plain "
+            f"feature vectors, or image_shape={found} if they are images",
+            stacklevel=2,
+        )
+        return found
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -546,3 +685,10 @@ class BioClassifier(
         turnover: Turnover = self._set("turnover")
         if turnover.death and not turnover.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {turnover.death}), got {turnover.birth}")
+
+
+def _refuse(unsupported: dict[str, Any]) -> None:
+    """Raise TypeError if there is an argument that learning does not know."""
+    for name in unsupported:
+        advice = ": a cell is recruited by a sample, never by a share of one; repeat rows instead"
+        raise TypeError(f"BioClassifier does not support {name}{advice if name == 'sample_weight' else ''}")

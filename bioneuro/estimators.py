@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
+
+from .checks import on_host
 
 __all__ = [
     "LogitClassifier",
@@ -26,6 +28,7 @@ __all__ = [
     "class_index",
     "known_classes",
     "learned",
+    "made",
     "sum_is_finite",
     "validated",
     "validated_with_labels",
@@ -88,6 +91,34 @@ def all_or_nothing(model: Any, *changed: str, shared: Iterable[Any] = ()) -> Ite
         raise
 
 
+def made(model: Any, seed: int | None) -> Any:
+    """An unfitted model out of what a table of models to compare may hold.
+
+    Parameters
+    ----------
+    model : scikit-learn estimator, or function of the seed
+        Of an estimator, a clone, with the seed wherever it has a ``random_state``.
+    seed : int or None
+        None leaves ``random_state`` as it is.
+
+    Raises
+    ------
+    TypeError
+        Neither; a class, which has to be called.
+    """
+    if isinstance(model, type):
+        raise TypeError(f"models must be estimators or functions of the seed, got the class {model.__name__}: call it")
+    if not hasattr(model, "fit"):
+        if not callable(model):
+            raise TypeError(f"models must be estimators or functions of the seed, got {model!r}")
+        return model(seed)
+    fresh = clone(model)
+    if seed is not None and hasattr(fresh, "get_params"):
+        names = [n for n in fresh.get_params() if n == "random_state" or n.endswith("__random_state")]
+        fresh.set_params(**dict.fromkeys(names, seed))
+    return fresh
+
+
 def learned(model: BaseEstimator) -> list[str]:
     """Names of the attributes that are not parameters."""
     return sorted(set(vars(model)) - set(model.get_params(deep=False)))
@@ -126,13 +157,14 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
     if type(X) is np.ndarray and not named and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2:
         if X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
             return X
-    return validate_data(model, X, reset=False, dtype=np.dtype(dtype), order="C")
+    return validate_data(model, on_host(X), reset=False, dtype=np.dtype(dtype), order="C")
 
 
 def validated_with_labels(
     model: BaseEstimator, X: ArrayLike, y: ArrayLike, dtype: DTypeLike | list[type], *, reset: bool = True
 ) -> tuple[NDArray, NDArray]:
     """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
+    X, y = on_host(X), on_host(y)
     check_labels(y)
     dtype = dtype if isinstance(dtype, list) else np.dtype(dtype)  # a list: the first, unless X is of one of the others
     rows, labels = validate_data(model, X, y, reset=reset, dtype=dtype, order="C")

@@ -85,7 +85,7 @@ def forward(
 
     Examples
     --------
-    >>> W = scipy.sparse.random_array((3000, 784), density=0.1, format="csr", dtype=np.float32)
+    >>> W = scipy.sparse.random(3000, 784, density=0.1, format="csr", dtype=np.float32)
     >>> Y = forward(W.indptr, W.indices, W.data, np.ones((128, 784), np.float32))
     """
     return _core.forward(indptr, indices, data, X, bias, n_threads=n_threads, out=out, check=True)

@@ -14,6 +14,7 @@ from .layers.association import Association
 from .layers.mixing import Mixing
 from .layers.protocols import Encoder, Progress, Readout, Space
 from .layers.readout import READOUTS
+from .network_table import html_table, text_table
 from .protocols import Pullback
 from .rows import Rows
 from .synapses import Synapses
@@ -56,6 +57,12 @@ class Network:
         mixing: Encoder | None = None,
     ) -> None:
         self.encoder, self.association, self.readouts, self.mixing = encoder, association, readouts, mixing
+
+    def __repr__(self) -> str:
+        return text_table(self)
+
+    def _repr_html_(self) -> str:
+        return html_table(self)
 
     @property
     def n_mixed(self) -> int:

@@ -22,8 +22,8 @@
 #include "../csrc/bio.h"
 #include "../csrc/simd.h"
 
-enum { ROWS = 300, COLS = 400, EACH = 80, NNZ = ROWS * EACH, BATCH = 48, CALLERS = 3, SIDE = 14, PATCH = 5 };
-enum { PRE = 2 * PATCH * PATCH, POSITIONS = 8 * SIDE * SIDE, COLUMNS = 16, GRID = 3 };
+enum { ROWS = 1200, COLS = 400, EACH = 80, NNZ = ROWS * EACH, BATCH = 96, CALLERS = 3, SIDE = 14, PATCH = 5 };
+enum { PRE = 2 * PATCH * PATCH, IMAGES = 32, POSITIONS = IMAGES * SIDE * SIDE, COLUMNS = 16, GRID = 3 };
 
 /* What all callers read, and layouts that they share, scratch and all. */
 static int32_t indptr[ROWS + 1], indices[NNZ];
@@ -35,7 +35,7 @@ static bio_layout *straight, *transposed;
 typedef struct {
     float y[BATCH * ROWS], dx[BATCH * COLS], g[NNZ], learned[2][NNZ], rates[BATCH * ROWS], u[POSITIONS * PRE],
         gate[POSITIONS];
-    float pooled[8 * GRID * GRID * COLUMNS], pruned[NNZ], turned[2 * NNZ];
+    float pooled[IMAGES * GRID * GRID * COLUMNS], pruned[NNZ], turned[2 * NNZ];
     int32_t pruned_indptr[ROWS + 1], pruned_indices[NNZ], turned_indptr[ROWS + 1], turned_indices[2 * NNZ];
     uint8_t dies[NNZ];
     double low, high;
@@ -56,7 +56,7 @@ static int failures; /* of calls, in one thread */
 
 static void answer(answers *a, int n_threads) {
     const bio_plasticity rule = {BIO_LOG_COVARIANCE, 0.1, 0.1, 1e-3, 1, 1, 0, 1, INFINITY, 0, INFINITY, 1};
-    const bio_retina retina = {8, SIDE, SIDE, 1, PATCH, 0.5, 0.5, 1};
+    const bio_retina retina = {IMAGES, SIDE, SIDE, 1, PATCH, 0.5, 0.5, 1};
     const bio_map map = {COLUMNS, 0, 5, columns, GRID, GRID, pool, pool};
     const bio_turnover_rule turnover = {0.01, 0.1, 1, 0.5, NULL, 0, 1, 2};
     bio_csr mine = w;
@@ -77,13 +77,13 @@ static void answer(answers *a, int n_threads) {
     CALL(bio_plasticity_step(&mine, a->g, c, &rule, 0.1, 1, 2, &a->counts[0], n_threads));
     mine.data = a->learned[1];
     CALL(bio_hebbian_step(&mine, straight, x, dy, NULL, &rule, 1, 2, BATCH, &a->counts[1], n_threads));
-    CALL(bio_minmax(BIO_FLOAT32, x, BATCH * COLS, &a->low, &a->high, n_threads));
     CALL(bio_prune(&w, 0.3, a->pruned_indptr, NULL, NULL, n_threads));
     CALL(bio_prune(&w, 0.3, a->pruned_indptr, a->pruned_indices, a->pruned, n_threads));
     CALL(bio_turnover(&w, &turnover, a->dies, a->turned_indptr, NULL, NULL, &a->counts[2], n_threads));
     CALL(
         bio_turnover(&w, &turnover, a->dies, a->turned_indptr, a->turned_indices, a->turned, &a->counts[2], n_threads));
     CALL(bio_patches(BIO_FLOAT32, &retina, images, a->u, a->gate, n_threads));
+    CALL(bio_minmax(BIO_FLOAT32, a->u, POSITIONS * PRE, &a->low, &a->high, n_threads));
     CALL(bio_map_forward(BIO_FLOAT32, &retina, &map, images, a->pooled, n_threads));
     if (bad) __atomic_store_n(&failures, 1, __ATOMIC_RELAXED);
 }

@@ -12,9 +12,9 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core deprecation
-threads _npz reference moments contrast checks progress atomic_write named images protocols dataset_files _dask_plugin
-kernels dask_workers rows synapses losses estimators nested_parameters analysis omniglot _image_files
+_core deprecation network_table
+threads _npz reference moments contrast checks progress atomic_write named protocols dataset_files _dask_plugin
+kernels dask_workers rows synapses losses estimators nested_parameters images analysis omniglot _image_files
 _attributes
 datasets connectivity rules _random_states attacks continual plot
 layers distortions supervision

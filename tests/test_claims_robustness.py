@@ -123,7 +123,7 @@ def test_figures_draw_every_condition(claim, frame):
 
 # --- networks with a principle switched off ---
 
-CELLS = sparse.random_array((30, 60), density=0.5, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
+CELLS = sparse.csr_array(sparse.random(30, 60, 0.5, "csr", np.float32, np.random.default_rng(0)))
 CELLS.data = np.random.default_rng(1).lognormal(-3, 1, CELLS.nnz).astype(np.float32)
 
 

@@ -52,6 +52,11 @@ def test_tutorial_and_recipes_have_code():
     assert {"tutorial.md", "coming_from.md", "kernels.md", "howto/own_data.md", "howto/sweep.md"} <= set(PAGES)
 
 
+@pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))], ids=lambda page: page.name)
+def test_no_conflict_is_left(page):
+    assert not re.search(r"^(<<<<<<<|=======|>>>>>>>)( |$)", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 # --- the site
 
 

@@ -18,7 +18,7 @@ TOLERANCE = {np.float32: 2e-5, np.float64: 1e-13}
 def pathway(n_rows, n_cols, density, value=np.float32, index=np.int32, seed=0):
     """A random signed pathway; sparse enough, it has empty rows."""
     rng = np.random.default_rng(seed)
-    W = sp.random_array((n_rows, n_cols), density=density, format="csr", rng=rng)
+    W = sp.csr_array(sp.random(n_rows, n_cols, density, "csr", random_state=rng))
     W.sort_indices()
     return W.indptr.astype(index), W.indices.astype(index), rng.standard_normal(W.nnz).astype(value)
 

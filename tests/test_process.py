@@ -41,7 +41,7 @@ PATHWAY = (
     from bioneuro import _core, kernels, reference
     rng = np.random.default_rng(0)
     n_rows, n_cols, batch = 60, 333, 37
-    W = sp.random_array((n_rows, n_cols), density=0.2, format="csr", rng=rng, dtype=np.float64)
+    W = sp.csr_array(sp.random(n_rows, n_cols, 0.2, "csr", random_state=rng))
     W.sort_indices()
     indptr, indices = W.indptr.astype(np.int32), W.indices.astype(np.int32)
 """
@@ -189,7 +189,7 @@ def test_multiprocessing_by_fork_works():
 
 def test_threads_that_call_at_once_get_right_results():
     rng = np.random.default_rng(0)
-    W = sp.random_array((300, 500), density=0.2, format="csr", rng=rng, dtype=np.float64)
+    W = sp.csr_array(sp.random(300, 500, 0.2, "csr", random_state=rng))
     W.sort_indices()
     X, R = rng.random((4, 200, 500)), rng.random((4, 3, 12, 12, 1))
     expected = [

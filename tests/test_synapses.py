@@ -365,7 +365,7 @@ def test_products_are_those_of_the_dense_matrix(value, index):
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_products_do_not_depend_on_threads(n_threads):
     rng = np.random.default_rng(0)
-    s = Synapses.from_scipy(sp.random_array((300, 400), density=0.3, format="csr", dtype=np.float32, rng=0))
+    s = Synapses.from_scipy(sp.random(300, 400, 0.3, "csr", np.float32, random_state=0))
     X, dY = rng.random((200, 400), np.float32), rng.random((200, 300), np.float32)
     for product in (lambda n: s.forward(X, None, n), lambda n: s.input_grad(dY, n), lambda n: s.weight_grad(X, dY, n)):
         np.testing.assert_array_equal(product(1), product(n_threads))
@@ -602,8 +602,8 @@ def test_grow_of_nothing_changes_nothing(nothing):
 @given(st.integers(0, 2**32 - 1))
 def test_replace_rows_changes_those_rows_only(seed):
     rng = np.random.default_rng(seed)
-    old = sp.random_array((7, 9), density=0.4, format="csr", rng=rng)
-    new = sp.random_array((3, 9), density=0.5, format="csr", rng=rng)
+    old = sp.csr_array(sp.random(7, 9, 0.4, "csr", random_state=rng))
+    new = sp.csr_array(sp.random(3, 9, 0.5, "csr", random_state=rng))
     for A in (old, new):
         A.sort_indices()
     rows = rng.permutation(7)[:3]

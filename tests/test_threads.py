@@ -162,7 +162,7 @@ PRODUCT = (
 import numpy as np, scipy.sparse as sp, threadpoolctl
 from bioneuro import kernels, threads
 rng = np.random.default_rng(0)
-W = sp.random_array((400, 400), density=0.3, format="csr", rng=rng)
+W = sp.csr_array(sp.random(400, 400, 0.3, "csr", random_state=rng))
 W.sort_indices()
 X = rng.random((256, 400))
 def forward(X=X, **n_threads):

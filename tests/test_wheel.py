@@ -16,7 +16,9 @@ def test_the_extension_is_of_this_version():
 def test_it_learns_and_a_file_gives_the_same_model(tmp_path, n_threads):
     data = bn.datasets.load("digits")
     X, y = data.X_train[:400], data.y_train[:400]
-    model = bn.BioClassifier(n_cells=60, n_columns=8, mixing=100, random_state=0, n_threads=n_threads).fit(X, y)
+    model = bn.BioClassifier(n_cells=60, mixing=100, encoder__n_columns=8, random_state=0, n_threads=n_threads).fit(
+        X, y
+    )
     assert model.score(data.X_test[:200], data.y_test[:200]) > 0.6
     bn.save(model, tmp_path / "model.npz")
     again = bn.load(tmp_path / "model.npz")

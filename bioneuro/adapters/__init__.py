@@ -1,4 +1,12 @@
-"""Models of bioneuro for the attacks of other libraries, as oracles of our own: torch, Foolbox, ART, AutoAttack.
+"""Models of bioneuro for the attacks of other libraries, as oracles of our own, and models of others for ours.
+
+Models of torch and scikit-learn as ours attack them::
+
+    model = from_torch(module, classes=np.arange(10), image_shape=(32, 32, 3))
+    model = from_sklearn(RandomForestClassifier().fit(X_train, y_train))
+    result = bioneuro.attacks.worst_case(model, X, y, [0.1, 0.2])
+
+The other way round: torch, Foolbox, ART, AutoAttack.
 
 Each adapter wraps a fitted model (see `bioneuro.protocols`) and gives its logits, and their exact gradient, as
 functions of images (n, channels, height, width) or of rows (n, features), in [0, 1]. The model itself is never
@@ -47,6 +55,6 @@ the differences of its logits: its logits are then given centred (``z - mean_k z
 """
 
 from .foolbox_attack import FoolboxAttack
-from .wrap import to_art, to_foolbox, to_torch
+from .wrap import from_sklearn, from_torch, to_art, to_foolbox, to_torch
 
-__all__ = ["FoolboxAttack", "to_art", "to_foolbox", "to_torch"]
+__all__ = ["FoolboxAttack", "from_sklearn", "from_torch", "to_art", "to_foolbox", "to_torch"]

@@ -1,19 +1,76 @@
-"""The three adapters. Each library is imported on demand; where it is missing, the error says how to install it."""
+"""The adapters. Each library is imported on demand; where it is missing, the error says how to install it."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
+from ..attacks.probabilities import with_logits
 from ..protocols import Classifier
 
 if TYPE_CHECKING:
     from foolbox import PyTorchModel
+    from torch import nn
 
     from .art_classifier import ArtClassifier
+    from .torch_classifier import TorchClassifier
     from .torch_module import TorchModule
 
-__all__ = ["require", "to_art", "to_foolbox", "to_torch"]
+__all__ = ["from_sklearn", "from_torch", "require", "to_art", "to_foolbox", "to_torch"]
+
+
+def from_torch(module: nn.Module, classes: ArrayLike, image_shape: tuple[int, ...] | None = None) -> TorchClassifier:
+    """A trained torch module as a classifier with gradients, for our attacks, audits and protocols.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        From images to logits, one for each class; a single one will do for two classes. It is used in evaluation mode,
+        where its parameters are and in their dtype, and stays as it is.
+    classes : array-like of shape (n_classes,)
+        Label of each output.
+    image_shape : (height, width) or (height, width, channels), optional
+        How a row of X, channels last, is an image; the module gets (n, channels, height, width). None: it gets the rows
+        (n, features).
+
+    Returns
+    -------
+    TorchClassifier
+        With ``predict``, ``predict_proba``, ``decision_function``, ``input_gradient`` and ``input_vjp`` on rows
+        (n, features) in [0, 1]. It does not learn.
+
+    Raises
+    ------
+    ImportError
+        torch is not installed.
+    TypeError, ValueError
+        Not a module; labels that are not different; a shape that is none.
+    """
+    require("torch", "bioneuro[torch]")
+    from .torch_classifier import TorchClassifier
+
+    return TorchClassifier(module, classes, image_shape)
+
+
+def from_sklearn(model: Any) -> Classifier:
+    """A fitted scikit-learn classifier, or a pipeline that ends in one, for attacks that need no gradients.
+
+    Parameters
+    ----------
+    model : classifier with ``predict`` and ``classes_``
+        With ``decision_function`` it is returned as it is. With ``predict_proba`` its logits are the logarithms of the
+        probabilities. With neither only attacks that see labels alone can run.
+
+    Raises
+    ------
+    TypeError
+        Not a fitted classifier.
+    """
+    if missing := [name for name in ("predict", "classes_") if not hasattr(model, name)]:
+        raise TypeError(f"model must be a fitted classifier, but {type(model).__name__} lacks {', '.join(missing)}")
+    return with_logits(model)
 
 
 def to_torch(model: Classifier, image_shape: tuple[int, ...] | None = None) -> TorchModule:

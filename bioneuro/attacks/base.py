@@ -181,12 +181,15 @@ class Attack(ABC):
 
     def check_model(self, model: Classifier) -> None:
         """Raise TypeError if the model lacks what this attack uses."""
-        missing = [name for name in self.requires if not hasattr(model, name)]
-        if missing:
+        if missing := self.lacking(model):
             raise TypeError(
                 f"{type(self).__name__} needs {', '.join(missing)}, which {type(model).__name__} lacks "
                 "(see bioneuro.protocols); without gradients, choose black-box attacks"
             )
+
+    def lacking(self, model: Classifier) -> list[str]:
+        """Names of what this attack uses of a model, and this one has not."""
+        return [name for name in self.requires if not hasattr(model, name)]
 
     @property
     def begins_at_X(self) -> bool:

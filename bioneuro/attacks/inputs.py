@@ -38,7 +38,8 @@ def check_images(X: Any) -> NDArray:
     """Images (n, features) in [0, 1], C-contiguous: float32 and float64 as they are, other numbers as float64."""
     X = _real(X, "X")
     if X.ndim != 2 or X.size == 0:
-        raise ValueError(f"X must be (n, features) and not empty, got shape {X.shape}")
+        hint = ": pass X.reshape(len(X), -1), channels last" if X.ndim in (3, 4) else ""
+        raise ValueError(f"X must be (n, features) and not empty, got shape {X.shape}{hint}")
     X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
     for wrong, problem in (
         (~np.isfinite(X), "X must be finite"),

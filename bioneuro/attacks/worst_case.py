@@ -17,6 +17,7 @@ from .cache import Cache
 from .goals import Criterion, as_goal
 from .inputs import at_least, check_input, checked_names
 from .norms import NORMS, distances
+from .probabilities import with_logits
 from .registry import NamedAttack, named_attacks, tier_attacks
 from .survivors import STANDS, Campaign, broken_without_attack, campaign
 
@@ -104,7 +105,8 @@ def worst_case(
     Parameters
     ----------
     model : WhiteBox
-        `bioneuro.protocols.Classifier` is enough if `attacks` are black-box ones. If it offers ``surrogates()``
+        `bioneuro.protocols.Classifier` is enough: without gradients the tiers run their black-box attacks, and without
+        logits, but with ``predict_proba``, on the logarithms of the probabilities. If it offers ``surrogates()``
         (`bioneuro.protocols.Surrogates`), the tiers attack through each of them too (`Adaptive`).
     X : array of shape (N, features), in [0, 1]
     y : array of shape (N,)
@@ -154,8 +156,11 @@ def worst_case(
         raise ValueError(f"give either tier or attacks, got tier={tier!r} and {len(attacks)} attacks")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm!r}")
+    given, model = model, with_logits(model)
     chosen = tier_attacks(tier or "quick", norm) if attacks is None else attacks
     named = named_attacks(model, chosen, norm, sources, int(random_state))
+    if attacks is None:
+        named = [one for one in named if not one.attack.lacking(model)]
     if not named:
         raise ValueError("attacks must be at least one; what was asked for comes to none")
     for _, attack in named:
@@ -167,7 +172,7 @@ def worst_case(
     def shown(attacks: Sequence[NamedAttack], epsilon: float) -> Iterable[NamedAttack]:
         return track(attacks, progress, f"epsilon {epsilon:g}")
 
-    with checked_names(model, X):
+    with checked_names(given, X):
         kept = None if cache is None else Cache(cache, model, images, labels, batch_size)
 
         def run(named: NamedAttack, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:

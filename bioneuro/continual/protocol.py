@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from ..estimators import made
 from ..progress import track
 from .streams import Stream
 
@@ -152,7 +153,7 @@ def memory(model: Any) -> int | None:
 
 
 def compare(
-    models: Mapping[str, Callable[[int], Any]],
+    models: Mapping[str, Any],
     stream: Callable[[int], Stream],
     seeds: Sequence[int] = (0, 1, 2),
     *,
@@ -162,8 +163,8 @@ def compare(
 
     Parameters
     ----------
-    models : dict of name to function of the seed
-        Each makes an unfitted model.
+    models : dict of name to scikit-learn classifier, or function of the seed that makes one
+        Of a classifier a clone learns each stream, with the seed as its ``random_state`` if it has one.
     stream : function of the seed
     seeds : sequence of int
     progress : bool
@@ -175,9 +176,9 @@ def compare(
     """
     streams = ((seed, stream(seed)) for seed in seeds)
     return table(
-        (name, seed, run(make(seed), shown, progress=progress))
+        (name, seed, run(made(model, seed), shown, progress=progress))
         for seed, shown in streams
-        for name, make in models.items()
+        for name, model in models.items()
     )
 
 

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     part: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stream:
     """Samples in the order in which they are shown, once each, and a test set for each task.
 
@@ -74,6 +74,13 @@ class Stream:
 
     def __len__(self) -> int:
         return len(self._slices())
+
+    def __repr__(self) -> str:
+        n, n_features = self.X.shape
+        return (
+            f"Stream({self.name!r}, {n} samples of {n_features} features, {self.n_tasks} tasks, "
+            f"{len(self.classes)} classes, {len(self)} batches of at most {self.batch_size})"
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         return (Batch(self.X[rows], self.y[rows], int(self.part[rows.start])) for rows in self._slices())

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from ..analysis.intervals import holm, mean_interval, paired_difference
 from ..checks import check_count
+from ..estimators import made
 from ..progress import track
 from .episodes import EpisodeSampler
 
@@ -88,7 +89,8 @@ def compare(
 
     Parameters
     ----------
-    models : dict of name to scikit-learn estimator
+    models : dict of name to scikit-learn estimator, or function of the seed that makes one
+        The seed is the sampler's ``random_state``; an estimator keeps its own.
     sampler, encoder, n_jobs, progress
         As of :func:`evaluate`; the images are encoded once for all models.
     """
@@ -98,7 +100,11 @@ def compare(
         raise ValueError("models must not be empty")
     if encoder is not None:
         sampler = sampler.encoded(encoder.transform)
-    parts = {name: evaluate(model, sampler, n_jobs=n_jobs, progress=progress) for name, model in models.items()}
+    fresh = {
+        name: model if hasattr(model, "fit") and not isinstance(model, type) else made(model, sampler.random_state)
+        for name, model in models.items()
+    }
+    parts = {name: evaluate(model, sampler, n_jobs=n_jobs, progress=progress) for name, model in fresh.items()}
     found = pd.concat(parts, names=["model"]).reset_index("model").reset_index(drop=True)
     found.attrs = next(iter(parts.values())).attrs
     return found

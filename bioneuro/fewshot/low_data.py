@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 
 from ..checks import check_count
 from ..datasets import subset_per_class
-from ..estimators import check_labels
+from ..estimators import check_labels, made
 from ..progress import track
 from .episodes import seed_of
 from .evaluation import accuracy, frame
@@ -152,7 +151,5 @@ def _learns_features(model: Any) -> bool:
 
 def _seeded(model: Any, seed: int, repeat: int) -> Any:
     """A clone with the repeat's seed in every ``random_state`` that it has."""
-    fresh = clone(model)
-    value = int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0] >> 1)  # below 2^31: C libraries
-    names = [n for n in fresh.get_params() if n == "random_state" or n.endswith("__random_state")]
-    return fresh.set_params(**dict.fromkeys(names, value)) if names else fresh
+    value = np.random.SeedSequence([seed, repeat]).generate_state(1)[0] >> 1  # below 2^31: C libraries
+    return made(model, int(value))

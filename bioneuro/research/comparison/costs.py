@@ -23,7 +23,7 @@ INDEX = 4
 
 
 class Cost(NamedTuple):
-    """Synaptic operations and bytes moved for one image; bytes of the fitted model, pickled."""
+    """Synaptic operations and bytes moved for one image; bytes of the fitted model, pickled, to the thousand."""
 
     operations: int
     bytes_moved: int
@@ -39,7 +39,7 @@ def of(network: Any, image_shape: tuple[int, ...]) -> Cost:
         It has no ``weights()``, and is none of the baselines without.
     """
     operations, moved = _synapses(network, image_shape)
-    return Cost(operations, moved, len(pickle.dumps(network)))
+    return Cost(operations, moved, round(len(pickle.dumps(network)), -3))  # what is below depends on the process
 
 
 def _synapses(network: Any, image_shape: tuple[int, ...]) -> tuple[int, int]:

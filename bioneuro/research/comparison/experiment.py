@@ -66,8 +66,9 @@ def run(
         data.y_train, plan.n_train, seed=0
     )  # fails before anything is written if there are too few images for the classes
     models = chosen_models(MODELS, names, plan, settings)
-    ledger = ModelLedger(out, configuration(plan) if names is None else asdict(plan), environment())
-    _check_parameters(ledger, models)
+    ledger = ModelLedger(out, asdict(plan) if plan.grand else configuration(plan), environment())
+    if plan.grand:  # its configuration leaves room for more models, so rows name their parameters
+        _check_parameters(ledger, models)
     tasks = [
         (seed, missing)
         for seed in range(n_seeds)

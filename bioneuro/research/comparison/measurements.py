@@ -21,7 +21,7 @@ __all__ = ["MEASUREMENTS", "described_cells", "made_of"]
 def _accuracy(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """On the whole test set."""
     network = trial.network(model)
-    made = made_of(model.make(trial.seed))
+    made = made_of(model.make(trial.seed)) if trial.plan.grand else ""
     yield Measure("train_seconds", f"{trial.plan.n_train}", trial.seconds(model), made)
     yield Measure("accuracy", "", network.score(trial.data.X_test, trial.data.y_test))
 
@@ -121,6 +121,8 @@ def _stream(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Meas
 
 def _cost(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Measure]:
     """What answering about one image takes, and what the fitted model holds."""
+    if not trial.plan.grand:
+        return
     cost = costs.of(trial.network(model), trial.data.image_shape)
     yield Measure("synaptic_operations", "", cost.operations)
     yield Measure("bytes_moved", "", cost.bytes_moved)

@@ -28,8 +28,8 @@ where rows were made with `--tuned`; rows of `train_seconds` name them all. This
 python -m bioneuro compare --page docs
 ```
 
-and the rows there by `python -m bioneuro compare --models all --seeds 3 --out DIR` (`DIR/results.csv`). Equations and
-sources of the rivals are in the files of `bioneuro/baselines/`.
+and the rows there by `python -m bioneuro compare --models ... --out DIR` (`DIR/results.csv`; small runs by `--quick`:
+fewer images attacked, steps and queries). Equations and sources are in `bioneuro/baselines/`.
 
 ## What the columns are
 
@@ -105,6 +105,8 @@ def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
         "",
         f"![Ranks of all models under all criteria]({picture})",
         "",
+        f"Budgets of attacks: Linf {_budgets(frame, 'robust_accuracy')}; L2 {_budgets(frame, 'robust_accuracy_l2')}.",
+        "",
         _sentence(frame),
         "",
         "| | " + " | ".join(table.columns) + " | law of weights |",
@@ -116,6 +118,11 @@ def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
         *(f"-{line.removeprefix(' ')}" for line in audit_lines(frame)),
     ]
     return "\n".join(lines)
+
+
+def _budgets(frame: pd.DataFrame, metric: str) -> str:
+    settings = frame.loc[frame["metric"] == metric, "setting"].unique()
+    return ", ".join(setting for setting in settings if setting != "0") or "none"
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, list[str]]]:

@@ -30,6 +30,11 @@ class ComparisonPlan:
     n_stream_parts: int = 0
 
     @property
+    def grand(self) -> bool:
+        """Whether this is the plan of the grand table."""
+        return self.n_stream_parts > 0
+
+    @property
     def audit_epsilon(self) -> float:
         """The largest budget: there attacks along a masked gradient fall furthest behind others."""
         return max(self.epsilons)

@@ -1,0 +1,73 @@
+"""A network in one look: its layers in a line, and a row for each pathway."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, NamedTuple
+
+__all__ = ["html_table", "text_table"]
+
+
+class Row(NamedTuple):
+    """A pathway: its name, who makes it, its sign, cells before and behind, synapses, and their share of all pairs."""
+
+    pathway: str
+    made_by: str
+    sign: str
+    n_pre: int
+    n_post: int
+    synapses: int
+    density: float
+
+
+HEADINGS = ("pathway", "made by", "sign", "cells", "synapses", "density")
+
+
+def rows_of(network: Any) -> list[Row]:
+    """A row for each pathway, in the order in which the network names them."""
+    maker = {name: cells for cells, made in network.outgoing().items() for name in made}
+    return [
+        Row(name, maker[name], pathway.sign, pathway.n_pre, pathway.n_post, pathway.nnz, pathway.density)
+        for name, pathway in network.pathways().items()
+    ]
+
+
+def layers_of(network: Any) -> str:
+    """The layers in a line, each with its size."""
+    association = network.association
+    parts = [f"{type(network.encoder).__name__} {network.encoder.n_features}"]
+    if network.mixing is not None:
+        parts.append(f"{type(network.mixing).__name__} {network.mixing.n_features}")
+    live = int(association.live.sum())
+    learned = "" if live == association.n_cells else f" ({live} recruited)"
+    parts.append(f"{type(association).__name__} {association.n_cells}{learned}")
+    parts.append(f"{', '.join(network.readouts)} {association.n_classes}")
+    return " -> ".join(parts)
+
+
+def cells_of(row: Row) -> tuple[str, ...]:
+    """A row as text."""
+    sizes, share = f"{row.n_pre} -> {row.n_post}", f"{100 * row.density:.3g} %"
+    return row.pathway, row.made_by, row.sign, sizes, str(row.synapses), share
+
+
+def text_table(network: Any) -> str:
+    """As ``repr`` shows it."""
+    table = [HEADINGS, *map(cells_of, rows_of(network))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    aligned = "<<<>>>"
+    lines = ["  ".join(f"{text:{way}{n}}" for text, way, n in zip(row, aligned, widths, strict=True)) for row in table]
+    return "\n".join([f"Network({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
+
+
+def html_table(network: Any) -> str:
+    """As a notebook shows it."""
+
+    def line(cells: tuple[str, ...], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in cells) + "</tr>"
+
+    body = "".join(line(cells_of(row), "td") for row in rows_of(network))
+    return (
+        f"<table><caption>{escape(layers_of(network))}</caption>"
+        f"<thead>{line(HEADINGS, 'th')}</thead><tbody>{body}</tbody></table>"
+    )
