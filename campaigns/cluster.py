@@ -96,7 +96,7 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
     n = max(LEARNED, round(share * IMAGES / BLOCK) * BLOCK)
     rng = np.random.default_rng(seed)
     X, y = rng.random((n, SIDE * SIDE), np.float32), rng.integers(10, size=n)
-    short = {"teaching_epochs": 1, "readout_epochs": 1, "n_threads": 1, "random_state": seed}
+    short = {"schedule__teaching_epochs": 1, "schedule__readout_epochs": 1, "n_threads": 1, "random_state": seed}
     model = bn.BioClassifier(**short).fit(X[:LEARNED], y[:LEARNED])
     encoder, n_features = model.encoder_, model.encoder_.n_features
     check = encoding.Check(np.dtype(np.float32), images=True)

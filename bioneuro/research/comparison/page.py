@@ -29,7 +29,7 @@ python -m bioneuro compare --page docs
 ```
 
 and the rows there by `python -m bioneuro compare --models ... --out DIR` (`DIR/results.csv`; small runs by `--quick`:
-fewer images attacked, steps and queries). Equations and sources of the rivals are in their files, `bioneuro/baselines/`.
+fewer images attacked, steps and queries). Equations and sources are in `bioneuro/baselines/`.
 
 ## What the columns are
 
