@@ -123,22 +123,26 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
         the readouts              each other one that has learned, on the same cells
         ========================= ===========================================================================
 
+        Where nothing competes (`layers.PassedOn` for an association), only the map is softened.
+
     Notes
     -----
     Chosen by what they broke of digits, and of validation images of MNIST, that eight runs of PGD had left standing
     (both readouts, softmax and circuit). Others broke fewer, mostly the same: an eighth of beta, nearest cells at other
     gains, softer columns in the backward pass only, a higher floor under the square root behind the pooling.
     """
-    soft = network if network.association.competition.taught else _soften(network, one_pool=True)
     columns = getattr(network.encoder, "columns", None)
-    found = {"nearest cells": _nearest(soft)}
-    if columns is not None:
-        found["nearest cells, soft map"] = _nearest(_soften(soft, map_beta=1 / 2))
-    found["beta/2"] = _soften(soft, beta=1 / 2)
-    found["beta/4 backward"] = StraightThrough(network, _soften(soft, beta=1 / 4))
+    found: dict[str, Network] = {}
+    if competes := hasattr(network.association, "competition"):
+        soft = network if network.association.competition.taught else _soften(network, one_pool=True)
+        found["nearest cells"] = _nearest(soft)
+        if columns is not None:
+            found["nearest cells, soft map"] = _nearest(_soften(soft, map_beta=1 / 2))
+        found["beta/2"] = _soften(soft, beta=1 / 2)
+        found["beta/4 backward"] = StraightThrough(network, _soften(soft, beta=1 / 4))
     if columns is not None:
         found["map_beta/2"] = _soften(network, map_beta=1 / 2)
-    if network.association.k is not None or getattr(columns, "k", None) is not None:
+    if (competes and network.association.k is not None) or getattr(columns, "k", None) is not None:
         found["all winners"] = StraightThrough(network, _soften(network, all_winners=True))
     others = {name: (network, name) for name in network.readouts if name != readout}
     return {name: (variant, readout) for name, variant in found.items()} | others
@@ -159,13 +163,15 @@ def _soften(
     all_winners: bool = False,
 ) -> Network:
     """A network that shares the weights of another and competes differently; gains are relative to those it has."""
-    competition = network.association.competition
+    association = network.association
+    competition = getattr(association, "competition", None)
     if one_pool:
         competition = SoftmaxPool(
-            network.association.n_cells, beta=competition.beta, sharpening=competition.sharpening,
-            n_threads=network.association.n_threads,
+            association.n_cells, beta=competition.beta, sharpening=competition.sharpening,
+            n_threads=association.n_threads,
         )  # fmt: skip
-    association = network.association.with_competition(_softer(competition, beta, all_winners))
+    if competition is not None:
+        association = association.with_competition(_softer(competition, beta, all_winners))
     encoder = network.encoder
     if hasattr(encoder, "columns"):
         encoder, columns = copy.copy(encoder), encoder.columns

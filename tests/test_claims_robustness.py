@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from bioneuro import BioClassifier, datasets
+from bioneuro.attacks import worst_case
 from bioneuro.layers import Retina
 from bioneuro.research.claims import lesions as ablated
 from bioneuro.research.claims import why_robust as ablation
@@ -205,6 +206,13 @@ def test_without_competition_the_readout_is_linear_in_the_mixed_features(full, d
     W = (readout.excitatory.to_scipy() + readout.inhibitory.to_scipy() @ readout.to_inhibitory.to_scipy()).toarray()
     x = network.network_.mixed(network.transform(digits.X_test[:7]))
     assert network.decision_function(digits.X_test[:7]) == pytest.approx(x @ W.T + readout.bias, rel=1e-4)
+
+
+def test_without_competition_only_the_map_can_be_softened(full, digits):
+    network = off(full, digits, "no competition")
+    assert list(network.surrogates()) == ["map_beta/2"]
+    result = worst_case(network, digits.X_test[:5], digits.y_test[:5], 0.1, attacks=["adaptive:pgd-margin"])
+    assert result.robust_accuracy.shape == (1,)
 
 
 def test_pixel_rates_have_no_map(digits):

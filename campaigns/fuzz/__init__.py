@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing: of the C core without Python, and of what Python reads and is given.
+"""Coverage-guided fuzzing of the C core, without Python (what Python reads is the subject of ``campaigns.files``).
 
 ``make fuzz`` or ``python -m campaigns.fuzz`` runs all of it, or ``--share`` of it; Ctrl-C ends it early and keeps its
 figures. clang with libFuzzer is needed (Debian: ``clang libclang-rt-14-dev``).
