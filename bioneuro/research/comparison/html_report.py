@@ -104,9 +104,8 @@ def _usual(frame: pd.DataFrame, plan: ComparisonPlan, folder: Path) -> Iterator[
             }
             for one in found
         ]
-    yield html.section(
-        "Verdict", html.bullets(sentences) if sentences else html.paragraph("There is no reference yet.")
-    )
+    verdict = html.bullets(sentences) if sentences else html.paragraph("There is no pair of models to compare yet.")
+    yield html.section("Verdict", verdict)
     yield html.section("Results", html.table(rows), *map(html.paragraph, notes))
     yield html.section("Audits of the attack", html.paragraph(lead), html.bullets(audits))
     figures = [html.picture(figure, caption) for caption, figure in _figures(frame, folder)]

@@ -78,5 +78,6 @@ class ComparisonPlan:
         names = {field.name for field in fields(cls)}
         if not (isinstance(configuration, dict) and names <= configuration.keys()):
             return None
-        values = {name: configuration[name] for name in names}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values: dict[str, Any] = {name: configuration[name] for name in names}
+        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**values)
