@@ -236,8 +236,8 @@ def test_a_page_needs_data(tmp_path, capsys):
 
 def test_the_page_says_who_is_better_than_the_network():
     frame = pd.concat([frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9, 0.91, 0.93], b=[0.7, 0.9, 0.8])], ignore_index=True)
-    assert "beyond doubt (paired over seeds, 95 %), by column. clean: a." in page._sentence(frame)
-    one = page._sentence(frame[frame["seed"] == 1])
+    assert "beyond doubt (paired over seeds, 95 %), by column. clean: a." in page.verdict_sentence(frame)
+    one = page.verdict_sentence(frame[frame["seed"] == 1])
     assert "one seed, none beyond doubt, by column. clean: a, b." in one
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from .. import UserError
-from . import attack, claims, compare, config, continual, fewshot, sweep, tune
+from . import attack, claims, compare, config, continual, fewshot, report, sweep, tune
 from .options import Parser
 from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
@@ -35,6 +35,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "compare": compare,
+    "report": report,
     "tune": tune,
     "attack": attack,
     "claims": claims,

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         return _originals(options)
 
     from ..comparison import experiment, findings
-    from ..comparison.models import MODELS
+    from ..comparison.models import sides
     from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
     from ..comparison.tuning import chosen_settings
@@ -79,14 +79,8 @@ def run(options: argparse.Namespace) -> int:
         print(grand_text(frame))
         written = [rank_picture(frame, out / "ranks.png")]
     else:
-        print(
-            findings.text(
-                frame,
-                plan,
-                ours=[name for name, model in MODELS.items() if model.ours],
-                references=[name for name, model in MODELS.items() if not (model.ours or model.rival)],
-            )
-        )
+        ours, references = sides()
+        print(findings.text(frame, plan, ours=ours, references=references))
         written = findings.figures(frame, out, experiment.weight_samples(out))
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")

@@ -23,10 +23,22 @@ from ..records.text_table import grid
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from .plan import ComparisonPlan
 
-__all__ = ["differences", "figures", "table", "text"]
+__all__ = [
+    "curve",
+    "differences",
+    "draw_curve",
+    "figures",
+    "heading",
+    "notes",
+    "table",
+    "table_rows",
+    "text",
+    "verdict_sentence",
+]
 
 WIDTH = 110
 
@@ -98,6 +110,11 @@ LINES = (
 
 def table(frame: pd.DataFrame) -> str:
     """Every metric of every model: mean and 95 % interval over seeds."""
+    return grid(table_rows(frame), n_head=2)
+
+
+def table_rows(frame: pd.DataFrame) -> list[list[str]]:
+    """Rows of the table, each a label and a cell for every model; the first two name models and readouts."""
     frame = audited(frame)
     models = list(frame["model"].unique())
     readouts = [frame.loc[frame["model"] == model, "readout"].iloc[0] for model in models]
@@ -108,7 +125,7 @@ def table(frame: pd.DataFrame) -> str:
             if line.metric == "robust_accuracy":
                 cells |= {model: f"≤ {cells[model]}" for model in cells.keys() & warned(frame)}
             rows.append([label, *(cells.get(model, "-") for model in models)])
-    return grid(rows, n_head=2)
+    return rows
 
 
 def differences(frame: pd.DataFrame, ours: Sequence[str], reference: str) -> list[Difference]:
@@ -137,7 +154,7 @@ def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
     return grid([["", *ours], *([label, *(cells.get((label, model), "-") for model in ours)] for label in labels)])
 
 
-def _in_words(found: Sequence[Difference], model: str, reference: str) -> str:
+def verdict_sentence(found: Sequence[Difference], model: str, reference: str) -> str:
     """A sentence on where a model is worse than the reference, even if nowhere."""
 
     def where(verdict: str) -> str:
@@ -160,29 +177,37 @@ def text(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], refe
     ours, references : sequence of str
         Every model of the first is set against each of the second.
     """
-    seeds = sorted(frame["seed"].unique())
-    if len(seeds) == 1:
-        spread = f"seed {seeds[0]} only, so no interval"
-    else:
-        spread = f"seeds {seeds[0]} to {seeds[-1]}: mean ± half-width of the 95 % Student interval"
     blocks = [
-        f"{plan.dataset}: {plan.n_train:,} training images, whole test set; {spread}",
-        *(["QUICK RUN: few seeds, small samples, few PGD steps: a look, not a result"] if plan.quick else []),
+        *heading(frame, plan),
         "",
         table(frame),
         "",
-        *_notes(frame, plan),
+        *(textwrap.fill(note, WIDTH) for note in notes(plan)),
+        *audit_lines(frame),
     ]
     for reference in references:
         found = differences(frame, ours, reference)
         verdict = f"[95 % interval], verdict: Holm-adjusted p <= {ALPHA} over this table, {MIN_SEEDS} seeds or more"
         blocks += ["", f"Ours minus {reference}, in points {verdict}", _difference_table(found, ours)]
-        blocks += [textwrap.fill(_in_words(found, model, reference), WIDTH) for model in ours]
+        blocks += [textwrap.fill(verdict_sentence(found, model, reference), WIDTH) for model in ours]
     return "\n".join(blocks)
 
 
-def _notes(frame: pd.DataFrame, plan: ComparisonPlan) -> list[str]:
-    """Notes needed to read the table."""
+def heading(frame: pd.DataFrame, plan: ComparisonPlan) -> list[str]:
+    """What was compared on what; a warning if it was a quick run."""
+    seeds = sorted(frame["seed"].unique())
+    if len(seeds) == 1:
+        spread = f"seed {seeds[0]} only, so no interval"
+    else:
+        spread = f"seeds {seeds[0]} to {seeds[-1]}: mean ± half-width of the 95 % Student interval"
+    return [
+        f"{plan.dataset}: {plan.n_train:,} training images, whole test set; {spread}",
+        *(["QUICK RUN: few seeds, small samples, few PGD steps: a look, not a result"] if plan.quick else []),
+    ]
+
+
+def notes(plan: ComparisonPlan) -> list[str]:
+    """Notes needed to read the table; the last one leads to the lines of the audits."""
     attack = (
         f"PGD: Linf, the worst of cross-entropy, margin, and margin through surrogates of the network (softer "
         f"competition, nearest prototypes); {plan.pgd_steps} steps, {plan.n_attacked} test images; in the space of the "
@@ -201,7 +226,7 @@ def _notes(frame: pd.DataFrame, plan: ComparisonPlan) -> list[str]:
         f"Audit of the PGD figures (seed 0, ε = {plan.audit_epsilon:g}, {plan.n_audited} images); where it warns they "
         "are upper bounds:"
     )
-    return [*(textwrap.fill(note, WIDTH) for note in (weights, dale, attack)), audit, *audit_lines(frame)]
+    return [weights, dale, attack, audit]
 
 
 # --- figures ---
@@ -236,12 +261,18 @@ def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray
 def draw_curve(
     frame: pd.DataFrame, metric: str, setting: str, draw: Callable, path: Path, value: str = ""
 ) -> Path | None:
+    figure = curve(frame, metric, setting, draw, value)
+    return None if figure is None else save_picture(figure, path)
+
+
+def curve(frame: pd.DataFrame, metric: str, setting: str, draw: Callable, value: str = "") -> Figure | None:
+    """What ``draw`` makes of the rows of a metric, its settings as a column of numbers; None if there are no rows."""
     rows = frame[frame["metric"] == metric].rename(columns={"setting": setting, "value": value or metric})
     if rows.empty:
         return None
     figure = blank_figure(6.4, 4.2)
     draw(rows.astype({setting: float}), ax=figure.subplots())
-    return save_picture(figure, path)
+    return figure
 
 
 def _weight_figure(samples: Sequence[tuple[str, NDArray]], path: Path) -> Path | None:

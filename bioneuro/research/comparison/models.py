@@ -15,7 +15,7 @@ from .. import UserError
 from ..our_network import by_votes, contrast_of
 from .plan import ComparisonPlan
 
-__all__ = ["MODELS", "ComparedModel", "chosen_models"]
+__all__ = ["MODELS", "ComparedModel", "chosen_models", "sides"]
 
 
 @dataclass(frozen=True)
@@ -151,3 +151,9 @@ def _made(make: Callable[[int], Any], changed: Mapping[str, Any], seed: int) -> 
 
 def _missing(model: ComparedModel) -> list[str]:
     return [module for module in model.needs if importlib.util.find_spec(module) is None]
+
+
+def sides() -> tuple[list[str], list[str]]:
+    """Our models, and the references that each of them is set against."""
+    ours = [name for name, model in MODELS.items() if model.ours]
+    return ours, [name for name, model in MODELS.items() if not (model.ours or model.rival)]

@@ -15,8 +15,9 @@ from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_ta
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
-__all__ = ["grand_text", "rank_picture", "write_page"]
+__all__ = ["grand_text", "rank_figure", "rank_picture", "verdict_sentence", "write_page"]
 
 INTRODUCTION = """# Rivals
 
@@ -60,11 +61,16 @@ def grand_text(frame: pd.DataFrame) -> str:
 
 
 def rank_picture(frame: pd.DataFrame, path: Path) -> Path:
+    """The heat map of ranks, as a picture."""
+    return save_picture(rank_figure(frame), path)
+
+
+def rank_figure(frame: pd.DataFrame) -> Figure:
     """The heat map of ranks, the best overall on top."""
     ranks = rank_table(frame)
     figure = blank_figure(1.8 + 0.75 * ranks["criterion"].nunique(), 1.2 + 0.3 * ranks["model"].nunique())
     plot.rank_map(ranks, figure.subplots())
-    return save_picture(figure, path)
+    return figure
 
 
 def write_page(folder: Path) -> list[Path]:
@@ -107,7 +113,7 @@ def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
         "",
         f"Budgets of attacks: Linf {_budgets(frame, 'robust_accuracy')}; L2 {_budgets(frame, 'robust_accuracy_l2')}.",
         "",
-        _sentence(frame),
+        verdict_sentence(frame),
         "",
         "| | " + " | ".join(table.columns) + " | law of weights |",
         "|---|" + "---|" * (len(table.columns) + 1),
@@ -137,7 +143,7 @@ def _law(frame: pd.DataFrame, model: str) -> str:
     return ", ".join(f"{law} {n}" for law, n in counts.items()) or "-"
 
 
-def _sentence(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
+def verdict_sentence(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
     """Who is better than our network, criterion by criterion; robustness that is doubted says so."""
     parts, doubted, one_seed = [], warned(frame), frame["seed"].nunique() == 1
     for criterion in CRITERIA:

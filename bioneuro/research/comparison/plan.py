@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from ... import datasets
 from .. import UserError
@@ -69,3 +71,13 @@ class ComparisonPlan:
         if rivals and quick:
             plan = replace(plan, epsilons_l2=usual.l2[1:2], attack_queries=100, shots=(5,), n_audited=15)
         return plan if n_attacked is None else replace(plan, n_attacked=n_attacked)
+
+    @classmethod
+    def of_record(cls, configuration: Mapping[str, Any]) -> ComparisonPlan | None:
+        """The plan that a configuration in JSON types holds; None if it is that of something else."""
+        names = {field.name for field in fields(cls)}
+        if not (isinstance(configuration, dict) and names <= configuration.keys()):
+            return None
+        values: dict[str, Any] = {name: configuration[name] for name in names}
+        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**values)

@@ -11,7 +11,7 @@ from ...atomic_write import write_atomically
 from ...classifier import BioClassifier
 from .. import UserError
 
-__all__ = ["keep_configuration", "network_defaults"]
+__all__ = ["keep_configuration", "network_defaults", "read_configuration"]
 
 
 def keep_configuration(
@@ -41,7 +41,10 @@ def keep_configuration(
         raise UserError(f"{results} has no {path.name} beside it; choose another --out")
     environments = []
     if path.exists():
-        found, known = _read(path)
+        try:
+            found, known = read_configuration(path)
+        except UserError as error:
+            raise UserError(f"{error}; choose another --out") from error
         if results is not None:
             _refuse_another(path, found, configuration)
             environments = known
@@ -56,13 +59,20 @@ def network_defaults() -> dict[str, str]:
     return {name: repr(value) for name, value in BioClassifier().get_params().items()}
 
 
-def _read(path: Path) -> tuple[Any, list[Any]]:
-    """Configuration and environments of a file."""
+def read_configuration(path: Path) -> tuple[Any, list[Any]]:
+    """Configuration and environments of a file.
+
+    Raises
+    ------
+    UserError
+        It is no such file.
+    OSError
+    """
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return kept["configuration"], kept["environments"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is not a configuration; choose another --out") from error
+        raise UserError(f"{path} is not a configuration") from error
 
 
 def _refuse_another(path: Path, found: Any, wanted: Any) -> None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from ...atomic_write import write_atomically
 from .. import UnitsFailedError, UserError
-from .configuration import keep_configuration
+from .configuration import keep_configuration, read_configuration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Ledger", "ModelLedger", "Row", "write_table"]
+__all__ = ["KeptResults", "Ledger", "ModelLedger", "Row", "kept_results", "write_table"]
 
 #: The column that says which unit a row is of, where no other columns do.
 UNIT = "unit"
@@ -157,16 +157,10 @@ class Ledger:
 
         if not self.path.exists():
             return pd.DataFrame(columns=list(self.columns or ()))
-        exact: Any = {"engine": "python"}  # the engine that reads numbers exactly
-        if self.columns is not None:  # a setting may look like a number, a note like a missing value
-            exact |= {"dtype": dict(self.columns), "keep_default_na": False}
         try:
-            frame = pd.read_csv(io.BytesIO(text), **exact)
-            if lacking := [name for name in self.columns or self.unit_columns if name not in frame]:
-                raise ValueError(f"no column {lacking[0]!r}")
-        except ValueError as error:  # pandas' own errors derive from it
-            raise UserError(f"{self.path} is not a table of results ({error}); choose another --out") from error
-        return frame
+            return _frame_of(text, self.path, self.columns, self.unit_columns)
+        except UserError as error:
+            raise UserError(f"{error}; choose another --out") from error
 
 
 class Row(NamedTuple):
@@ -200,6 +194,48 @@ class ModelLedger(Ledger):
         import pandas as pd
 
         self.add(pd.DataFrame(list(unit), columns=Row._fields))
+
+
+class KeptResults(NamedTuple):
+    """What a `ModelLedger` keeps."""
+
+    frame: pd.DataFrame
+    configuration: Mapping[str, Any]
+    environments: list[Mapping[str, Any]]
+
+
+def kept_results(folder: Path) -> KeptResults:
+    """What a `ModelLedger` keeps in a folder, in which nothing is changed.
+
+    Raises
+    ------
+    UserError
+        The folder holds no results, or files that cannot be read.
+    OSError
+    """
+    path = folder / "results.csv"
+    if missing := [file for file in (path, folder / "configuration.json") if not file.is_file()]:
+        raise UserError(f"{folder} holds no results: there is no {missing[0].name}")
+    frame = _frame_of(path.read_bytes(), path, ModelLedger.columns, ModelLedger.unit_columns)
+    if frame.empty:
+        raise UserError(f"{path} has no rows: nothing is finished yet")
+    return KeptResults(frame, *read_configuration(folder / "configuration.json"))
+
+
+def _frame_of(text: bytes, path: Path, columns: Mapping[str, type] | None, unit_columns: Sequence[str]) -> pd.DataFrame:
+    """The rows in ``text``, which is that of ``path``, every digit as it is written."""
+    import pandas as pd
+
+    exact: Any = {"engine": "python"}  # the engine that reads numbers exactly
+    if columns is not None:  # a setting may look like a number, a note like a missing value
+        exact |= {"dtype": dict(columns), "keep_default_na": False}
+    try:
+        frame = pd.read_csv(io.BytesIO(text), **exact)
+        if lacking := [name for name in columns or unit_columns if name not in frame]:
+            raise ValueError(f"no column {lacking[0]!r}")
+    except ValueError as error:  # pandas' own errors derive from it
+        raise UserError(f"{path} is not a table of results ({error})") from error
+    return frame
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> Path:
