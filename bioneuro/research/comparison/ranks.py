@@ -90,9 +90,9 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) ->
     for criterion in criteria:
         values = scores(frame, criterion) * (1 if criterion.higher else -1)
         means = values.mean()
+        beaten = {(a, b) for a in values for b in values if beyond_doubt(values[a], values[b])}
         for model in values:
-            better = sum(beyond_doubt(values[other], values[model]) for other in values if other != model)
-            worse = sum(beyond_doubt(values[model], values[other]) for other in values if other != model)
+            better, worse = (sum(pair[side] == model for pair in beaten) for side in (1, 0))
             rank = int((means > means[model]).sum()) + 1
             low, high = min(better + 1, rank), max(len(means) - worse, rank)
             found.append((model, criterion.label, rank, low, high))
@@ -107,11 +107,11 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) ->
 def beyond_doubt(a: pd.Series, b: pd.Series) -> bool:
     """Whether a is more than b by the paired difference's interval."""
     both = ~(a.isna() | b.isna())
-    if not both.any():
+    if not (a - b)[both].mean() > 0:  # nor of no seed
         return False
     difference = analysis.paired_difference(a[both].to_numpy(), b[both].to_numpy())
     if difference.n > 1 and np.ptp((a - b)[both]) == 0:  # the same at every seed
-        return difference.mean > 0
+        return True
     return bool(difference.low > 0)
 
 
