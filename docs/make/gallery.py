@@ -148,6 +148,10 @@ def receptive_fields() -> plt.Axes:
     return bn.plot.receptive_fields(perceptron().weights()["hidden_1"], digits().image_shape, n=25)
 
 
+def network_diagram() -> plt.Axes:
+    return bn.plot.network_diagram(network())
+
+
 def rate_distribution() -> plt.Axes:
     return bn.plot.rate_distribution(network().network_.association.rate)
 
@@ -165,7 +169,7 @@ def weight_comparison() -> plt.Axes:
 GALLERY: dict[str, Callable[[], plt.Axes]] = {
     draw.__name__: draw
     for draw in (
-        weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits, accuracy_bars,
+        network_diagram, weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits, accuracy_bars,
         rank_map,
         robustness_curve, adversarial_examples, loss_landscape, loss_by_step, low_data_curve, episodes,
         one_shot_errors, winning_prototypes, continual_curve, task_matrix,
