@@ -65,6 +65,7 @@ CLASSES: dict[str, type] = {
         layers.LocalMap,
         layers.MapSettings,
         layers.Mixing,
+        layers.PassedOn,
         layers.PerturbationReadout,
         layers.Recruitment,
         layers.Retina,

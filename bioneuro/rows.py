@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -91,6 +92,7 @@ class StoredRows:
     def __init__(self, n_columns: int, dtype: DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
         self._file = tempfile.TemporaryFile()
+        weakref.finalize(self, self._file.close)
         self._n_rows, self._n_columns = 0, n_columns
 
     @property

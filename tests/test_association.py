@@ -125,7 +125,11 @@ def test_a_rule_is_a_plain_function(samples):
     assert (best == T.argmax(axis=1)).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if "E" in rule.signs and not rule.rewarded])
+#: Rules of competing cells; that of predictive coding takes their rates for targets, and nearly silences the cells.
+COMPETING = [n for n, rule in RULES.items() if "E" in rule.signs and not rule.rewarded and n != "predictive-coding"]
+
+
+@pytest.mark.parametrize("name", COMPETING)
 def test_cells_are_recruited_by_any_rule(samples, name):
     """They prefer what they took over to most other inputs."""
     H, T = samples

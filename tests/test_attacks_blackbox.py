@@ -135,7 +135,7 @@ def test_black_box_attacks_do_without_gradients(binary):
     assert isinstance(model, Classifier) and not isinstance(model, WhiteBox)
     assert worst_case(model, X, y, 0.1, attacks=["square", "gaussian-noise"]).robust_accuracy[0] < 0.9
     with pytest.raises(TypeError, match="FGSM needs input_gradient, which LogisticRegression lacks"):
-        worst_case(model, X, y, 0.1)
+        worst_case(model, X, y, 0.1, attacks=["fgsm"])
 
 
 # --- bad input ---

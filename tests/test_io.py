@@ -683,6 +683,7 @@ def every_saved_class():
         circuit,
         circuit.competition,
         layers.Adaptation(5).learn(rng.random((4, 5))),
+        layers.PassedOn(3),
         layers.CompetitiveLayer(E, beta=2.0),
         layers.Hypercolumns(connectivity.dense(8, 6, sign="E", random_state=0), 4, beta=2.0),
         layers.FeatureMap((6, 7), n_columns=4, retina=retina, random_state=0),

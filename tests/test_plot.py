@@ -369,6 +369,8 @@ STREAM = pd.DataFrame(
     [("A", seed, part, task, 0.9 - 0.1 * part) for seed in range(2) for part in range(2) for task in range(2)],
     columns=["model", "seed", "part", "task", "accuracy"],
 )
+RANKS = pd.DataFrame({"model": ["A", "B"], "criterion": "clean", "rank": [1, 2], "low": [1, 1], "high": [2, 2]})
+
 EVERY = {
     "weight_comparison": lambda W, results, ax: plot.weight_comparison({"W": W}, ax),
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
@@ -387,6 +389,7 @@ EVERY = {
         np.eye(4)[:1], np.eye(4), [[0, 2]], [[0.7, 0.3]], (2, 2), ax
     ),
     "continual_curve": lambda W, results, ax: plot.continual_curve(STREAM, ax),
+    "rank_map": lambda W, results, ax: plot.rank_map(RANKS, ax),
     "task_matrix": lambda W, results, ax: plot.task_matrix([[0.9, 0.1], [0.8, 0.7]], ax),
 }
 

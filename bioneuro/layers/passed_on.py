@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .._attributes import Count, Floating, ThreadCount
 from ..synapses import Synapses
 from ..threads import Threads
 
@@ -23,6 +26,8 @@ class PassedOn:
     n_threads : int >= 1, "auto" or None
         Of the readout's products.
     """
+
+    SAVED: ClassVar = {"n_cells": Count(1), "dtype": Floating(), "n_threads": ThreadCount()}
 
     def __init__(self, n_cells: int, *, dtype: DTypeLike = np.float32, n_threads: Threads = None) -> None:
         self.n_cells, self.dtype, self.n_threads = int(n_cells), np.dtype(dtype), n_threads

@@ -46,6 +46,7 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.text(*place, f"{row.rank:g}{interval}", ha="center", va="center", fontsize=6, color=colour)
     ax.set_xticks(range(len(criteria)), criteria, rotation=35, ha="left", fontsize=8)
     ax.xaxis.tick_top()
+    ax.set_title("Ranks (1: best)", loc="left")
     ax.set_yticks(range(len(models)), models, fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -16,7 +16,8 @@ class PredictiveCoding(AdditiveRule):
 
     ``Y`` is what the cells come to under all of their inputs, ``p`` what this pathway alone says. The step goes down
     the gradient of ``mean_b |y_b - p_b|^2 / 2``, so its fixed point is the least-squares prediction, and ``eta`` times
-    the largest eigenvalue of ``mean_b x_b x_b^T`` must stay below 2. With targets for ``Y`` it is the delta rule.
+    the largest eigenvalue of ``mean_b x_b x_b^T`` must stay below 2. With targets for ``Y`` it is the delta rule. Cells
+    that compete have none: taken for targets, their rates, which sum to 1, leave hardly a synapse.
 
     Parameters
     ----------
