@@ -39,7 +39,7 @@ def parts(ax):
 
 
 def test_boxes_arrows_and_densities_are_those_of_the_network(images):
-    model = BioClassifier(n_cells=30, mixing=50, random_state=0).fit(*images)
+    model = BioClassifier(image_shape=(8, 8), n_cells=30, mixing=50, random_state=0).fit(*images)
     boxes, arrows, densities = parts(plot.network_diagram(model))
     pathways = model.network_.pathways()
     of = {"retina": "map", "features": "mixing_excitatory", "mixing I": "mixing_inhibitory", "mixing": "association",
@@ -54,12 +54,12 @@ def test_boxes_arrows_and_densities_are_those_of_the_network(images):
 
 
 def test_a_network_is_drawn_as_its_model(images):
-    model = BioClassifier(n_cells=30, mixing=50, random_state=0).fit(*images)
+    model = BioClassifier(image_shape=(8, 8), n_cells=30, mixing=50, random_state=0).fit(*images)
     assert parts(plot.network_diagram(model.network_)) == parts(plot.network_diagram(model))
 
 
 def test_inhibitory_cells_that_compete_are_above_those_they_inhibit(images):
-    model = BioClassifier(n_cells=30, mixing=0, competition="circuit", random_state=0).fit(*images)
+    model = BioClassifier(image_shape=(8, 8), n_cells=30, mixing=0, competition="circuit", random_state=0).fit(*images)
     ax = plot.network_diagram(model)
     places = {text.get_text().split("\n")[0]: text.get_position() for text in ax.texts if "\n" in text.get_text()}
     assert places["association I"][0] == places["association"][0]
@@ -98,7 +98,7 @@ def test_a_pathway_without_synapses_has_the_sign_of_its_makers():
 
 def test_it_draws_on_the_axes_it_is_given_and_nothing_overlaps(images):
     _, ax = plt.subplots(figsize=(10, 4), layout="constrained")
-    model = BioClassifier(n_cells=30, mixing=50, random_state=0).fit(*images)
+    model = BioClassifier(image_shape=(8, 8), n_cells=30, mixing=50, random_state=0).fit(*images)
     assert plot.network_diagram(model, ax) is ax
     ax.figure.canvas.draw()
     extents = [text.get_window_extent() for text in ax.texts]

@@ -28,7 +28,7 @@ FONT = 8.5
 
 
 class Pathway(NamedTuple):
-    """Who makes it, whom it reaches, cells of both, the sign of its weights, the share of all pairs that it connects."""
+    """Who makes it, whom it reaches, cells of both, the sign of its weights, and how many it has."""
 
     name: str
     maker: str
@@ -36,7 +36,11 @@ class Pathway(NamedTuple):
     n_pre: int
     n_post: int
     sign: str
-    density: float
+    n_synapses: int
+
+    @property
+    def density(self) -> float:
+        return self.n_synapses / max(self.n_pre * self.n_post, 1)
 
 
 def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
@@ -77,7 +81,7 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     right, top = (max(place[k] for place in places.values()) for k in (0, 1))
     bottom = min(y for _, y in places.values())
     width, height = right + 2 * HALF_WIDTH + 0.2, top - bottom + 2 * HALF_HEIGHT + 0.2
-    ax = axes(ax, (1.35 * width, 1.35 * height + 0.5))
+    ax = axes(ax, (1.35 * width, 1.35 * height + 0.7))
     for name, place in places.items():
         _draw_population(ax, name, place, pathways)
     for pathway in pathways:
@@ -85,6 +89,8 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     ax.set(xlim=(-HALF_WIDTH - 0.1, right + HALF_WIDTH + 0.1))
     ax.set(ylim=(bottom - HALF_HEIGHT - 0.1, top + HALF_HEIGHT + 0.1))
     ax.axis("off")
+    n_synapses = sum(pathway.n_synapses for pathway in pathways)
+    ax.set_title(f"{type(model).__name__}: {n_synapses:,} synapses", loc="left", fontsize=10)
     _explain(ax, pathways)
     return ax
 
@@ -96,7 +102,7 @@ def _pathway(name: str, maker: str, synapses: Any) -> Pathway:
     if weights.size and not (weights > 0).all():
         kind = "I" if (weights < 0).all() else "both"
     n_post, n_pre = matrix.shape
-    return Pathway(name, maker, _target(name), n_pre, n_post, kind, weights.size / max(matrix.shape[0] * n_pre, 1))
+    return Pathway(name, maker, _target(name), n_pre, n_post, kind, weights.size)
 
 
 def _target(pathway: str) -> str:
@@ -143,6 +149,9 @@ def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, flo
     from matplotlib.patches import ArrowStyle, FancyArrowPatch
 
     (x0, y0), (x1, y1) = places[pathway.maker], places[pathway.target]
+    start: tuple[float, float]
+    end: tuple[float, float]
+    label: tuple[float, float]
     if y0 == y1:
         start, end, label, ha, va = (x0 + HALF_WIDTH, y0), (x1 - HALF_WIDTH, y1), (0, 0.06), "center", "bottom"
     else:

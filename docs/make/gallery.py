@@ -169,10 +169,9 @@ def weight_comparison() -> plt.Axes:
 GALLERY: dict[str, Callable[[], plt.Axes]] = {
     draw.__name__: draw
     for draw in (
-        network_diagram, weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits, accuracy_bars,
-        rank_map,
-        robustness_curve, adversarial_examples, loss_landscape, loss_by_step, low_data_curve, episodes,
-        one_shot_errors, winning_prototypes, continual_curve, task_matrix,
+        network_diagram, weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits,
+        accuracy_bars, rank_map, robustness_curve, adversarial_examples, loss_landscape, loss_by_step, low_data_curve,
+        episodes, one_shot_errors, winning_prototypes, continual_curve, task_matrix,
     )
 }  # fmt: skip
 #: Pictures of images, which are smaller as PNG.
