@@ -8,6 +8,7 @@ in the backward pass (`bioneuro.attacks.Adaptive` follows it, and asks the netwo
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,7 @@ def _soften(
 ) -> Network:
     """A network that shares the weights of another and competes differently; gains are relative to those it has."""
     association = network.association
-    competition = getattr(association, "competition", None)
+    competition: Any = getattr(association, "competition", None)
     if one_pool:
         competition = SoftmaxPool(
             association.n_cells, beta=competition.beta, sharpening=competition.sharpening,
