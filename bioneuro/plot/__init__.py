@@ -11,6 +11,7 @@ from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix
 from .diagram import network_diagram
 from .fewshot import episodes, low_data_curve, one_shot_errors, winning_prototypes
+from .learning import learning_curve
 from .ranks import rank_map
 from .robustness import adversarial_examples, loss_by_step, loss_landscape, robustness_curve
 from .weights import gabor_fits, rate_distribution, receptive_fields, weight_comparison, weight_distribution
@@ -21,6 +22,7 @@ __all__ = [
     "continual_curve",
     "episodes",
     "gabor_fits",
+    "learning_curve",
     "loss_by_step",
     "loss_landscape",
     "low_data_curve",
