@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         threads,
     )
     from .classifier import BioClassifier
+    from .history import History
     from .io import load, save
     from .model_report import pathway_report, report
     from .schedule import Schedule
@@ -54,6 +55,7 @@ __version__ = _version("bioneuro")
 
 __all__ = [
     "BioClassifier",
+    "History",
     "Schedule",
     "Supervision",
     "Synapses",
@@ -85,6 +87,7 @@ __all__ = [
 #: Where public names that are no modules come from.
 _HOMES = {
     "BioClassifier": "classifier",
+    "History": "history",
     "Schedule": "schedule",
     "Supervision": "supervision",
     "Synapses": "synapses",

@@ -371,10 +371,26 @@ STREAM = pd.DataFrame(
 )
 RANKS = pd.DataFrame({"model": ["A", "B"], "criterion": "clean", "rank": [1, 2], "low": [1, 1], "high": [2, 2]})
 
+
+LEARNING = pd.DataFrame({"epoch": [0, 1], "stage": "readout", "readout": "delta", "accuracy": [0.1, 0.9]})
+
+
+class Made:
+    """A model of one pathway."""
+
+    def __init__(self, W):
+        self.W = W
+
+    def outgoing(self):
+        return {"inputs": {"output": self.W}}
+
+
 EVERY = {
     "weight_comparison": lambda W, results, ax: plot.weight_comparison({"W": W}, ax),
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
+    "learning_curve": lambda W, results, ax: plot.learning_curve(LEARNING, ax),
+    "network_diagram": lambda W, results, ax: plot.network_diagram(Made(W), ax),
     "gabor_fits": lambda W, results, ax: plot.gabor_fits(GABORS, ax),
     "rate_distribution": lambda W, results, ax: plot.rate_distribution(W.toarray()[0], ax),
     "loss_landscape": lambda W, results, ax: plot.loss_landscape(LOSSES, ax),

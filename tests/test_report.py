@@ -164,7 +164,7 @@ def test_page_has_verdict_figures_environment_and_configuration(tmp_path):
     assert f"{OURS} is WORSE than {REFERENCE} at: " in words
     assert "QUICK RUN" in words and "100 training images" in words
     assert len(page.pictures) == 4
-    assert page.table("", "value").to_numpy().tolist() == [["bioneuro", "1.2.3"], ["compiler", "cc <fast> & more"]]
+    assert page.table("name", "value").to_numpy().tolist() == [["bioneuro", "1.2.3"], ["compiler", "cc <fast> & more"]]
     assert json.dumps(plan.shots[0]) in words and '"pgd_steps": 5' in words
     assert "prefers-color-scheme: dark" in text
 
@@ -173,6 +173,7 @@ def test_page_of_chosen_models_has_ranks_and_every_criterion(tmp_path):
     page, _ = written(folder_of(tmp_path / "kept", rivals=True)[0])
     assert len(page.pictures) == 1
     assert set(page.table("model", "clean")["model"]) == {OURS, REFERENCE}
+    assert any(words.startswith("Better than bioneuro ") for words in page.words)
 
 
 @pytest.mark.parametrize("rivals", [False, True])

@@ -9,7 +9,9 @@ from ._style import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILION  # noqa: F401
 from ._style import new_figure as new_figure
 from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix
+from .diagram import network_diagram
 from .fewshot import episodes, low_data_curve, one_shot_errors, winning_prototypes
+from .learning import learning_curve
 from .ranks import rank_map
 from .robustness import adversarial_examples, loss_by_step, loss_landscape, robustness_curve
 from .weights import gabor_fits, rate_distribution, receptive_fields, weight_comparison, weight_distribution
@@ -20,9 +22,11 @@ __all__ = [
     "continual_curve",
     "episodes",
     "gabor_fits",
+    "learning_curve",
     "loss_by_step",
     "loss_landscape",
     "low_data_curve",
+    "network_diagram",
     "one_shot_errors",
     "rank_map",
     "rate_distribution",

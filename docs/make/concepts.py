@@ -8,27 +8,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 import bioneuro as bn
 from bioneuro.plot import BLUE, GREY, SKY, VERMILION
 from docs.make.pictures import digits, network, save
-
-#: Where each population is drawn (its centre), what its cells are, and whom its pathways reach.
-PLACES = {
-    "retina": (0.0, 0.0), "features": (1.7, 0.0), "mixing_i": (2.65, -1.15), "mixing": (3.6, 0.0),
-    "association": (5.5, 0.0), "readout_i": (6.45, -1.15), "classes": (7.4, 0.0),
-}  # fmt: skip
-NAMES = {
-    "retina": "retina\nON, OFF", "features": "map\ncolumns", "mixing_i": "mixing I", "mixing": "mixing",
-    "association": "association", "readout_i": "readout I", "classes": "classes",
-}  # fmt: skip
-TARGETS = {
-    "map": "features", "mixing_excitatory": "mixing", "mixing_e_to_i": "mixing_i", "mixing_inhibitory": "mixing",
-    "association": "association", "readout_excitatory": "classes", "readout_e_to_i": "readout_i",
-    "readout_inhibitory": "classes",
-}  # fmt: skip
-WIRED = ("mixing_excitatory", "mixing_e_to_i", "mixing_inhibitory", "readout_e_to_i")
 
 
 def bare(ax: plt.Axes, title: str) -> None:
@@ -149,50 +132,7 @@ def synapse() -> Figure:
 
 def cells() -> Figure:
     """Every population and pathway of the network: sizes, densities, signs."""
-    model = network()
-    made, pathways = model.network_.outgoing(), model.network_.pathways()
-    sizes = {"classes": len(model.classes_)}
-    for name, own in made.items():
-        sizes[name] = next(iter(own.values())).n_pre
-    figure, ax = plt.subplots(figsize=(11, 3.6), layout="constrained")
-    for name, (x, y) in PLACES.items():
-        inhibitory = name.endswith("_i")
-        colour = BLUE if inhibitory else VERMILION if name != "classes" else GREY
-        box = FancyBboxPatch((x - 0.42, y - 0.3), 0.84, 0.6, boxstyle="round,pad=0.03", fc="white", ec=colour, lw=1.8)
-        ax.add_patch(box)
-        ax.text(x, y, f"{NAMES[name]}\n{sizes[name]:,}", ha="center", va="center", fontsize=8.5)
-    for maker, own in made.items():
-        for name in own:
-            draw_pathway(ax, name, maker, TARGETS[name], pathways[name])
-    ax.text(0, 1.05, "red: excitatory (E) cells and their synapses; blue: inhibitory (I); dashed: wired once, "
-            "does not learn; %: share of the synapses that are there", fontsize=8.5, color=GREY)  # fmt: skip
-    ax.set(xlim=(-0.6, 8.0), ylim=(-1.6, 1.25))
-    ax.axis("off")
-    return figure
-
-
-def draw_pathway(ax: plt.Axes, name: str, maker: str, target: str, synapses: bn.Synapses) -> None:
-    """An arrow from who makes the synapses to whom they reach, with its density."""
-    (x0, y0), (x1, y1) = PLACES[maker], PLACES[target]
-    colour = BLUE if synapses.sign == "I" else VERMILION
-    dash = (0, (4, 2)) if name in WIRED else "-"
-    if maker == target == "association" or name == "association":
-        (x0, y0), (x1, y1) = PLACES["mixing"], PLACES["association"]
-    dx = np.sign(x1 - x0) * 0.47 if y0 == y1 else np.sign(x1 - x0) * 0.3
-    start, end = (x0 + dx, y0 - 0.34 * (y1 < y0) + 0.0 * (y1 > y0)), (x1 - dx, y1 - 0.34 * (y1 > y0))
-    if y1 < y0:
-        end = (x1 - 0.47, y1)
-    elif y1 > y0:
-        start = (x0 + 0.47, y0)
-    style = "-|>" if synapses.sign != "I" else "-["
-    arrow = FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=12 if style == "-|>" else 4, color=colour,
-                            linestyle=dash, lw=1.6, shrinkA=0, shrinkB=0)  # fmt: skip
-    ax.add_patch(arrow)
-    density = synapses.nnz / (synapses.n_pre * synapses.n_post)
-    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-    offset = (0, 0.1) if y0 == y1 else (0.13 if y1 > y0 else -0.13, -0.16)
-    ax.text(middle[0] + offset[0], middle[1] + offset[1], f"{density:.2%}" if density < 0.01 else f"{density:.0%}",
-            ha="center", va="bottom" if y0 == y1 else "center", fontsize=8, color=colour)  # fmt: skip
+    return bn.plot.network_diagram(network()).figure
 
 
 PICTURES = {"pathway": pathway, "synapse": synapse, "cells": cells}

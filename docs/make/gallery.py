@@ -34,6 +34,14 @@ def accuracy_bars() -> plt.Axes:
     return bn.plot.accuracy_bars(pd.DataFrame(rows, columns=["model", "seed", "accuracy"]))
 
 
+def learning_curve() -> plt.Axes:
+    history = bn.History(digits().X_test[:300], digits().y_test[:300], every=2)
+    few = bn.datasets.subset_per_class(digits().X_train, digits().y_train, 40)
+    schedule = bn.Schedule(teaching_epochs=20, readout_epochs=20)
+    bn.BioClassifier(n_cells=400, mixing=1000, schedule=schedule, random_state=0).fit(*few, on_epoch=history)
+    return bn.plot.learning_curve(history)
+
+
 def rank_map() -> plt.Axes:
     rivals = {
         "perceptron": bn.baselines.BackpropMLP((64,), n_epochs=20, random_state=0),
@@ -148,6 +156,10 @@ def receptive_fields() -> plt.Axes:
     return bn.plot.receptive_fields(perceptron().weights()["hidden_1"], digits().image_shape, n=25)
 
 
+def network_diagram() -> plt.Axes:
+    return bn.plot.network_diagram(network())
+
+
 def rate_distribution() -> plt.Axes:
     return bn.plot.rate_distribution(network().network_.association.rate)
 
@@ -165,10 +177,9 @@ def weight_comparison() -> plt.Axes:
 GALLERY: dict[str, Callable[[], plt.Axes]] = {
     draw.__name__: draw
     for draw in (
-        weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits, accuracy_bars,
-        rank_map,
-        robustness_curve, adversarial_examples, loss_landscape, loss_by_step, low_data_curve, episodes,
-        one_shot_errors, winning_prototypes, continual_curve, task_matrix,
+        network_diagram, weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits,
+        accuracy_bars, learning_curve, rank_map, robustness_curve, adversarial_examples, loss_landscape, loss_by_step,
+        low_data_curve, episodes, one_shot_errors, winning_prototypes, continual_curve, task_matrix,
     )
 }  # fmt: skip
 #: Pictures of images, which are smaller as PNG.

@@ -143,7 +143,7 @@ def _grand(frame: pd.DataFrame, plan: ComparisonPlan) -> Iterator[str]:
     yield from map(html.paragraph, findings.heading(frame, plan))
     models = overall(rank_table(frame))
     rows = value_table(frame, models).rename_axis("model").reset_index()
-    yield html.section("Verdict", html.paragraph(verdict_sentence(frame)))
+    yield html.section("Verdict", html.paragraph(verdict_sentence(frame).replace("`", "")))
     yield html.section("Results", html.table(rows.astype(str)))
     yield html.section("Ranks", html.picture(rank_figure(frame), "Ranks of all models under all criteria"))
     yield html.section("Audits of the attack", html.bullets(line.strip() for line in audit_lines(frame)))
@@ -162,7 +162,7 @@ def _origin(kept: KeptResults, plan: ComparisonPlan, folder: Path) -> Iterator[s
         "How it was made", html.code(command_of(kept.frame, plan, folder)), html.paragraph(" ".join(lines))
     )
     environments = [
-        html.table(pd.DataFrame(list(environment.items()), columns=["", "value"]).astype(str), texts=True)
+        html.table(pd.DataFrame(list(environment.items()), columns=["name", "value"]).astype(str), texts=True)
         for environment in kept.environments
     ]
     yield html.section("Environment", *environments)

@@ -41,7 +41,7 @@ th[aria-sort=ascending] button::after { content: " ▲"; } th[aria-sort=descendi
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { color: var(--faint); font-size: .85rem; }
 img { box-sizing: border-box; width: 100%; background: #fff; border-radius: 4px; padding: .5rem; }
-pre { overflow-x: auto; padding: .7rem; background: var(--stripe); }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .7rem; background: var(--stripe); }
 summary { cursor: pointer; font-weight: 600; }
 """
 

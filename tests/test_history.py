@@ -1,0 +1,118 @@
+"""Accuracy after every pass of learning, and its curve."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+import bioneuro as bn
+
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data():
+    digits = bn.datasets.load("digits")
+    return digits.X_train[:100], digits.y_train[:100], digits.X_test[:150], digits.y_test[:150]
+
+
+def network():
+    return bn.BioClassifier(
+        n_cells=40,
+        mixing=150,
+        schedule=bn.Schedule(association_epochs=2, teaching_epochs=4, readout_epochs=6),
+        random_state=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def learned(data):
+    history = bn.History(data[2], data[3])
+    return network().fit(*data[:2], on_epoch=history), history
+
+
+def test_last_rows_are_the_accuracies_of_the_model(learned, data):
+    model, history = learned
+    frame = history.frame()
+    last = frame[frame["epoch"] == frame["epoch"].max()].set_index("readout")["accuracy"]
+    assert set(last.index) == set(model.network_.readouts) == {"votes", "delta"}
+    for readout, accuracy in last.items():
+        assert accuracy == model.set_params(readout=readout).score(data[2], data[3])
+    model.set_params(readout="delta")
+    first = frame[frame["epoch"] == 0]["accuracy"]
+    assert (first < last.min()).all()
+
+
+def test_every_pass_of_every_stage_with_cells_is_there_once(data):
+    passes, seen = [], bn.History(data[2], data[3])
+
+    def watch(model, stage, done, n):
+        seen(model, stage, done, n)
+        if hasattr(model, "network_") and (done or not passes):
+            passes.append(stage)
+
+    network().fit(*data[:2], on_epoch=watch)
+    frame = seen.frame().drop_duplicates("epoch")
+    assert frame["epoch"].tolist() == list(range(len(passes)))
+    assert frame["stage"].tolist() == passes
+
+
+def test_it_changes_nothing_of_what_is_learned(learned, data):
+    alone = network().fit(*data[:2])
+    for name, W in learned[0].weights().items():
+        assert (W != alone.weights()[name]).nnz == 0, name
+    assert np.array_equal(alone.decision_function(data[2]), learned[0].decision_function(data[2]))
+
+
+def test_another_fit_begins_anew(learned, data):
+    history = bn.History(data[2], data[3])
+    for _ in range(2):
+        network().fit(*data[:2], on_epoch=history)
+    pd.testing.assert_frame_equal(history.frame(), learned[1].frame())
+
+
+def test_every_leaves_out_passes_but_not_the_last_of_a_stage(learned, data):
+    history = bn.History(data[2], data[3], every=4)
+    network().fit(*data[:2], on_epoch=history)
+    full, frame = learned[1].frame(), history.frame()
+    assert len(frame) < len(full)
+    assert frame.merge(full).equals(frame)
+    ends = full.groupby("stage")["epoch"].max()
+    assert set(ends) <= set(frame["epoch"]) and 0 in set(frame["epoch"])
+
+
+def test_curve_draws_the_frame(learned):
+    ax = bn.plot.learning_curve(learned[1])
+    frame = learned[1].frame()
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    for readout, part in frame.groupby("readout"):
+        assert np.array_equal(lines[readout].get_xydata(), part[["epoch", "accuracy"]].to_numpy())
+    borders = {line.get_xdata()[0] for line in ax.get_lines() if line.get_linestyle() == ":"}
+    assert borders == set(frame.groupby("stage", sort=False)["epoch"].max().iloc[:-1])
+    same = bn.plot.learning_curve(frame)
+    assert len(same.get_lines()) == len(ax.get_lines())
+
+
+def test_nothing_recorded_is_no_curve(data):
+    with pytest.raises(ValueError, match="frame is empty"):
+        bn.plot.learning_curve(bn.History(data[2], data[3]))
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "every", "message"),
+    [
+        ([[0.0]], [1, 2], 1, "y must hold one label for each of the 1 samples, got 2"),
+        ([], [], 1, "X must have at least one sample"),
+        ([[0.0]], [1], 0, "every must be an integer >= 1, got 0"),
+    ],
+)
+def test_wrong_arguments(X, y, every, message):
+    with pytest.raises(ValueError, match=message):
+        bn.History(X, y, every=every)
