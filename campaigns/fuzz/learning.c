@@ -67,8 +67,7 @@ static void step(source *s, int n_threads) {
     } else REQUIRE(same(before.data, w.data, w.nnz, value));
     free(g);
     free(c);
-    bio_csr done = before;
-    pathway_free(&done);
+    pathway_free(&before);
     pathway_free(&w);
     pathway_free(&other);
 }
@@ -78,8 +77,8 @@ static void step_of_activity(source *s, int n_threads) {
     const bio_form_traits *form = &bio_forms[rule.form];
     bio_csr w = pathway(s, choose_style(s), !(form->signs & BIO_MIXED));
     const bio_value value = w.value;
-    size_t batch = size_at_least_1(s, 20), n_active = 0, n_changed = 0, n_other = 0;
-    while (batch > 1 && batch * (w.nnz + w.n_rows + w.n_cols) > 12000) batch /= 2;
+    const size_t batch = choose_batch(s, &w);
+    size_t n_active = 0, n_changed = 0, n_other = 0;
     const style activity = choose_style(s);
     void *x = fill(s, value, batch * w.n_cols, activity, (form->nonnegative & BIO_PRE) != 0);
     void *y = fill(s, value, batch * w.n_rows, activity, (form->nonnegative & BIO_POST) != 0);
@@ -110,8 +109,7 @@ static void step_of_activity(source *s, int n_threads) {
     free(x);
     free(y);
     free(gain);
-    bio_csr done = before;
-    pathway_free(&done);
+    pathway_free(&before);
     pathway_free(&w);
     pathway_free(&other);
 }
@@ -132,17 +130,12 @@ static void scaling(source *s, int n_threads) {
         for (size_t k = 0; k < n; k++) norm = hypot(norm, get(w.value, now, k));
         REQUIRE(n == 0 || fabs(norm - 1) < 1e-5);
     }
-    bio_csr done = before;
-    pathway_free(&done);
+    pathway_free(&before);
     pathway_free(&w);
     pathway_free(&other);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    source s = source_of(bytes, n);
-    const int n_threads = choose_threads(&s);
+void execute(source *s, int n_threads) {
     void (*const families[])(source *, int) = {step, step, step_of_activity, step_of_activity, scaling};
-    families[below(&s, 5)](&s, n_threads);
-    return 0;
+    families[below(s, 5)](s, n_threads);
 }

@@ -4,11 +4,9 @@
 /* What a sum of products may be off by, given the sum of their sizes; what overflows or is not finite is not compared.
  */
 static void require_sum(bio_value value, double found, long double sum, long double sizes, size_t n) {
-    const double epsilon = value == BIO_FLOAT64 ? DBL_EPSILON : (double)FLT_EPSILON;
-    const double largest = value == BIO_FLOAT64 ? DBL_MAX : (double)FLT_MAX;
-    const double denormal = value == BIO_FLOAT64 ? DBL_TRUE_MIN : (double)FLT_TRUE_MIN;
-    if (!(sizes < largest / 4)) return;
-    REQUIRE(fabsl((long double)found - sum) <= (long double)(n + 2) * (sizes * epsilon + denormal));
+    const limits of = limits_of(value);
+    if (!(sizes < of.largest / 4)) return;
+    REQUIRE(fabsl((long double)found - sum) <= (long double)(n + 2) * (sizes * of.epsilon + of.denormal));
 }
 
 typedef struct {
@@ -56,53 +54,48 @@ static void require_products(const inputs *in, const void *y, const void *dx, co
     free(sizes);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    source s = source_of(bytes, n);
-    const int n_threads = choose_threads(&s);
-    bio_csr w = pathway(&s, choose_style(&s), 0);
+void execute(source *s, int n_threads) {
+    bio_csr w = pathway(s, choose_style(s), 0);
     const bio_value value = w.value;
     const size_t size = bio_value_size(value);
-    size_t batch = size_at_least_1(&s, 20);
-    while (batch > 1 && batch * (w.nnz + w.n_rows + w.n_cols) > 12000) batch /= 2;
-    const style activity = choose_style(&s);
+    const size_t batch = choose_batch(s, &w);
+    const style activity = choose_style(s);
     const size_t n_x = batch * w.n_cols, n_y = batch * w.n_rows;
-    void *x = fill(&s, value, n_x, activity, 0), *dy = fill(&s, value, n_y, activity, 0);
-    void *bias = below(&s, 2) ? fill(&s, value, w.n_rows, activity, 0) : NULL;
+    void *x = fill(s, value, n_x, activity, 0), *dy = fill(s, value, n_y, activity, 0);
+    void *bias = below(s, 2) ? fill(s, value, w.n_rows, activity, 0) : NULL;
     const inputs in = {&w, x, dy, bias, batch};
     const bio_csr before = pathway_copy(&w);
 
     bio_layout *layout = NULL, *transposed = NULL;
-    if (below(&s, 2)) {
+    if (below(s, 2)) {
         /* made of other weights, or of none, and then refreshed */
         bio_csr other = w;
-        void *weights = fill(&s, value, w.nnz, WILD, 0);
-        other.data = below(&s, 2) ? weights : w.data;
-        if (CALL(&s, bio_layout_new(&other, 0, n_threads, &layout))) {
+        void *weights = fill(s, value, w.nnz, WILD, 0);
+        other.data = below(s, 2) ? weights : w.data;
+        if (CALL(s, bio_layout_new(&other, 0, n_threads, &layout))) {
             bio_layout_refresh(layout, &w, n_threads);
             REQUIRE(bio_layout_fits(layout, &w, 0) && !bio_layout_fits(layout, &w, 1));
             REQUIRE(bio_layout_bytes(layout) > 0);
         } else REQUIRE(!layout);
-        if (!CALL(&s, bio_layout_new(&w, 1, n_threads, &transposed))) REQUIRE(!transposed);
+        if (!CALL(s, bio_layout_new(&w, 1, n_threads, &transposed))) REQUIRE(!transposed);
         free(weights);
     }
 
     void *y = blank(n_y, size), *dx = blank(n_x, size), *g = blank(w.nnz, size),
          *again = blank(n_x + n_y + w.nnz, size);
-    int ok = CALL(&s, bio_forward(&w, NULL, x, bias, y, batch, 1));
-    ok &= CALL(&s, bio_input_grad(&w, NULL, dy, dx, batch, 1));
-    ok &= CALL(&s, bio_weight_grad(&w, NULL, x, dy, g, batch, 1));
+    int ok = CALL(s, bio_forward(&w, NULL, x, bias, y, batch, 1));
+    ok &= CALL(s, bio_input_grad(&w, NULL, dy, dx, batch, 1));
+    ok &= CALL(s, bio_weight_grad(&w, NULL, x, dy, g, batch, 1));
     if (ok) {
         require_products(&in, y, dx, g);
-        if (CALL(&s, bio_forward(&w, layout, x, bias, again, batch, n_threads))) REQUIRE(same(y, again, n_y, value));
-        if (CALL(&s, bio_input_grad(&w, transposed, dy, again, batch, n_threads))) REQUIRE(same(dx, again, n_x, value));
-        if (CALL(&s, bio_weight_grad(&w, layout, x, dy, again, batch, n_threads)))
-            REQUIRE(same(g, again, w.nnz, value));
+        if (CALL(s, bio_forward(&w, layout, x, bias, again, batch, n_threads))) REQUIRE(same(y, again, n_y, value));
+        if (CALL(s, bio_input_grad(&w, transposed, dy, again, batch, n_threads))) REQUIRE(same(dx, again, n_x, value));
+        if (CALL(s, bio_weight_grad(&w, layout, x, dy, again, batch, n_threads))) REQUIRE(same(g, again, w.nnz, value));
         void *both = blank(w.nnz, size), *both_again = blank(w.nnz, size);
-        if (CALL(&s, bio_backward(&w, transposed, x, dy, again, both, batch, n_threads))) {
+        if (CALL(s, bio_backward(&w, transposed, x, dy, again, both, batch, n_threads))) {
             REQUIRE(same(dx, again, n_x, value));
             require_products(&in, y, again, both);
-            if (CALL(&s, bio_backward(&w, NULL, x, dy, again, both_again, batch, 1)))
+            if (CALL(s, bio_backward(&w, NULL, x, dy, again, both_again, batch, 1)))
                 REQUIRE(same(both, both_again, w.nnz, value) && same(dx, again, n_x, value));
         }
         free(both);
@@ -118,8 +111,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     free(dx);
     free(g);
     free(again);
-    bio_csr done = before;
-    pathway_free(&done);
+    pathway_free(&before);
     pathway_free(&w);
-    return 0;
 }

@@ -3,8 +3,6 @@
 
 #include "../../csrc/vmath.h"
 
-static bio_value choose_value(source *s) { return below(s, 2) ? BIO_FLOAT64 : BIO_FLOAT32; }
-
 static void competition(source *s, int n_threads) {
     const bio_value value = choose_value(s);
     const size_t n_cells = below(s, 64) == 0 ? 4095 + below(s, 4) : size_at_least_1(s, 40), batch = 1 + below(s, 5);
@@ -70,38 +68,28 @@ static void functions(source *s, int n_threads) {
     const bio_value value = choose_value(s);
     const bio_function function = (bio_function)below(s, BIO_N_FUNCTIONS);
     const size_t n = 1 + below(s, 40), size = bio_value_size(value);
-    const double smallest = value == BIO_FLOAT64 ? DBL_MIN : (double)FLT_MIN;
-    const double largest = value == BIO_FLOAT64 ? DBL_MAX : (double)FLT_MAX;
-    const double epsilon = value == BIO_FLOAT64 ? DBL_EPSILON : (double)FLT_EPSILON;
+    const limits of = limits_of(value);
     void *x = fill(s, value, n, choose_style(s), 0), *y = blank(n, size);
     const double scale = boundary(s, 0, 800);
-    for (size_t k = 0; k < n; k++) {
-        const double scaled = get(value, x, k) * scale;
-        if (value == BIO_FLOAT64) ((double *)x)[k] = scaled;
-        else ((float *)x)[k] = (float)scaled;
-    }
+    for (size_t k = 0; k < n; k++) set(value, x, k, get(value, x, k) * scale);
     (void)n_threads;
     bio_vmath(value, function, x, y, n);
     for (size_t k = 0; k < n; k++) {
         const double at = get(value, x, k), expected = exactly(function, at), found = get(value, y, k);
-        if (function == BIO_SQRT && !(at >= smallest && at <= largest)) continue;
-        if (function == BIO_EXP_FACTOR && !(fabs(expected) >= smallest && fabs(expected) <= largest)) {
-            REQUIRE(isnan(at) || (found >= 0 && found <= largest));
+        if (function == BIO_SQRT && !(at >= of.smallest && at <= of.largest)) continue;
+        if (function == BIO_EXP_FACTOR && !(fabs(expected) >= of.smallest && fabs(expected) <= of.largest)) {
+            REQUIRE(isnan(at) || (found >= 0 && found <= of.largest));
             continue;
         }
         if (isnan(expected)) REQUIRE(isnan(found));
-        else if (fabs(expected) > largest) REQUIRE(isinf(found) && found * expected > 0);
-        else REQUIRE(fabs(found - expected) <= 4 * epsilon * fmax(fabs(expected), smallest));
+        else if (fabs(expected) > of.largest) REQUIRE(isinf(found) && found * expected > 0);
+        else REQUIRE(fabs(found - expected) <= 4 * of.epsilon * fmax(fabs(expected), of.smallest));
     }
     free(x);
     free(y);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    source s = source_of(bytes, n);
-    const int n_threads = choose_threads(&s);
+void execute(source *s, int n_threads) {
     void (*const families[])(source *, int) = {competition, competition, extremes, functions};
-    families[below(&s, 4)](&s, n_threads);
-    return 0;
+    families[below(s, 4)](s, n_threads);
 }

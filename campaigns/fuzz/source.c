@@ -5,12 +5,6 @@
 
 /* ---- choices ---- */
 
-source source_of(const uint8_t *bytes, size_t n) {
-    source s = {bytes, n, 1};
-    for (size_t k = 0; k < 4 && k < n; k++) s.state = s.state * 257 + bytes[k];
-    return s;
-}
-
 uint64_t draw(source *s) { /* splitmix64 */
     uint64_t z = s->state += UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -45,19 +39,25 @@ double boundary(source *s, double low, double high) {
 
 /* ---- arrays ---- */
 
+bio_value choose_value(source *s) { return below(s, 2) ? BIO_FLOAT64 : BIO_FLOAT32; }
+
 style choose_style(source *s) {
     static const style often[] = {POSITIVE, SIGNED, WHOLE, EXTREME, WILD, SIGNED, POSITIVE, EXTREME};
     return often[below(s, sizeof often / sizeof *often)];
 }
 
+limits limits_of(bio_value value) {
+    if (value == BIO_FLOAT64) return (limits){DBL_EPSILON, DBL_TRUE_MIN, DBL_MIN, DBL_MAX};
+    return (limits){(double)FLT_EPSILON, (double)FLT_TRUE_MIN, (double)FLT_MIN, (double)FLT_MAX};
+}
+
 static double number(source *s, bio_value value, style style) {
     const uint64_t random = draw(s);
     const double unit = ((double)(random >> 40) + 0.5) * 0x1p-24;
-    const double largest = value == BIO_FLOAT64 ? DBL_MAX : (double)FLT_MAX;
-    const double smallest = value == BIO_FLOAT64 ? DBL_MIN : (double)FLT_MIN;
-    const double denormal = value == BIO_FLOAT64 ? DBL_TRUE_MIN : (double)FLT_TRUE_MIN;
-    const double extremes[] = {0,     -0.0,  denormal, -denormal, smallest, -smallest, 1,        -1,        unit,
-                               -unit, 1e-20, 1e20,     -1e20,     largest,  -largest,  INFINITY, -INFINITY, NAN};
+    const limits of = limits_of(value);
+    const double extremes[] = {0,     -0.0,       of.denormal, -of.denormal, of.smallest, -of.smallest,
+                               1,     -1,         unit,        -unit,        1e-20,       1e20,
+                               -1e20, of.largest, -of.largest, INFINITY,     -INFINITY,   NAN};
     switch (style) {
         case POSITIVE: return unit;
         case SIGNED: return 2 * unit - 1;
@@ -66,7 +66,7 @@ static double number(source *s, bio_value value, style style) {
     }
 }
 
-static void set(bio_value value, void *array, size_t k, double x) {
+void set(bio_value value, void *array, size_t k, double x) {
     if (value == BIO_FLOAT64) ((double *)array)[k] = x;
     else ((float *)array)[k] = (float)x;
 }
@@ -127,8 +127,11 @@ static void set_index(bio_index index, void *array, size_t k, size_t to) {
     else ((int32_t *)array)[k] = (int32_t)to;
 }
 
-bio_csr pathway_of(source *s, size_t n_rows, size_t n_cols, bio_value value, bio_index index, style style,
-                   int nonnegative) {
+bio_csr pathway(source *s, style style, int nonnegative) {
+    const bio_value value = choose_value(s);
+    const bio_index index = below(s, 2) ? BIO_INT64 : BIO_INT32;
+    size_t n_rows = size_at_least_1(s, 12), n_cols = size_at_least_1(s, 20);
+    if (n_rows * n_cols > 6000) n_rows = 6000 / n_cols;
     static const unsigned densities[] = {0, 2, 16, 128, 230, 256};
     const unsigned density = densities[below(s, 6)];
     size_t nnz = 0;
@@ -149,14 +152,6 @@ bio_csr pathway_of(source *s, size_t n_rows, size_t n_cols, bio_value value, bio
     return (bio_csr){n_rows, n_cols, nnz, indptr, indices, fill(s, value, nnz, style, nonnegative), value, index};
 }
 
-bio_csr pathway(source *s, style style, int nonnegative) {
-    const bio_value value = below(s, 2) ? BIO_FLOAT64 : BIO_FLOAT32;
-    const bio_index index = below(s, 2) ? BIO_INT64 : BIO_INT32;
-    size_t n_rows = size_at_least_1(s, 12), n_cols = size_at_least_1(s, 20);
-    if (n_rows * n_cols > 6000) n_rows = 6000 / n_cols;
-    return pathway_of(s, n_rows, n_cols, value, index, style, nonnegative);
-}
-
 bio_csr pathway_copy(const bio_csr *w) {
     bio_csr made = *w;
     const size_t size = bio_index_size(w->index);
@@ -166,10 +161,16 @@ bio_csr pathway_copy(const bio_csr *w) {
     return made;
 }
 
-void pathway_free(bio_csr *w) {
+void pathway_free(const bio_csr *w) {
     free((void *)w->indptr);
     free((void *)w->indices);
     free(w->data);
+}
+
+size_t choose_batch(source *s, const bio_csr *w) {
+    size_t batch = size_at_least_1(s, 20);
+    while (batch > 1 && batch * (w->nnz + w->n_rows + w->n_cols) > 12000) batch /= 2;
+    return batch;
 }
 
 #ifndef BUILT_CORE
@@ -247,8 +248,12 @@ static void choose_order(source *s) { (void)(below(s, 256) + below(s, 5)); }
 
 #endif
 
-int choose_threads(source *s) {
-    if (bio_select_isa((bio_isa)below(s, BIO_N_ISAS))) bio_select_isa(BIO_GENERIC);
-    choose_order(s);
-    return 2 + (int)below(s, 3);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
+    source s = {bytes, n, 1};
+    for (size_t k = 0; k < 4 && k < n; k++) s.state = s.state * 257 + bytes[k];
+    if (bio_select_isa((bio_isa)below(&s, BIO_N_ISAS))) bio_select_isa(BIO_GENERIC);
+    choose_order(&s);
+    execute(&s, 2 + (int)below(&s, 3));
+    return 0;
 }

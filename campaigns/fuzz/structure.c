@@ -187,13 +187,12 @@ static void changes(source *s, int n_threads) {
     }
     void *time = NULL;
     if (t.change == TURNOVER) {
-        const double largest = w.value == BIO_FLOAT64 ? DBL_MAX : (double)FLT_MAX;
-        const double least = w.value == BIO_FLOAT64 ? DBL_TRUE_MIN : (double)FLT_TRUE_MIN;
+        const limits of = limits_of(w.value);
         if (below(s, 2)) time = fill(s, w.value, w.n_rows, below(s, 2) ? POSITIVE : EXTREME, 1);
         t.turnover = (bio_turnover_rule){boundary(s, 0, DBL_MAX),
                                          boundary(s, 0, DBL_MAX),
                                          boundary(s, 0, DBL_MAX),
-                                         boundary(s, least, largest),
+                                         boundary(s, of.denormal, of.largest),
                                          time,
                                          (int)below(s, 2),
                                          t.seed,
@@ -222,11 +221,7 @@ static void changes(source *s, int n_threads) {
     pathway_free(&w);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    source s = source_of(bytes, n);
-    const int n_threads = choose_threads(&s);
+void execute(source *s, int n_threads) {
     void (*const families[])(source *, int) = {validation, transposition, changes, changes, changes, changes};
-    families[below(&s, 6)](&s, n_threads);
-    return 0;
+    families[below(s, 6)](s, n_threads);
 }
