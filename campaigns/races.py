@@ -13,40 +13,32 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from . import core
 from .record import main
 
-HERE = Path(__file__).parent
+SOURCE = Path(__file__).with_suffix(".c")
 #: Rounds of each caller in a whole campaign; a round calls every kernel that is shared out.
 ROUNDS = 20
 
 
-def build(folder: Path, *options: str, compiler: str = "clang") -> Path:
+def build(folder: Path) -> Path:
     """The program, in ``folder``."""
-    core = [
-        source
-        for source in sorted((HERE.parent / "csrc").glob("*.c"))
-        if not source.name.startswith("py_") and not source.name.endswith(".tmpl.c") and source.name != "parallel.c"
-    ]
     made = folder / "races"
-    flags = ["-std=gnu11", "-g", "-O1", "-Wno-psabi", "-pthread", *options]
-    subprocess.run([compiler, *flags, HERE / "races.c", *core, "-lm", "-o", made], check=True)
+    flags = ["-std=gnu11", "-g", "-O1", "-Wno-psabi", "-pthread", "-fsanitize=thread"]
+    subprocess.run(["clang", *flags, SOURCE, *core.kernels(), "-lm", "-o", made], check=True)
     return made
 
 
-def replay(core: Path, folder: Path, rounds: int, compiler: str = "cc") -> int:
+def replay(built: Path, folder: Path, rounds: int) -> int:
     """The same on a core that is built already, without the sanitizer; 0 where every answer was that of one thread."""
-    library = folder / "races.so"
-    flags = ["-std=gnu11", "-O1", "-pthread", "-shared", "-fPIC", "-DBUILT_CORE"]
-    subprocess.run([compiler, *flags, HERE / "races.c", "-lm", "-o", library], check=True)
-    ctypes.CDLL(str(core), mode=ctypes.RTLD_GLOBAL)
-    run = ctypes.CDLL(str(library)).races
+    run = core.beside(built, folder / "races.so", SOURCE).races
     run.argtypes = [ctypes.c_size_t]
     return run(rounds)
 
 
 def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
     """Build it and run it for ``share`` of the rounds; there is nothing random in it."""
-    program = build(folder, "-fsanitize=thread")
+    program = build(folder)
     done = subprocess.run([program, str(max(1, round(share * ROUNDS)))], capture_output=True, text=True)
     faults = [line for line in done.stderr.splitlines() if line.startswith("SUMMARY")]
     said = done.stdout.split()
@@ -57,4 +49,4 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("races", campaign, __doc__.splitlines()[0]))
+    sys.exit(main("races", campaign, __doc__))

@@ -29,8 +29,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import core
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 CORPUS = HERE / "corpus"
 #: Executions of each harness in a whole campaign.
 EXECUTIONS = {
@@ -47,24 +48,22 @@ KERNELS = "-std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread -Wno-psabi -fsanit
 SANITIZERS = {"ASAN_OPTIONS": "malloc_context_size=1:quarantine_size_mb=4", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
-def build(folder: Path, compiler: str = "clang") -> None:
+def build(folder: Path) -> None:
     """Every harness, in ``folder``."""
-    if not shutil.which(compiler):
-        raise SystemExit(f"fuzzing needs {compiler} with libFuzzer; Debian: apt install clang libclang-rt-14-dev")
+    if not shutil.which("clang"):
+        raise SystemExit("fuzzing needs clang with libFuzzer; Debian: apt install clang libclang-rt-14-dev")
     objects = []
-    for source in sorted((ROOT / "csrc").glob("*.c")):
-        if source.name.startswith("py_") or source.name.endswith(".tmpl.c") or source.name == "parallel.c":
-            continue
+    for source in core.kernels():
         objects.append(str(folder / f"{source.stem}.o"))
         guided = ["-fno-sanitize-recover=undefined", "-fsanitize-coverage=inline-8bit-counters,pc-table"]
-        subprocess.run([compiler, *KERNELS, *guided, "-c", source, "-o", objects[-1]], check=True)
+        subprocess.run(["clang", *KERNELS, *guided, "-c", source, "-o", objects[-1]], check=True)
     wrapped = "-Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc"
-    plain = [compiler, "-std=gnu11", "-g", "-O2", "-Wno-psabi", "-c"]
+    plain = ["clang", "-std=gnu11", "-g", "-O2", "-Wno-psabi", "-c"]
     subprocess.run([*plain, HERE / "source.c", "-o", folder / "source.oo"], check=True)
     for name in EXECUTIONS:
         subprocess.run([*plain, HERE / f"{name}.c", "-o", folder / f"{name}.oo"], check=True)
         parts = [folder / f"{name}.oo", folder / "source.oo", *objects, wrapped, "-pthread", "-lm", "-o", folder / name]
-        subprocess.run([compiler, "-fsanitize=fuzzer,address,undefined", *parts], check=True)
+        subprocess.run(["clang", "-fsanitize=fuzzer,address,undefined", *parts], check=True)
 
 
 def inputs(name: str) -> list[bytes]:
@@ -123,13 +122,10 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
     return {"counts": counts, "executions": sum(count["executions"] for count in counts.values()), "faults": faults}
 
 
-def replay(name: str, core: Path, folder: Path, compiler: str = "cc") -> int:
+def replay(name: str, built: Path, folder: Path) -> int:
     """Run the corpus of a harness on a core that is built already; how many inputs. A fault ends the process."""
-    library = folder / f"{name}.so"
-    made = [HERE / f"{name}.c", HERE / "source.c", "-lm", "-o", library]
-    subprocess.run([compiler, "-std=gnu11", "-O1", "-Wno-psabi", "-shared", "-fPIC", "-DBUILT_CORE", *made], check=True)
-    ctypes.CDLL(str(core), mode=ctypes.RTLD_GLOBAL)
-    run = ctypes.CDLL(str(library)).LLVMFuzzerTestOneInput
+    library = core.beside(built, folder / f"{name}.so", HERE / f"{name}.c", HERE / "source.c")
+    run = library.LLVMFuzzerTestOneInput
     run.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     corpus = inputs(name)
     for content in corpus:
