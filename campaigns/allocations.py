@@ -136,4 +136,4 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("allocations", campaign, __doc__.splitlines()[0]))
+    sys.exit(main("allocations", campaign, __doc__))

@@ -51,4 +51,4 @@ def _executed(first: int, last: int, progress: Path) -> subprocess.CompletedProc
 
 
 if __name__ == "__main__":
-    sys.exit(main("bindings", campaign, __doc__.split("\n")[0]))
+    sys.exit(main("bindings", campaign, __doc__))

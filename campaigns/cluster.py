@@ -147,4 +147,4 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("cluster", campaign, __doc__.partition("\n")[0]))
+    sys.exit(main("cluster", campaign, __doc__))

@@ -428,4 +428,4 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("files", campaign, __doc__.splitlines()[0]))
+    sys.exit(main("files", campaign, __doc__))

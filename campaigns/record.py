@@ -20,10 +20,10 @@ Campaign = Callable[[float, int, Path], dict[str, Any]]
 
 
 def main(name: str, campaign: Campaign, description: str) -> int:
-    """Run a campaign from the command line; 1 if it found a fault."""
+    """Run a campaign from the command line; 1 if it found a fault. Its help has the first line of the description."""
     import tempfile
 
-    parser = argparse.ArgumentParser(prog=f"python -m campaigns.{name}", description=description)
+    parser = argparse.ArgumentParser(prog=f"python -m campaigns.{name}", description=description.partition("\n")[0])
     parser.add_argument("--share", type=float, default=1.0, help="of the whole campaign (default 1)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="where the figures are kept")
