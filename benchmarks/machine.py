@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sysconfig
 import time
+import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -81,12 +82,7 @@ def cache_sizes() -> dict[str, int]:
 def _best(call: Callable[[], object]) -> float:
     """Least seconds of a call."""
     call()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(call, number=1, repeat=REPEATS))
 
 
 def _stream(n_bytes: int, threads: int) -> float:

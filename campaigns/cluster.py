@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,7 @@ NETWORKS = {"1 Gbit/s": 1.25e8, "10 Gbit/s": 1.25e9, "100 Gbit/s": 1.25e10}
 
 def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
     """The shortest of a few times: what else runs only adds."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(work, number=1, repeat=repeats))
 
 
 def images_per_second(encode: float, move: float, n_workers: int) -> float:
