@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from benchmarks import linear, machine, peers
+from benchmarks import harness, linear, machine, peers
 from bioneuro import BioClassifier, Schedule, connectivity, datasets, kernels, show_config
 
 #: Seconds that the calls of one measurement take together.
@@ -103,12 +103,12 @@ def compare(calls: dict[str, Call], threads: int, rounds: int, seconds: float = 
 def table(frame: pd.DataFrame, threads: int) -> str:
     """Markdown."""
     heads = ["operation", "one thread, ms", f"{threads} threads, ms", "ratio", "quartiles", "largest"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for row in frame.itertuples():
         spread = f"{row.low:.2f} to {row.high:.2f}"
-        cells = [row.operation, f"{row.one:.3g}", f"{row.many:.3g}", f"{row.ratio:.2f}", spread, f"{row.largest:.2f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        ms = [f"{row.one:.3g}", f"{row.many:.3g}"]
+        rows.append([row.operation, *ms, f"{row.ratio:.2f}", spread, f"{row.largest:.2f}"])
+    return harness.markdown(heads, rows)
 
 
 def main(argv: list[str] | None = None) -> None:

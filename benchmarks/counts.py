@@ -16,27 +16,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import linear
+from benchmarks import harness, linear
 from bioneuro import _core
 
 SIZE: linear.Size = (1024, 1024, 0.1, 64)
 TINY: linear.Size = (32, 48, 0.2, 8)
 #: Column -> the events of callgrind that it sums.
 EVENTS = {"instructions": ("Ir",), "L1 misses": ("D1mr", "D1mw"), "last-level misses": ("DLmr", "DLmw")}
-#: Kernel -> its C function and its call, as :data:`CHILD` sees it.
+#: Kernel -> its C function, its call, as :data:`CHILD` sees it, and what its counts are divided by.
 KERNELS = {
-    "forward": ("bio_forward", "core.forward(*W, X, layout=plain)"),
-    "input_grad": ("bio_input_grad", "core.input_grad(*W, dY, n_cols, layout=transposed)"),
-    "weight_grad": ("bio_weight_grad", "core.weight_grad(*W[:2], X, dY, layout=plain)"),
-    "backward": ("bio_backward", "core.backward(*W, X, dY, layout=transposed)"),
-    "forward, batch 1": ("bio_forward", "core.forward(*W, X[:1])"),
-    "input_grad, batch 1": ("bio_input_grad", "core.input_grad(*W, dY[:1], n_cols)"),
-    "weight_grad, batch 1": ("bio_weight_grad", "core.weight_grad(*W[:2], X[:1], dY[:1])"),
-    "normalize_rows": ("bio_normalize_rows", "core.normalize_rows(*W)"),
-    "compete": ("bio_compete", "core.compete(dY, beta=5.0)"),
-    "plasticity, exponential": ("bio_plasticity_step", "core.plasticity_step(*W, G, c, 'exponential')"),
-    "plasticity, log-relaxation": ("bio_plasticity_step", "core.plasticity_step(*W, G, c, 'log-relaxation')"),
-    "plasticity, log-covariance": ("bio_plasticity_step", "core.plasticity_step(*W, G, c, 'log-covariance')"),
+    "forward": ("bio_forward", "core.forward(*W, X, layout=plain)", "synapse and sample"),
+    "input_grad": ("bio_input_grad", "core.input_grad(*W, dY, n_cols, layout=transposed)", "synapse and sample"),
+    "weight_grad": ("bio_weight_grad", "core.weight_grad(*W[:2], X, dY, layout=plain)", "synapse and sample"),
+    "backward": ("bio_backward", "core.backward(*W, X, dY, layout=transposed)", "synapse and sample"),
+    "forward, batch 1": ("bio_forward", "core.forward(*W, X[:1])", "synapse"),
+    "input_grad, batch 1": ("bio_input_grad", "core.input_grad(*W, dY[:1], n_cols)", "synapse"),
+    "weight_grad, batch 1": ("bio_weight_grad", "core.weight_grad(*W[:2], X[:1], dY[:1])", "synapse"),
+    "normalize_rows": ("bio_normalize_rows", "core.normalize_rows(*W)", "synapse"),
+    "compete": ("bio_compete", "core.compete(dY, beta=5.0)", "cell and sample"),
+    **{
+        f"plasticity, {form}": ("bio_plasticity_step", f"core.plasticity_step(*W, G, c, {form!r})", "synapse")
+        for form in ("exponential", "log-relaxation", "log-covariance")
+    },
 }
 #: What runs inside valgrind, where imports take long: the extension alone, without its package. Each call twice, since
 #: the first touches memory for the first time.
@@ -56,8 +57,8 @@ plain, transposed = core.layout(*W, n_cols, False), core.layout(*W, n_cols, True
 
 
 def counted(size: linear.Size) -> pd.DataFrame:
-    """One row a kernel; a column for each of :data:`EVENTS`, of one call, for each synapse (cell in ``compete``) and
-    sample. OSError where valgrind is missing or fails.
+    """One row a kernel; a column for each of :data:`EVENTS`, of one call, by the unit of :data:`KERNELS`. OSError where
+    valgrind is missing or fails.
 
     callgrind writes a file, and starts from 0, before and after each call of a kernel.
     """
@@ -65,13 +66,13 @@ def counted(size: linear.Size) -> pd.DataFrame:
         raise OSError("valgrind is not installed")
     W, (X, dY) = linear.pathway(size, "float32"), linear.batches(size, "float32")
     G, c = np.abs(W.weight_grad(X, dY, 1)), np.ones(W.n_post, np.float32)
-    calls = [call for _, call in KERNELS.values()] * 2
+    calls = [call for _, call, _ in KERNELS.values()] * 2
     with tempfile.TemporaryDirectory() as folder:
         arrays = {"indptr": W.indptr, "indices": W.indices, "data": np.abs(W.weights), "X": X, "dY": dY, "G": G, "c": c}
         np.savez(f"{folder}/arrays.npz", **arrays)
         Path(f"{folder}/child.py").write_text(CHILD + "\n".join(calls))
         options = ["--quiet", "--cache-sim=yes", f"--callgrind-out-file={folder}/out"]
-        functions = {function for function, _ in KERNELS.values()}
+        functions = {function for function, _, _ in KERNELS.values()}
         options += [f"--{what}={function}" for function in functions for what in ("dump-before", "dump-after")]
         command = ["valgrind", "--tool=callgrind", *options, sys.executable, f"{folder}/child.py", _core.__file__]
         done = subprocess.run([*command, f"{folder}/arrays.npz"], capture_output=True, text=True)
@@ -80,8 +81,8 @@ def counted(size: linear.Size) -> pd.DataFrame:
         if done.returncode or len(texts) != len(calls):
             raise OSError(f"valgrind failed, with {len(texts)} calls counted: {done.stderr.strip()[-500:]}")
     rows = [totals(text) for text in texts[len(KERNELS) :]]
-    samples = {name: 1 if "batch 1" in name or "plasticity" in name or "rows" in name else len(X) for name in KERNELS}
-    by = [samples[name] * (W.n_post if name == "compete" else W.nnz) for name in KERNELS]
+    sizes = {"synapse and sample": W.nnz * len(X), "synapse": W.nnz, "cell and sample": W.n_post * len(X)}
+    by = [sizes[unit] for _, _, unit in KERNELS.values()]
     columns = {
         column: [sum(row[event] for event in events) / n for row, n in zip(rows, by, strict=True)]
         for column, events in EVENTS.items()
@@ -107,9 +108,8 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:
         raise SystemExit(f"no counts: {error}") from error
     print(f"{size[0]} x {size[1]}, {size[2]:.0%}, batch {size[3]}, float32, AVX2; per synapse and sample\n")
-    print(f"| kernel | {' | '.join(frame.columns)} |\n{'|---' * (len(frame.columns) + 1)}|")
-    for name, row in frame.iterrows():
-        print(f"| {name} | {' | '.join(f'{value:.3g}' for value in row)} |")
+    rows = ([name, *(f"{value:.3g}" for value in row)] for name, row in frame.iterrows())
+    print(harness.markdown(["kernel", *frame.columns], rows))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine, peers
+from benchmarks import harness, machine, peers
 from bioneuro import BioClassifier, Schedule, datasets, show_config
 
 #: Kernels that are products with a pathway, or copy it for them; the others count together.
@@ -135,13 +135,11 @@ def main(argv: list[str] | None = None) -> None:
     with profile:
         model, seconds = stages(X, y, options.threads, **(tiny if options.tiny else {}))
     total, kernels = sum(seconds.values()), kernel_seconds(profile)
-    print("| stage of `fit` | s | % |\n|---|---|---|")
-    for stage, spent in seconds.items():
-        print(f"| {stage} | {spent:.1f} | {100 * spent / total:.0f} |")
+    rows = [[stage, f"{spent:.1f}", f"{100 * spent / total:.0f}"] for stage, spent in seconds.items()]
+    print(harness.markdown(["stage of `fit`", "s", "%"], [*rows, ["all", f"{total:.1f}", "100"]]) + "\n")
     elapsed = sum(kernels.values())
-    print(f"| all | {total:.1f} | 100 |\n\n| of the time, in | % |\n|---|---|")
-    for kernel, spent in kernels.items():
-        print(f"| {kernel} | {100 * spent / elapsed:.0f} |")
+    rows = [[kernel, f"{100 * spent / elapsed:.0f}"] for kernel, spent in kernels.items()]
+    print(harness.markdown(["of the time, in", "%"], rows))
     goal = model.score(*test)
     print("\n| to the same accuracy | s | accuracy, % | epochs |\n|---|---|---|---|")
     print(f"| bioneuro | {total:.1f} | {100 * goal:.2f} | |")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +53,23 @@ def control() -> float:
     for _ in range(2000):
         np.multiply(x, np.float32(1), out=x)
     return time.perf_counter() - start
+
+
+def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table."""
+    heads = list(heads)
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
+
+
+def apart(module: str, *arguments: object, **environment: str) -> Any:
+    """What ``main`` of a module of benchmarks prints as JSON, given the arguments, in a process of its own."""
+    root = str(Path(__file__).parents[1])
+    # at the end, so that an installed library is not hidden behind uncompiled sources
+    code = f"import sys; sys.path.append({root!r}); from benchmarks.{module} import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
+    return json.loads(done.stdout)
 
 
 def unrest(seconds: list[float]) -> float:

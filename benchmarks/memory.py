@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import linear
+from benchmarks import harness, linear
 
 DENSITY = 0.1
 SYNAPSES = (100_000, 1_000_000, 10_000_000)
@@ -29,15 +28,7 @@ def supported() -> bool:
 def table(tiny: bool = False, *, quick: bool = False, dtype: str = "float32", large: bool = False) -> pd.DataFrame:
     """One row a size: MB of the arrays of the layer, then the peak in bytes a synapse after each operation."""
     sizes = (1000,) if tiny else SYNAPSES[:2] if quick else SYNAPSES + (100_000_000,) * large
-    root = str(Path(__file__).parents[1])
-    # at the end, so that an installed library is not hidden behind uncompiled sources
-    code = f"import sys; sys.path.append({root!r}); from benchmarks.memory import main; main(sys.argv[1:])"
-    rows = []
-    for nnz in sizes:
-        command = [sys.executable, "-c", code, str(nnz), "2" if tiny else "32", dtype]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows.append(json.loads(done.stdout))
-    return pd.DataFrame(rows)
+    return pd.DataFrame([harness.apart("memory", nnz, 2 if tiny else 32, dtype) for nnz in sizes])
 
 
 def peak() -> int:

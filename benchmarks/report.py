@@ -50,7 +50,7 @@ def table(frame: pd.DataFrame, peak: float) -> str:
     """Markdown: one row a case; ms, spread and rate of ours, % of ``peak`` (GFLOP/s), each peer's time over ours."""
     rivals = [name for name in frame.implementation.unique() if name != harness.OURS]
     heads = ["operation", "size", "ms", "spread", "rate", "% of peak", *rivals, "fastest library"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for (operation, size), case in frame.groupby(["operation", "size"], sort=False):
         by = case.set_index("implementation")
         ours, others = by.loc[harness.OURS], by.ratio.drop(harness.OURS)
@@ -58,29 +58,20 @@ def table(frame: pd.DataFrame, peak: float) -> str:
         ratios = [f"{others[name]:.2f} x" if name in others.index else "" for name in rivals]
         libraries = others.drop(peers.HAND_WRITTEN, errors="ignore")
         best = f"{libraries.min():.2f} x ({libraries.idxmin()})" if len(libraries) else ""
-        cells = [
-            operation,
-            size,
-            f"{ours.ms:.3g}",
-            f"{ours.spread:.0%}",
-            f"{ours.rate:.3g} {ours.unit}",
-            of_peak,
-            *ratios,
-            best,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        figures = [f"{ours.ms:.3g}", f"{ours.spread:.0%}", f"{ours.rate:.3g} {ours.unit}"]
+        rows.append([operation, size, *figures, of_peak, *ratios, best])
+    return harness.markdown(heads, rows)
 
 
 def memory_table(frame: pd.DataFrame) -> str:
     """Markdown of :func:`benchmarks.memory.table`."""
     operations = list(frame.columns[3:])
     heads = ["synapses", "arrays, MB", "dense, bytes a synapse", *(f"peak after {name}" for name in operations)]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for row in frame.to_dict("records"):
-        cells = [f"{row['synapses']:,.0f}", f"{row['arrays']:.1f}", f"{row['dense']:.1f}"]
-        lines.append(f"| {' | '.join(cells + [f'{row[name]:.1f}' for name in operations])} |")
-    return "\n".join(lines)
+    rows = (
+        [f"{row['synapses']:,.0f}", *(f"{row[name]:.1f}" for name in ("arrays", "dense", *operations))]
+        for row in frame.to_dict("records")
+    )
+    return harness.markdown(heads, rows)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

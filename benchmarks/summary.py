@@ -31,7 +31,7 @@ BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 
 def table(frame: pd.DataFrame, peak: float) -> str:
     """Markdown: ms, share of the peak (GFLOP/s) and the time of the fastest library over ours."""
-    lines = ["| operation | size | ms | of peak | fastest other | hand-written numba |", "|---|---|---|---|---|---|"]
+    rows = []
     cases = dict(list(frame.groupby(["operation", "size"])))
     for key in SHOWN:
         if key not in cases:
@@ -41,8 +41,8 @@ def table(frame: pd.DataFrame, peak: float) -> str:
         of_peak = f"{ours.rate / peak:.0%}" if ours.unit == "GFLOP/s" and "batch 1" not in key[1].split(", ") else ""
         best = f"{others.min():.1f} x ({others.idxmin()})" if len(others) else ""
         numba = f"{by.ratio[peers.Numba.name]:.1f} x" if peers.Numba.name in by.index else ""
-        lines.append(f"| {key[0]} | {key[1]} | {ours.ms:.2f} | {of_peak} | {best} | {numba} |")
-    return "\n".join(lines)
+        rows.append([*key, f"{ours.ms:.2f}", of_peak, best, numba])
+    return harness.markdown(["operation", "size", "ms", "of peak", "fastest other", "hand-written numba"], rows)
 
 
 def update(path: Path, text: str) -> None:

@@ -6,11 +6,7 @@ Each instruction set runs in a process of its own, since BIONEURO_SIMD is read a
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
-from pathlib import Path
 
 from benchmarks import harness, linear
 from bioneuro import _core
@@ -29,25 +25,20 @@ def sets() -> list[str]:
 
 def table(tiny: bool = False, *, rounds: int = 9, threads: int = 1) -> str:
     """Markdown: one row an operation and size; ms for each value type and instruction set."""
-    root = str(Path(__file__).parents[1])
-    # at the end, so that an installed library is not hidden behind uncompiled sources
-    code = f"import sys; sys.path.append({root!r}); from benchmarks.variants import main; main(*map(int, sys.argv[1:]))"
     columns: dict[str, dict[str, float]] = {}
     for name in sets():
-        command = [sys.executable, "-c", code, str(int(tiny)), str(rounds), str(threads)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ | {"BIONEURO_SIMD": name}
-        )
-        for dtype, cells in json.loads(done.stdout).items():
+        found = harness.apart("variants", int(tiny), rounds, threads, BIONEURO_SIMD=name)
+        for dtype, cells in found.items():
             columns[f"{dtype}, {name}"] = cells
-    lines = [f"| operation, size | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for row in next(iter(columns.values())):
-        lines.append(f"| {row} | {' | '.join(f'{cells[row]:.3g}' for cells in columns.values())} |")
-    return "\n".join(lines)
+    rows = next(iter(columns.values()))
+    return harness.markdown(
+        ["operation, size", *columns], ([row, *(f"{cells[row]:.3g}" for cells in columns.values())] for row in rows)
+    )
 
 
-def main(tiny: int, rounds: int, threads: int) -> None:
+def main(arguments: list[str]) -> None:
     """Print medians in ms by value type and case, as JSON, for the instruction set of this process."""
+    tiny, rounds, threads = map(int, arguments)
     found: dict[str, dict[str, float]] = {dtype: {} for dtype in DTYPES}
     for dtype in DTYPES:
         for size in linear.TINY if tiny else SIZES:
