@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..synapses import Synapses
-from .base import AdditiveRule
+from .base import AdditiveRule, on_synapses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,5 +50,5 @@ class Sanger(AdditiveRule):
         grouped = Y.astype(float).reshape(len(Y), -1, n).swapaxes(0, 1)  # (groups, batch, n)
         together = np.tril(grouped.swapaxes(1, 2) @ grouped / len(Y))
         explained = (together @ W.reshape(-1, n, synapses.n_pre)).reshape(synapses.shape)
-        rows = np.repeat(np.arange(synapses.n_post), np.diff(synapses.indptr))
+        rows = on_synapses(synapses, np.arange(synapses.n_post))
         return self.eta * (self.hebb(synapses, X, Y) - explained[rows, synapses.indices].astype(w.dtype))
