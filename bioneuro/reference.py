@@ -79,14 +79,14 @@ def weight_grad(indptr: NDArray, indices: NDArray, X: NDArray, dY: NDArray, *, n
     return np.einsum("bk,bk->k", dY[:, _rows(indptr)], X[:, indices])
 
 
-# --- competition -------------------------------------------------------------------------------------------
-
-
 def backward(
     indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, dY: NDArray, *, n_threads: object = None
 ) -> tuple[NDArray, NDArray]:
     """``(dX, G)``: :func:`input_grad` and :func:`weight_grad`."""
     return input_grad(indptr, indices, data, dY, X.shape[1]), weight_grad(indptr, indices, X, dY)
+
+
+# --- competition -------------------------------------------------------------------------------------------
 
 
 def compete(
