@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from ...atomic_write import write_atomically
-from .. import UnitsFailedError, UserError
+from .. import UserError
 from .configuration import keep_configuration, read_configuration
 
 if TYPE_CHECKING:
@@ -119,32 +119,21 @@ class Ledger:
         UnitsFailedError
             Units failed; all others are on disk.
         """
-        from tqdm.auto import tqdm
-
-        from ..sweeps.execution import completed
+        from ..sweeps.execution import succeeded
 
         names = [" ".join(map(str, unit)) for unit in units]
         missing = [(name, unit) for name, unit in zip(names, units, strict=True) if not self.finished(name)]
-        outcomes = completed(
+        for i, rows in succeeded(
             compute,
             [unit for _, unit in missing],
-            backend="dask" if scheduler else "joblib",
+            [name for name, _ in missing],
             n_jobs=n_jobs,
             scheduler=scheduler,
-        )
-        failed = []
-        bar = tqdm(total=len(units), initial=len(units) - len(missing), desc=description, unit="unit", leave=False,
-                   disable=None if progress else True)  # fmt: skip
-        with bar:
-            for outcome in outcomes:
-                name = missing[outcome.number][0]
-                if outcome.error:
-                    failed.append(f"{name}: {outcome.error}")
-                else:
-                    self.add(outcome.value.assign(**{UNIT: name}))
-                bar.update()
-        if failed:
-            raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
+            description=description,
+            n_finished=len(units) - len(missing),
+            progress=progress,
+        ):
+            self.add(rows.assign(**{UNIT: missing[i][0]}))
         order = {name: i for i, name in enumerate(names)}
         rows = self._frame[self._frame[UNIT].isin(order)]
         return rows.sort_values(UNIT, key=lambda unit: unit.map(order), kind="stable", ignore_index=True)

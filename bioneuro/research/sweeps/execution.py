@@ -19,8 +19,9 @@ import threadpoolctl
 
 from ... import dask_workers
 from ...threads import available_cpus
+from .. import UnitsFailedError
 
-__all__ = ["BACKENDS", "Backend", "Outcome", "completed"]
+__all__ = ["BACKENDS", "Backend", "Outcome", "completed", "succeeded"]
 
 Backend: TypeAlias = Literal["joblib", "dask"]
 BACKENDS = ("joblib", "dask")
@@ -80,6 +81,63 @@ def completed(
             yield outcome
     else:
         yield from _in_processes(function, calls, n_jobs, n_threads or max(1, available_cpus() // n_jobs))
+
+
+def succeeded(
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    names: Sequence[str],
+    *,
+    n_jobs: int | None = None,
+    scheduler: str | None = None,
+    description: str = "",
+    unit: str = "unit",
+    n_finished: int = 0,
+    progress: bool = True,
+) -> Iterator[tuple[int, Any]]:
+    """Number and value of each call that did not fail, in the order in which they end, with a bar over all of them.
+
+    Parameters
+    ----------
+    function, calls, n_jobs
+        See :func:`completed`.
+    names : sequence of str
+        Of the calls, for the error.
+    scheduler : str or None
+        Address of a Dask cluster instead of processes of this machine.
+    description, unit : str
+        Of the bar.
+    n_finished : int >= 0
+        What was finished before and is not among the calls, for the bar and the error.
+    progress : bool
+        Whether there is a bar, on a terminal.
+
+    Raises
+    ------
+    UnitsFailedError
+        Calls failed; raised after the last, so that what the others found can be kept first.
+    """
+    from tqdm.auto import tqdm
+
+    outcomes = completed(
+        function, calls, backend="joblib" if scheduler is None else "dask", n_jobs=n_jobs, scheduler=scheduler
+    )
+    total, failed = n_finished + len(calls), []
+    for outcome in tqdm(
+        outcomes,
+        desc=description,
+        total=total,
+        initial=n_finished,
+        unit=unit,
+        leave=False,
+        disable=None if progress else True,
+    ):
+        if outcome.error:
+            failed.append(f"{names[outcome.number]}: {outcome.error}")
+        else:
+            yield outcome.number, outcome.value
+    if failed:
+        raise UnitsFailedError(f"{len(failed)} of {total} failed ({'; '.join(failed[:3])})")
 
 
 def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -> Outcome:
