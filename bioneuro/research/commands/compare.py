@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from ..comparison.models import sides
     from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
+    from ..comparison.ranks import rank_table
     from ..comparison.tuning import chosen_settings
 
     start = time.perf_counter()
@@ -76,8 +77,9 @@ def run(options: argparse.Namespace) -> int:
         ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models, settings)
     frame = ledger.frame()
     if grand:
-        print(grand_text(frame))
-        written = [rank_picture(frame, out / "ranks.png")]
+        ranks = rank_table(frame)
+        print(grand_text(frame, ranks))
+        written = [rank_picture(ranks, out / "ranks.png")]
     else:
         ours, references = sides()
         print(findings.text(frame, plan, ours=ours, references=references))

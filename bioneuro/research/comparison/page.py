@@ -53,21 +53,19 @@ paired difference over seeds shows at 95 %, not corrected for the number of pair
 """
 
 
-def grand_text(frame: pd.DataFrame) -> str:
+def grand_text(frame: pd.DataFrame, ranks: pd.DataFrame) -> str:
     """Values of all models, the best overall first; then the audit of each attack."""
-    models = overall(rank_table(frame))
-    table = value_table(frame, models)
+    table = value_table(frame, overall(ranks))
     return f"{table.to_string()}\n\nAudits:\n" + "\n".join(audit_lines(frame))
 
 
-def rank_picture(frame: pd.DataFrame, path: Path) -> Path:
-    """The heat map of ranks, as a picture."""
-    return save_picture(rank_figure(frame), path)
+def rank_picture(ranks: pd.DataFrame, path: Path) -> Path:
+    """The heat map of a :func:`.ranks.rank_table`, as a picture."""
+    return save_picture(rank_figure(ranks), path)
 
 
-def rank_figure(frame: pd.DataFrame) -> Figure:
-    """The heat map of ranks, the best overall on top."""
-    ranks = rank_table(frame)
+def rank_figure(ranks: pd.DataFrame) -> Figure:
+    """The heat map of a :func:`.ranks.rank_table`, the best overall on top."""
     figure = blank_figure(1.8 + 0.75 * ranks["criterion"].nunique(), 1.2 + 0.3 * ranks["model"].nunique())
     plot.rank_map(ranks, figure.subplots())
     return figure
@@ -93,17 +91,17 @@ def write_page(folder: Path) -> list[Path]:
         )
         name = source.stem.removeprefix("rivals-")
         picture = folder / f"rivals_{name}.png"
-        written.append(rank_picture(frame, picture))
-        blocks.append(_section(name, frame, picture.name))
+        ranks = rank_table(frame)
+        written.append(rank_picture(ranks, picture))
+        blocks.append(_section(name, frame, ranks, picture.name))
     blocks.append(original_lines(folder / "data" / "originals.csv"))
     page = folder / "rivals.md"
     write_atomically(page, "\n".join(block.strip() + "\n" for block in blocks))
     return [page, *written]
 
 
-def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
-    models = overall(rank_table(frame))
-    table = value_table(frame, models)
+def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) -> str:
+    table = value_table(frame, overall(ranks))
     n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
     n_seeds = frame["seed"].nunique()
     lines = [
