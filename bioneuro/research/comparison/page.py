@@ -9,6 +9,7 @@ from ... import plot
 from ...atomic_write import write_atomically
 from .. import UserError
 from ..audits import audit_lines, warned
+from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
@@ -77,18 +78,14 @@ def write_page(folder: Path) -> list[Path]:
     Raises
     ------
     UserError
-        There are no rows.
+        There are no rows, or files that are none of :func:`bioneuro.research.records.ledger.kept_rows`.
     """
-    import pandas as pd
-
     sources = sorted((folder / "data").glob("rivals-*.csv"))
     if not sources:
         raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
     blocks, written = [INTRODUCTION], []
     for source in sources:
-        frame = pd.read_csv(
-            source, dtype={"setting": str, "note": str}, keep_default_na=False, na_values={"value": ["nan"]}
-        )
+        frame = kept_rows(source)
         name = source.stem.removeprefix("rivals-")
         picture = folder / f"rivals_{name}.png"
         ranks = rank_table(frame)
@@ -115,7 +112,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
         "",
         "| | " + " | ".join(table.columns) + " | law of weights |",
         "|---|" + "---|" * (len(table.columns) + 1),
-        *(f"| {model} | " + " | ".join(row) + f" | {_law(frame, model)} |" for model, row in _rows(table)),
+        *(f"| {model} | {' | '.join(cells)} | {_law(frame, model)} |" for model, *cells in table.itertuples(name=None)),
         "",
         "Audits (first seed):",
         "",
@@ -127,10 +124,6 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
 def _budgets(frame: pd.DataFrame, metric: str) -> str:
     settings = frame.loc[frame["metric"] == metric, "setting"].unique()
     return ", ".join(setting for setting in settings if setting != "0") or "none"
-
-
-def _rows(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    return [(str(model), [str(cell) for cell in row]) for model, row in zip(table.index, table.to_numpy(), strict=True)]
 
 
 def _law(frame: pd.DataFrame, model: str) -> str:

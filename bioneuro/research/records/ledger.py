@@ -19,7 +19,7 @@ from .configuration import keep_configuration, read_configuration
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KeptResults", "Ledger", "ModelLedger", "Row", "kept_results", "write_table"]
+__all__ = ["KeptResults", "Ledger", "ModelLedger", "Row", "kept_results", "kept_rows", "write_table"]
 
 #: The column that says which unit a row is of, where no other columns do.
 UNIT = "unit"
@@ -205,10 +205,22 @@ def kept_results(folder: Path) -> KeptResults:
     path = folder / "results.csv"
     if missing := [file for file in (path, folder / "configuration.json") if not file.is_file()]:
         raise UserError(f"{folder} holds no results: there is no {missing[0].name}")
+    return KeptResults(kept_rows(path), *read_configuration(folder / "configuration.json"))
+
+
+def kept_rows(path: Path) -> pd.DataFrame:
+    """The rows of a CSV that a `ModelLedger` has written, wherever it is now.
+
+    Raises
+    ------
+    UserError
+        It is no such file, or has no rows.
+    OSError
+    """
     frame = _frame_of(path.read_bytes(), path, ModelLedger.columns, ModelLedger.unit_columns)
     if frame.empty:
         raise UserError(f"{path} has no rows: nothing is finished yet")
-    return KeptResults(frame, *read_configuration(folder / "configuration.json"))
+    return frame
 
 
 def _frame_of(text: bytes, path: Path, columns: Mapping[str, type] | None, unit_columns: Sequence[str]) -> pd.DataFrame:
