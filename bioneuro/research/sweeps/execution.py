@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import threadpoolctl
@@ -145,9 +146,12 @@ def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -
     try:
         value = function(*call)
     except Exception as error:  # an interruption goes through
-        message = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(number, None, time.perf_counter() - start, message, traceback.format_exc())
+        return Outcome(number, None, time.perf_counter() - start, _line(error), traceback.format_exc())
     return Outcome(number, value, time.perf_counter() - start)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 # --- processes of this machine ---
@@ -216,7 +220,7 @@ def _ended(future: Any, number: int) -> Outcome:
         return outcome._replace(number=number)
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return Outcome(number, None, 0.0, KILLED, str(error))
-    return Outcome(number, None, 0.0, " ".join(f"{type(error).__name__}: {error}".split()), repr(error))
+    return Outcome(number, None, 0.0, _line(error), repr(error))
 
 
 # --- a cluster ---
@@ -230,7 +234,7 @@ def _on_cluster(
         client = stack.enter_context(dask_workers.connected(scheduler, n_jobs))
         from distributed import as_completed
 
-        submit = stack.enter_context(dask_workers.held_by_workers(client, _Attempt(function), n_threads))
+        submit = stack.enter_context(dask_workers.held_by_workers(client, partial(_attempt, function), n_threads))
         futures = {submit(number, call): number for number, call in enumerate(calls)}
         suspects = []
         for future in as_completed(list(futures), loop=client.loop):
@@ -242,13 +246,3 @@ def _on_cluster(
                 yield outcome
         for number in suspects:
             yield _ended(submit(number, calls[number]), number)  # alone
-
-
-class _Attempt:
-    """Calls the function, and tells of its failure."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-
-    def __call__(self, number: int, call: tuple[Any, ...]) -> Outcome:
-        return _attempt(self.function, number, call)
