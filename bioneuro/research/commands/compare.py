@@ -97,6 +97,8 @@ def _page(folder: Path) -> int:
 
 
 def _originals(options: argparse.Namespace) -> int:
+    import pandas as pd
+
     from ..comparison.originals import ORIGINALS, measured
     from ..records.environment import environment
     from ..records.ledger import Ledger
@@ -104,13 +106,11 @@ def _originals(options: argparse.Namespace) -> int:
     names = options.models or list(ORIGINALS)
     if unknown := [name for name in names if name not in ORIGINALS]:
         raise UserError(f"no published figure of {unknown[0]!r} is known: choose from {', '.join(ORIGINALS)}")
-    import pandas as pd
-
     data, out, n = load_data("mnist"), options.out or Path("results") / "originals", options.n_train or 10_000
     with kept_in(out):
         ledger = Ledger(out / "originals.csv", {"originals": "mnist"}, environment())
         units = [(name, n, seed) for name in names for seed in range(options.seeds or 1)]
-        rows = ledger.complete(lambda *unit: pd.DataFrame([measured(unit[0], data, *unit[1:])]), units)
+        rows = ledger.complete(lambda name, n, seed: pd.DataFrame([measured(name, data, n, seed)]), units)
     print(rows.to_string(index=False))
     print(f"\nWritten: {ledger.path}")
     return 0
