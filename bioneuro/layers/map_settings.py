@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..checks import Choice, Integer, Number, check_parameters
+from ..checks import Checked, Choice, Integer, Number
 from ..connectivity import Init, initialiser
 from ..threads import Threads
 from .feature_map import FeatureMap
@@ -24,7 +24,7 @@ PATCH_SIZES = {20: 7, 12: 5, 0: 3}
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapSettings:
+class MapSettings(Checked):
     """Retina and feature map that are learned from images.
 
     Parameters
@@ -66,7 +66,7 @@ class MapSettings:
     beta: float = 40.0
     init: Init = "uniform"
 
-    _kinds: ClassVar[dict[str, tuple[Any, ...]]] = {
+    _kinds = {
         "feature_map": (Choice(FEATURE_MAPS),),
         "n_columns": (Integer(),),
         "patch_size": (Integer(), "auto"),
@@ -79,7 +79,7 @@ class MapSettings:
     }
 
     def __post_init__(self) -> None:
-        check_parameters(self, self._kinds)
+        super().__post_init__()
         initialiser(self.init)
 
     def make(
