@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from ..checks import Checked, Choice, Integer, Number
 from ..connectivity import Init, initialiser
 from ..threads import Threads
+from .extents import GAIN
 from .feature_map import FeatureMap
 from .local_map import LocalMap
 from .retina import Retina
@@ -75,7 +76,7 @@ class MapSettings(Checked):
         "c0": (Number(0, ends="(]"),),
         "g0": (Number(0, ends="(]"),),
         "gate_exponent": (Number(0, 8, ends="(]"),),
-        "beta": (Number(0, 1e6, ends="(]"),),
+        "beta": (GAIN,),
     }
 
     def __post_init__(self) -> None:
