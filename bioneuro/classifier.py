@@ -301,7 +301,7 @@ class BioClassifier(
         ------
         ValueError
             A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
-            shape; labels that are none, or all alike.
+            shape; labels that are NaN or None, or all alike.
         TypeError
             An argument that is not supported.
 

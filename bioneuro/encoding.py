@@ -67,7 +67,7 @@ def features(
 
     Returns
     -------
-    array, or rows in a temporary file where they are more than :data:`bioneuro.rows.IN_MEMORY` and ``X`` is none.
+    array, or rows in a temporary file where ``X`` is no array and they are more than :data:`bioneuro.rows.IN_MEMORY`.
     """
     if isinstance(X, np.ndarray) and client is None:
         H = encoder.encode(X)
