@@ -19,7 +19,9 @@ from .configuration import keep_configuration, read_configuration
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KeptResults", "Ledger", "ModelLedger", "Row", "kept_results", "kept_rows", "write_table"]
+__all__ = [
+    "KeptResults", "Ledger", "ModelLedger", "Row", "folder_for_results", "kept_results", "kept_rows", "write_table",
+]  # fmt: skip
 
 #: The column that says which unit a row is of, where no other columns do.
 UNIT = "unit"
@@ -58,7 +60,7 @@ class Ledger:
         configuration_path: Path | None = None,
     ) -> None:
         self.path, self.configuration_path = path, configuration_path or path.with_suffix(".json")
-        with _folder_for_results(path.parent):
+        with folder_for_results(path.parent):
             self._text = self.path.read_bytes() if self.path.exists() else b""
             self._frame = self._read(self._text)
             kept = None if self._frame.empty else self.path
@@ -250,7 +252,7 @@ def _csv(frame: pd.DataFrame, header: bool = True) -> str:
 
 
 @contextmanager
-def _folder_for_results(folder: Path) -> Iterator[None]:
+def folder_for_results(folder: Path) -> Iterator[None]:
     """Make the folder before any work is done; an OSError, here or in the block, names the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
