@@ -196,6 +196,11 @@ def test_one_seed_leaves_every_rank_open():
     assert found[["low", "high"]].to_numpy().tolist() == [[1, 2], [1, 2]]
 
 
+def test_a_model_of_whose_values_none_is_finite_has_no_rank():
+    found = ranks.rank_table(frame_of(a=[0.9, 0.8], b=[np.nan] * 2), [ranks.Criterion("clean", "accuracy")])
+    assert found["model"].to_list() == ["a"]
+
+
 def test_robustness_without_an_audit_has_no_rank_and_with_a_warning_is_a_bound():
     rows = [Row(m, "r", 0, "robust_accuracy", "0.1", 0.5, "") for m in "ab"]
     frame = pd.DataFrame([*rows, Row("a", "r", 0, "audit", "check", 0.0, "warn")], columns=Row._fields)
