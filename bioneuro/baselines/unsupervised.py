@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Integer, Number
@@ -22,7 +21,7 @@ from ..progress import track
 from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
-from .backprop import BackpropClassifier
+from .backprop import BackpropClassifier, mean_cross_entropy
 
 __all__ = ["UnsupervisedClassifier"]
 
@@ -126,7 +125,7 @@ class UnsupervisedClassifier(BackpropClassifier):
         delta -= self.output_.weights * self.output_.dtype.type(self.learning_rate * self.weight_decay)
         self.output_.add(delta)
         self.bias_ += of_bias.step(dz.sum(axis=0), self.learning_rate)
-        return float(-log_softmax(z, axis=1)[np.arange(len(true)), true].mean())
+        return mean_cross_entropy(z, true)
 
     # --- the network --------------------------------------------------------------------------------------
 
