@@ -15,7 +15,7 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import costs, experiment, page, ranks
 from bioneuro.research.comparison.models import MODELS, ComparedModel, chosen_models
-from bioneuro.research.comparison.originals import ORIGINALS, measured
+from bioneuro.research.comparison.originals import ORIGINALS, measured, original_lines
 from bioneuro.research.comparison.plan import ComparisonPlan
 from bioneuro.research.records.ledger import Row
 
@@ -257,6 +257,20 @@ def test_an_original_is_measured_on_its_classes(digits, monkeypatch):
         95.0, "", {"n_hidden": 20, "n_epochs": 5}, (1, 2, 6), "small"))  # fmt: skip
     row = measured("hebb-perturbation", digits, 60, 0)
     assert row["n_train"] == 60 and 0.2 < row["accuracy"] < 1
+
+
+def test_the_page_reads_what_the_command_keeps(digits, monkeypatch, tmp_path, capsys):
+    if not (DOCS / "data" / "originals.csv").exists():
+        pytest.skip("no documents here: this is not a source checkout")
+    monkeypatch.setattr("bioneuro.research.commands.compare.load_data", lambda name: digits)
+    monkeypatch.setitem(ORIGINALS, "hpca", ORIGINALS["hpca"].__class__(96.96, "", {"n_hidden": 20, "n_epochs": 2}))
+    arguments = ["compare", "--originals", "--models", "hpca", "--n-train", "100", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    kept = (tmp_path / "originals.csv").read_text()
+    assert kept.splitlines()[0] == (DOCS / "data" / "originals.csv").read_text().splitlines()[0]
+    assert "| hpca | 100 | " in original_lines(tmp_path / "originals.csv")
+    assert main(arguments) == 0
+    assert (tmp_path / "originals.csv").read_text() == kept
 
 
 def test_only_rivals_with_published_figures_can_be_checked(capsys):
