@@ -33,7 +33,7 @@ ToInput = Callable[[NDArray], NDArray]
 class UnsupervisedClassifier(BackpropClassifier):
     """Hidden cells learn first, without labels; then softmax regression on their rates, by Adam.
 
-    The readout sees the rates h of a sample as ``h sqrt(n_hidden) / |h|``: the rates' size, which changes by orders of
+    The readout sees the rates h of a sample, of N hidden cells, as ``h sqrt(N) / |h|``: the rates' size, which changes by orders of
     magnitude as weights grow to their length, is not in it.
 
     A subclass writes `_respond` and `_hidden_step`. In ``partial_fit`` both learn from each batch, once.
@@ -78,7 +78,7 @@ class UnsupervisedClassifier(BackpropClassifier):
 
     @abstractmethod
     def _respond(self, R: NDArray) -> tuple[NDArray, ToInput]:
-        """Hidden rates (n, n_hidden) of responses R (n, n_features), and their pullback."""
+        """Hidden rates (n, n_cells) of responses R (n, n_features), and their pullback."""
 
     @abstractmethod
     def _hidden_step(self, R: NDArray, rate: float) -> None:
