@@ -33,8 +33,8 @@ ToInput = Callable[[NDArray], NDArray]
 class UnsupervisedClassifier(BackpropClassifier):
     """Hidden cells learn first, without labels; then softmax regression on their rates, by Adam.
 
-    The readout sees the rates h of a sample, of N hidden cells, as ``h sqrt(N) / |h|``: the rates' size, which changes by orders of
-    magnitude as weights grow to their length, is not in it.
+    The readout sees the rates h of a sample, of N hidden cells, as ``h sqrt(N) / |h|``: the rates' size, which changes
+    by orders of magnitude as weights grow to their length, is not in it.
 
     A subclass writes `_respond` and `_hidden_step`. In ``partial_fit`` both learn from each batch, once.
 
