@@ -4,7 +4,8 @@ A class lists its attributes in ``SAVED``, by name::
 
     SAVED = {"step": Count(), "kappa": Number(), "votes": Array("n_cells", None, low=0), "teacher": Maybe(Part(Rule))}
 
-Kinds of arguments (:mod:`bioneuro.checks`) serve as they are; here are those that know their owner.
+Kinds of arguments (:mod:`bioneuro.checks`) serve as they are; here are those of attributes alone, which may look at the
+object that they belong to.
 
 Sizes are numbers, None (any), or names of attributes of the object itself, with dots where it is one of a part
 (``"association.n_cells"``). The parameters of a dataclass are its fields: they are checked by its own ``__post_init__``

@@ -3,7 +3,8 @@
 >>> check("n_cells", 3, Integer(1))
 >>> check("vigilance", None, Number(0, 1, ends="(]"), None)
 
-A class with many parameters writes them down as a table and calls :func:`check_parameters` in ``fit``.
+A class with many parameters writes them down as a table and calls :func:`check_parameters` in ``fit``; a dataclass of
+settings is :class:`Checked` as it is made.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 __all__ = [
+    "Checked",
     "Choice",
     "Integer",
     "Flag",
@@ -154,6 +156,15 @@ def check_parameters(obj: Any, table: Mapping[str, tuple[Any, ...]]) -> None:
     """:func:`check` of the attributes of ``obj`` that a table names, in its order."""
     for name, kinds in table.items():
         check(name, getattr(obj, name), *kinds)
+
+
+class Checked:
+    """Base of frozen dataclasses whose fields are checked, by the table ``_kinds``, as soon as they are made."""
+
+    _kinds: ClassVar[Mapping[str, tuple[Any, ...]]]
+
+    def __post_init__(self) -> None:
+        check_parameters(self, self._kinds)
 
 
 def check_count(name: str, value: Any, low: int = 1, high: int | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
@@ -26,13 +25,12 @@ from .estimators import (
     all_or_nothing,
     check_classes,
     check_labels,
-    check_unit_interval,
     class_index,
     known_classes,
     validated,
     validated_with_labels,
 )
-from .images import Given, given_rows, image_shape_of, like_a_table, with_channels
+from .image_rows import Given, given_rows, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing, Retina
 from .layers.cells import excitatory_rule
 from .layers.competitions import CompetitionLike, competition_maker
@@ -51,9 +49,6 @@ from .white_box import Front, Identity, WhiteBoxMixin
 
 if TYPE_CHECKING:
     from distributed import Client
-
-#: Side in pixels below which a square number of features is not taken for an image.
-SMALLEST_IMAGE = 6
 
 #: What the parameters may be. Upper ends are far above what is of use: beyond them learning ends in garbage.
 PARAMETERS = {
@@ -306,7 +301,7 @@ class BioClassifier(
         ------
         ValueError
             A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
-            shape; labels that are none, or all alike.
+            shape; labels that are NaN or None, or all alike.
         TypeError
             An argument that is not supported.
 
@@ -648,30 +643,9 @@ class BioClassifier(
     def _checked_images(self, given: Given, rows: NDArray, reset: bool) -> NDArray:
         """The rows as they are, if they are such images as they must be."""
         if reset:
-            self.image_shape_ = self._made_out(given, rows)
-        shape, wanted = given.shape, self.image_shape_
-        if shape is not None and (wanted is None or with_channels(shape) != with_channels(wanted)):
-            raise ValueError(f"X must be images of image_shape {wanted}, got images of {shape}")
-        if wanted is not None:
-            scaled = "pass X / 255" if given.in_bytes else "rescale it"
-            check_unit_interval(rows, "for images", f"{scaled}, or pass image_shape=None for plain feature vectors")
+            self.image_shape_ = shape_of_rows(self.image_shape, given, rows)
+        given.check(rows, self.image_shape_)
         return rows
-
-    def _made_out(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
-        """How a row is an image. A guess that the rows speak against warns."""
-        n_features = rows.shape[1]
-        if not (isinstance(self.image_shape, str) and self.image_shape == "auto"):
-            return image_shape_of(self.image_shape, n_features)
-        found = image_shape_of(given.shape or "auto", n_features, smallest=SMALLEST_IMAGE)
-        if found is None or given.shape is not None or not like_a_table(rows, found):
-            return found
-        warnings.warn(
-            f"X has {n_features} features, which image_shape='auto' takes for images of {found[0]} x {found[1]} "
-            "pixels, but neighbouring pixels are no more alike than distant ones: pass image_shape=None for plain "
-            f"feature vectors, or image_shape={found} if they are images",
-            stacklevel=2,
-        )
-        return found
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

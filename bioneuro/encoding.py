@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import rows
 from .dask_workers import held_by_workers
-from .estimators import check_unit_interval, sum_is_finite
+from .estimators import sum_is_finite
+from .image_rows import check_pixels
 from .layers import Adaptation, Mixing
 from .layers.protocols import Encoder
 from .moments import Moments
@@ -45,9 +46,7 @@ class Check(NamedTuple):
             i, j = np.argwhere(~np.isfinite(block))[0]
             raise ValueError(f"X must be finite, but X[{start + i}, {j}] is {block[i, j]}")
         if self.images:
-            check_unit_interval(
-                block, "for images", "rescale it, or pass image_shape=None for plain feature vectors", first=start
-            )
+            check_pixels(block, first=start)
         return block
 
 
@@ -68,7 +67,7 @@ def features(
 
     Returns
     -------
-    array, or rows in a temporary file where they are more than :data:`bioneuro.rows.IN_MEMORY` and ``X`` is none.
+    array, or rows in a temporary file where ``X`` is no array and they are more than :data:`bioneuro.rows.IN_MEMORY`.
     """
     if isinstance(X, np.ndarray) and client is None:
         H = encoder.encode(X)

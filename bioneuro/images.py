@@ -4,30 +4,9 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .checks import on_host
-
-__all__ = [
-    "Given",
-    "given_rows",
-    "gray_shape_of",
-    "image_shape_of",
-    "like_a_table",
-    "resolve_shape",
-    "row_or_image",
-    "with_channels",
-]
-
-#: Channels that an image may have: gray, two of anything, colours, colours and opacity.
-MOST_CHANNELS = 4
-#: How much more alike neighbouring pixels are than distant ones, in mean correlation, if rows are images.
-LEAST_LIKENESS = 0.1
-#: Rows that are looked at to tell.
-ENOUGH = 500
+__all__ = ["gray_shape_of", "image_shape_of", "resolve_shape", "row_or_image", "with_channels"]
 
 
 def image_shape_of(image_shape: Any, n_features: int, *, smallest: int = 1) -> tuple[int, ...] | None:
@@ -65,57 +44,6 @@ def image_shape_of(image_shape: Any, n_features: int, *, smallest: int = 1) -> t
     if math.prod(shape) != n_features:
         raise ValueError(f"image_shape must have a product of {n_features} features, got {shape}")
     return shape
-
-
-class Given(NamedTuple):
-    """What a model is given: rows, in whatever type; the shape of the images they came as, if they did; and whether
-    their values are bytes, 0 to 255."""
-
-    rows: Any
-    shape: tuple[int, ...] | None
-    in_bytes: bool
-
-
-def given_rows(X: Any) -> Given:
-    """Rows out of what may be images, (n, height, width) or (n, height, width, channels), in arrays of any library.
-
-    Raises
-    ------
-    ValueError
-        Images whose channels come first, or arrays of more dimensions.
-    """
-    X = on_host(X)
-    shape, in_bytes = np.shape(X) if isinstance(X, np.ndarray) else (), getattr(X, "dtype", None) == np.uint8
-    if len(shape) < 3:
-        return Given(X, None, in_bytes)
-    if len(shape) == 3 or (len(shape) == 4 and shape[-1] <= MOST_CHANNELS):
-        return Given(X.reshape(len(X), -1), shape[1:], in_bytes)
-    hint = "pass rows, X.reshape(len(X), -1), and say by image_shape how a row is an image"
-    if len(shape) == 4 and shape[1] <= MOST_CHANNELS:
-        hint = f"channels seem to come first in {shape[1:]}: pass np.moveaxis(X, 1, -1)"
-    forms = "(n, features), (n, height, width) or (n, height, width, channels)"
-    raise ValueError(f"X must be {forms}, got shape {shape}: {hint}")
-
-
-def like_a_table(X: NDArray, shape: tuple[int, ...]) -> bool:
-    """Whether neighbouring pixels of rows ``X (n, height x width)`` are no more alike than any two columns are."""
-    Z = np.asarray(X[:ENOUGH], float)
-    Z = Z - Z.mean(axis=0)
-    sd = Z.std(axis=0)
-    Z /= np.where(sd > 0, sd, np.inf)
-    images = Z.reshape(len(Z), *shape)
-    seen = (sd > 0).reshape(shape)
-    alike = [
-        (images[:, 1:] * images[:, :-1]).mean(axis=0)[seen[1:] & seen[:-1]],
-        (images[:, :, 1:] * images[:, :, :-1]).mean(axis=0)[seen[:, 1:] & seen[:, :-1]],
-    ]
-    neighbours = np.concatenate(alike)
-    live = np.flatnonzero(sd > 0)
-    others = np.random.default_rng(0).permutation(live)
-    distant = (Z[:, live] * Z[:, others]).mean(axis=0)[live != others]
-    if not (neighbours.size and distant.size):
-        return False
-    return bool(neighbours.mean() < distant.mean() + LEAST_LIKENESS)
 
 
 def gray_shape_of(image_shape: Any, n_features: int) -> tuple[int, int]:

@@ -73,7 +73,7 @@ class Network:
     def dtype_mixed(self) -> np.dtype:
         """Of the rates that the association sees, where their maker says so."""
         maker = self.encoder if self.mixing is None else self.mixing
-        return np.dtype(getattr(maker, "dtype", self.association.synapses.dtype))
+        return np.dtype(getattr(maker, "dtype", self.association.dtype))
 
     def mixed(self, H: NDArray) -> NDArray:
         """What the association sees of features ``H``."""
@@ -84,7 +84,7 @@ class Network:
         batches = slices(len(H), INFERENCE_BATCH)
         if len(batches) == 1:  # attacks come here batch by batch: no copy
             return self.association.drive(self.mixed(H[batches[0]]))
-        drives = np.empty((len(H), self.association.n_cells), self.association.synapses.dtype)
+        drives = np.empty((len(H), self.association.n_cells), self.association.dtype)
         for s in batches:
             drives[s] = self.association.drive(self.mixed(H[s]))
         return drives

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any, NamedTuple
 
+import numpy as np
+
 __all__ = ["html_table", "text_table"]
 
 
@@ -38,10 +40,11 @@ def layers_of(network: Any) -> str:
     parts = [f"{type(network.encoder).__name__} {network.encoder.n_features}"]
     if network.mixing is not None:
         parts.append(f"{type(network.mixing).__name__} {network.mixing.n_features}")
-    live = int(association.live.sum())
+    # PassedOn recruits nobody, and knows no classes
+    live = int(np.sum(getattr(association, "live", association.n_cells)))
     learned = "" if live == association.n_cells else f" ({live} recruited)"
     parts.append(f"{type(association).__name__} {association.n_cells}{learned}")
-    parts.append(f"{', '.join(network.readouts)} {association.n_classes}")
+    parts.append(f"{', '.join(network.readouts)} {getattr(association, 'n_classes', '')}".rstrip())
     return " -> ".join(parts)
 
 

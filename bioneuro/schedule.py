@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from .checks import Integer, Number, check_parameters
+from .checks import Checked, Integer, Number
 from .network import epochs_of, readout_batch, teaching_batch
 
 __all__ = ["Schedule"]
@@ -20,7 +20,7 @@ READOUT_STEPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class Schedule(Checked):
     """Passes over the training samples in ``fit``, stage by stage.
 
     Parameters
@@ -45,15 +45,12 @@ class Schedule:
     readout_epochs: Epochs = "auto"
     readout_eta: float = 0.5
 
-    _kinds: ClassVar[dict[str, tuple[Any, ...]]] = {
+    _kinds = {
         "association_epochs": (Integer(), "auto"),
         "teaching_epochs": (Integer(), "auto"),
         "readout_epochs": (Integer(), "auto"),
         "readout_eta": (Number(0, 100),),
     }
-
-    def __post_init__(self) -> None:
-        check_parameters(self, self._kinds)
 
     def of_association(self, n: int, n_cells: int) -> int:
         """Passes of ``n_cells`` association cells over ``n`` samples."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from .checks import Number, check_parameters
+from .checks import Checked, Number
 from .rules import Contrastive
 
 __all__ = ["Supervision"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Supervision:
+class Supervision(Checked):
     """How labels take part in what association cells learn.
 
     Parameters
@@ -34,10 +33,7 @@ class Supervision:
     kappa: float = 0.2
     eta: float = 0.15
 
-    _kinds: ClassVar[dict[str, tuple[Any, ...]]] = {"kappa": (Number(0, 1e6),), "eta": (Number(0, 100),)}
-
-    def __post_init__(self) -> None:
-        check_parameters(self, self._kinds)
+    _kinds = {"kappa": (Number(0, 1e6),), "eta": (Number(0, 100),)}
 
     @property
     def teacher(self) -> Contrastive | None:

@@ -1,12 +1,24 @@
-"""The option for claims at full size; tasks that the tests of the attacks share."""
+"""The option for claims at full size; figures without a screen; tasks that the tests of the attacks share."""
+
+import os
+import sys
 
 import numpy as np
 import pytest
 from attack_models import Contrast, D, Linear
 
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 
 def pytest_addoption(parser):
     parser.addoption("--full-claims", action="store_true", help="claims with their full settings (on digits: minutes)")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture

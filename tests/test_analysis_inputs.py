@@ -14,17 +14,9 @@ import bioneuro as bn
 from bioneuro import analysis, plot
 from bioneuro.analysis.samples import looks_cut, stored
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
 
 N_POST, N_PRE = 12, 20
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def heights(ax):

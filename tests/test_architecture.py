@@ -15,7 +15,7 @@ LAYERS = """
 _core deprecation network_table
 threads _npz reference moments contrast checks progress atomic_write named protocols dataset_files _dask_plugin
 kernels dask_workers rows synapses losses estimators nested_parameters images analysis omniglot _image_files
-_attributes history
+_attributes history image_rows
 datasets connectivity rules _random_states attacks continual plot
 layers distortions supervision
 network corruptions

@@ -77,9 +77,7 @@ def test_bad_landscapes(binary, arguments, message):
 
 
 def test_figures_draw_the_frames(binary):
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pytest.importorskip("matplotlib.pyplot")
 
     model, X, y = binary
     frame = loss_landscape(model, X[:4], y[:4], 0.05, n_points=5)

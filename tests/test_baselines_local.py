@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rival_checks import assert_gradient_of_the_input, begun
 from scipy.sparse import csr_array
 from scipy.special import log_softmax
 from sklearn.utils.estimator_checks import check_estimator
@@ -36,15 +37,6 @@ MODELS = [
 @pytest.fixture(scope="module")
 def digits():
     return load("digits")
-
-
-def begun(model):
-    """Its weights as they are drawn, nothing learned yet."""
-    model._check_parameters()
-    model.n_features_in_ = X.shape[1]
-    model._start(np.arange(3))
-    model._n_planned = model._n_done = 0
-    return model
 
 
 def excitatory(seed=0, n_post=5, n_pre=7, density=1.0):
@@ -115,33 +107,14 @@ def test_sanger_refuses_groups_that_do_not_divide_the_cells():
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{type(model).__name__}-{getattr(model, 'hidden', '')}")
 def test_gradient_of_the_input(model, loss):
     model.fit(X, Y)
-    Z, rows = X[:8].copy(), np.arange(8)
-
-    def total():
-        z = model.decision_function(Z)
-        if loss == "ce":
-            return -log_softmax(z, axis=1)[rows, Y[:8]].sum()
-        true = z[rows, Y[:8]]
-        z[rows, Y[:8]] = -np.inf
-        return (z.max(axis=1) - true).sum()
-
-    gradient, differences = model.input_gradient(Z, Y[:8], loss), np.empty(Z.shape)
-    for place in np.ndindex(Z.shape):
-        kept = Z[place]
-        Z[place] = kept + 1e-6
-        up = total()
-        Z[place] = kept - 1e-6
-        differences[place] = (up - total()) / 2e-6
-        Z[place] = kept
-    np.testing.assert_allclose(gradient, differences, atol=1e-5, rtol=1e-4)
-    assert np.abs(gradient).max() > 1e-5
+    assert_gradient_of_the_input(model, X[:8], Y[:8], loss, 1e-5)
 
 
 # --- Dale's ANN
 
 
 def test_dale_layer_is_excitation_less_inhibition_over_shunting():
-    model = begun(DaleMLP((6,), random_state=0, dtype="float64", inhibitory=0.5))
+    model = begun(X, DaleMLP((6,), random_state=0, dtype="float64", inhibitory=0.5))
     layer = model.layers_[0]
     layer.alpha[:], layer.gain[:], layer.bias[:] = RNG.normal(size=3), RNG.random(6), RNG.normal(size=6)
     E, IX, EI = (W.to_scipy().toarray() for W in (layer.excitation, layer.recruitment, layer.inhibition))
@@ -155,7 +128,7 @@ def test_dale_layer_is_excitation_less_inhibition_over_shunting():
 def test_dale_steps_go_down_the_gradient_corrected_by_the_sizes_of_the_layer(corrected):
     """Each part's step is -rate / correction times the derivative of the mean loss, by differences."""
     rate = 1e-7  # nothing reaches 0
-    model = begun(DaleMLP((6,), random_state=1, dtype="float64", learning_rate=rate, corrected=corrected))
+    model = begun(X, DaleMLP((6,), random_state=1, dtype="float64", learning_rate=rate, corrected=corrected))
 
     def loss():
         return -log_softmax(model._network(X), axis=1)[np.arange(40), Y].mean()
@@ -224,8 +197,8 @@ def test_negative_inputs_are_refused(model):
 
 def test_one_small_step_of_the_values_gives_the_change_of_backpropagation():
     """Errors of the hidden layer after one step are ``step`` times what backpropagation brings there."""
-    coding = begun(PredictiveCodingMLP((6,), random_state=0, dtype="float64", n_steps=1, step=1e-6))
-    plain = begun(BackpropMLP((6,), random_state=0, dtype="float64"))
+    coding = begun(X, PredictiveCodingMLP((6,), random_state=0, dtype="float64", n_steps=1, step=1e-6))
+    plain = begun(X, BackpropMLP((6,), random_state=0, dtype="float64"))
     rates = plain._rates(X)
     p = np.exp(log_softmax(rates[-1], axis=1))
     exact = {k: (dW, db) for k, dW, db in plain._backward(rates, (p - np.eye(3)[Y]) / len(X))}
@@ -238,7 +211,7 @@ def test_one_small_step_of_the_values_gives_the_change_of_backpropagation():
 
 
 def test_values_descend_the_energy():
-    model = begun(PredictiveCodingMLP((6, 5), random_state=0, dtype="float64"))
+    model = begun(X, PredictiveCodingMLP((6, 5), random_state=0, dtype="float64"))
     labels = np.eye(3)[Y]
     fixed = model.pathways_[0].forward(X, model.biases_[0])
     values = [fixed, model._predict_layer(1, fixed)]
@@ -286,16 +259,16 @@ def test_perturbation_improves_on_hebb_alone(digits):
 
 
 def test_cells_see_one_patch_each():
-    model = begun(LocalHPCAClassifier(2, random_state=0, patch_size=2, stride=1))
+    model = begun(X, LocalHPCAClassifier(2, random_state=0, patch_size=2, stride=1))
     fields = [set(row) for row in model.hidden_.indices.reshape(-1, 4)]
     assert fields[::2] == fields[1::2] == [{0, 1, 3, 4}, {1, 2, 4, 5}, {3, 4, 6, 7}, {4, 5, 7, 8}]
-    colour = begun(LocalHPCAClassifier(1, random_state=0, patch_size=1, stride=2, image_shape=(1, 3, 3)))
+    colour = begun(X, LocalHPCAClassifier(1, random_state=0, patch_size=1, stride=2, image_shape=(1, 3, 3)))
     assert [set(row) for row in colour.hidden_.indices.reshape(-1, 3)] == [{0, 1, 2}, {6, 7, 8}]
 
 
 def test_one_patch_as_large_as_the_image_is_hpca():
-    local = begun(LocalHPCAClassifier(4, random_state=0, dtype="float64", patch_size=9))
-    full = begun(HPCAClassifier(4, random_state=0, dtype="float64"))
+    local = begun(X, LocalHPCAClassifier(4, random_state=0, dtype="float64", patch_size=9))
+    full = begun(X, HPCAClassifier(4, random_state=0, dtype="float64"))
     W = RNG.normal(size=(4, 9)) / 3
     local.hidden_, full.hidden_ = (Synapses.from_scipy(csr_array(W)) for _ in range(2))
     for model in (local, full):

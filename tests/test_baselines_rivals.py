@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rival_checks import begun
 from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro.baselines import BackpropMLP, ExponentiatedMLP, FeedbackAlignmentMLP, make
@@ -15,14 +16,6 @@ ONE_STEP = {"hidden": (6, 5), "n_epochs": 1, "batch_size": 40, "random_state": 0
 @pytest.fixture(scope="module")
 def digits():
     return load("digits")
-
-
-def begun(model):
-    """Its weights as they are drawn, nothing learned yet."""
-    model._check_parameters()
-    model.n_features_in_ = X.shape[1]
-    model._start(np.arange(3))
-    return model
 
 
 def backprop(weights, biases, feedback=None, direct=False):
@@ -55,7 +48,7 @@ def dense(model):
 def test_the_steps_are_those_of_the_authors(dale, decay):
     params = {"learning_rate": 0.2, "momentum": 0.9, "weight_decay": decay, "dale": dale}
     model = ExponentiatedMLP(**{**ONE_STEP, "n_epochs": 3}, **params)
-    start = begun(ExponentiatedMLP(**ONE_STEP, **params))
+    start = begun(X, ExponentiatedMLP(**ONE_STEP, **params))
     weights, parts = dense(start)[0], [part.copy() for part in start._parts]
     buffers = [None] * len(weights)
     for _ in range(3):  # optim_eg.sgd_eg: the buffer starts as the gradient
@@ -84,7 +77,7 @@ def test_every_cell_keeps_to_dales_law(digits):
 
 def test_without_dale_signs_are_of_synapses_and_stay():
     params = {"dale": False, "inhibitory": 0.5, "learning_rate": 0.3}
-    start = begun(ExponentiatedMLP(**ONE_STEP, **params))
+    start = begun(X, ExponentiatedMLP(**ONE_STEP, **params))
     model = ExponentiatedMLP(**ONE_STEP | {"n_epochs": 50}, **params).fit(X, Y)
     for before, after in zip(dense(start)[0], dense(model)[0], strict=True):
         np.testing.assert_array_equal(np.sign(before), np.sign(after))
@@ -109,7 +102,7 @@ def test_first_weights_are_lognormal_with_the_moments_of_the_authors():
 
 @pytest.mark.parametrize("direct", [False, True])
 def test_errors_come_back_through_the_random_synapses(direct):
-    model = begun(FeedbackAlignmentMLP(**ONE_STEP, direct=direct))
+    model = begun(X, FeedbackAlignmentMLP(**ONE_STEP, direct=direct))
     weights, biases = dense(model)
     assert [B.shape for B in model.feedback_] == ([(3, 6), (3, 5)] if direct else [(5, 6), (3, 5)])
     rates = model._rates(X)
@@ -125,8 +118,8 @@ def test_errors_come_back_through_the_random_synapses(direct):
 
 def test_with_the_weights_for_feedback_it_is_backpropagation():
     params = {**ONE_STEP, "n_epochs": 1}
-    aligned = begun(FeedbackAlignmentMLP(**params))
-    plain = begun(BackpropMLP(**params))
+    aligned = begun(X, FeedbackAlignmentMLP(**params))
+    plain = begun(X, BackpropMLP(**params))
     aligned.feedback_ = [W.to_scipy().toarray() for W in aligned.pathways_[1:]]
     rates = plain._rates(X)
     dlogits = RNG.normal(size=(40, 3))

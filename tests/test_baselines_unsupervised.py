@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from rival_checks import assert_gradient_of_the_input, begun
 from scipy.sparse import csr_array
-from scipy.special import log_softmax
 from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import Synapses
@@ -97,37 +97,11 @@ def fitted(kind, **params):
 def test_gradient_of_the_input(kind, loss, contrast):
     model = fitted(kind, contrast=contrast, **({"beta": 5.0} if kind is SoftHebbClassifier else {}))
     assert isinstance(model, DifferentiableFront)
-    Z, rows = X[:8].copy(), np.arange(8)
-
-    def total():
-        z = model.decision_function(Z)
-        if loss == "ce":
-            return -log_softmax(z, axis=1)[rows, Y[:8]].sum()
-        true = z[rows, Y[:8]]
-        z[rows, Y[:8]] = -np.inf
-        return (z.max(axis=1) - true).sum()
-
-    gradient, differences = model.input_gradient(Z, Y[:8], loss), np.empty(Z.shape)
-    for place in np.ndindex(Z.shape):
-        kept = Z[place]
-        Z[place] = kept + 1e-6
-        up = total()
-        Z[place] = kept - 1e-6
-        differences[place] = (up - total()) / 2e-6
-        Z[place] = kept
-    np.testing.assert_allclose(gradient, differences, atol=1e-5, rtol=1e-4)
-    assert np.abs(gradient).max() > 1e-4
-
-
-def begun(model):
-    model._check_parameters()
-    model.n_features_in_ = X.shape[1]
-    model._start(np.arange(3))
-    return model
+    assert_gradient_of_the_input(model, X[:8], Y[:8], loss, 1e-4)
 
 
 def test_krotov_hopfield_moves_the_synapse_that_changes_most_by_the_rate():
-    model = begun(KrotovHopfieldClassifier(6, random_state=0, dtype="float64", anti=0.3, k=3))
+    model = begun(X, KrotovHopfieldClassifier(6, random_state=0, dtype="float64", anti=0.3, k=3))
     before = model.hidden_.weights.copy()
     rule = KrotovHopfield(eta=1.0, k=3, anti=0.3)
     change = rule.delta(model.hidden_, before, X, model.hidden_.forward(X))
@@ -144,7 +118,7 @@ def test_krotov_hopfield_rates_are_powers_of_the_drive():
 
 
 def test_hpca_sees_centred_inputs():
-    model = begun(HPCAClassifier(4, random_state=0, dtype="float64"))
+    model = begun(X, HPCAClassifier(4, random_state=0, dtype="float64"))
     model._n_planned = 0
     for rows in (slice(0, 13), slice(13, 40)):
         model._learn(X[rows], Y[rows], 1)

@@ -15,7 +15,7 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import costs, experiment, page, ranks
 from bioneuro.research.comparison.models import MODELS, ComparedModel, chosen_models
-from bioneuro.research.comparison.originals import ORIGINALS, measured
+from bioneuro.research.comparison.originals import ORIGINALS, measured, original_lines
 from bioneuro.research.comparison.plan import ComparisonPlan
 from bioneuro.research.records.ledger import Row
 
@@ -196,6 +196,11 @@ def test_one_seed_leaves_every_rank_open():
     assert found[["low", "high"]].to_numpy().tolist() == [[1, 2], [1, 2]]
 
 
+def test_a_model_of_whose_values_none_is_finite_has_no_rank():
+    found = ranks.rank_table(frame_of(a=[0.9, 0.8], b=[np.nan] * 2), [ranks.Criterion("clean", "accuracy")])
+    assert found["model"].to_list() == ["a"]
+
+
 def test_robustness_without_an_audit_has_no_rank_and_with_a_warning_is_a_bound():
     rows = [Row(m, "r", 0, "robust_accuracy", "0.1", 0.5, "") for m in "ab"]
     frame = pd.DataFrame([*rows, Row("a", "r", 0, "audit", "check", 0.0, "warn")], columns=Row._fields)
@@ -214,6 +219,8 @@ def test_rank_map_draws_every_rank_and_refuses_none():
         plot.rank_map(found[:0])
     with pytest.raises(ValueError, match="ranks must be >= 1, got 0"):
         plot.rank_map(found.assign(rank=0))
+    with pytest.raises(ValueError, match=r"frame lacks the columns \['high'\]"):
+        plot.rank_map(found.drop(columns="high"))
 
 
 # --- the page
@@ -255,6 +262,20 @@ def test_an_original_is_measured_on_its_classes(digits, monkeypatch):
         95.0, "", {"n_hidden": 20, "n_epochs": 5}, (1, 2, 6), "small"))  # fmt: skip
     row = measured("hebb-perturbation", digits, 60, 0)
     assert row["n_train"] == 60 and 0.2 < row["accuracy"] < 1
+
+
+def test_the_page_reads_what_the_command_keeps(digits, monkeypatch, tmp_path, capsys):
+    if not (DOCS / "data" / "originals.csv").exists():
+        pytest.skip("no documents here: this is not a source checkout")
+    monkeypatch.setattr("bioneuro.research.commands.compare.load_data", lambda name: digits)
+    monkeypatch.setitem(ORIGINALS, "hpca", ORIGINALS["hpca"].__class__(96.96, "", {"n_hidden": 20, "n_epochs": 2}))
+    arguments = ["compare", "--originals", "--models", "hpca", "--n-train", "100", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    kept = (tmp_path / "originals.csv").read_text()
+    assert kept.splitlines()[0] == (DOCS / "data" / "originals.csv").read_text().splitlines()[0]
+    assert "| hpca | 100 | " in original_lines(tmp_path / "originals.csv")
+    assert main(arguments) == 0
+    assert (tmp_path / "originals.csv").read_text() == kept
 
 
 def test_only_rivals_with_published_figures_can_be_checked(capsys):

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from code_of_pages import code_of, output_of
 
 import bioneuro as bn
 
@@ -25,10 +26,6 @@ MODULES = re.findall(r"^   (bioneuro[.\w]*)$", (DOCS / "api" / "index.md").read_
 NO_PAGE = {"bioneuro.natural"}
 
 
-def code_of(page):
-    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-
-
 #: Pages with code; that of own_rule.md is in several files (test_own_rule.py).
 PAGES = sorted(
     page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md") if page.name != "own_rule.md" and code_of(page)
@@ -37,15 +34,8 @@ PAGES = sorted(
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs(page, tmp_path):
-    """From top to bottom in a process and a folder of its own."""
-    script = tmp_path / "page.py"
-    script.write_text("\n".join(code_of(DOCS / page)), encoding="utf-8")
-    env = os.environ | {"MPLBACKEND": "Agg", "BIONEURO_NUM_THREADS": "1"}
-    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    """From top to bottom."""
+    output_of(code_of(DOCS / page), tmp_path)
 
 
 def test_tutorial_and_recipes_have_code():

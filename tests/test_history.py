@@ -1,20 +1,12 @@
 """Accuracy after every pass of learning, and its curve."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
 import bioneuro as bn
 
-matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

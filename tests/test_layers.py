@@ -16,12 +16,14 @@ from bioneuro.layers import (
     DeltaReadout,
     FeatureMap,
     Hypercolumns,
+    PassedOn,
     PerturbationReadout,
     Retina,
     SoftmaxSettings,
     UnitNorm,
 )
 from bioneuro.layers.readout import WEAKEST
+from bioneuro.network import INFERENCE_BATCH, Network
 from bioneuro.rules import LogPower, LogRelaxation, Turnover
 
 
@@ -473,3 +475,13 @@ def test_the_response_is_inverted_at_its_ends_in_single_precision(exponent):
     assert x.dtype == np.float32
     np.testing.assert_allclose(x[[0, 2, 4]], [0, 0.5, 1], atol=1e-6)
     assert np.isfinite(x).all()
+
+
+def test_a_network_without_association_answers_any_number_of_rows_and_prints(rng):
+    passed_on = PassedOn(10)
+    network = Network(UnitNorm(10), passed_on, {"delta": DeltaReadout(passed_on, 3)})
+    X = rng.random((INFERENCE_BATCH + 5, 10), np.float32)
+    logits, _ = network.vjp(X, "delta")
+    np.testing.assert_array_equal(logits[-5:], network.vjp(X[-5:], "delta")[0])
+    assert repr(network).startswith("Network(UnitNorm 10 -> PassedOn 10 -> delta)")
+    assert "<td>readout_excitatory</td>" in network._repr_html_()

@@ -67,9 +67,6 @@ def test_a_cell_sees_its_patch_only(rng):
 
 
 def test_receptive_fields_are_the_rows_in_the_coordinates_of_the_patch(digits):
-    import matplotlib
-
-    matplotlib.use("Agg")
     encoder = local_map(stride=2).learn(digits.X_train[:200], random_state=0)
     fields = encoder.receptive_fields()
     assert fields.shape == (16 * 5, 18)

@@ -1,19 +1,11 @@
 """The sheet about one network: what it prints is what was computed."""
 
-import matplotlib
 import numpy as np
 import pytest
 
 import bioneuro as bn
 
-matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,13 @@
 """docs/own_rule.md: its code runs, is what the benchmark times, and does what the fused form does."""
 
-import os
 import re
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from code_of_pages import code_of, output_of
 
 import bioneuro as bn
 from bioneuro.rules import LogCovariance
@@ -21,7 +20,7 @@ sys.path.append(str(ROOT))
 
 from benchmarks import own_rule  # noqa: E402
 
-MODULE, *SCRIPT = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+MODULE, *SCRIPT = code_of(PAGE)
 
 
 def test_the_page_shows_the_rule_that_is_timed():
@@ -31,15 +30,9 @@ def test_the_page_shows_the_rule_that_is_timed():
 
 def test_the_page_runs_from_outside_the_package(tmp_path):
     (tmp_path / "my_rules.py").write_text(MODULE, encoding="utf-8")
-    (tmp_path / "script.py").write_text("\n".join(SCRIPT), encoding="utf-8")
-    env = os.environ | {"BIONEURO_NUM_THREADS": "1"}
-    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *(p for p in sys.path if p)])
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    accuracies = re.findall(r"own \w+: ([\d.]+)", done.stdout)
-    assert len(accuracies) == 2 and all(float(a) > 0.93 for a in accuracies), done.stdout
+    printed = output_of(SCRIPT, tmp_path)
+    accuracies = re.findall(r"own \w+: ([\d.]+)", printed)
+    assert len(accuracies) == 2 and all(float(a) > 0.93 for a in accuracies), printed
 
 
 @pytest.mark.parametrize("with_gain", [False, True])

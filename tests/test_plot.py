@@ -2,7 +2,6 @@
 
 import sys
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,16 +9,9 @@ from scipy import integrate, sparse
 
 from bioneuro import analysis, plot
 
-matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The diagram of a network: its boxes and arrows are the populations and pathways of the model."""
 
-import matplotlib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -8,18 +7,11 @@ from sklearn.exceptions import NotFittedError
 
 from bioneuro import BioClassifier, baselines, plot
 
-matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
 from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

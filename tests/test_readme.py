@@ -1,12 +1,10 @@
 """README.md: what it prints is what runs."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from code_of_pages import code_of, output_of
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -16,10 +14,6 @@ pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="README
 
 INSTALL_AND_COMPARE = 'pip install ".[experiments]" && python -m bioneuro compare'
 INSTALL_AND_TEST = 'pip install ".[test]" && pytest -n auto --dist worksteal'
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def indented():
@@ -44,17 +38,9 @@ def test_the_command_of_the_comparison_exists():
 
 
 def test_python_blocks_run_in_one_namespace(tmp_path):
-    """In a process of its own, which reads the environment anew."""
-    assert blocks("python")
-    script = tmp_path / "readme.py"
-    script.write_text("\n".join(blocks("python")), encoding="utf-8")
-    env = os.environ | {"MPLBACKEND": "Agg", "BIONEURO_NUM_THREADS": "1"}
-    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    accuracy = float(re.search(r"test accuracy ([\d.]+)", done.stdout)[1])
+    blocks = code_of(README)
+    assert blocks
+    accuracy = float(re.search(r"test accuracy ([\d.]+)", output_of(blocks, tmp_path))[1])
     assert accuracy > 0.95
 
 

@@ -259,6 +259,12 @@ def test_a_corrupt_point_is_told_and_computed_again(tmp_path, damage):
     assert (other.read_bytes(), other.stat().st_mtime_ns) == untouched
 
 
+def test_a_folder_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(UserError, match="cannot keep results in .*taken: "):
+        swept(sweep_points.drawn, GRID, tmp_path / "taken")
+
+
 def test_results_of_another_function_or_seed_are_refused(tmp_path):
     swept(sweep_points.drawn, GRID, tmp_path)
     with pytest.raises(UserError, match="results of another configuration .*seed: 0 there, 1 now"):

@@ -46,7 +46,7 @@ def from_torch(module: nn.Module, classes: ArrayLike, image_shape: tuple[int, ..
     ImportError
         torch is not installed.
     TypeError, ValueError
-        Not a module; labels that are not different; a shape that is none.
+        Not a module; labels that are not different; not the shape of an image.
     """
     require("torch", "bioneuro[torch]")
     from .torch_classifier import TorchClassifier

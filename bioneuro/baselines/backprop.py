@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
 
 from ..attacks import PGD, Goal
 from ..checks import Flag, Integer, Number, check_count, check_number
@@ -19,7 +20,7 @@ from ..progress import track
 from ..threads import Threads
 from .base import GradientClassifier
 
-__all__ = ["BackpropClassifier"]
+__all__ = ["BackpropClassifier", "mean_cross_entropy"]
 
 #: Updates that ``n_epochs="auto"`` gives small data, however few samples they have.
 MIN_UPDATES = 1500
@@ -170,3 +171,8 @@ class BackpropClassifier(GradientClassifier):
 
     def _bounded_by(self) -> str:
         return super()._bounded_by() or ("adversarial" if self.adversarial else "")
+
+
+def mean_cross_entropy(logits: NDArray, true: NDArray) -> float:
+    """Of a batch of ``logits (n, n_classes)`` and class numbers ``true (n,)``."""
+    return float(-log_softmax(logits, axis=1)[np.arange(len(true)), true].mean())

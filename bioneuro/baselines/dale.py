@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import SHARE, Flag, check_count
@@ -21,7 +20,8 @@ from ..protocols import Pullback
 from ..rules import add_within_sign
 from ..synapses import Synapses
 from ..threads import Threads
-from .backprop import BackpropClassifier
+from .backprop import BackpropClassifier, mean_cross_entropy
+from .mlp import layer_names
 from .nonnegative_inputs import NonNegativeInputs
 
 __all__ = ["DaleMLP"]
@@ -201,7 +201,7 @@ class DaleMLP(NonNegativeInputs, BackpropClassifier):
                 dz = passes[k].pullback(dz) * (passes[k - 1].drive > 0)
         for layer, step in zip(reversed(self.layers_), steps, strict=True):
             layer.step(step, self.learning_rate, self.corrected)
-        return float(-log_softmax(z, axis=1)[np.arange(len(true)), true].mean())
+        return mean_cross_entropy(z, true)
 
     # --- the network --------------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class DaleMLP(NonNegativeInputs, BackpropClassifier):
         """
         check_is_fitted(self, "layers_")
         found = {}
-        for name, layer in zip(self._names(), self.layers_, strict=True):
+        for name, layer in zip(layer_names(len(self.layers_)), self.layers_, strict=True):
             found[name] = layer.excitation.to_scipy()
             found[f"{name}_i"] = layer.recruitment.to_scipy()
             found[f"{name}_i_to_e"] = layer.inhibition.to_scipy()
@@ -245,10 +245,7 @@ class DaleMLP(NonNegativeInputs, BackpropClassifier):
     def outgoing(self) -> dict[str, dict[str, csr_array]]:
         """What each population of cells makes: ``{"inputs": {"hidden_1": W, "hidden_1_i": W}, ...}``."""
         weights, found = self.weights(), {}
-        for below, name in pairwise(["inputs", *self._names()]):
+        for below, name in pairwise(["inputs", *layer_names(len(self.layers_))]):
             found[below] = {name: weights[name], f"{name}_i": weights[f"{name}_i"]}
             found[f"{name}_i"] = {name: weights[f"{name}_i_to_e"]}
         return found
-
-    def _names(self) -> list[str]:
-        return [f"hidden_{k}" for k in range(1, len(self.layers_))] + ["output"]

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from ..checks import SHARE, Number
-from ..connectivity import dense
+from ..connectivity import Uniform, dense
 from ..rules import PresynapticCompetition, WeightPerturbation
 from ..synapses import Synapses
+from .backprop import mean_cross_entropy
 from .nonnegative_inputs import NonNegativeInputs
 from .unsupervised import ToInput, UnsupervisedClassifier
 
 __all__ = ["HebbPerturbationClassifier"]
 
-#: Range of the first weights, as published.
-FIRST_WEIGHTS = (0.01, 0.1)
+#: Law of the first weights, as published.
+FIRST_WEIGHTS = Uniform(0.01, 0.1)
 #: Gain of the competition between hidden cells while they learn, per standard deviation of their drive, and the share
 #: of the largest standard deviation below which a cell's drive counts as constant.
 COMPETITION, FLAT = 3.0, 1e-6
@@ -103,10 +104,9 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
         self._seed = int(self._rng.integers(2**31))
 
     def _first_hidden(self) -> Synapses:
-        def uniform(rng: np.random.Generator, n: int) -> NDArray:
-            return rng.uniform(*FIRST_WEIGHTS, n)
-
-        return dense(self.n_hidden, self.n_features_in_, uniform, sign="E", random_state=self._rng, dtype=self.dtype)
+        return dense(
+            self.n_hidden, self.n_features_in_, FIRST_WEIGHTS, sign="E", random_state=self._rng, dtype=self.dtype
+        )
 
     def _first(self, n_post: int, n_pre: int, length: float = 1.0) -> Synapses:
         return super()._first(n_post, n_pre, 0.1 * length)
@@ -140,8 +140,8 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
         rule = WeightPerturbation(
             eta=self.learning_rate * (1 - done), noise=self.perturbation, memory=None, seed=self._seed
         )
-        loss = _loss(self._readout(self.output_, h), true)
-        tried = _loss(self._readout(rule.perturb(self.output_), h), true)
+        loss = self._loss(self.output_, h, true)
+        tried = self._loss(rule.perturb(self.output_), h, true)
         rule.step(self.output_, h, z, reward=loss - tried)
         answered = softmax(z, axis=1).mean(axis=0)
         self.bias_ += z.dtype.type(HOMEOSTASIS) * (1 / len(self.classes_) - answered)
@@ -153,9 +153,6 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
         h = np.maximum(np.tanh((self._drive(R) + self.hidden_bias_) / 2), 0)  # 2 sigmoid(a) - 1
         return h, lambda dh: self._drive_back(dh * (h > 0) * (1 - h * h) / 2)
 
-    def _readout(self, output: Synapses, h: NDArray) -> NDArray:
-        return output.forward(h, self.bias_, n_threads=self.n_threads)
-
-
-def _loss(z: NDArray, true: NDArray) -> float:
-    return float(-log_softmax(z.astype(float), axis=1)[np.arange(len(true)), true].mean())
+    def _loss(self, output: Synapses, h: NDArray, true: NDArray) -> float:
+        logits = output.forward(h, self.bias_, n_threads=self.n_threads)
+        return mean_cross_entropy(logits.astype(float), true)

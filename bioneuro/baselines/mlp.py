@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import check_count
@@ -19,9 +18,9 @@ from ..losses import loss_gradient
 from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
-from .backprop import BackpropClassifier
+from .backprop import BackpropClassifier, mean_cross_entropy
 
-__all__ = ["BackpropMLP"]
+__all__ = ["BackpropMLP", "layer_names"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -86,7 +85,7 @@ class BackpropMLP(BackpropClassifier):
         dlogits = loss_gradient(rates[-1], true, "ce")
         dlogits /= len(R)
         self._step(rates, dlogits)
-        return float(-log_softmax(rates[-1], axis=1)[np.arange(len(true)), true].mean())
+        return mean_cross_entropy(rates[-1], true)
 
     def _step(self, rates: list[NDArray], dlogits: NDArray) -> None:
         """One step of Adam from the rates of a batch and the gradient of its loss with respect to the logits."""
@@ -143,7 +142,7 @@ class BackpropMLP(BackpropClassifier):
     def weights(self) -> dict[str, csr_array]:
         """Every layer's weights as a read-only csr_array (rows: post-synaptic cells), by name."""
         check_is_fitted(self, "pathways_")
-        names = [f"hidden_{k}" for k in range(1, len(self.pathways_))] + ["output"]
+        names = layer_names(len(self.pathways_))
         return {name: W.to_scipy() for name, W in zip(names, self.pathways_, strict=True)}
 
     def outgoing(self) -> dict[str, dict[str, csr_array]]:
@@ -155,3 +154,8 @@ class BackpropMLP(BackpropClassifier):
         super()._check_parameters()
         for size in self.hidden:
             check_count("hidden", size)
+
+
+def layer_names(n_layers: int) -> list[str]:
+    """Names of a perceptron's layers, from the first hidden one to the output."""
+    return [*(f"hidden_{k}" for k in range(1, n_layers)), "output"]

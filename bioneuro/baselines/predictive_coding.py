@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from ..checks import Integer, Number
 from ..rules import PredictiveCoding
+from .backprop import mean_cross_entropy
 from .mlp import BackpropMLP
 
 __all__ = ["PredictiveCodingMLP"]
@@ -54,7 +55,7 @@ class PredictiveCodingMLP(BackpropMLP):
         for k in range(1, len(self.pathways_)):
             values.append(predicted)
             predicted = self._predict_layer(k, predicted)
-        loss = float(-log_softmax(predicted, axis=1)[np.arange(len(true)), true].mean())
+        loss = mean_cross_entropy(predicted, true)
         errors = self._errors(values, fixed, labels)
         for _ in range(self.n_steps if values else 0):
             values = [x + R.dtype.type(self.step) * self._force(k, x, errors) for k, x in enumerate(values)]

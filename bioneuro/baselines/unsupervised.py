@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Integer, Number
@@ -22,7 +21,7 @@ from ..progress import track
 from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
-from .backprop import BackpropClassifier
+from .backprop import BackpropClassifier, mean_cross_entropy
 
 __all__ = ["UnsupervisedClassifier"]
 
@@ -34,8 +33,8 @@ ToInput = Callable[[NDArray], NDArray]
 class UnsupervisedClassifier(BackpropClassifier):
     """Hidden cells learn first, without labels; then softmax regression on their rates, by Adam.
 
-    The readout sees the rates h of a sample as ``h sqrt(n_hidden) / |h|``: the rates' size, which changes by orders of
-    magnitude as weights grow to their length, is not in it.
+    The readout sees the rates h of a sample, of N hidden cells, as ``h sqrt(N) / |h|``: the rates' size, which changes
+    by orders of magnitude as weights grow to their length, is not in it.
 
     A subclass writes `_respond` and `_hidden_step`. In ``partial_fit`` both learn from each batch, once.
 
@@ -79,7 +78,7 @@ class UnsupervisedClassifier(BackpropClassifier):
 
     @abstractmethod
     def _respond(self, R: NDArray) -> tuple[NDArray, ToInput]:
-        """Hidden rates (n, n_hidden) of responses R (n, n_features), and their pullback."""
+        """Hidden rates (n, n_cells) of responses R (n, n_features), and their pullback."""
 
     @abstractmethod
     def _hidden_step(self, R: NDArray, rate: float) -> None:
@@ -126,7 +125,7 @@ class UnsupervisedClassifier(BackpropClassifier):
         delta -= self.output_.weights * self.output_.dtype.type(self.learning_rate * self.weight_decay)
         self.output_.add(delta)
         self.bias_ += of_bias.step(dz.sum(axis=0), self.learning_rate)
-        return float(-log_softmax(z, axis=1)[np.arange(len(true)), true].mean())
+        return mean_cross_entropy(z, true)
 
     # --- the network --------------------------------------------------------------------------------------
 

@@ -101,8 +101,7 @@ def compare(
     if encoder is not None:
         sampler = sampler.encoded(encoder.transform)
     fresh = {
-        name: model if hasattr(model, "fit") and not isinstance(model, type) else made(model, sampler.random_state)
-        for name, model in models.items()
+        name: made(model, None if hasattr(model, "fit") else sampler.random_state) for name, model in models.items()
     }
     parts = {name: evaluate(model, sampler, n_jobs=n_jobs, progress=progress) for name, model in fresh.items()}
     found = pd.concat(parts, names=["model"]).reset_index("model").reset_index(drop=True)

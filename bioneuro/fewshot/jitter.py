@@ -13,13 +13,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from ..checks import Number, check, check_count, check_parameters
+from ..checks import Checked, Number, check_count
 from ..estimators import all_or_nothing, check_labels
 from ..images import gray_shape_of
 
 
 @dataclass(frozen=True)
-class Jitter:
+class Jitter(Checked):
     """Random deformations of gray images. Augmentation builds in knowledge about images: report it as such.
 
     Pixel ``r`` of a copy shows what the image has at ``A (r - centre) + centre + shift + bend(r)``, interpolated
@@ -46,9 +46,9 @@ class Jitter:
     bend: float = 0.8
     smoothness: float = 4.0
 
-    def __post_init__(self) -> None:
-        check_parameters(self, dict.fromkeys(("shift", "turn", "scale", "shear", "bend"), (Number(),)))
-        check("smoothness", self.smoothness, Number(0, ends="(]"))
+    _kinds = dict.fromkeys(("shift", "turn", "scale", "shear", "bend"), (Number(),)) | {
+        "smoothness": (Number(0, ends="(]"),)
+    }
 
     def copies(self, X: NDArray, image_shape: tuple[int, ...], n_copies: int, seed: int) -> NDArray:
         """``n_copies`` of every image, ``(n_copies n, features)``: the first copy of all images, then the second ...

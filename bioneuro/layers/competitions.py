@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from numpy.typing import DTypeLike
 
-from ..checks import Integer, check_parameters
+from ..checks import Checked, Integer
 from ..threads import Threads
 from .extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from .inhibition import InhibitoryCells
@@ -20,7 +20,7 @@ _COMMON: dict[str, tuple[Any, ...]] = {"beta": (GAIN,), "sharpening": (GAIN,)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxSettings:
+class SoftmaxSettings(Checked):
     """Cells divide each other by the activity of one pool (:class:`bioneuro.layers.SoftmaxPool`).
 
     Parameters
@@ -44,16 +44,15 @@ class SoftmaxSettings:
 
     taught: ClassVar[bool] = SoftmaxPool.taught
 
-    def __post_init__(self) -> None:
-        check_parameters(self, _COMMON | {"k": (Integer(), None)})
+    _kinds = _COMMON | {"k": (Integer(), None)}
 
     def __call__(self, n_cells: int, *, seed: int, dtype: DTypeLike, n_threads: Threads) -> Competition:
         """The pool of ``n_cells``."""
-        return SoftmaxPool(n_cells, **_values(self), seed=seed, dtype=dtype, n_threads=n_threads)
+        return SoftmaxPool(n_cells, **vars(self), seed=seed, dtype=dtype, n_threads=n_threads)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CircuitSettings:
+class CircuitSettings(Checked):
     """Cells inhibit each other through learned inhibitory cells (:class:`bioneuro.layers.InhibitoryCells`).
 
     Parameters
@@ -87,7 +86,7 @@ class CircuitSettings:
 
     taught: ClassVar[bool] = InhibitoryCells.taught
 
-    _kinds: ClassVar[dict[str, tuple[Any, ...]]] = _COMMON | {
+    _kinds = _COMMON | {
         "inhibitory_share": (PART,),
         "inhibition": (INHIBITION,),
         "inhibitory_density": (SOME,),
@@ -95,16 +94,9 @@ class CircuitSettings:
         "activity": (GAIN,),
     }
 
-    def __post_init__(self) -> None:
-        check_parameters(self, self._kinds)
-
     def __call__(self, n_cells: int, *, seed: int, dtype: DTypeLike, n_threads: Threads) -> Competition:
         """The I cells of ``n_cells`` E cells."""
-        return InhibitoryCells(n_cells, **_values(self), seed=seed, dtype=dtype, n_threads=n_threads)
-
-
-def _values(settings: Any) -> dict[str, Any]:
-    return {field.name: getattr(settings, field.name) for field in fields(settings)}
+        return InhibitoryCells(n_cells, **vars(self), seed=seed, dtype=dtype, n_threads=n_threads)
 
 
 #: What a parameter ``competition`` may be: a name in :data:`COMPETITIONS`, settings, or a class of competitions.

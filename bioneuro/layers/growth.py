@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check
+from ..checks import Checked
 from ..connectivity import Init, initialiser
 from .extents import SOME
 from .protocols import GrowingCells, TakeOver
@@ -21,7 +21,7 @@ SILENT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrowthSettings:
+class GrowthSettings(Checked):
     """How association cells are recruited, as a parameter of :class:`bioneuro.BioClassifier`.
 
     Parameters
@@ -43,8 +43,10 @@ class GrowthSettings:
     vigilance: float | None = 0.9
     init: Init = "uniform"
 
+    _kinds = {"vigilance": (SOME, None)}
+
     def __post_init__(self) -> None:
-        check("vigilance", self.vigilance, SOME, None)
+        super().__post_init__()
         initialiser(self.init)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..checks import Choice, Integer, Number, check_parameters
+from ..checks import Checked, Choice, Integer, Number
 from ..connectivity import Init, initialiser
 from ..threads import Threads
+from .extents import GAIN
 from .feature_map import FeatureMap
 from .local_map import LocalMap
 from .retina import Retina
@@ -24,7 +25,7 @@ PATCH_SIZES = {20: 7, 12: 5, 0: 3}
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapSettings:
+class MapSettings(Checked):
     """Retina and feature map that are learned from images.
 
     Parameters
@@ -66,7 +67,7 @@ class MapSettings:
     beta: float = 40.0
     init: Init = "uniform"
 
-    _kinds: ClassVar[dict[str, tuple[Any, ...]]] = {
+    _kinds = {
         "feature_map": (Choice(FEATURE_MAPS),),
         "n_columns": (Integer(),),
         "patch_size": (Integer(), "auto"),
@@ -75,11 +76,11 @@ class MapSettings:
         "c0": (Number(0, ends="(]"),),
         "g0": (Number(0, ends="(]"),),
         "gate_exponent": (Number(0, 8, ends="(]"),),
-        "beta": (Number(0, 1e6, ends="(]"),),
+        "beta": (GAIN,),
     }
 
     def __post_init__(self) -> None:
-        check_parameters(self, self._kinds)
+        super().__post_init__()
         initialiser(self.init)
 
     def make(

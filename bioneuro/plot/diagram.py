@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.samples import as_matrix
 from ._style import BLUE, GREY, VERMILION, axes
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
 
 
 def _pathway(name: str, maker: str, synapses: Any) -> Pathway:
-    matrix = synapses.to_scipy() if hasattr(synapses, "to_scipy") else synapses
+    matrix = as_matrix(synapses, name)
     weights = matrix.data[matrix.data != 0]
     kind = "I" if _inhibitory(maker) else "E"
     if weights.size and not (weights > 0).all():

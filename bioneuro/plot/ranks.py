@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import axes
+from ._style import axes, need_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +26,11 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ValueError
-        No ranks, or one below 1.
+        No ranks, a column is missing, or a rank is below 1.
     """
     if ranks.empty:
         raise ValueError("ranks must have at least one row")
+    need_columns(ranks, ("model", "criterion", "rank", "low", "high"))
     if (ranks["rank"] < 1).any():
         raise ValueError(f"ranks must be >= 1, got {ranks['rank'].min():g}")
     models, criteria = (list(dict.fromkeys(ranks[name])) for name in ("model", "criterion"))

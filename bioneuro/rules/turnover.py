@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..checks import Number, check_parameters
+from ..checks import Checked, Number
 from ..synapses import Synapses
 from ..threads import Threads
 
@@ -19,7 +19,7 @@ RATE = Number(0, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turnover:
+class Turnover(Checked):
     """Hazard of death ``death (|w| / w0)^-gamma``, births at rate ``birth`` among the silent pairs, at weight w0.
 
     ``w0 = 1 / sqrt(n_pre)``: the weight that each of ``n_pre`` equal synapses has under synaptic scaling to unit norm.
@@ -44,8 +44,7 @@ class Turnover:
     death: float = 0.005
     gamma: float = 1.5
 
-    def __post_init__(self) -> None:
-        check_parameters(self, {"birth": (RATE,), "death": (RATE,), "gamma": (Number(0, 100),)})
+    _kinds = {"birth": (RATE,), "death": (RATE,), "gamma": (Number(0, 100),)}
 
     def __bool__(self) -> bool:
         return bool(self.birth > 0 or self.death > 0)

@@ -68,28 +68,22 @@ def adversarial_examples() -> plt.Axes:
     return bn.plot.adversarial_examples(clean, found, digits().image_shape, labels=labels, predictions=predictions)
 
 
-def stream_results() -> pd.DataFrame:
+def stream(seed: int) -> bn.continual.Stream:
     data = digits()
+    return bn.continual.split(data.X_train, data.y_train, data.X_test, data.y_test, random_state=seed)
 
-    def stream(seed: int) -> bn.continual.Stream:
-        return bn.continual.split(data.X_train, data.y_train, data.X_test, data.y_test, random_state=seed)
 
+def continual_curve() -> plt.Axes:
     rivals = {
         "streaming LDA": lambda seed: bn.baselines.StreamingLDA(),
         "class means": lambda seed: bn.baselines.NearestClassMean(),
         "perceptron": lambda seed: bn.baselines.BackpropMLP((64,), random_state=seed),
     }
-    return bn.continual.compare(rivals, stream, seeds=(0, 1, 2))
-
-
-def continual_curve() -> plt.Axes:
-    return bn.plot.continual_curve(stream_results())
+    return bn.plot.continual_curve(bn.continual.compare(rivals, stream, seeds=(0, 1, 2)))
 
 
 def task_matrix() -> plt.Axes:
-    data = digits()
-    stream = bn.continual.split(data.X_train, data.y_train, data.X_test, data.y_test, random_state=0)
-    return bn.plot.task_matrix(bn.continual.run(bn.baselines.NearestClassMean(), stream).accuracy)
+    return bn.plot.task_matrix(bn.continual.run(bn.baselines.NearestClassMean(), stream(0)).accuracy)
 
 
 def episodes_of(n_shot: int) -> pd.DataFrame:

@@ -11,8 +11,6 @@ written by this command only.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import re
 import shutil
 import sys
@@ -26,7 +24,7 @@ from bioneuro.analysis import mean_interval
 from bioneuro.research.claims.experiment import frame_of
 from bioneuro.research.claims.one_network import NETWORK, Target, goals_of
 from bioneuro.research.claims.rows import values_of
-from bioneuro.research.records.ledger import Row
+from bioneuro.research.records.ledger import KeptResults, Row, kept_results
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "docs" / "data"
@@ -50,16 +48,15 @@ HEADLINES = (
 )
 
 
-def ledgers(claim: str) -> dict[str, pd.DataFrame]:
-    """Rows of a claim by data set, of those that are there."""
+def ledgers(claim: str) -> dict[str, KeptResults]:
+    """What is kept of a claim, its rows tidy, by data set, of those that are there."""
     found = {}
     for name in COLUMNS:
-        path = DATA / name / claim / "results.csv"
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [Row(**row) for row in csv.DictReader(file)]
-            rows = [row._replace(seed=int(row.seed), value=float(row.value)) for row in kept]
-            found[name] = frame_of(rows, n_seeds=1 + max(row.seed for row in rows))
+        folder = DATA / name / claim
+        if (folder / "results.csv").exists():
+            kept = kept_results(folder)
+            rows = [Row(*row) for row in kept.frame[list(Row._fields)].itertuples(index=False, name=None)]
+            found[name] = kept._replace(frame=frame_of(rows, n_seeds=1 + max(row.seed for row in rows)))
     return found
 
 
@@ -68,12 +65,11 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def titles(claim: str, found: dict[str, pd.DataFrame]) -> list[str]:
+def titles(found: dict[str, KeptResults]) -> list[str]:
     """Heads of the columns: data set, training images, seeds."""
     heads = []
-    for name, frame in found.items():
-        kept = json.loads((DATA / name / claim / "configuration.json").read_text(encoding="utf-8"))
-        n_train, n_seeds = kept["configuration"]["settings"]["n_train"], frame["seed"].nunique()
+    for name, kept in found.items():
+        n_train, n_seeds = kept.configuration["settings"]["n_train"], kept.frame["seed"].nunique()
         heads.append(f"{COLUMNS[name]}: {n_train:,} images, {n_seeds} seed{'s' * (n_seeds > 1)}")
     return heads
 
@@ -84,11 +80,11 @@ def headline_table() -> str:
     rows = []
     for title, measure, x, factor, decimals in HEADLINES:
         cells = [title]
-        for frame in found.values():
-            values = factor * values_of(frame, NETWORK, measure, x)
+        for kept in found.values():
+            values = factor * values_of(kept.frame, NETWORK, measure, x)
             cells.append(plus_minus(values, decimals) if values.size else "")
         rows.append(cells)
-    return markdown(["", *titles("ONE", found)], rows)
+    return markdown(["", *titles(found)], rows)
 
 
 def plus_minus(values: np.ndarray, decimals: int) -> str:
@@ -102,20 +98,21 @@ def plus_minus(values: np.ndarray, decimals: int) -> str:
 def goals_table() -> str:
     """One network against its goals: a row for each goal, a column for each data set."""
     found = ledgers("ONE")
-    goals = {name: {(goal.claim, goal.name): goal for goal in goals_of(frame)} for name, frame in found.items()}
+    frames = {name: kept.frame for name, kept in found.items()}
+    goals = {name: {(goal.claim, goal.name): goal for goal in goals_of(frame)} for name, frame in frames.items()}
     keys = dict.fromkeys(key for own in goals.values() for key in own)
     rows = []
     for key in sorted(keys, key=lambda key: (key[0] == "all", key[0])):  # stable: by claim, those of all last
         wanted = {own[key].wanted.removeprefix("goal ") for own in goals.values() if key in own}
         cells = [key[0], key[1], wanted.pop() if len(wanted) == 1 else ""]
-        for name, frame in found.items():
-            cells.append(verdict(frame, goals[name].get(key), shown=not cells[2]) or measured(frame, keys, key, goals))
+        for name, frame in frames.items():
+            cells.append(verdict(frame, goals[name].get(key), shown=not cells[2]) or measured(frame, key, goals))
         rows.append(cells)
     met = ["", "**goals met**", ""]
-    for name, frame in found.items():
+    for name, frame in frames.items():
         reached = [goal.met_by(values_of(frame, NETWORK, goal.measure, goal.x).mean()) for goal in goals[name].values()]
         met.append(f"**{sum(reached)} of {len(reached)}**")
-    return markdown(["claim", "measure", "goal", *titles("ONE", found)], [*rows, met])
+    return markdown(["claim", "measure", "goal", *titles(found)], [*rows, met])
 
 
 def verdict(frame: pd.DataFrame, goal: Target | None, shown: bool) -> str:
@@ -127,7 +124,7 @@ def verdict(frame: pd.DataFrame, goal: Target | None, shown: bool) -> str:
     return f"{interval_of(values)}{own} {'met' if goal.met_by(values.mean()) else '**MISSED**'}"
 
 
-def measured(frame: pd.DataFrame, keys: dict, key: tuple[str, str], goals: dict) -> str:
+def measured(frame: pd.DataFrame, key: tuple[str, str], goals: dict) -> str:
     """The value of a measure that has a goal for other data sets only."""
     goal = next(own[key] for own in goals.values() if key in own)
     values = values_of(frame, NETWORK, goal.measure, goal.x)
@@ -176,12 +173,16 @@ def main() -> int:
         print(*(f"taken in: {path.relative_to(ROOT)}" for path in taken), sep="\n")
         if not taken:
             parser.error(f"no ledgers in {args.take}/<data set>/ONE, with data set one of {', '.join(COLUMNS)}")
-    stale = [page for page in PAGES if rendered(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
-    for page in stale:
-        print(f"{page.relative_to(ROOT)}: {'not up to date' if args.check else 'written'}")
-        if not args.check:
-            page.write_text(rendered(page.read_text(encoding="utf-8")), encoding="utf-8")
-    return int(args.check and bool(stale))
+    stale = False
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        anew = rendered(text)
+        if anew != text:
+            stale = True
+            print(f"{page.relative_to(ROOT)}: {'not up to date' if args.check else 'written'}")
+            if not args.check:
+                page.write_text(anew, encoding="utf-8")
+    return int(args.check and stale)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...datasets import Dataset
-from .. import UnitsFailedError
 from ..records.configuration import network_defaults
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
-from ..sweeps.execution import completed
+from ..sweeps.execution import succeeded
 from .claim import Claim
 from .settings import Settings
 
@@ -78,8 +77,6 @@ def run(
     UnitsFailedError
         Claims failed to run at some seeds; all others are kept.
     """
-    from tqdm.auto import tqdm
-
     settings = {claim.number: (claim.full if full else claim.small).fitted_to(data, n_train) for claim in claims}
     if rule is not None:
         settings = {number: replace(own, changed={**own.changed, "rule": rule}) for number, own in settings.items()}
@@ -93,22 +90,15 @@ def run(
         for claim in claims
         if not ledgers[claim.number].finished(claim.number, seed)
     ]
-    outcomes = completed(
+    for i, rows in succeeded(
         partial(_rows, data, within if n_jobs == 1 and scheduler is None else silent),
         [(claim, seed, settings[claim.number]) for claim, seed in units],
-        backend="joblib" if scheduler is None else "dask",
+        [f"{claim.number}, seed {seed}" for claim, seed in units],
         n_jobs=n_jobs,
         scheduler=scheduler,
-    )
-    failed = []
-    for outcome in tqdm(outcomes, desc=dataset, total=len(units), unit="unit", disable=None, leave=False):
-        claim, seed = units[outcome.number]
-        if outcome.error:
-            failed.append(f"{claim.number}, seed {seed}: {outcome.error}")
-        else:
-            ledgers[claim.number].add_rows(outcome.value)
-    if failed:
-        raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
+        description=dataset,
+    ):
+        ledgers[units[i][0].number].add_rows(rows)
     return {number: frame_of(ledger.rows, n_seeds) for number, ledger in ledgers.items()}
 
 

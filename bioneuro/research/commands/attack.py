@@ -36,14 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="to choose settings: test on the last N training images, which nothing then learns from",
     )
-    add_processes(parser, "1")
+    add_processes(parser, 1, "1")
     add_out(parser, "attack-<dataset>-<norm>-<tier>")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm", "joblib")
-    if options.scheduler:
-        need_extra("distributed", extra="distributed")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
 
     from ..robustness import experiment, findings
 
@@ -71,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
             out,
             options.seeds,
             names,
-            n_jobs=options.n_jobs or 1,
+            n_jobs=options.n_jobs,
             scheduler=options.scheduler,
             progress=sys.stderr.isatty(),
         )

@@ -22,14 +22,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
     rules = ("log-covariance", "log-relaxation")
     parser.add_argument("--rule", choices=rules, help="rule of the association (not in C3 and C8; default the first)")
-    add_processes(parser, "1")
+    add_processes(parser, 1, "1")
     add_out(parser, "claims-<dataset>")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm", "joblib")
-    if options.scheduler:
-        need_extra("distributed", extra="distributed")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
 
     from ..claims import CLAIMS, experiment, findings
 
@@ -52,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             full=options.full,
             n_train=options.n_train,
             rule=options.rule,
-            n_jobs=options.n_jobs or 1,
+            n_jobs=options.n_jobs,
             scheduler=options.scheduler,
         )
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from ..comparison.models import sides
     from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
+    from ..comparison.ranks import rank_table
     from ..comparison.tuning import chosen_settings
 
     start = time.perf_counter()
@@ -76,8 +77,9 @@ def run(options: argparse.Namespace) -> int:
         ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models, settings)
     frame = ledger.frame()
     if grand:
-        print(grand_text(frame))
-        written = [rank_picture(frame, out / "ranks.png")]
+        ranks = rank_table(frame)
+        print(grand_text(frame, ranks))
+        written = [rank_picture(ranks, out / "ranks.png")]
     else:
         ours, references = sides()
         print(findings.text(frame, plan, ours=ours, references=references))
@@ -95,6 +97,8 @@ def _page(folder: Path) -> int:
 
 
 def _originals(options: argparse.Namespace) -> int:
+    import pandas as pd
+
     from ..comparison.originals import ORIGINALS, measured
     from ..records.environment import environment
     from ..records.ledger import Ledger
@@ -102,13 +106,11 @@ def _originals(options: argparse.Namespace) -> int:
     names = options.models or list(ORIGINALS)
     if unknown := [name for name in names if name not in ORIGINALS]:
         raise UserError(f"no published figure of {unknown[0]!r} is known: choose from {', '.join(ORIGINALS)}")
-    import pandas as pd
-
     data, out, n = load_data("mnist"), options.out or Path("results") / "originals", options.n_train or 10_000
     with kept_in(out):
         ledger = Ledger(out / "originals.csv", {"originals": "mnist"}, environment())
         units = [(name, n, seed) for name in names for seed in range(options.seeds or 1)]
-        rows = ledger.complete(lambda *unit: pd.DataFrame([measured(unit[0], data, *unit[1:])]), units)
+        rows = ledger.complete(lambda name, n, seed: pd.DataFrame([measured(name, data, n, seed)]), units)
     print(rows.to_string(index=False))
     print(f"\nWritten: {ledger.path}")
     return 0

@@ -33,15 +33,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--n-test", type=whole, metavar="N", help="test images of the curve (default all, with --quick 500)"
     )
     parser.add_argument("--episodes", type=whole, metavar="N", help="in all (default 1000, with --quick 50)")
-    add_processes(parser, "1")
+    add_processes(parser, 1, "1")
     add_out(parser, "fewshot-<dataset>")
     parser.add_argument("--quick", action="store_true", help="few shots, repeats, episodes and test images")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm", "joblib")
-    if options.scheduler:
-        need_extra("distributed", extra="distributed")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
 
     from ..few_images import experiment
 
@@ -50,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         n_repeats=options.repeats or (3 if options.quick else experiment.Options.n_repeats),
         n_episodes=options.episodes or (50 if options.quick else experiment.Options.n_episodes),
         n_test=options.n_test or (500 if options.quick else None),
-        n_jobs=options.n_jobs or 1,
+        n_jobs=options.n_jobs,
         scheduler=options.scheduler,
         models=None if options.models is None else tuple(options.models),
         n_unlabelled=options.unlabelled,

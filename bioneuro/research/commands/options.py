@@ -91,9 +91,11 @@ def add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder of the results (default results/{default})")
 
 
-def add_processes(parser: argparse.ArgumentParser, default: str) -> None:
+def add_processes(parser: argparse.ArgumentParser, default: int | None, described: str) -> None:
     """``--n-jobs`` and ``--scheduler``: where the points of an experiment run."""
-    parser.add_argument("--n-jobs", "--jobs", type=whole, metavar="N", help=f"processes (default {default})")
+    parser.add_argument(
+        "--n-jobs", "--jobs", type=whole, metavar="N", default=default, help=f"processes (default {described})"
+    )
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="run on the Dask cluster of this scheduler, such as tcp://10.0.0.1:8786"
     )

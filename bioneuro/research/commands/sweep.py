@@ -28,14 +28,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=whole_or_zero, metavar="N", default=0, help="root of the seed sequence (0)")
     parser.add_argument("--n-threads", type=whole, metavar="N", help="threads within a point")
-    add_processes(parser, "one for each processor")
+    add_processes(parser, None, "one for each processor")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/<function>)")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "tqdm", "joblib", "cloudpickle")
-    if options.scheduler:
-        need_extra("distributed", extra="distributed")
+    need_extra("pandas", "tqdm", "joblib", "cloudpickle", scheduler=options.scheduler)
     from ..records.ledger import write_table
     from ..sweeps import sweep
 

@@ -38,11 +38,12 @@ def system_error(error: OSError) -> str:
     return str(error.strerror) + ("" if error.filename is None else f": {error.filename}")
 
 
-def need_extra(*modules: str, extra: str = "experiments") -> None:
-    """Refuse to start without these modules, which the extra installs."""
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    if missing:
-        raise UserError(f'{", ".join(missing)} not installed: pip install "bioneuro[{extra}]"')
+def need_extra(*modules: str, scheduler: str | None = None) -> None:
+    """Refuse to start without these modules, and, on the cluster of a scheduler, without what talks to it."""
+    for extra, needed in (("experiments", modules), ("distributed", ["distributed"] if scheduler else [])):
+        missing = [module for module in needed if importlib.util.find_spec(module) is None]
+        if missing:
+            raise UserError(f'{", ".join(missing)} not installed: pip install "bioneuro[{extra}]"')
 
 
 def load_data(name: str) -> datasets.Dataset:

@@ -62,9 +62,8 @@ def run(
     from joblib import Parallel, cpu_count, delayed
     from tqdm.auto import tqdm
 
-    stratified(
-        data.y_train, plan.n_train, seed=0
-    )  # fails before anything is written if there are too few images for the classes
+    # Fails before anything is written if there are too few images for the classes.
+    stratified(data.y_train, plan.n_train, seed=0)
     models = chosen_models(MODELS, names, plan, settings)
     ledger = ModelLedger(out, asdict(plan) if plan.grand else configuration(plan), environment())
     if plan.grand:  # its configuration leaves room for more models, so rows name their parameters

@@ -141,11 +141,11 @@ def _figures(frame: pd.DataFrame, folder: Path) -> Iterator[tuple[str, Figure]]:
 def _grand(frame: pd.DataFrame, plan: ComparisonPlan) -> Iterator[str]:
     """All chosen models beside each other."""
     yield from map(html.paragraph, findings.heading(frame, plan))
-    models = overall(rank_table(frame))
-    rows = value_table(frame, models).rename_axis("model").reset_index()
+    ranks = rank_table(frame)
+    rows = value_table(frame, overall(ranks)).rename_axis("model").reset_index()
     yield html.section("Verdict", html.paragraph(verdict_sentence(frame).replace("`", "")))
     yield html.section("Results", html.table(rows.astype(str)))
-    yield html.section("Ranks", html.picture(rank_figure(frame), "Ranks of all models under all criteria"))
+    yield html.section("Ranks", html.picture(rank_figure(ranks), "Ranks of all models under all criteria"))
     yield html.section("Audits of the attack", html.bullets(line.strip() for line in audit_lines(frame)))
 
 

@@ -32,9 +32,9 @@ class ComparedModel:
         What `predict` returns.
     cells : str
         Pathway onto the cells whose afferent weights are described; these cells have its name as a population.
+        "": it has none.
     read : callable
         The fitted network as this entry reads it.
-        "": it has none.
     ours : bool
         Set against the other models in the table of differences.
     rival : bool

@@ -91,7 +91,7 @@ def measured(name: str, data: datasets.Dataset, n_train: int, seed: int) -> dict
 
 
 def original_lines(path: Path) -> str:
-    """The section of the page, from rows of :func:`measured`; "" where there are none."""
+    """The section of the page, from the file that `compare --originals` keeps, as it is; "" where there is none."""
     if not path.exists():
         return ""
     import pandas as pd

@@ -9,6 +9,7 @@ from ... import plot
 from ...atomic_write import write_atomically
 from .. import UserError
 from ..audits import audit_lines, warned
+from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
@@ -53,21 +54,19 @@ paired difference over seeds shows at 95 %, not corrected for the number of pair
 """
 
 
-def grand_text(frame: pd.DataFrame) -> str:
+def grand_text(frame: pd.DataFrame, ranks: pd.DataFrame) -> str:
     """Values of all models, the best overall first; then the audit of each attack."""
-    models = overall(rank_table(frame))
-    table = value_table(frame, models)
+    table = value_table(frame, overall(ranks))
     return f"{table.to_string()}\n\nAudits:\n" + "\n".join(audit_lines(frame))
 
 
-def rank_picture(frame: pd.DataFrame, path: Path) -> Path:
-    """The heat map of ranks, as a picture."""
-    return save_picture(rank_figure(frame), path)
+def rank_picture(ranks: pd.DataFrame, path: Path) -> Path:
+    """The heat map of a :func:`.ranks.rank_table`, as a picture."""
+    return save_picture(rank_figure(ranks), path)
 
 
-def rank_figure(frame: pd.DataFrame) -> Figure:
-    """The heat map of ranks, the best overall on top."""
-    ranks = rank_table(frame)
+def rank_figure(ranks: pd.DataFrame) -> Figure:
+    """The heat map of a :func:`.ranks.rank_table`, the best overall on top."""
     figure = blank_figure(1.8 + 0.75 * ranks["criterion"].nunique(), 1.2 + 0.3 * ranks["model"].nunique())
     plot.rank_map(ranks, figure.subplots())
     return figure
@@ -79,31 +78,27 @@ def write_page(folder: Path) -> list[Path]:
     Raises
     ------
     UserError
-        There are no rows.
+        There are no rows, or files that are none of :func:`bioneuro.research.records.ledger.kept_rows`.
     """
-    import pandas as pd
-
     sources = sorted((folder / "data").glob("rivals-*.csv"))
     if not sources:
         raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
     blocks, written = [INTRODUCTION], []
     for source in sources:
-        frame = pd.read_csv(
-            source, dtype={"setting": str, "note": str}, keep_default_na=False, na_values={"value": ["nan"]}
-        )
+        frame = kept_rows(source)
         name = source.stem.removeprefix("rivals-")
         picture = folder / f"rivals_{name}.png"
-        written.append(rank_picture(frame, picture))
-        blocks.append(_section(name, frame, picture.name))
+        ranks = rank_table(frame)
+        written.append(rank_picture(ranks, picture))
+        blocks.append(_section(name, frame, ranks, picture.name))
     blocks.append(original_lines(folder / "data" / "originals.csv"))
     page = folder / "rivals.md"
     write_atomically(page, "\n".join(block.strip() + "\n" for block in blocks))
     return [page, *written]
 
 
-def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
-    models = overall(rank_table(frame))
-    table = value_table(frame, models)
+def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) -> str:
+    table = value_table(frame, overall(ranks))
     n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
     n_seeds = frame["seed"].nunique()
     lines = [
@@ -117,7 +112,7 @@ def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
         "",
         "| | " + " | ".join(table.columns) + " | law of weights |",
         "|---|" + "---|" * (len(table.columns) + 1),
-        *(f"| {model} | " + " | ".join(row) + f" | {_law(frame, model)} |" for model, row in _rows(table)),
+        *(f"| {model} | {' | '.join(cells)} | {_law(frame, model)} |" for model, *cells in table.itertuples(name=None)),
         "",
         "Audits (first seed):",
         "",
@@ -129,10 +124,6 @@ def _section(name: str, frame: pd.DataFrame, picture: str) -> str:
 def _budgets(frame: pd.DataFrame, metric: str) -> str:
     settings = frame.loc[frame["metric"] == metric, "setting"].unique()
     return ", ".join(setting for setting in settings if setting != "0") or "none"
-
-
-def _rows(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    return [(str(model), [str(cell) for cell in row]) for model, row in zip(table.index, table.to_numpy(), strict=True)]
 
 
 def _law(frame: pd.DataFrame, model: str) -> str:

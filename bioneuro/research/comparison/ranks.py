@@ -67,8 +67,8 @@ def scores(frame: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
     rows = rows[(rows["metric"] == criterion.metric) & ~rows["setting"].isin(criterion.skip)]
     if criterion.only:
         rows = rows[rows["setting"] == criterion.only]
-    models = [model for model in frame["model"].unique() if model in set(rows["model"])]
-    return rows.pivot_table(index="seed", columns="model", values="value", aggfunc="mean")[models]
+    values = rows.pivot_table(index="seed", columns="model", values="value", aggfunc="mean")
+    return values[[model for model in frame["model"].unique() if model in values]]
 
 
 def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) -> pd.DataFrame:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from ...atomic_write import write_atomically
-from .. import UnitsFailedError, UserError
+from .. import UserError
 from .configuration import keep_configuration, read_configuration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KeptResults", "Ledger", "ModelLedger", "Row", "kept_results", "write_table"]
+__all__ = [
+    "KeptResults", "Ledger", "ModelLedger", "Row", "folder_for_results", "kept_results", "kept_rows", "write_table",
+]  # fmt: skip
 
 #: The column that says which unit a row is of, where no other columns do.
 UNIT = "unit"
@@ -58,7 +60,7 @@ class Ledger:
         configuration_path: Path | None = None,
     ) -> None:
         self.path, self.configuration_path = path, configuration_path or path.with_suffix(".json")
-        with _folder_for_results(path.parent):
+        with folder_for_results(path.parent):
             self._text = self.path.read_bytes() if self.path.exists() else b""
             self._frame = self._read(self._text)
             kept = None if self._frame.empty else self.path
@@ -119,32 +121,21 @@ class Ledger:
         UnitsFailedError
             Units failed; all others are on disk.
         """
-        from tqdm.auto import tqdm
-
-        from ..sweeps.execution import completed
+        from ..sweeps.execution import succeeded
 
         names = [" ".join(map(str, unit)) for unit in units]
         missing = [(name, unit) for name, unit in zip(names, units, strict=True) if not self.finished(name)]
-        outcomes = completed(
+        for i, rows in succeeded(
             compute,
             [unit for _, unit in missing],
-            backend="dask" if scheduler else "joblib",
+            [name for name, _ in missing],
             n_jobs=n_jobs,
             scheduler=scheduler,
-        )
-        failed = []
-        bar = tqdm(total=len(units), initial=len(units) - len(missing), desc=description, unit="unit", leave=False,
-                   disable=None if progress else True)  # fmt: skip
-        with bar:
-            for outcome in outcomes:
-                name = missing[outcome.number][0]
-                if outcome.error:
-                    failed.append(f"{name}: {outcome.error}")
-                else:
-                    self.add(outcome.value.assign(**{UNIT: name}))
-                bar.update()
-        if failed:
-            raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
+            description=description,
+            n_finished=len(units) - len(missing),
+            progress=progress,
+        ):
+            self.add(rows.assign(**{UNIT: missing[i][0]}))
         order = {name: i for i, name in enumerate(names)}
         rows = self._frame[self._frame[UNIT].isin(order)]
         return rows.sort_values(UNIT, key=lambda unit: unit.map(order), kind="stable", ignore_index=True)
@@ -216,10 +207,22 @@ def kept_results(folder: Path) -> KeptResults:
     path = folder / "results.csv"
     if missing := [file for file in (path, folder / "configuration.json") if not file.is_file()]:
         raise UserError(f"{folder} holds no results: there is no {missing[0].name}")
+    return KeptResults(kept_rows(path), *read_configuration(folder / "configuration.json"))
+
+
+def kept_rows(path: Path) -> pd.DataFrame:
+    """The rows of a CSV that a `ModelLedger` has written, wherever it is now.
+
+    Raises
+    ------
+    UserError
+        It is no such file, or has no rows.
+    OSError
+    """
     frame = _frame_of(path.read_bytes(), path, ModelLedger.columns, ModelLedger.unit_columns)
     if frame.empty:
         raise UserError(f"{path} has no rows: nothing is finished yet")
-    return KeptResults(frame, *read_configuration(folder / "configuration.json"))
+    return frame
 
 
 def _frame_of(text: bytes, path: Path, columns: Mapping[str, type] | None, unit_columns: Sequence[str]) -> pd.DataFrame:
@@ -249,7 +252,7 @@ def _csv(frame: pd.DataFrame, header: bool = True) -> str:
 
 
 @contextmanager
-def _folder_for_results(folder: Path) -> Iterator[None]:
+def folder_for_results(folder: Path) -> Iterator[None]:
     """Make the folder before any work is done; an OSError, here or in the block, names the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ... import attacks, datasets
 from ...attacks.answers import predict
-from .. import UnitsFailedError, UserError
+from .. import UserError
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
-from ..sweeps.execution import completed
+from ..sweeps.execution import succeeded
 from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
@@ -268,8 +268,6 @@ def run(
     UnitsFailedError
         Models failed; what was found of all others is kept.
     """
-    from tqdm.auto import tqdm
-
     data, models = tested_on(plan, data), contenders(plan.task)
     stratified(
         data.y_train, plan.n_train, seed=0
@@ -278,25 +276,19 @@ def run(
     _check_parameters(ledger, models, names)
     units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
     here = n_jobs == 1 and scheduler is None
-    outcomes = completed(
+    for i, (rows, images) in succeeded(
         _Attacked(plan, data, models, out.resolve() if scheduler is None else None, progress and here),
         units,
-        backend="joblib" if scheduler is None else "dask",
+        [f"{name}, seed {seed}" for seed, name in units],
         n_jobs=n_jobs,
         scheduler=scheduler,
-    )
-    failed = []
-    for outcome in tqdm(outcomes, desc=plan.dataset, total=len(units), unit="model", disable=None, leave=False):
-        seed, name = units[outcome.number]
-        if outcome.error:
-            failed.append(f"{name}, seed {seed}: {outcome.error}")
-            continue
-        rows, images = outcome.value
+        description=plan.dataset,
+        unit="model",
+    ):
+        seed, name = units[i]
         _keep(out, name, seed, images)
         ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
         shutil.rmtree(_cache(out, name, seed), ignore_errors=True)  # it is many times larger than all results
-    if failed:
-        raise UnitsFailedError(f"{len(failed)} of {len(units)} failed ({'; '.join(failed[:3])})")
     return ledger
 
 

@@ -13,14 +13,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import threadpoolctl
 
 from ... import dask_workers
 from ...threads import available_cpus
+from .. import UnitsFailedError
 
-__all__ = ["BACKENDS", "Backend", "Outcome", "completed"]
+__all__ = ["BACKENDS", "Backend", "Outcome", "completed", "succeeded"]
 
 Backend: TypeAlias = Literal["joblib", "dask"]
 BACKENDS = ("joblib", "dask")
@@ -82,14 +84,74 @@ def completed(
         yield from _in_processes(function, calls, n_jobs, n_threads or max(1, available_cpus() // n_jobs))
 
 
+def succeeded(
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    names: Sequence[str],
+    *,
+    n_jobs: int | None = None,
+    scheduler: str | None = None,
+    description: str = "",
+    unit: str = "unit",
+    n_finished: int = 0,
+    progress: bool = True,
+) -> Iterator[tuple[int, Any]]:
+    """Number and value of each call that did not fail, in the order in which they end, with a bar over all of them.
+
+    Parameters
+    ----------
+    function, calls, n_jobs
+        See :func:`completed`.
+    names : sequence of str
+        Of the calls, for the error.
+    scheduler : str or None
+        Address of a Dask cluster instead of processes of this machine.
+    description, unit : str
+        Of the bar.
+    n_finished : int >= 0
+        What was finished before and is not among the calls, for the bar and the error.
+    progress : bool
+        Whether there is a bar, on a terminal.
+
+    Raises
+    ------
+    UnitsFailedError
+        Calls failed; raised after the last, so that what the others found can be kept first.
+    """
+    from tqdm.auto import tqdm
+
+    outcomes = completed(
+        function, calls, backend="joblib" if scheduler is None else "dask", n_jobs=n_jobs, scheduler=scheduler
+    )
+    total, failed = n_finished + len(calls), []
+    for outcome in tqdm(
+        outcomes,
+        desc=description,
+        total=total,
+        initial=n_finished,
+        unit=unit,
+        leave=False,
+        disable=None if progress else True,
+    ):
+        if outcome.error:
+            failed.append(f"{names[outcome.number]}: {outcome.error}")
+        else:
+            yield outcome.number, outcome.value
+    if failed:
+        raise UnitsFailedError(f"{len(failed)} of {total} failed ({'; '.join(failed[:3])})")
+
+
 def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -> Outcome:
     start = time.perf_counter()
     try:
         value = function(*call)
     except Exception as error:  # an interruption goes through
-        message = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(number, None, time.perf_counter() - start, message, traceback.format_exc())
+        return Outcome(number, None, time.perf_counter() - start, _line(error), traceback.format_exc())
     return Outcome(number, value, time.perf_counter() - start)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 # --- processes of this machine ---
@@ -158,7 +220,7 @@ def _ended(future: Any, number: int) -> Outcome:
         return outcome._replace(number=number)
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return Outcome(number, None, 0.0, KILLED, str(error))
-    return Outcome(number, None, 0.0, " ".join(f"{type(error).__name__}: {error}".split()), repr(error))
+    return Outcome(number, None, 0.0, _line(error), repr(error))
 
 
 # --- a cluster ---
@@ -172,7 +234,7 @@ def _on_cluster(
         client = stack.enter_context(dask_workers.connected(scheduler, n_jobs))
         from distributed import as_completed
 
-        submit = stack.enter_context(dask_workers.held_by_workers(client, _Attempt(function), n_threads))
+        submit = stack.enter_context(dask_workers.held_by_workers(client, partial(_attempt, function), n_threads))
         futures = {submit(number, call): number for number, call in enumerate(calls)}
         suspects = []
         for future in as_completed(list(futures), loop=client.loop):
@@ -184,13 +246,3 @@ def _on_cluster(
                 yield outcome
         for number in suspects:
             yield _ended(submit(number, calls[number]), number)  # alone
-
-
-class _Attempt:
-    """Calls the function, and tells of its failure."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-
-    def __call__(self, number: int, call: tuple[Any, ...]) -> Outcome:
-        return _attempt(self.function, number, call)

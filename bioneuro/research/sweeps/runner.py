@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...atomic_write import write_atomically
 from ..records.configuration import keep_configuration
 from ..records.environment import environment
+from ..records.ledger import folder_for_results
 from .execution import BACKENDS, Backend, completed
 from .grid import Grid, Point, child_of, key_of, points_of
 from .point_files import CorruptPointError, PointFiles, Rows, rows_of
@@ -107,8 +108,12 @@ def sweep(
     if taken:
         raise ValueError(f"grid must not have a parameter named {taken[0]!r}: it is a column of the result")
     keys = [key_of(point) for point in points]
-    found, missing = _opened(Path(out), function, seed, points, keys)
-    files, failures = PointFiles(Path(out) / "points"), PointFiles(Path(out) / "failed")
+    configuration, folder = {"seed": seed, **_identity(function)}, Path(out)
+    with folder_for_results(folder):
+        files, failures = PointFiles(folder / "points"), PointFiles(folder / "failed")
+        kept = files.folder if any(files.folder.glob("*.json")) else None
+        keep_configuration(folder / "sweep.json", configuration, environment(), kept)
+    found, missing = _finished(files, points, keys)
     task = functools.partial(_rows_at, function, seed)
     errors: dict[int, str] = {}
     for outcome in _shown(
@@ -157,13 +162,10 @@ def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed
             raise ValueError(f"{name} must be an integer >= 1 or None, got {value!r}")
 
 
-def _opened(
-    out: Path, function: Callable[..., Any], seed: int, points: list[Point], keys: list[str]
+def _finished(
+    files: PointFiles, points: list[Point], keys: list[str]
 ) -> tuple[dict[int, tuple[Rows, float]], list[int]]:
     """What is finished already, by number of the point, and the numbers of the others."""
-    files = PointFiles(out / "points")
-    kept = files.folder if any(files.folder.glob("*.json")) else None
-    keep_configuration(out / "sweep.json", {"seed": seed, **_identity(function)}, environment(), kept)
     found, missing = {}, []
     for i, (point, key) in enumerate(zip(points, keys, strict=True)):
         try:
