@@ -140,6 +140,24 @@ def test_the_command_keeps_logs_goes_on_and_compare_reads_them(tmp_path, monkeyp
     assert f"learning_rate={chosen_settings(log)['one']['learning_rate']!r}" in made
 
 
+def test_a_model_whose_every_trial_fails_stops_no_other(tmp_path, monkeypatch, capsys):
+    from bioneuro.research.comparison import models
+    from bioneuro.research.comparison.models import ComparedModel
+
+    class Fails(BackpropMLP):
+        def fit(self, X, y):
+            raise ValueError("diverged")
+
+    monkeypatch.setattr(models, "MODELS", {
+        "fails": ComparedModel(lambda seed: Fails((8,), random_state=seed), "softmax", "hidden_1", rival=True),
+        "works": ComparedModel(mlp, "softmax", "hidden_1", rival=True),
+    })  # fmt: skip
+    arguments = ["--n-train", "80", "--n-validation", "60", "--trials", "2", "--out", str(tmp_path)]
+    assert main(["tune", "fails", "works", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "fails: every trial failed (2 trials)" in printed and "works: " in printed and "% by default" in printed
+
+
 def test_the_command_refuses_models_without_anything_to_tune(capsys):
     assert main(["tune", "class-means", "--trials", "1"]) == 2
     assert "none of these models has anything to tune" in capsys.readouterr().err

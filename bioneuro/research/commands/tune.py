@@ -47,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
     )
     models = chosen_models(MODELS, options.models, compared, {})
     tuned = {name: model for name, model in models.items() if tuning.space_of(model.make(plan.seed))}
-    for name in models.keys() - tuned.keys():
-        print(f"{name}: nothing to tune")
+    for name in models:
+        if name not in tuned:
+            print(f"{name}: nothing to tune")
     if not tuned:
         raise UserError("none of these models has anything to tune")
     out = options.out or Path("results") / "tuning"
@@ -58,6 +59,9 @@ def run(options: argparse.Namespace) -> int:
             rows = ledger.complete(
                 lambda name, make=model.make: tuning.search(name, make, plan, data), [(name,)], description=name
             )
+            if rows["accuracy"].isna().all():
+                print(f"{name}: every trial failed ({len(rows)} trials)")
+                continue
             best = rows.loc[rows["accuracy"].idxmax()]
             print(
                 f"{name}: {100 * rows['accuracy'].iloc[0]:.1f} % by default, {100 * best['accuracy']:.1f} % with "
