@@ -108,9 +108,9 @@ def main(argv: list[str] | None = None) -> None:
         frame = counted(size)
     except OSError as error:
         raise SystemExit(f"no counts: {error}") from error
-    print(f"{size[0]} x {size[1]}, {size[2]:.0%}, batch {size[3]}, float32, AVX2; per synapse and sample\n")
-    rows = ([name, *(f"{value:.3g}" for value in row)] for name, row in frame.iterrows())
-    print(harness.markdown(["kernel", *frame.columns], rows))
+    print(f"{size[0]} x {size[1]}, {size[2]:.0%}, batch {size[3]}, float32, AVX2\n")
+    rows = ([name, KERNELS[name][2], *(f"{value:.3g}" for value in row)] for name, row in frame.iterrows())
+    print(harness.markdown(["kernel", "of each", *frame.columns], rows))
 
 
 if __name__ == "__main__":
