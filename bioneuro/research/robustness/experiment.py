@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -274,7 +275,12 @@ def run(
     )  # fails before anything is written if there are too few images for the classes
     ledger = ModelLedger(out, asdict(plan), environment())
     _check_parameters(ledger, models, names)
-    units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
+    units = []
+    for seed, name in product(range(n_seeds), names):
+        if ledger.finished(name, seed):
+            _forget(out, name, seed)  # a process that was killed may have had no time to
+        else:
+            units.append((seed, name))
     here = n_jobs == 1 and scheduler is None
     for i, (rows, images) in succeeded(
         _Attacked(plan, data, models, out.resolve() if scheduler is None else None, progress and here),
@@ -288,7 +294,7 @@ def run(
         seed, name = units[i]
         _keep(out, name, seed, images)
         ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
-        shutil.rmtree(_cache(out, name, seed), ignore_errors=True)  # it is many times larger than all results
+        _forget(out, name, seed)
     return ledger
 
 
@@ -322,6 +328,11 @@ def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: 
 
 def _cache(out: Path, name: str, seed: int) -> Path:
     return out / "cache" / _path(out, name, seed).stem
+
+
+def _forget(out: Path, name: str, seed: int) -> None:
+    """Remove the cache of a finished model: it is many times larger than all results."""
+    shutil.rmtree(_cache(out, name, seed), ignore_errors=True)
 
 
 def _path(out: Path, name: str, seed: int) -> Path:
