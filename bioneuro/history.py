@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .analysis.samples import as_matrix
+from .analysis.weight_samples import as_matrix
 from .checks import check_count
 
 if TYPE_CHECKING:
