@@ -21,6 +21,7 @@ LONG = {
 }  # fmt: skip
 
 
+@pytest.hookimpl(trylast=True)  # of those that are left after -k and -m
 def pytest_collection_modifyitems(config, items):
     """Each process begins with its share of the long tests: what it takes from the others at the end is short then."""
     n = getattr(config, "workerinput", {"workercount": 1})["workercount"]
