@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .. import UserError
-from .options import add_dataset, add_n_train, add_out, add_seeds, fraction, whole
+from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, fraction, whole
 from .user_errors import kept_in, load_data, need_extra
 
 
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_n_train(parser, "training images, drawn for each seed (default: all of digits, 20000 of the others)")
     parser.add_argument("--epsilons", type=fraction, nargs="+", metavar="E", help="Linf budgets of the attacks")
     add_out(parser, "<dataset>")
-    parser.add_argument("--jobs", type=whole, metavar="N", help="processes that share the seeds (default: one a core)")
+    add_processes(parser, None, "one for each processor")
     parser.add_argument(
         "--quick", action="store_true", help="fewer seeds, images and PGD steps (in results/<dataset>-quick)"
     )
@@ -45,14 +45,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
     if options.page:
         return _page(options.page)
     if options.originals:
         return _originals(options)
 
     from ..comparison import experiment, findings
-    from ..comparison.models import sides
+    from ..comparison.models import in_order, sides
     from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
     from ..comparison.ranks import rank_table
@@ -74,8 +74,8 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path("results") / ("rivals-" * grand + options.dataset + "-quick" * options.quick)
     n_seeds = options.seeds or (2 if options.quick else 5)
     with kept_in(out):
-        ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models, settings)
-    frame = ledger.frame()
+        ledger = experiment.run(plan, data, out, n_seeds, options.n_jobs, options.models, settings, options.scheduler)
+    frame = in_order(ledger.frame())
     if grand:
         ranks = rank_table(frame)
         print(grand_text(frame, ranks))

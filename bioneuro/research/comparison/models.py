@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import baselines
 from ...baselines import BackpropMLP
@@ -15,7 +15,10 @@ from .. import UserError
 from ..our_network import by_votes, contrast_of
 from .plan import ComparisonPlan
 
-__all__ = ["MODELS", "ComparedModel", "chosen_models", "sides"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MODELS", "ComparedModel", "chosen_models", "in_order", "sides"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def chosen_models(
         None: those that are no rivals. ``"all"``: those whose modules are installed.
     plan : ComparisonPlan
     settings : dict of str to dict
-        Parameters by model, in place of its defaults.
+        Parameters by model, in place of its defaults; without any of its own a model has those of the first that reads
+        the same network.
 
     Raises
     ------
@@ -137,10 +141,12 @@ def chosen_models(
     bound: dict[Any, Any] = {}
     chosen = {}
     for name in dict.fromkeys(names):
-        model, changed = models[name], dict(settings.get(name, {}))
+        model = models[name]
+        network = next(first for first, other in models.items() if other.make == model.make)
+        changed = dict(settings.get(name, settings.get(network, {})))
         if model.against_attacks:
             changed["adversarial"] = (max(plan.epsilons), TRAINED_STEPS)
-        key = model.make if not changed else name
+        key = model.make, repr(sorted(changed.items()))
         chosen[name] = replace(model, make=bound.setdefault(key, partial(_made, model.make, changed)))
     return chosen
 
@@ -157,3 +163,10 @@ def sides() -> tuple[list[str], list[str]]:
     """Our models, and the references that each of them is set against."""
     ours = [name for name, model in MODELS.items() if model.ours]
     return ours, [name for name, model in MODELS.items() if not (model.ours or model.rival)]
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a ledger by seed, then as `MODELS` has their models: a ledger has them as processes ended."""
+    places = {name: i for i, name in enumerate(MODELS)}
+    order = frame["seed"] * (len(places) + 1) + frame["model"].map(places).fillna(len(places))
+    return frame.iloc[order.argsort(kind="stable")].reset_index(drop=True)
