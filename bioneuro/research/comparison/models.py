@@ -34,8 +34,8 @@ class ComparedModel:
     readout : str
         What `predict` returns.
     cells : str
-        Pathway onto the cells whose afferent weights are described; these cells have its name as a population.
-        "": it has none.
+        Pathway onto the cells whose afferent weights are described; these cells have its name as a population, where
+        they make synapses. "": it has none.
     read : callable
         The fitted network as this entry reads it.
     ours : bool
@@ -89,17 +89,17 @@ def _added(name: str, readout: str = "softmax", cells: str = "hidden_1", **other
 
 #: Baselines that are no row of their own above, by what is special about them.
 _UNLIKE_A_PERCEPTRON: dict[str, dict[str, Any]] = {
-    "cnn": {"cells": "", "needs": ("torch",)},
-    "nearest-neighbour": {"readout": "distances", "cells": ""},
-    "class-means": {"readout": "distances", "cells": ""},
-    "streaming-lda": {"readout": "linear", "cells": ""},
-    "streaming-least-squares": {"readout": "linear", "cells": ""},
-    "exemplars": {"readout": "cosines", "cells": ""},
+    "cnn": {"needs": ("torch",)},
+    "nearest-neighbour": {"readout": "distances", "cells": "samples"},
+    "class-means": {"readout": "distances", "cells": "output"},
+    "streaming-lda": {"readout": "linear", "cells": "output"},
+    "streaming-least-squares": {"readout": "linear", "cells": "output"},
+    "exemplars": {"readout": "cosines", "cells": "samples"},
 }
 MODELS |= {name: _added(name, **_UNLIKE_A_PERCEPTRON.get(name, {})) for name in baselines.BASELINES if name != "mlp"}
 MODELS |= {
     "mlp, adversarially trained": _added("mlp", against_attacks=True),
-    "cnn, adversarially trained": _added("cnn", cells="", needs=("torch",), against_attacks=True),
+    "cnn, adversarially trained": _added("cnn", needs=("torch",), against_attacks=True),
 }
 
 #: Steps of the attacks that the ceilings are trained against.
