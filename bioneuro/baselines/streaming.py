@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count
+from ..checks import check_count, on_host
 from ..estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -74,7 +74,7 @@ class StreamingClassifier(LogitClassifier):
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")
-        return self._scores(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._scores(validate_data(self, on_host(X), reset=False, dtype=np.float64))
 
 
 class NearestClassMean(StreamingClassifier):
