@@ -18,8 +18,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
+from .blockwise_encoding import Check, adapted, features
 from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
-from .encoding import Check, adapted, features
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -33,12 +33,12 @@ from .image_rows import Given, given_rows, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing, Retina
 from .layers.cells import excitatory_rule
 from .layers.competitions import CompetitionLike, competition_maker
-from .layers.protocols import CompetitionMaker, Encoder, Progress, Space
+from .layers.interfaces import CompetitionMaker, Encoder, Progress, Space
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import Network, untaught
 from .progress import track
 from .protocols import Pullback
-from .rows import OneHot, Rows, opened
+from .row_sources import OneHot, Rows, opened
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision

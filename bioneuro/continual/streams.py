@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from ..checks import Choice, Integer, Number, check, check_count, check_labels, check_number, plain_array
-from ..images import image_shape_of
+from ..image_shapes import image_shape_of
 
 #: Degrees.
 ANGLE = Number(-np.inf, np.inf)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_count, check_labels, plain_array
-from .classes import labels_sha256
+from .class_splits import labels_sha256
 
 
 @dataclass(frozen=True, eq=False)
