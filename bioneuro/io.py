@@ -6,11 +6,12 @@ instances of the classes in :data:`CLASSES` only, so that no code of the file ru
 once it has a line there and says in ``SAVED`` what its attributes must be (:mod:`bioneuro._attributes`); both
 :func:`save` and :func:`load` hold it to that. A learning rule of the user's own, class or function, is saved by its
 module and name, and found again among the modules that are imported by then; a file has nothing imported
-(:mod:`bioneuro.named`).
+(:mod:`bioneuro.qualified_names`).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -30,8 +31,8 @@ from ._npz import KINDS, Archive
 from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
 from .classifier import BioClassifier
-from .named import find, name_of
 from .network import Network
+from .qualified_names import find, name_of
 from .rules import RULES, FunctionRule, Rule, Turnover
 from .rules.function import is_rule_function
 from .schedule import Schedule
@@ -185,7 +186,11 @@ def load(path: str | os.PathLike[str]) -> Any:
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     # Opening a FIFO for reading would wait for ever.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISDIR(os.fstat(number).st_mode):
+        os.close(number)
+        raise IsADirectoryError(errno.EISDIR, "Is a folder, not a file", os.fspath(path))
+    with open(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is not a file written by bioneuro.save: it is no plain file")
         yield file

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ._attributes import Each, Maybe, Part
 from .layers.association import Association
+from .layers.interfaces import Encoder, Progress, Readout, Space
 from .layers.mixing import Mixing
-from .layers.protocols import Encoder, Progress, Readout, Space
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
-from .rows import Rows
+from .row_sources import Rows
 from .synapses import Synapses
 
 #: Rates or drives (samples x cells) kept in memory from epoch to epoch; beyond this they are computed again in each.

@@ -10,12 +10,12 @@ from numpy.typing import DTypeLike, NDArray
 from .. import _core, connectivity
 from .._attributes import Array, Part
 from ..connectivity import Init
-from ..rows import Rows
+from ..row_sources import Rows
 from ..rules import LogRelaxation, RuleLike
 from ..threads import Threads
 from .competitive import CompetitiveLayer
 from .image_map import ImageMap, pooling_matrix
-from .protocols import Progress
+from .interfaces import Progress
 from .retina import Retina
 
 #: What the columns of a map learn by.
@@ -137,9 +137,11 @@ class FeatureMap(ImageMap):
     # --- encoding ---
 
     def _pooled(self, R: NDArray) -> NDArray:
+        synapses = self.columns.synapses
+        whole = synapses.nnz == synapses.n_post * synapses.n_pre  # then stored as a dense matrix is
         return _core.feature_map(
             R,
-            self.columns.synapses.to_scipy().toarray(),
+            synapses.weights.reshape(synapses.shape) if whole else synapses.to_scipy().toarray(),
             self._pool_rows,
             self._pool_cols,
             beta=self.columns.beta,

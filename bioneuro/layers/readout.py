@@ -17,8 +17,8 @@ from ..checks import Number, check, check_count
 from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
-from .extents import GAIN_OR_NONE
-from .protocols import ReadCells, Readout
+from .interfaces import ReadCells, Readout
+from .numeric_limits import GAIN_OR_NONE
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6

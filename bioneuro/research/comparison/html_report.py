@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ... import plot
 from ...atomic_write import write_atomically
 from .. import UserError
-from ..audits import audit_lines, audited, bounded
+from ..audit_verdicts import audit_lines, audited, bounded
 from ..differences import ALPHA, MIN_SEEDS
 from ..records import html
 from ..records.ledger import KeptResults, kept_results
 from ..records.pictures import blank_figure
 from . import findings
 from .experiment import weight_samples
-from .models import sides
-from .page import rank_figure, verdict_sentence
+from .models import in_order, sides
 from .plan import ComparisonPlan
 from .ranks import overall, rank_table, value_table
+from .rivals_page import rank_figure, verdict_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,7 @@ def write_report(folder: Path) -> Path:
         The page cannot be written.
     """
     kept = kept_results(folder)
+    kept = kept._replace(frame=in_order(kept.frame))
     plan = ComparisonPlan.of_record(kept.configuration)
     if plan is None:
         raise UserError(f"{folder} holds results of another command than compare")
