@@ -104,6 +104,9 @@ def campaign(share: float, seed: int, folder: Path, names: Sequence[str] = tuple
     counts = {name: Counter[str]() for name in names}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bioneuro.research.commands", "pandas", "matplotlib.figure", "optuna", "torch"])
+    first = context.Process(target=int)  # starts the server of the others, which takes long
+    first.start()
+    first.join()
     undisturbed: dict[str, tuple[dict[str, bytes], float]] = {}
     wanted = max(1, round(share * KILLS))
     try:

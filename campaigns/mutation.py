@@ -58,7 +58,7 @@ KERNEL_TESTS = {
 }
 ATTACK_TESTS = {
     ("adaptive",): ("attacks_adaptive",),
-    ("apgd", "ascent"): ("attacks_apgd",),
+    ("apgd", "objectives"): ("attacks_apgd",),
     ("audit", "masking_checks"): ("attacks_audit",),
     ("answers", "base", "goals", "inputs"): ("attacks_inputs", "attacks_goals"),
     ("cache", "ensemble", "registry", "survivors", "worst_case"): ("attacks_worst_case", "attacks_sparse"),

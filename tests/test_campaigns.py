@@ -133,6 +133,12 @@ assert python == [
     "def f(x: int | None = 2) -> int | str:\\n    return not 'a + b'",
     "def f(x: int | None = 1) -> int | str:\\n    return  'a + b'",
 ], python
+root = Path({str(ROOT)!r})
+for table, sources in ((mutation.KERNEL_TESTS, root / "csrc"), (mutation.ATTACK_TESTS, root / "bioneuro" / "attacks")):
+    there = {{path.name.partition(".")[0] for path in sources.iterdir()}}
+    for stems, tests in table.items():
+        assert there.issuperset(stems), stems
+        assert all((root / "tests" / f"test_{{name}}.py").is_file() for name in tests), tests
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
