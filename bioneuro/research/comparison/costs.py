@@ -36,7 +36,7 @@ def of(network: Any, image_shape: tuple[int, ...]) -> Cost:
     Raises
     ------
     TypeError
-        It has no ``weights()``, and is none of the baselines without.
+        It has no ``weights()``, and is not one of the baselines that need none.
     """
     operations, moved = _synapses(network, image_shape)
     return Cost(operations, moved, round(len(pickle.dumps(network)), -3))  # what is below depends on the process
