@@ -19,12 +19,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from .blockwise_encoding import Check, adapted, features
-from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
     check_classes,
-    check_labels,
     class_index,
     known_classes,
     validated,
@@ -44,6 +43,7 @@ from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision
 from .surrogates import variants
+from .synapses.array_checks import largest_magnitude
 from .threads import Threads, one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
 
@@ -498,13 +498,15 @@ class BioClassifier(
     @contextmanager
     def _finite_after(self, learner: str) -> Iterator[None]:
         """Weights that have left the numbers are named, also where something else stumbles over them first."""
-        failure = None
+        failure, before = None, {id(synapses): synapses.version for synapses in self.network_.pathways().values()}
         try:
             yield
         except ValueError as error:
             failure = error
         for name, synapses in self.network_.pathways().items():
-            if not np.isfinite(synapses.weights).all():
+            if synapses.version == before.get(id(synapses)):
+                continue
+            if not np.isfinite(largest_magnitude(synapses.weights, self.n_threads)):
                 advice = "a rate or a gain is too large"
                 raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
         if failure is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from .checks import on_host
+from .checks import check_labels, on_host, unknown_labels
 
 __all__ = [
     "LogitClassifier",
     "all_or_nothing",
     "check_classes",
-    "check_labels",
     "check_unit_interval",
     "class_index",
     "known_classes",
@@ -128,6 +128,8 @@ def _rewinder(random_state: Any) -> Callable[[], None]:
     """Sets the generator that a ``random_state`` stands for back to where it is now."""
     if isinstance(random_state, np.random.Generator):
         return partial(setattr, random_state.bit_generator, "state", random_state.bit_generator.state)
+    if isinstance(random_state, Integral):  # each call has a generator of its own
+        return lambda: None
     source = check_random_state(random_state)
     return partial(source.set_state, source.get_state())
 
@@ -139,13 +141,11 @@ def _is_mapped(value: Any, seen: set[int]) -> bool:
     if id(value) in seen or hasattr(type(value), "__deepcopy__"):  # a pathway copies its arrays itself
         return False
     seen.add(id(value))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         parts: Iterable[Any] = value.values()
-    elif isinstance(value, list | tuple):
-        parts = value
     else:
-        parts = getattr(value, "__dict__", {}).values()
-    return any(_is_mapped(part, seen) for part in parts)
+        parts = value if isinstance(value, list | tuple) else getattr(value, "__dict__", {}).values()
+    return any(_is_mapped(part, seen) for part in parts if not isinstance(part, int | float | str | None))
 
 
 def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
@@ -153,41 +153,32 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
     """
-    named = hasattr(model, "feature_names_in_")  # scikit-learn then warns
-    if type(X) is np.ndarray and not named and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2:
-        if X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
-            return X
+    if _is_valid(model, X, dtype):
+        return X
     return validate_data(model, on_host(X), reset=False, dtype=np.dtype(dtype), order="C")
+
+
+def _is_valid(model: BaseEstimator, X: Any, dtype: DTypeLike | list[type]) -> bool:
+    """Whether `validate_data` would return these very rows."""
+    named = hasattr(model, "feature_names_in_")  # scikit-learn then warns
+    if type(X) is not np.ndarray or named or not X.flags.c_contiguous or X.ndim != 2 or isinstance(dtype, list):
+        return False
+    return bool(X.size and X.dtype == dtype and X.shape[1] == model.n_features_in_ and sum_is_finite(X))
 
 
 def validated_with_labels(
     model: BaseEstimator, X: ArrayLike, y: ArrayLike, dtype: DTypeLike | list[type], *, reset: bool = True
 ) -> tuple[NDArray, NDArray]:
     """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
-    X, y = on_host(X), on_host(y)
+    X, y = on_host(X), on_host(y, "y")
+    whole = type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub"
+    if not reset and whole and _is_valid(model, X, dtype) and len(y) == len(X):
+        return X, y
     check_labels(y)
     dtype = dtype if isinstance(dtype, list) else np.dtype(dtype)  # a list: the first, unless X is of one of the others
     rows, labels = validate_data(model, X, y, reset=reset, dtype=dtype, order="C")
     check_classification_targets(labels)
     return rows, labels
-
-
-def check_labels(y: Any, name: str = "y") -> None:
-    """Raise ValueError, naming its position, where a label is NaN or None."""
-    if y is None:  # scikit-learn has the message
-        return
-    labels = np.asarray(y)
-    if np.ma.is_masked(y):
-        raise ValueError(f"{name} must not have masked values")
-    if labels.dtype.kind == "f":
-        missing = np.isnan(labels)
-    elif labels.dtype == object:
-        missing = np.array([label is None or label != label for label in labels.ravel()], bool)
-    else:
-        return
-    if missing.any():
-        i = int(np.argmax(missing))
-        raise ValueError(f"{name} must hold a label for each row, but {name}[{i}] is {labels.ravel()[i]}")
 
 
 def sum_is_finite(X: NDArray) -> bool:
@@ -211,7 +202,7 @@ def check_classes(classes: NDArray) -> None:
 
 def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
     """Position of each label in ``classes``, the column of its logit."""
-    unseen = np.flatnonzero(~np.isin(y, classes))
+    unseen = unknown_labels(y, classes)
     if unseen.size:
         raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
     order = np.argsort(classes)  # of other libraries' models they need not be sorted
