@@ -34,7 +34,7 @@ from .image_rows import Given, given_rows, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing, Retina
 from .layers.cells import excitatory_rule
 from .layers.competitions import CompetitionLike, competition_maker
-from .layers.protocols import CompetitionMaker, Encoder, Progress, Space
+from .layers.protocols import CompetitionMaker, Encoder, PlasticLayer, Progress, Space
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import Network, untaught
 from .progress import track
@@ -328,14 +328,14 @@ class BioClassifier(
         H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
-        network = self.network_
+        network = self.network_.on_features
         with self._finite_after("the association"):
             n_epochs = schedule.of_association(len(H), n_cells)
-            network.learn_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+            network.learn(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         if network.association.teacher is not None:
             with self._finite_after("the teacher"):
                 n_epochs = schedule.of_teaching(len(H))
-                network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+                network.teach(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(H, T, schedule.of_readout(len(H)), passes)
 
     def partial_fit(
@@ -390,7 +390,7 @@ class BioClassifier(
         self.network_.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)
         with self._finite_after("the association"):
-            self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
+            self.network_.on_features.learn(H, T, n_epochs=1, rng=self._rng, progress=passes)
         self._learn_readouts(H, T, 1, passes)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
@@ -424,7 +424,8 @@ class BioClassifier(
 
     def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
         network = getattr(self, "network_", None)
-        return all_or_nothing(self, *changed, shared=(network and network.encoder, network and network.mixing))
+        layers = network.layers.values() if network else ()
+        return all_or_nothing(self, *changed, shared=[each for each in layers if not isinstance(each, PlasticLayer)])
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""
@@ -493,7 +494,8 @@ class BioClassifier(
     def _learn_readouts(self, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Progress) -> None:
         with self._finite_after("the readout"):
             eta = self._set("schedule").readout_eta
-            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
+            network = self.network_.on_features
+            network.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
 
     @contextmanager
     def _finite_after(self, learner: str) -> Iterator[None]:
@@ -597,8 +599,7 @@ class BioClassifier(
         return self._validate(X)
 
     def _logits(self, X: ArrayLike) -> NDArray:
-        X = self._checked(X)
-        return self.network_.logits(self.encoder_.encode(X), self.readout)
+        return self.network_.logits(self._checked(X), self.readout)
 
     def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
         space: Space = "image" if isinstance(self._front(), Identity) else "response"

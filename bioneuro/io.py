@@ -42,9 +42,9 @@ __all__ = ["CLASSES", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 5
+VERSION = 6
 #: Those that are read: attributes of former versions are brought up to date as they are read (``upgraded``).
-READABLE = (3, 4, VERSION)
+READABLE = (3, 4, 5, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {

@@ -36,16 +36,17 @@ def rows_of(network: Any) -> list[Row]:
 
 def layers_of(network: Any) -> str:
     """The layers in a line, each with its size."""
-    association = network.association
-    parts = [f"{type(network.encoder).__name__} {network.encoder.n_features}"]
-    if network.mixing is not None:
-        parts.append(f"{type(network.mixing).__name__} {network.mixing.n_features}")
-    # PassedOn recruits nobody, and knows no classes
-    live = int(np.sum(getattr(association, "live", association.n_cells)))
-    learned = "" if live == association.n_cells else f" ({live} recruited)"
-    parts.append(f"{type(association).__name__} {association.n_cells}{learned}")
-    parts.append(f"{', '.join(network.readouts)} {getattr(association, 'n_classes', '')}".rstrip())
+    parts = [f"{type(layer).__name__} {layer.n_features}{_recruited(layer)}" for layer in network.layers.values()]
+    if network.readouts:
+        n_classes = next(iter(network.readouts.values())).n_classes
+        parts.append(f"{', '.join(network.readouts)} {n_classes}")
     return " -> ".join(parts)
+
+
+def _recruited(layer: Any) -> str:
+    """How many of its cells have learned, where others wait."""
+    live = int(np.sum(getattr(layer, "live", layer.n_features)))
+    return "" if live == layer.n_features else f" ({live} recruited)"
 
 
 def cells_of(row: Row) -> tuple[str, ...]:

@@ -489,7 +489,7 @@ def test_other_archives(path):
 
 def test_other_versions(path):
     rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
-    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 to 5"
+    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 to 6"
     with pytest.raises(ValueError, match=message):
         bn.load(path)
 
@@ -798,10 +798,10 @@ def test_broken_models_are_not_loaded(path, part, change, match):
 
 
 def objects_of(value):
-    """The state of every object in a header."""
+    """The state of every object, and the items of every dict, in a header."""
     if isinstance(value, dict):
-        if value.get("kind") == "object":
-            yield value["state"]
+        if value.get("kind") in ("object", "dict"):
+            yield value.get("state", value.get("items"))
         for inner in value.values():
             yield from objects_of(inner)
 
@@ -838,8 +838,9 @@ def test_parts_of_another_dtype_are_refused(name):
             check_attributes(layer)
     else:  # a pool has no weights
         check_attributes(layer)
-        with pytest.raises(ValueError, match="Association with synapses.dtype = float32, not float64"):
-            check_attributes(bn.network.Network(layers.UnitNorm(6), layer, {"votes": READOUTS["votes"](layer, 3)}))
+        parts = {"features": layers.UnitNorm(6), "association": layer}
+        with pytest.raises(ValueError, match="'association' takes inputs of float64, but 'features' below it makes fl"):
+            check_attributes(bn.network.Network(parts, {"votes": READOUTS["votes"](layer, 3)}))
 
 
 # --- random generators

@@ -16,7 +16,6 @@ from bioneuro.layers import (
     DeltaReadout,
     FeatureMap,
     Hypercolumns,
-    PassedOn,
     PerturbationReadout,
     Retina,
     SoftmaxSettings,
@@ -478,10 +477,10 @@ def test_the_response_is_inverted_at_its_ends_in_single_precision(exponent):
 
 
 def test_a_network_without_association_answers_any_number_of_rows_and_prints(rng):
-    passed_on = PassedOn(10)
-    network = Network(UnitNorm(10), passed_on, {"delta": DeltaReadout(passed_on, 3)})
+    encoder = UnitNorm(10)
+    network = Network({"rates": encoder}, {"delta": DeltaReadout(encoder, 3)})
     X = rng.random((INFERENCE_BATCH + 5, 10), np.float32)
     logits, _ = network.vjp(X, "delta")
     np.testing.assert_array_equal(logits[-5:], network.vjp(X[-5:], "delta")[0])
-    assert repr(network).startswith("Network(UnitNorm 10 -> PassedOn 10 -> delta)")
+    assert repr(network).startswith("Network(UnitNorm 10 -> delta 3)")
     assert "<td>readout_excitatory</td>" in network._repr_html_()

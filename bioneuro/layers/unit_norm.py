@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Count, Floating
 from .extents import check_extent
-from .protocols import Space
 
 
 class UnitNorm:
@@ -47,7 +46,7 @@ class UnitNorm:
         X, norm = self._norm(X)
         return (X / norm).astype(self.dtype)
 
-    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, X: ArrayLike, dH: NDArray) -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X``."""
         X, norm = self._norm(X)
         return ((dH - X * (dH * X).sum(axis=1, keepdims=True) / norm**2) / norm).astype(self.dtype)
