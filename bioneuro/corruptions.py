@@ -3,7 +3,7 @@
 After Mu & Gilmer 2019, "MNIST-C: a robustness benchmark for computer vision", arXiv 1906.02337, and Hendrycks &
 Dietterich 2019, arXiv 1903.12261; written anew, with lengths relative to the side of the image, so that they fit 8 x 8
 digits as well as photographs. They have no budget: `bioneuro.attacks` is for that. A corruption is one function in
-`bioneuro.distortions` and one line in `CORRUPTIONS`.
+`bioneuro.corruption_functions` and one line in `CORRUPTIONS`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import distortions
+from . import corruption_functions
 from .attacks.answers import predict
 from .attacks.inputs import check_images, check_input, checked_names
 from .attacks.sample_random import SampleRandom
 from .checks import check_count
-from .distortions import Distortion, Draws
-from .images import resolve_shape
+from .corruption_functions import Distortion, Draws
+from .image_shapes import resolve_shape
 from .progress import track
 from .protocols import Classifier
 
@@ -41,7 +41,7 @@ class Corruption:
     Attributes
     ----------
     apply : callable
-        ``apply(images, strength, draws)``, see `bioneuro.distortions`.
+        ``apply(images, strength, draws)``, see `bioneuro.corruption_functions`.
     strengths : tuple of 5 floats
         What they mean is said at the function; lengths are shares of the image's longer side.
     """
@@ -52,23 +52,23 @@ class Corruption:
 
 #: Corruptions by name. Strengths chosen by eye, to run from hardly seen to hardly read on MNIST.
 CORRUPTIONS: dict[str, Corruption] = {
-    "gaussian_noise": Corruption(distortions.gaussian_noise, (0.1, 0.2, 0.3, 0.4, 0.55)),
-    "shot_noise": Corruption(distortions.shot_noise, (0.15, 0.3, 0.45, 0.6, 0.8)),
-    "impulse_noise": Corruption(distortions.impulse_noise, (0.03, 0.08, 0.15, 0.25, 0.4)),
-    "gaussian_blur": Corruption(distortions.gaussian_blur, (0.02, 0.035, 0.05, 0.07, 0.09)),
-    "motion_blur": Corruption(distortions.motion_blur, (0.07, 0.12, 0.17, 0.23, 0.3)),
-    "glass_blur": Corruption(distortions.glass_blur, (0.04, 0.06, 0.08, 0.11, 0.15)),
-    "translate": Corruption(distortions.translate, (0.04, 0.08, 0.12, 0.16, 0.2)),
-    "rotate": Corruption(distortions.rotate, (10, 20, 30, 40, 50)),
-    "scale": Corruption(distortions.scale, (1.1, 1.2, 1.3, 1.45, 1.6)),
-    "shear": Corruption(distortions.shear, (0.15, 0.3, 0.45, 0.6, 0.8)),
-    "brightness": Corruption(distortions.brightness, (0.1, 0.2, 0.3, 0.45, 0.6)),
-    "contrast": Corruption(distortions.contrast, (0.75, 0.5, 0.35, 0.25, 0.15)),
-    "fog": Corruption(distortions.fog, (0.2, 0.35, 0.5, 0.65, 0.8)),
-    "occlusion": Corruption(distortions.occlusion, (0.15, 0.22, 0.3, 0.37, 0.45)),
-    "stripe": Corruption(distortions.stripe, (0.04, 0.08, 0.12, 0.16, 0.22)),
-    "dotted_line": Corruption(distortions.dotted_line, (0.03, 0.05, 0.07, 0.1, 0.13)),
-    "zigzag": Corruption(distortions.zigzag, (0.03, 0.05, 0.07, 0.1, 0.13)),
+    "gaussian_noise": Corruption(corruption_functions.gaussian_noise, (0.1, 0.2, 0.3, 0.4, 0.55)),
+    "shot_noise": Corruption(corruption_functions.shot_noise, (0.15, 0.3, 0.45, 0.6, 0.8)),
+    "impulse_noise": Corruption(corruption_functions.impulse_noise, (0.03, 0.08, 0.15, 0.25, 0.4)),
+    "gaussian_blur": Corruption(corruption_functions.gaussian_blur, (0.02, 0.035, 0.05, 0.07, 0.09)),
+    "motion_blur": Corruption(corruption_functions.motion_blur, (0.07, 0.12, 0.17, 0.23, 0.3)),
+    "glass_blur": Corruption(corruption_functions.glass_blur, (0.04, 0.06, 0.08, 0.11, 0.15)),
+    "translate": Corruption(corruption_functions.translate, (0.04, 0.08, 0.12, 0.16, 0.2)),
+    "rotate": Corruption(corruption_functions.rotate, (10, 20, 30, 40, 50)),
+    "scale": Corruption(corruption_functions.scale, (1.1, 1.2, 1.3, 1.45, 1.6)),
+    "shear": Corruption(corruption_functions.shear, (0.15, 0.3, 0.45, 0.6, 0.8)),
+    "brightness": Corruption(corruption_functions.brightness, (0.1, 0.2, 0.3, 0.45, 0.6)),
+    "contrast": Corruption(corruption_functions.contrast, (0.75, 0.5, 0.35, 0.25, 0.15)),
+    "fog": Corruption(corruption_functions.fog, (0.2, 0.35, 0.5, 0.65, 0.8)),
+    "occlusion": Corruption(corruption_functions.occlusion, (0.15, 0.22, 0.3, 0.37, 0.45)),
+    "stripe": Corruption(corruption_functions.stripe, (0.04, 0.08, 0.12, 0.16, 0.22)),
+    "dotted_line": Corruption(corruption_functions.dotted_line, (0.03, 0.05, 0.07, 0.1, 0.13)),
+    "zigzag": Corruption(corruption_functions.zigzag, (0.03, 0.05, 0.07, 0.1, 0.13)),
 }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .checks import on_host
 from .estimators import check_unit_interval
-from .images import image_shape_of, with_channels
+from .image_shapes import image_shape_of, with_channels
 
 __all__ = ["Given", "check_pixels", "given_rows", "shape_of_rows"]
 
@@ -69,7 +69,7 @@ def shape_of_rows(image_shape: Any, given: Given, X: NDArray) -> tuple[int, ...]
     Parameters
     ----------
     image_shape : "auto", None, (height, width) or (height, width, channels)
-        As of :func:`bioneuro.images.image_shape_of`, but that "auto" is the shape of images that were given as such.
+        As in :func:`bioneuro.image_shapes.image_shape_of`, except that "auto" is the shape of images given as such.
     given : Given
     X : array (n, n_features)
 

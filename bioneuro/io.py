@@ -6,7 +6,7 @@ instances of the classes in :data:`CLASSES` only, so that no code of the file ru
 once it has a line there and says in ``SAVED`` what its attributes must be (:mod:`bioneuro._attributes`); both
 :func:`save` and :func:`load` hold it to that. A learning rule of the user's own, class or function, is saved by its
 module and name, and found again among the modules that are imported by then; a file has nothing imported
-(:mod:`bioneuro.named`).
+(:mod:`bioneuro.qualified_names`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from ._npz import KINDS, Archive
 from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
 from .classifier import BioClassifier
-from .named import find, name_of
 from .network import Network
+from .network_classifier import NetworkClassifier
+from .qualified_names import find, name_of
 from .rules import RULES, FunctionRule, Rule, Turnover
 from .rules.function import is_rule_function
 from .schedule import Schedule
@@ -51,6 +52,7 @@ CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         BioClassifier,
+        NetworkClassifier,
         Network,
         layers.Adaptation,
         layers.Association,

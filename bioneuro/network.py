@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ._attributes import Each, Part
 from .layers.association import Association
-from .layers.protocols import Encoder, Layer, Progress, ReadCells, Readout, Space
+from .layers.interfaces import Encoder, Layer, Progress, ReadCells, Readout, Space
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
-from .rows import Rows
+from .row_sources import Rows
 from .synapses import Synapses
 
 #: Rates or drives (samples x cells) kept in memory from epoch to epoch; beyond this they are computed again in each.
@@ -58,6 +58,8 @@ class Network:
             same = cells is top if isinstance(top, ReadCells) else cells.n_cells == top.n_features
             if not same:
                 raise ValueError(f"readout {name!r} of a Network must read its last layer, {type(top).__name__}")
+            if readout.n_classes != self.n_classes:
+                raise ValueError(f"readouts of a Network must be of as many classes, got {name!r} of another number")
 
     @staticmethod
     def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,6 +103,11 @@ class Network:
     def dtype(self) -> np.dtype:
         """Of what readouts read."""
         return np.dtype(getattr(self.association, "dtype", np.float32))
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that the readouts tell apart."""
+        return next(iter(self.readouts.values())).n_classes
 
     def encode(self, X: NDArray) -> NDArray:
         """What the last layer makes of ``X``, ``(n, n_features)``."""
@@ -148,6 +155,13 @@ class Network:
             if layer.step % REWIRE_EVERY == 0:
                 layer.rewire()
         layer.rewire()
+
+    def learn_at_once(self, X: NDArray, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
+        """The last layer learns from all samples in one call, if it learns at all."""
+        learn = getattr(self.association, "learn", None)
+        if learn is not None:
+            offered = {"T": T[:], "random_state": rng, "progress": progress}
+            learn(self.seen(X), **{name: value for name, value in offered.items() if takes(learn, name)})
 
     def teach(
         self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress

@@ -38,8 +38,7 @@ def layers_of(network: Any) -> str:
     """The layers in a line, each with its size."""
     parts = [f"{type(layer).__name__} {layer.n_features}{_recruited(layer)}" for layer in network.layers.values()]
     if network.readouts:
-        n_classes = next(iter(network.readouts.values())).n_classes
-        parts.append(f"{', '.join(network.readouts)} {n_classes}")
+        parts.append(f"{', '.join(network.readouts)} {network.n_classes}")
     return " -> ".join(parts)
 
 
@@ -55,13 +54,13 @@ def cells_of(row: Row) -> tuple[str, ...]:
     return row.pathway, row.made_by, row.sign, sizes, str(row.synapses), share
 
 
-def text_table(network: Any) -> str:
+def text_table(network: Any, title: str = "Network") -> str:
     """As ``repr`` shows it."""
     table = [HEADINGS, *map(cells_of, rows_of(network))]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     aligned = "<<<>>>"
     lines = ["  ".join(f"{text:{way}{n}}" for text, way, n in zip(row, aligned, widths, strict=True)) for row in table]
-    return "\n".join([f"Network({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
+    return "\n".join([f"{title}({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
 
 
 def html_table(network: Any) -> str:

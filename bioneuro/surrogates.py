@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from .layers.association import Association
+from .layers.interfaces import Competition, Space
 from .layers.pools import SoftmaxPool
-from .layers.protocols import Competition, Space
 from .network import Network
 from .protocols import Pullback
 from .synapses import Synapses

@@ -20,7 +20,7 @@ import numpy as np
 from distributed import Client, LocalCluster
 
 import bioneuro as bn
-from bioneuro import encoding
+from bioneuro import blockwise_encoding
 from bioneuro.dask_workers import held_by_workers
 
 from .record import main
@@ -95,7 +95,7 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
     short = {"schedule__teaching_epochs": 1, "schedule__readout_epochs": 1, "n_threads": 1, "random_state": seed}
     model = bn.BioClassifier(**short).fit(X[:LEARNED], y[:LEARNED])
     encoder, n_features = model.encoder_, model.encoder_.n_features
-    check = encoding.Check(np.dtype(np.float32), images=True)
+    check = blockwise_encoding.Check(np.dtype(np.float32), images=True)
     block = X[:BLOCK]
     encode = seconds(lambda: encoder.encode(block)) / len(block)
     measured, faults = {}, []
@@ -107,9 +107,9 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
             if n_workers == 1:
                 with held_by_workers(client, Moved(n_features)) as submit:
                     move = seconds(lambda submit=submit: submit(0, block).result(), 5) / len(block)
-            encoding.features(encoder, None, block, check, client)  # what is made at first use
+            blockwise_encoding.features(encoder, None, block, check, client)  # what is made at first use
             start = time.perf_counter()
-            H = encoding.features(encoder, None, X, check, client)
+            H = blockwise_encoding.features(encoder, None, X, check, client)
             measured[n_workers] = n / (time.perf_counter() - start)
             if not np.array_equal(H[: len(block)], alone):
                 faults.append(f"{n_workers} workers gave other features")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import bioneuro as bn
-from bioneuro import rows
+from bioneuro import row_sources
 
 from .record import main
 
@@ -66,7 +66,9 @@ def learn(n: int, seed: int, folder: Path) -> None:
     X = np.load(path, mmap_mode="r")
     bn.BioClassifier(**NETWORK).fit(np.array(X[:200]), y[:200])  # what learning imports is not what it holds
     made, before = time.perf_counter(), peak()
-    rows.IN_MEMORY = min(rows.IN_MEMORY, path.stat().st_size // 4)  # a small share, too, is taken for large
+    row_sources.IN_MEMORY = min(
+        row_sources.IN_MEMORY, path.stat().st_size // 4
+    )  # a small share, too, is taken for large
     stages: dict[str, float] = {}
 
     def passed(model: bn.BioClassifier, stage: str, done: int, of: int) -> None:

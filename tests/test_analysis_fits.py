@@ -10,7 +10,7 @@ from scipy import integrate, sparse, special, stats
 from weight_surrogates import CUT_LAWS, surrogate
 
 from bioneuro import analysis
-from bioneuro.analysis.samples import sample_of
+from bioneuro.analysis.weight_samples import sample_of
 
 LAWS = list(analysis.DISTRIBUTIONS)
 

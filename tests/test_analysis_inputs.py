@@ -12,7 +12,7 @@ from scipy import sparse
 
 import bioneuro as bn
 from bioneuro import analysis, plot
-from bioneuro.analysis.samples import looks_cut, stored
+from bioneuro.analysis.weight_samples import looks_cut, stored
 
 plt = pytest.importorskip("matplotlib.pyplot")
 

@@ -12,16 +12,17 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core deprecation network_table
-threads _npz reference moments contrast checks progress atomic_write named protocols dataset_files _dask_plugin
-kernels dask_workers rows synapses losses estimators nested_parameters images analysis omniglot _image_files
-_attributes history image_rows
+_core deprecation moments network_table qualified_names
+threads _npz reference contrast_response checks progress atomic_write protocols dataset_files _dask_plugin
+kernels dask_workers row_sources synapses losses estimators nested_parameters image_shapes analysis omniglot
+_attributes _image_files history image_rows
 datasets connectivity rules _random_states attacks continual plot
-layers distortions supervision
+layers corruption_functions supervision
 network corruptions
-white_box encoding schedule
+white_box blockwise_encoding schedule
 surrogates baselines fewshot adapters
-classifier
+network_estimator
+classifier network_classifier
 io model_report
 research
 __main__ natural

@@ -7,7 +7,7 @@ from attack_models import EPSILONS, D, Linear, OnePass
 import bioneuro as bn
 from bioneuro.attacks import APGD, PGD, Targeted
 from bioneuro.attacks.apgd import checkpoints
-from bioneuro.attacks.ascent import ASCENTS, available, slope, value
+from bioneuro.attacks.objectives import ASCENTS, available, slope, value
 from bioneuro.baselines import BackpropMLP
 
 # --- losses ---

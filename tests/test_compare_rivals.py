@@ -13,7 +13,7 @@ from bioneuro import BioClassifier, datasets, plot
 from bioneuro.baselines import BASELINES, BackpropMLP, ConvNet, LocalHPCAClassifier, NearestNeighbour, make
 from bioneuro.research import UserError
 from bioneuro.research.commands import main
-from bioneuro.research.comparison import costs, experiment, page, ranks
+from bioneuro.research.comparison import costs, experiment, ranks, rivals_page
 from bioneuro.research.comparison.models import MODELS, ComparedModel, chosen_models
 from bioneuro.research.comparison.originals import ORIGINALS, measured, original_lines
 from bioneuro.research.comparison.plan import ComparisonPlan
@@ -243,8 +243,8 @@ def test_a_page_needs_data(tmp_path, capsys):
 
 def test_the_page_says_who_is_better_than_the_network():
     frame = pd.concat([frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9, 0.91, 0.93], b=[0.7, 0.9, 0.8])], ignore_index=True)
-    assert "beyond doubt (paired over seeds, 95 %), by column. clean: a." in page.verdict_sentence(frame)
-    one = page.verdict_sentence(frame[frame["seed"] == 1])
+    assert "beyond doubt (paired over seeds, 95 %), by column. clean: a." in rivals_page.verdict_sentence(frame)
+    one = rivals_page.verdict_sentence(frame[frame["seed"] == 1])
     assert "one seed, none beyond doubt, by column. clean: a, b." in one
 
 

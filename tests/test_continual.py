@@ -16,7 +16,7 @@ from bioneuro.baselines import (
     StreamingLeastSquares,
 )
 from bioneuro.baselines.streaming import Reservoir
-from bioneuro.continual.protocol import Result
+from bioneuro.continual.one_pass import Result
 from bioneuro.layers import Association, UnitNorm
 from bioneuro.layers.growth import cells_for, novel_inputs
 from bioneuro.research import task_streams as experiment

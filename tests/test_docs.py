@@ -26,7 +26,7 @@ MODULES = re.findall(r"^   (bioneuro[.\w]*)$", (DOCS / "api" / "index.md").read_
 NO_PAGE = {"bioneuro.natural"}
 
 
-#: Pages with code; that of own_rule.md is in several files (test_own_rule.py).
+#: Pages with code; that of own_rule.md is in several files (test_docs_own_rule.py).
 PAGES = sorted(
     page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md") if page.name != "own_rule.md" and code_of(page)
 )

@@ -731,7 +731,7 @@ def test_missing_and_strange_attributes_are_refused(name):
     [
         (lambda m: m.network_.association.competition.__setattr__("beta", np.inf), "SoftmaxPool.beta must"),
         (lambda m: m.network_.association.votes.__setitem__(0, np.nan), "Association.votes must be an array"),
-        (lambda m: m.__setattr__("classes_", m.classes_[:5]), "Network with association.n_classes = 5, not 10"),
+        (lambda m: m.__setattr__("classes_", m.classes_[:5]), "Network with n_classes = 5, not 10"),
         (lambda m: m.__setattr__("classes_", m.classes_[::-1].copy()), "BioClassifier.classes_ must be a sorted array"),
         (lambda m: m.encoder_._pool_rows.__setitem__(0, np.inf), "FeatureMap._pool_rows must be an array"),
         (lambda m: m.__setattr__("n_features_in_", 63), "BioClassifier.encoder_ must be .*n_inputs = 63"),

@@ -26,7 +26,7 @@ from bioneuro.layers import (
     SoftmaxSettings,
     UnitNorm,
 )
-from bioneuro.layers.extents import LARGEST_RATE
+from bioneuro.layers.numeric_limits import LARGEST_RATE
 from bioneuro.moments import Moments
 from bioneuro.rules import RULES, LogCovariance, LogRelaxation, Turnover
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bioneuro as bn
-from bioneuro import encoding, rows
+from bioneuro import blockwise_encoding, row_sources
 from bioneuro.moments import Moments
 
 SMALL = {
@@ -34,8 +34,8 @@ def data():
 @pytest.fixture
 def in_blocks(monkeypatch):
     """Everything is large here, and three blocks long."""
-    monkeypatch.setattr(rows, "IN_MEMORY", 0)
-    monkeypatch.setattr(encoding, "BLOCK", 512)
+    monkeypatch.setattr(row_sources, "IN_MEMORY", 0)
+    monkeypatch.setattr(blockwise_encoding, "BLOCK", 512)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ arrays = st.integers(1, 40).flatmap(
 def test_stored_rows_are_those_that_were_written(drawn):
     n, n_columns, numbers, size = drawn
     X = np.arange(n * n_columns, dtype=np.float32).reshape(n, n_columns)
-    kept = rows.StoredRows(n_columns, np.float32)
+    kept = row_sources.StoredRows(n_columns, np.float32)
     for start in range(0, n, size):
         kept.append(X[start : start + size])
     assert len(kept) == n and kept.shape == X.shape
@@ -83,7 +83,7 @@ def test_stored_rows_are_those_that_were_written(drawn):
 
 
 def test_stored_rows_that_were_cut_short_are_no_rows():
-    kept = rows.StoredRows(2, np.float64)
+    kept = row_sources.StoredRows(2, np.float64)
     kept.append(np.ones((3, 2)))
     kept[:1]
     os.truncate(kept._file.fileno(), 20)
@@ -93,7 +93,7 @@ def test_stored_rows_that_were_cut_short_are_no_rows():
 
 def test_mapped_rows_are_copies(tmp_path):
     X = np.arange(12.0).reshape(4, 3)
-    kept = rows.MappedRows(write(tmp_path / "X.npy", X), np.float32)
+    kept = row_sources.MappedRows(write(tmp_path / "X.npy", X), np.float32)
     for part in (slice(1, 3), np.array([3, 0, 0])):
         found = kept[part]
         assert type(found) is np.ndarray and found.flags.writeable and found.dtype == np.float32
@@ -103,22 +103,22 @@ def test_mapped_rows_are_copies(tmp_path):
 def test_dask_rows(data):
     da = pytest.importorskip("dask.array")
     X = data.X_train[:100]
-    kept = rows.DaskRows(da.from_array(X, chunks=(7, 20)), np.float32)
+    kept = row_sources.DaskRows(da.from_array(X, chunks=(7, 20)), np.float32)
     for part in (slice(5, 30), np.array([99, 3, 3, 50])):
         np.testing.assert_array_equal(kept[part], X[part])
     with pytest.raises(ValueError, match="X must be of known shape"):
-        rows.DaskRows(kept.array[kept.array[:, 0] >= 0], np.float32)
+        row_sources.DaskRows(kept.array[kept.array[:, 0] >= 0], np.float32)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9))
 def test_one_hot_rows(codes):
     codes = np.array(codes)
-    np.testing.assert_array_equal(rows.OneHot(codes, 4, np.float32)[np.arange(len(codes))], np.eye(4)[codes])
+    np.testing.assert_array_equal(row_sources.OneHot(codes, 4, np.float32)[np.arange(len(codes))], np.eye(4)[codes])
 
 
 def test_only_what_is_large_is_taken_in_blocks(tmp_path, data, mapped):
-    assert rows.opened(data.X_train, float) is None and rows.opened(mapped, float) is None
-    assert rows.opened([[0.0]], float) is None
+    assert row_sources.opened(data.X_train, float) is None and row_sources.opened(mapped, float) is None
+    assert row_sources.opened([[0.0]], float) is None
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 6), min_size=1, max_size=5), st.floats(-3, 3))
@@ -156,9 +156,9 @@ def test_a_file_gives_the_same_weights(data, mapped, in_blocks, changed):
 
 def test_features_of_a_file_are_in_a_file(data, mapped, in_blocks):
     model = bn.BioClassifier(**SMALL).fit(mapped, data.y_train)
-    check = encoding.Check(np.dtype(np.float32), images=True)
-    H = encoding.features(model.encoder_, None, rows.opened(mapped, np.float32), check)
-    assert isinstance(H, rows.StoredRows)
+    check = blockwise_encoding.Check(np.dtype(np.float32), images=True)
+    H = blockwise_encoding.features(model.encoder_, None, row_sources.opened(mapped, np.float32), check)
+    assert isinstance(H, row_sources.StoredRows)
     np.testing.assert_array_equal(H[:], model.transform(data.X_train))
 
 
@@ -240,7 +240,7 @@ def test_a_bad_value_that_a_worker_finds_is_named(tmp_path, data, in_blocks, clu
 
 
 def test_a_worker_that_is_killed_changes_no_weight(data, mapped, monkeypatch, in_blocks, cluster):
-    monkeypatch.setattr(encoding, "BLOCK", 64)
+    monkeypatch.setattr(blockwise_encoding, "BLOCK", 64)
     alone = bn.BioClassifier(**SMALL).fit(mapped, data.y_train)
     add, seen, killed = bn.layers.Mixing.add, [], threading.Event()
 

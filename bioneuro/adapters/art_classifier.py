@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
 from ..protocols import Classifier
-from .images import ImageModel
+from .image_model import ImageModel
 
 __all__ = ["ArtClassifier"]
 

@@ -14,7 +14,7 @@ from ..attacks.goals import Goal
 from ..attacks.sample_random import SampleRandom
 from ..estimators import class_index
 from ..protocols import WhiteBox
-from .images import ImageModel
+from .image_model import ImageModel
 from .wrap import require, to_foolbox
 
 __all__ = ["FoolboxAttack"]

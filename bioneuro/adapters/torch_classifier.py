@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..attacks.inputs import check_images
 from ..estimators import LogitClassifier
-from ..images import image_shape_of, with_channels
+from ..image_shapes import image_shape_of, with_channels
 from ..protocols import Pullback
 from ..white_box import Front, Identity, WhiteBoxMixin
 

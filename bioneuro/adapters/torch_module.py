@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import torch
 
 from ..protocols import Classifier
-from .images import ImageModel, Pullback
+from .image_model import ImageModel, Pullback
 
 __all__ = ["TorchModule"]
 

@@ -5,13 +5,13 @@ described apart. Where small weights were pruned, every candidate is fitted by i
 likelihood: what is left of an exponential after its small values are cut away looks lognormal to a fit
 that ignores the cut.
 
-`samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `measures` what
-describes one matrix, each built on those before it; `intervals` over seeds, `proportions` of images and the
+`weight_samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `weight_measures`
+what describes one matrix, each built on those before it; `intervals` over seeds, `proportions` of images and the
 `information` in rates stand alone.
 `representation` describes the rates of a population, `gabor` the shape of receptive fields.
 """
 
-from .activity import PairwiseCorrelation, fraction_active, pairwise_correlation
+from .activity import PairwiseCorrelation, fraction_active, pairwise_correlation, treves_rolls
 from .fits import (
     KSBootstrap,
     LogMoments,
@@ -38,7 +38,9 @@ from .information import (
 )
 from .intervals import MeanInterval, PairedDifference, holm, mean_interval, paired_difference
 from .laws import DISTRIBUTIONS, Candidate
-from .measures import (
+from .proportions import paired_shares, share_interval
+from .representation import class_selectivity, participation_ratio, representation_report
+from .weight_measures import (
     SONG_2005,
     dale_index,
     dale_indices,
@@ -47,12 +49,9 @@ from .measures import (
     row_index,
     row_thresholds,
     site_index,
-    treves_rolls,
     weight_report,
 )
-from .proportions import paired_shares, share_interval
-from .representation import class_selectivity, participation_ratio, representation_report
-from .samples import positive_weights
+from .weight_samples import positive_weights
 
 __all__ = [
     "DISTRIBUTIONS",

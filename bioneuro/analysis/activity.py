@@ -1,11 +1,11 @@
-"""Measures of the activity of a population: what its cells share, and how many are active."""
+"""Measures of the activity of a population: what its cells share, how many are active, how sparse their rates are."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..checks import plain_array
 
@@ -67,3 +67,38 @@ def fraction_active(rates: ArrayLike) -> float:
     if not (np.isfinite(rates).all() and (rates >= 0).all()):
         raise ValueError("rates must be finite and >= 0")
     return float(np.count_nonzero(rates) / rates.size)
+
+
+def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> NDArray[np.float64]:
+    """Sparseness of firing rates along `axis` (cells: population; stimuli: lifetime).
+
+    a = mean(r)^2 / mean(r^2) [1]_; rescaled to S = (1 - a) / (1 - 1 / n) [2]_, 0 if all rates are equal and
+    1 if only one is not 0.
+
+    Parameters
+    ----------
+    rates : array_like
+        Rates >= 0.
+    axis : int
+    rescale : bool
+        False returns the activity ratio a itself, in (0, 1], small when sparse.
+
+    Returns
+    -------
+    ndarray, `rates` without `axis`
+        NaN where all rates are 0 or, rescaled, where n = 1.
+
+    References
+    ----------
+    .. [1] A. Treves & E. T. Rolls, Network 2:371 (1991).
+    .. [2] W. E. Vinje & J. L. Gallant, Science 287:1273 (2000).
+    """
+    rates = plain_array(rates, "rates", np.float64)
+    if not np.isfinite(rates).all() or (rates < 0).any():
+        raise ValueError("rates must be finite and >= 0")
+    mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))
+    ratio = np.divide(mean**2, square, out=np.full(square.shape, np.nan), where=square > 0)
+    n = rates.shape[axis]
+    if not rescale:
+        return ratio
+    return (1 - ratio) / (1 - 1 / n) if n > 1 else np.full_like(ratio, np.nan)

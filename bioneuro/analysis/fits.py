@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..checks import check_count, check_level, plain_array
 from .laws import DISTRIBUTIONS, Candidate, Params
-from .samples import Floats, Sample, positive_weights, sample_of, stored, warn_if_cut
+from .weight_samples import Floats, Sample, positive_weights, sample_of, stored, warn_if_cut
 
 if TYPE_CHECKING:
     import pandas as pd

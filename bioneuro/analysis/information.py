@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from ..checks import check_count, check_number, plain_array
-from .samples import Floats
+from .weight_samples import Floats
 
 NATS_PER_BIT = float(np.log(2))
 #: Samples whose distances to all others are in memory at a time.

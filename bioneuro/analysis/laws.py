@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from .samples import Floats, Sample
+from .weight_samples import Floats, Sample
 
 Params = dict[str, float]
 

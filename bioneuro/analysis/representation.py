@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import plain_array
-from .activity import pairwise_correlation
+from .activity import pairwise_correlation, treves_rolls
 from .fits import pandas
-from .measures import treves_rolls
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import WhiteBox
-from .ascent import Ascent
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up
 from .inputs import at_least
+from .objectives import Ascent
 from .spaces import Space, View
 
 __all__ = ["APGD"]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ..images import resolve_shape
+from ..image_shapes import resolve_shape
 from ..protocols import Classifier
 from .answers import predict
 from .base import Attack

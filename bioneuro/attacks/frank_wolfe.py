@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols import ResponseFront, WhiteBox
-from .ascent import Ascent
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up, unit_mean
 from .inputs import at_least
 from .norms import L2, distances
+from .objectives import Ascent
 from .sample_random import SampleRandom
 from .spaces import Ball, Eyes, Space, View, eyes_in_input, eyes_in_response, offers_response
 

@@ -15,11 +15,11 @@ from ..losses import LOSSES
 from ..protocols import Loss, WhiteBox
 from . import spaces
 from .answers import logits
-from .ascent import ASCENTS, Ascent
 from .base import Attack
 from .goals import Goal
 from .inputs import at_least
 from .norms import NORMS
+from .objectives import ASCENTS, Ascent
 from .sample_random import SampleRandom
 from .spaces import SPACES, Space, View, offers_response, space_for
 from .survivors import attack_survivors

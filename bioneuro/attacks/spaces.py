@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from ..estimators import class_index
 from ..protocols import Differentiable, DifferentiableFront, Loss, Pullback, ResponseFront, WhiteBox
 from .answers import as_logits, ascent_values, finite, gradient_of, predict
-from .ascent import Ascent, available, slope, value
 from .goals import Goal
 from .norms import LINF, Norm
+from .objectives import Ascent, available, slope, value
 
 __all__ = [
     "SPACES",
@@ -70,7 +70,7 @@ def space_for(model: WhiteBox, norm: Norm, X: NDArray, epsilon: float, choice: s
 def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: Norm) -> NDArray:
     """The gradient that attacks with ``space="auto"`` follow at X, (n, features).
 
-    Of a `Differentiable` model its rows are scaled, as the attacks need its direction only (`ascent.slope`).
+    Of a `Differentiable` model its rows are scaled, as the attacks need its direction only (`objectives.slope`).
     """
     batches = [slice(start, start + BATCH) for start in range(0, len(X), BATCH)]
     spaces = [space_for(model, norm, X[rows], 0.0) for rows in batches]

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import resolve_shape
+from ..image_shapes import resolve_shape
 from ..protocols import Classifier
 from .random_search import Proposals, RandomSearch
 from .sample_random import SampleRandom

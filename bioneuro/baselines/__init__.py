@@ -22,7 +22,7 @@ from .hpca_local import LocalHPCAClassifier
 from .krotov_hopfield import KrotovHopfieldClassifier
 from .mlp import BackpropMLP
 from .neighbours import NearestNeighbour
-from .nonnegative import NonNegativeMLP
+from .nonnegative_mlp import NonNegativeMLP
 from .predictive_coding import PredictiveCodingMLP
 from .rehearsal import ElasticMLP, ReplayMLP
 from .soft_hebb import SoftHebbClassifier

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import Integer, Number, check_count
-from ..images import row_or_image
+from ..image_shapes import row_or_image
 from ..protocols import Pullback
 from ..white_box import Front
 from .backprop import BackpropClassifier

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..checks import check_count, check_dtype
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
-from ..images import row_or_image
+from ..image_shapes import row_or_image
 from ..layers.feature_map import FeatureMap
 from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..checks import Integer
-from ..images import row_or_image
+from ..image_shapes import row_or_image
 from ..rules import Sanger
 from ..synapses import Synapses
 from .hpca import HPCAClassifier

@@ -7,7 +7,7 @@
 >>> bn.continual.run(model, stream).average_accuracy  # doctest: +SKIP
 """
 
-from .protocol import Result, compare, memory, run, summary, table, tested
+from .one_pass import Result, compare, memory, run, summary, table, tested
 from .streams import Batch, Stream, blurred, drifting, imbalanced, permuted, rotated, split
 
 __all__ = [

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..checks import Choice, Integer, Number, check, check_count, check_number, plain_array
 from ..estimators import check_labels
-from ..images import image_shape_of
+from ..image_shapes import image_shape_of
 
 #: Degrees.
 ANGLE = Number(-np.inf, np.inf)

@@ -6,7 +6,7 @@ trains on k images of each and scores on a whole test set; `omniglot_one_shot` i
 Salakhutdinov & Tenenbaum (2015).
 """
 
-from .classes import ClassSplit, split_classes, with_rotations
+from .class_splits import ClassSplit, split_classes, with_rotations
 from .elastic_matcher import ElasticMatcher
 from .elastic_votes import ElasticVotes
 from .episodes import Episode, EpisodeSampler

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import SHARE, Integer, Number, check_parameters
 from ..estimators import all_or_nothing
-from ..images import gray_shape_of
+from ..image_shapes import gray_shape_of
 from ..layers import FeatureMap, Retina
 from ..threads import Threads
 from .alignment import PointSets, similarity_of

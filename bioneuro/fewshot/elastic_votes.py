@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Number, check
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
-from ..images import image_shape_of
+from ..image_shapes import image_shape_of
 from ..network import slices
 from .elastic_matcher import ElasticMatcher
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_count
 from ..estimators import check_labels
-from .classes import labels_sha256
+from .class_splits import labels_sha256
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..checks import Integer, Number, check_parameters
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..layers import DeltaReadout, PassedOn, UnitNorm
-from ..layers.protocols import Encoder
+from ..layers.interfaces import Encoder
 from ..network import batches
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from ..checks import Checked, Number, check_count
 from ..estimators import all_or_nothing, check_labels
-from ..images import gray_shape_of
+from ..image_shapes import gray_shape_of
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from .feature_map import FeatureMap
 from .growth import GrowthSettings, Recruitment, Vigilance
 from .hypercolumns import Hypercolumns
 from .inhibition import InhibitoryCells
+from .interfaces import Competition, CompetitionMaker, Encoder, Growth, Learned, ReadCells, Readout
 from .local_map import LocalMap
 from .map_settings import FEATURE_MAPS, MapSettings
 from .mixing import Mixing
 from .passed_on import PassedOn
 from .pools import SoftmaxPool
-from .protocols import Competition, CompetitionMaker, Encoder, Growth, Learned, ReadCells, Readout
 from .readout import READOUTS, DeltaReadout, PerturbationReadout, VotesReadout
 from .retina import Retina
 from .settling import Settled, settle, settle_grad

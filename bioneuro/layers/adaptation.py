@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating
 from ..moments import Moments
-from .extents import check_extent, check_norm
+from .numeric_limits import check_magnitude, check_norm
 
 
 class Adaptation:
@@ -50,7 +50,7 @@ class Adaptation:
     def learn(self, X: ArrayLike, **_: Any) -> Adaptation:
         """Adapt to a batch ``X (n, n_inputs)``."""
         X = np.asarray(X, float)
-        check_extent(X, "X")
+        check_magnitude(X, "X")
         return self.add(Moments.none(self.n_inputs).add(X))
 
     def add(self, moments: Moments) -> Adaptation:
@@ -61,7 +61,7 @@ class Adaptation:
     def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Adapted inputs, their ON and OFF rates, and the norm of these."""
         X = np.asarray(X, float)
-        check_extent(X, "X")
+        check_magnitude(X, "X")
         d = (X - self.mean) / self.sd
         z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
         with np.errstate(over="ignore"):

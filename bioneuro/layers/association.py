@@ -19,9 +19,9 @@ from ..synapses import Synapses
 from ..threads import Threads
 from .cells import PlasticCells, hand_over, own_rule
 from .competitions import CompetitionLike, competition_maker
-from .extents import GAIN, GAIN_OR_NONE, SOME, check_extent
 from .growth import Recruitment, Vigilance
-from .protocols import CompetitionMaker, Growth, Learned
+from .interfaces import CompetitionMaker, Growth, Learned
+from .numeric_limits import GAIN, GAIN_OR_NONE, SOME, check_magnitude
 
 #: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
 #: that come later draw cells of the earlier ones away.
@@ -280,7 +280,7 @@ class Association(PlasticCells):
 
     def drive(self, H: NDArray) -> NDArray:
         """What rates and activity follow from, shape ``(batch, n_cells)``: see :class:`bioneuro.layers.Competition`."""
-        check_extent(H, "H", self.n_threads)
+        check_magnitude(H, "H", self.n_threads)
         return self.competition.drive(self.excite(H), self.gain, self.threshold)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:

@@ -17,9 +17,9 @@ from ..connectivity import Constant
 from ..rules import Rule, RuleLike, Turnover, as_rule
 from ..synapses import Synapses
 from ..threads import Threads
-from .extents import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_learned
-from .former import upgraded
-from .protocols import Competition, Learned
+from .file_upgrades import upgraded
+from .interfaces import Competition, Learned
+from .numeric_limits import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_learned
 
 #: Largest plasticity of a young cell, per unit of activity.
 YOUNG_ETA = 3.0

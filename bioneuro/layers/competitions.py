@@ -9,10 +9,10 @@ from numpy.typing import DTypeLike
 
 from ..checks import Checked, Integer
 from ..threads import Threads
-from .extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from .inhibition import InhibitoryCells
+from .interfaces import Competition, CompetitionMaker
+from .numeric_limits import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from .pools import SoftmaxPool
-from .protocols import Competition, CompetitionMaker
 
 __all__ = ["COMPETITIONS", "CircuitSettings", "CompetitionLike", "SoftmaxSettings", "competition_maker"]
 

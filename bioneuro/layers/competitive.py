@@ -11,10 +11,10 @@ from ..rules import RuleLike
 from ..synapses import Synapses
 from ..threads import Threads
 from .cells import PlasticCells, hand_over
-from .extents import check_extent
 from .growth import NOBODY, Recruitment
+from .interfaces import Learned
+from .numeric_limits import check_magnitude
 from .pools import SoftmaxPool
-from .protocols import Learned
 
 #: Drives computed at a time where rates are wanted: 1 MB of float32, which stays in a cache.
 TILE = 1 << 18
@@ -101,7 +101,7 @@ class CompetitiveLayer(PlasticCells):
 
     def drive(self, U: NDArray) -> NDArray:
         """What the rates follow from, shape ``(batch, n_cells)``: here the afferent drive."""
-        check_extent(U, "U", self.n_threads)
+        check_magnitude(U, "U", self.n_threads)
         return self.excite(U)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
@@ -110,7 +110,7 @@ class CompetitiveLayer(PlasticCells):
 
     def respond(self, U: NDArray) -> NDArray:
         """Rates ``softmax(beta a)``, shape ``(batch, n_cells)``."""
-        check_extent(U, "U", self.n_threads)
+        check_magnitude(U, "U", self.n_threads)
         Y = np.empty((len(U), self.n_cells), self.synapses.dtype)
         n, U = max(64, TILE // self.n_rivals), self.centred(U)
         for start in range(0, len(U), n):  # competition finds the drive in the cache, and takes its place

@@ -10,12 +10,12 @@ from numpy.typing import DTypeLike, NDArray
 from .. import _core, connectivity
 from .._attributes import Array, Part
 from ..connectivity import Init
-from ..rows import Rows
+from ..row_sources import Rows
 from ..rules import LogRelaxation, RuleLike
 from ..threads import Threads
 from .competitive import CompetitiveLayer
 from .image_map import ImageMap, pooling_matrix
-from .protocols import Progress
+from .interfaces import Progress
 from .retina import Retina
 
 #: What the columns of a map learn by.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..checks import Checked
 from ..connectivity import Init, initialiser
-from .extents import SOME
-from .protocols import GrowingCells, TakeOver
+from .interfaces import GrowingCells, TakeOver
+from .numeric_limits import SOME
 
 #: A cell whose rate is below this share of the average is silent: it can be recruited.
 SILENT = 0.1

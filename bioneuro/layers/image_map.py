@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 from .._attributes import Array, Count, Floating, Part
 from ..synapses import Synapses
 from .competitive import CompetitiveLayer
-from .extents import check_extent
-from .protocols import Space
+from .interfaces import Space
+from .numeric_limits import check_magnitude
 from .retina import Retina
 
 #: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
@@ -127,7 +127,7 @@ class ImageMap:
     def _chunks(self, response: NDArray) -> Iterator[NDArray]:
         n = max(1, self.chunk_pixels // (self.height * self.width))
         images = np.ascontiguousarray(response, self.dtype).reshape(-1, self.height, self.width, self.channels)
-        check_extent(images, "the contrast response of X", self.columns.n_threads)
+        check_magnitude(images, "the contrast response of X", self.columns.n_threads)
         for start in range(0, len(images), n):
             yield images[start : start + n]
 

@@ -15,8 +15,8 @@ from ..analysis import row_index
 from ..checks import Number, Only, check
 from ..synapses import Synapses
 from ..threads import Threads
-from .extents import GAIN, INHIBITION, PART, SOME, SPECIFICITY
-from .protocols import Learned
+from .interfaces import Learned
+from .numeric_limits import GAIN, INHIBITION, PART, SOME, SPECIFICITY
 from .settling import settle, settle_grad
 
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.

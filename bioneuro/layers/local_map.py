@@ -13,14 +13,14 @@ from .. import connectivity
 from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
 from ..checks import Choice
 from ..connectivity import Init
-from ..rows import Rows
+from ..row_sources import Rows
 from ..rules import RuleLike
 from ..threads import Threads
-from .extents import GAIN, GAIN_OR_NONE
 from .feature_map import COLUMN_RULE, FeatureMap
 from .hypercolumns import Hypercolumns
 from .image_map import ImageMap, pooling_matrix
-from .protocols import Progress
+from .interfaces import Progress
+from .numeric_limits import GAIN, GAIN_OR_NONE
 from .retina import Retina
 
 STARTS = ("tied", "random")

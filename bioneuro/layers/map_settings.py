@@ -11,9 +11,9 @@ from numpy.typing import DTypeLike
 from ..checks import Checked, Choice, Integer, Number
 from ..connectivity import Init, initialiser
 from ..threads import Threads
-from .extents import GAIN
 from .feature_map import FeatureMap
 from .local_map import LocalMap
+from .numeric_limits import GAIN
 from .retina import Retina
 
 __all__ = ["FEATURE_MAPS", "MapSettings"]

@@ -13,7 +13,7 @@ from ..checks import Number, check_count
 from ..moments import Moments
 from ..synapses import Sign, Synapses
 from ..threads import Threads
-from .extents import check_extent, check_learned, check_norm
+from .numeric_limits import check_learned, check_magnitude, check_norm
 
 #: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
 INPUTS_PER_INHIBITORY = 4
@@ -148,7 +148,7 @@ class Mixing:
 
     def _rates(self, H: ArrayLike) -> _Rates:
         H, gain = np.ascontiguousarray(H, self.dtype), self._gain()
-        check_extent(H, "H", self.n_threads)
+        check_magnitude(H, "H", self.n_threads)
         x = self._input(H)
         with np.errstate(over="ignore"):
             x *= gain

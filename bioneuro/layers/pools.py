@@ -12,8 +12,8 @@ from .._attributes import Count, Maybe, ThreadCount
 from ..checks import check
 from ..synapses import Synapses
 from ..threads import Threads
-from .extents import GAIN
-from .protocols import Learned
+from .interfaces import Learned
+from .numeric_limits import GAIN
 
 
 class SoftmaxPool:

@@ -17,9 +17,9 @@ from ..checks import Number, check, check_count
 from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
-from .extents import GAIN_OR_NONE
+from .interfaces import Encoder, ReadCells, Readout
+from .numeric_limits import GAIN_OR_NONE
 from .passed_on import PassedOn
-from .protocols import Encoder, ReadCells, Readout
 
 #: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
 VOTE_FLOOR = 1e-6

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._attributes import Count, ThreadCount
 from ..checks import Number
-from ..contrast import NakaRushton
+from ..contrast_response import NakaRushton
 from ..threads import Threads
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Count, Floating
-from .extents import check_extent
+from .numeric_limits import check_magnitude
 
 
 class UnitNorm:
@@ -38,7 +38,7 @@ class UnitNorm:
         if X.size and X.min() < 0:
             i, j = np.argwhere(X < 0)[0]
             raise ValueError(f"X must be >= 0 (rates), but X[{i}, {j}] = {X[i, j]}")
-        check_extent(X, "X")
+        check_magnitude(X, "X")
         return X, np.sqrt((X * X).sum(axis=1, keepdims=True) + 1e-8)
 
     def encode(self, X: ArrayLike) -> NDArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..analysis.samples import as_matrix
+from ..analysis.weight_samples import as_matrix
 from ._style import BLUE, GREY, VERMILION, axes
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, sparse, stats
 
 from .. import analysis
-from ..analysis.samples import as_matrix
+from ..analysis.weight_samples import as_matrix
 from ..checks import check_count, plain_array
 from ._style import (
     BLACK,

@@ -12,7 +12,7 @@ from scipy import sparse, stats
 
 from ...classifier import BioClassifier
 from ...layers import DeltaReadout, Retina, UnitNorm
-from ...layers.protocols import Space
+from ...layers.interfaces import Space
 from ...network import Network
 from ...schedule import Schedule
 from .settings import Images

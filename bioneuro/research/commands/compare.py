@@ -53,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
     from ..comparison import experiment, findings
     from ..comparison.models import sides
-    from ..comparison.page import grand_text, rank_picture
     from ..comparison.plan import ComparisonPlan
     from ..comparison.ranks import rank_table
+    from ..comparison.rivals_page import grand_text, rank_picture
     from ..comparison.tuning import chosen_settings
 
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _page(folder: Path) -> int:
-    from ..comparison.page import write_page
+    from ..comparison.rivals_page import write_page
 
     print(f"Written: {', '.join(map(str, write_page(folder)))}")
     return 0

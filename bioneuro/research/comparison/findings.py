@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import analysis, plot
-from ..audits import audit_lines, audited, bounded, warned
+from ..audit_verdicts import audit_lines, audited, bounded, warned
 from ..differences import ALPHA, MIN_SEEDS, Difference
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import grid

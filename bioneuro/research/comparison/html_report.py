@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ... import plot
 from ...atomic_write import write_atomically
 from .. import UserError
-from ..audits import audit_lines, audited, bounded
+from ..audit_verdicts import audit_lines, audited, bounded
 from ..differences import ALPHA, MIN_SEEDS
 from ..records import html
 from ..records.ledger import KeptResults, kept_results
@@ -19,9 +19,9 @@ from ..records.pictures import blank_figure
 from . import findings
 from .experiment import weight_samples
 from .models import sides
-from .page import rank_figure, verdict_sentence
 from .plan import ComparisonPlan
 from .ranks import overall, rank_table, value_table
+from .rivals_page import rank_figure, verdict_sentence
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import analysis
-from ..audits import audited, warned
+from ..audit_verdicts import audited, warned
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import analysis, plot
-from ..audits import audit_lines, audited, bounded, warned
+from ..audit_verdicts import audit_lines, audited, bounded, warned
 from ..comparison.findings import WIDTH, draw_curve
 from ..differences import ALPHA, MIN_SEEDS, Difference
 from ..records.pictures import blank_figure, save_picture

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import rows
+from . import row_sources
 from .dask_workers import held_by_workers
 from .estimators import sum_is_finite
 from .image_rows import check_pixels
 from .layers import Adaptation, Mixing
-from .layers.protocols import Encoder
+from .layers.interfaces import Encoder
 from .moments import Moments
 from .network import INFERENCE_BATCH, slices
 
@@ -51,8 +51,8 @@ class Check(NamedTuple):
 
 
 def features(
-    encoder: Encoder, mixing: Mixing | None, X: NDArray | rows.Rows, check: Check, client: Client | None = None
-) -> NDArray | rows.StoredRows:
+    encoder: Encoder, mixing: Mixing | None, X: NDArray | row_sources.Rows, check: Check, client: Client | None = None
+) -> NDArray | row_sources.StoredRows:
     """Features ``(n, n_features)`` of rows ``X``; ``mixing`` learns from them.
 
     Parameters
@@ -67,7 +67,8 @@ def features(
 
     Returns
     -------
-    array, or rows in a temporary file where ``X`` is no array and they are more than :data:`bioneuro.rows.IN_MEMORY`.
+    array, or rows in a temporary file where ``X`` is no array and they are more than
+    :data:`bioneuro.row_sources.IN_MEMORY`.
     """
     if isinstance(X, np.ndarray) and client is None:
         H = encoder.encode(X)
@@ -75,12 +76,12 @@ def features(
             for batch in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[batch])
         return H
-    kept: _InMemory | rows.StoredRows | None = None
+    kept: _InMemory | row_sources.StoredRows | None = None
     for block, moments in _done(_Encoding(encoder, mixing, check), X, client):
         if kept is None:
             n_bytes = len(X) * block[:1].nbytes
-            small = isinstance(X, np.ndarray) or n_bytes <= rows.IN_MEMORY
-            kept = _InMemory(len(X), block) if small else rows.StoredRows(block.shape[1], block.dtype)
+            small = isinstance(X, np.ndarray) or n_bytes <= row_sources.IN_MEMORY
+            kept = _InMemory(len(X), block) if small else row_sources.StoredRows(block.shape[1], block.dtype)
         kept.append(block)
         for each in moments:
             mixing.add(each)  # type: ignore[union-attr]  # without mixing there are none
@@ -88,7 +89,7 @@ def features(
     return kept.array if isinstance(kept, _InMemory) else kept
 
 
-def adapted(X: rows.Rows, check: Check, dtype: DTypeLike, client: Client | None) -> Adaptation:
+def adapted(X: row_sources.Rows, check: Check, dtype: DTypeLike, client: Client | None) -> Adaptation:
     """The encoder of plain vectors, whose mean and spread are added up block by block."""
     encoder = Adaptation(X.shape[1], dtype=dtype)
     for moments in _done(_Measuring(check), X, client):
@@ -120,7 +121,7 @@ class _Measuring(NamedTuple):
 
 
 class _InMemory:
-    """Like :class:`rows.StoredRows`."""
+    """Like :class:`row_sources.StoredRows`."""
 
     def __init__(self, n: int, first: NDArray) -> None:
         self.array, self._n = np.empty((n, first.shape[1]), first.dtype), 0
@@ -130,7 +131,7 @@ class _InMemory:
         self._n += len(block)
 
 
-def _done(function: Any, X: NDArray | rows.Rows, client: Client | None) -> Iterator[Any]:
+def _done(function: Any, X: NDArray | row_sources.Rows, client: Client | None) -> Iterator[Any]:
     """``function(start, block)`` of every block, in their order."""
     batch_bytes = INFERENCE_BATCH * X.shape[1] * 4
     blocks = slices(len(X), min(BLOCK, INFERENCE_BATCH * max(1, BLOCK_BYTES // batch_bytes)))
@@ -141,7 +142,7 @@ def _done(function: Any, X: NDArray | rows.Rows, client: Client | None) -> Itera
     with held_by_workers(client, function) as submit:
 
         def sent(block: slice) -> Any:
-            if isinstance(X, rows.DaskRows):  # its chunks stay on the workers
+            if isinstance(X, row_sources.DaskRows):  # its chunks stay on the workers
                 return submit(block.start, client.compute(X.array[block]))
             return submit(block.start, X[block])
 

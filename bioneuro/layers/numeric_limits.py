@@ -31,14 +31,14 @@ def check_learned(
     Raises
     ------
     TypeError, ValueError
-        As :func:`bioneuro.rules.check_rates` and :func:`check_extent`.
+        As :func:`bioneuro.rules.check_rates` and :func:`check_magnitude`.
     """
     largest = check_rates(rates, name, dtype, width, nonnegative=nonnegative, n_threads=n_threads)
     if largest > LARGEST_RATE[rates.dtype]:
-        check_extent(rates, name, n_threads)
+        check_magnitude(rates, name, n_threads)
 
 
-def check_extent(rates: NDArray, name: str, n_threads: Threads = None) -> None:
+def check_magnitude(rates: NDArray, name: str, n_threads: Threads = None) -> None:
     """Refuse rates that are not finite, or too large to calculate with.
 
     Raises

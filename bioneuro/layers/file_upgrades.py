@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .inhibition import InhibitoryCells
+from .interfaces import Competition
 from .pools import SoftmaxPool
-from .protocols import Competition
 
 
 def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:

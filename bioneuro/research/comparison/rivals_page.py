@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ... import plot
 from ...atomic_write import write_atomically
 from .. import UserError
-from ..audits import audit_lines, warned
+from ..audit_verdicts import audit_lines, warned
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from .originals import original_lines

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bioneuro import reference
-from bioneuro.contrast import NakaRushton
+from bioneuro.contrast_response import NakaRushton
 from bioneuro.layers import Retina
 
 CURVES = st.builds(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks.answers import logits
-from ..images import image_shape_of, with_channels
+from ..image_shapes import image_shape_of, with_channels
 from ..network import INFERENCE_BATCH, slices
 from ..protocols import Classifier
 

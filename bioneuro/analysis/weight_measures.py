@@ -1,4 +1,4 @@
-"""Measures of one weight matrix, or of the rates it gives: its pathways, Dale's law, density and sparseness."""
+"""Measures of one weight matrix: its pathways, Dale's law, density and inequality."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from ..checks import SHARE, check, plain_array
+from ..checks import SHARE, check
 from .fits import fit_weight_distribution, log_moments, pandas
-from .samples import Floats, as_matrix, check_cut, check_weights, positive_part, stored
+from .weight_samples import Floats, as_matrix, check_cut, check_weights, positive_part, stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,38 +221,3 @@ def gini(weights: Any, *, silent: bool = False) -> float:
     n = size if silent else w.size
     rank = np.arange(n - w.size + 1, n + 1)
     return float(2 * (rank @ w) / (n * w.sum()) - (n + 1) / n)
-
-
-def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> Floats:
-    """Sparseness of firing rates along `axis` (cells: population; stimuli: lifetime).
-
-    a = mean(r)^2 / mean(r^2) [1]_; rescaled to S = (1 - a) / (1 - 1 / n) [2]_, 0 if all rates are equal and
-    1 if only one is not 0.
-
-    Parameters
-    ----------
-    rates : array_like
-        Rates >= 0.
-    axis : int
-    rescale : bool
-        False returns the activity ratio a itself, in (0, 1], small when sparse.
-
-    Returns
-    -------
-    ndarray, `rates` without `axis`
-        NaN where all rates are 0 or, rescaled, where n = 1.
-
-    References
-    ----------
-    .. [1] A. Treves & E. T. Rolls, Network 2:371 (1991).
-    .. [2] W. E. Vinje & J. L. Gallant, Science 287:1273 (2000).
-    """
-    rates = plain_array(rates, "rates", np.float64)
-    if not np.isfinite(rates).all() or (rates < 0).any():
-        raise ValueError("rates must be finite and >= 0")
-    mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))
-    ratio = np.divide(mean**2, square, out=np.full(square.shape, np.nan), where=square > 0)
-    n = rates.shape[axis]
-    if not rescale:
-        return ratio
-    return (1 - ratio) / (1 - 1 / n) if n > 1 else np.full_like(ratio, np.nan)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import plain_array
 from ..estimators import check_labels
-from ..images import image_shape_of
+from ..image_shapes import image_shape_of
 
 #: What the turns of :func:`with_rotations` are, in quarters.
 QUARTER_TURNS = (0, 1, 2, 3)
