@@ -5,6 +5,7 @@ Switches, read from the environment: BIONEURO_NATIVE (this machine's own instruc
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 import numpy
@@ -27,6 +28,18 @@ class BuildExt(build_ext):
             "SANITIZE"
         ):  # inplace does so itself; a sanitized build is for its tests only
             self.copy_extensions_to_source()
+
+    def build_extension(self, ext):
+        """Its sources side by side: setuptools compiles one after another."""
+        compile_one = self.compiler.compile
+
+        def compile_all(sources, **options):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = pool.map(lambda source: compile_one([source], **options), sources)
+                return [name for names in made for name in names]
+
+        self.compiler.compile = compile_all
+        super().build_extension(ext)
 
 
 compile_args = ["-std=gnu11", "-pthread", "-Wall", "-Wextra", "-Wno-psabi"]

@@ -77,17 +77,18 @@ def unrest(seconds: list[float]) -> float:
     return float(np.quantile(seconds, 0.9) / np.median(seconds)) - 1
 
 
-def times(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def times(calls: dict[str, Callable[[], object]], rounds: int, *, hasty: bool = False) -> dict[str, list[float]]:
     """Seconds of each call in each of the rounds, in which every implementation runs once, after a warm-up; under
-    :data:`CONTROL` those of :func:`control`, once before each call."""
+    :data:`CONTROL` those of :func:`control`, once before each call. ``hasty``: no pauses, for times not to be kept."""
     for call in calls.values():
         call()
     found: dict[str, list[float]] = {name: [] for name in (*calls, CONTROL)}
     for _ in range(rounds):
         for name, call in calls.items():
-            time.sleep(PAUSE)
+            if not hasty:
+                time.sleep(PAUSE)
             found[CONTROL].append(control())
-            awake = time.perf_counter() + WARM
+            awake = time.perf_counter() + (0 if hasty else WARM)
             while time.perf_counter() < awake:
                 call()
             start = time.perf_counter()
@@ -96,8 +97,8 @@ def times(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list
     return found
 
 
-def run(cases: Iterable[Case], rounds: int) -> pd.DataFrame:
-    """Time each case before the next is made, so that only one is in memory.
+def run(cases: Iterable[Case], rounds: int, *, hasty: bool = False) -> pd.DataFrame:
+    """Time each case (:func:`times`) before the next is made, so that only one is in memory.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def run(cases: Iterable[Case], rounds: int) -> pd.DataFrame:
     """
     rows = []
     for case in cases:
-        found = times(case.calls, rounds)
+        found = times(case.calls, rounds, hasty=hasty)
         noise = unrest(found.pop(CONTROL))
         seconds = {name: statistics.median(its) for name, its in found.items()}
         scale = 1e9 if case.unit == "GFLOP/s" else 1e6

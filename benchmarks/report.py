@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
         given = taken(family.cases, options)
         scope = ", ".join(f"{option} {given[option]}" if option in given else f"its own {option}" for option in
                           ("dtype", "threads"))  # fmt: skip
-        frames[name] = harness.run(family.cases(**given), options.rounds)
+        frames[name] = harness.run(family.cases(**given), options.rounds, hasty=options.tiny)
         print(f"\n{name} ({scope})\n\n{table(frames[name], roofs.gflops)}", flush=True)
         print(f"\ncontrol: nine times in ten within {frames[name].control.max():.0%} of its median", flush=True)
     if options.csv and frames:

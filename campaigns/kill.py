@@ -61,7 +61,7 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
         sources.append(source)
         contents.append(source.read_bytes())
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bioneuro"])
+    context.set_forkserver_preload(["bioneuro.classifier", "bioneuro.io"])  # else each child would import them
     inner = folder / "inner"
     inner.mkdir()
     path = inner / "model.npz"

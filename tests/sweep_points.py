@@ -44,6 +44,7 @@ def threads(x):
 
 
 def slow(x, log, seed):
+    """Draws what ``logged`` draws."""
     with open(log, "a") as file:
         file.write(f"{os.getpid()}\n")
     time.sleep(0.2)

@@ -233,7 +233,7 @@ def test_edited_results_are_found_out_and_replaced(how, binary, tmp_path):
 
 
 def test_a_file_cut_short_is_closed_and_replaced(binary, tmp_path):
-    model, X, y = binary
+    model, X, y = binary[0], binary[1][:10], binary[2][:10]
     run = {"attacks": ["fgsm"], "cache": tmp_path}
     first = worst_case(model, X, y, 0.02, **run)
     (path,) = tmp_path.iterdir()

@@ -155,7 +155,9 @@ def test_they_learn_digits(name, least, digits):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize("model", [FeedbackAlignmentMLP((16,), learning_rate=1e-2, n_epochs=40), ExponentiatedMLP()])
+@pytest.mark.parametrize(
+    "model", [FeedbackAlignmentMLP((16,), learning_rate=1e-2, n_epochs=40), ExponentiatedMLP((16,), n_epochs=40)]
+)
 def test_they_are_scikit_learn_estimators(model):
     check_estimator(model)
 

@@ -37,7 +37,8 @@ def runs(digits, tmp_path_factory, request):
     return frame
 
 
-each_claim = pytest.mark.parametrize("number", list(CLAIMS))
+# of the module, so that the tests of a claim come one after another: in one process, which runs it once
+each_claim = pytest.mark.parametrize("number", list(CLAIMS), scope="module")
 
 
 @pytest.mark.claims

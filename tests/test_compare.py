@@ -69,7 +69,9 @@ def _small(patch, names):
 
     def made(make, seed):
         model = make(seed).set_params(n_threads=1)
-        return model.set_params(mixing=500, schedule__teaching_epochs=3) if isinstance(model, BioClassifier) else model
+        if isinstance(model, BioClassifier):
+            return model.set_params(mixing=500, schedule__teaching_epochs=3)
+        return model.set_params(n_epochs=200)
 
     single = {m.make: partial(made, m.make) for m in models.values()}
     patch.setattr(compare, "MODELS", {name: replace(m, make=single[m.make]) for name, m in models.items()})

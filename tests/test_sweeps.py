@@ -300,7 +300,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path):
     grid = {"x": range(20), "log": [str(tmp_path / "log")]}
     frame = swept(sweep_points.slow, grid, tmp_path / "out", n_jobs=2)
     assert len((tmp_path / "log").read_text().split()) <= 21  # the killed point alone was begun twice
-    fresh = swept(sweep_points.slow, grid, tmp_path / "fresh", n_jobs=2)
+    fresh = swept(sweep_points.logged, grid, tmp_path / "fresh")
     assert frame["drawn"].tolist() == fresh["drawn"].tolist()
 
 
@@ -333,7 +333,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, cluster):
     frame = swept(sweep_points.slow, grid, tmp_path / "out", backend="dask", scheduler=cluster.scheduler_address)
     killer.join()
     assert killed and (frame["error"] == "").all()
-    alone = swept(sweep_points.slow, grid, tmp_path / "alone")
+    alone = swept(sweep_points.logged, grid, tmp_path / "alone")
     pd.testing.assert_frame_equal(frame.drop(columns="seconds"), alone.drop(columns="seconds"))
 
 
