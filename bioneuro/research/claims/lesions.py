@@ -49,8 +49,9 @@ def read_anew(network: BioClassifier, layers: Mapping[str, Any], train: Images, 
     T = (train.y[:, None] == network.classes_).astype(network.dtype)
     delta = DeltaReadout(list(layers.values())[-1], T.shape[1], seed=seed)
     changed.network_, changed.readout = Network(layers, {"delta": delta}), "delta"
+    features = network.encoder_.encode(np.asarray(train.X, network.dtype))
     changed.network_.on_features.learn_readouts(
-        network.transform(train.X), T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
+        features, T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
         rng=np.random.default_rng(seed), progress=lambda passes, desc: passes,
     )  # fmt: skip
     return changed
@@ -58,9 +59,8 @@ def read_anew(network: BioClassifier, layers: Mapping[str, Any], train: Images, 
 
 def without_competition(network: BioClassifier, train: Images) -> BioClassifier:
     """The readout learns on the rates that the association sees."""
-    layers, seed = dict(network.network_.layers), network.network_.association.seed
-    del layers["association"]
-    return read_anew(network, layers, train, seed)
+    *below, (_, association) = network.network_.layers.items()
+    return read_anew(network, dict(below), train, association.seed)
 
 
 # --- other laws of the weights -----------------------------------------------------------------------------
@@ -116,10 +116,11 @@ def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:
     """A network whose learned weights are replaced by those of a law, with readouts that learn anew."""
 
     def changed(network: BioClassifier, train: Images) -> BioClassifier:
+        name = list(network.network_.layers)[-1]
         layer = copy.deepcopy(network.network_.association)
         W = relawed(layer.synapses.to_scipy(), law, np.random.default_rng(layer.seed))
         layer.synapses.replace_rows(np.arange(layer.n_cells), W)
         layer.synapses.normalize_rows()
-        return read_anew(network, network.network_.layers | {"association": layer}, train, layer.seed)
+        return read_anew(network, network.network_.layers | {name: layer}, train, layer.seed)
 
     return changed
