@@ -270,11 +270,11 @@ class BioClassifier(NetworkEstimator):
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
         network = self.network_.on_features
-        with self._finite_after(network, "the association"):
+        with self._finite_after(self.network_, "the association"):
             n_epochs = schedule.of_association(len(H), n_cells)
             network.learn(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         if network.association.teacher is not None:
-            with self._finite_after(network, "the teacher"):
+            with self._finite_after(self.network_, "the teacher"):
                 n_epochs = schedule.of_teaching(len(H))
                 network.teach(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(network, H, T, schedule.of_readout(len(H)), passes)
@@ -331,7 +331,7 @@ class BioClassifier(NetworkEstimator):
         network = self.network_.on_features
         network.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)
-        with self._finite_after(network, "the association"):
+        with self._finite_after(self.network_, "the association"):
             network.learn(H, T, n_epochs=1, rng=self._rng, progress=passes)
         self._learn_readouts(network, H, T, 1, passes)
 

@@ -3,10 +3,10 @@
 A file is an .npz archive: arrays ``a0, a1, ...``, and ``header``, the UTF-8 bytes of a JSON text that names the format,
 its version, and how objects are made of plain values and those arrays. Nothing is ever pickled, and loading makes
 instances of the classes in :data:`CLASSES` only, so that no code of the file runs. A new layer or readout can be saved
-once it has a line there and says in ``SAVED`` what its attributes must be (:mod:`bioneuro._attributes`); both
-:func:`save` and :func:`load` hold it to that. A learning rule of the user's own, class or function, is saved by its
-module and name, and found again among the modules that are imported by then; a file has nothing imported
-(:mod:`bioneuro.qualified_names`).
+once it has a line there and says in ``SAVED`` what its attributes must be (:class:`Count`, :class:`Array`, or
+:class:`Plain`, which checks nothing); both :func:`save` and :func:`load` hold it to that. A learning rule of the user's
+own, class or function, is saved by its module and name, and found again among the modules that are imported by then; a
+file has nothing imported (:mod:`bioneuro.qualified_names`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .schedule import Schedule
 from .supervision import Supervision
 from .synapses import Synapses
 
-__all__ = ["CLASSES", "load", "save"]
+__all__ = ["CLASSES", "Array", "Count", "Plain", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.

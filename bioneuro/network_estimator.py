@@ -121,7 +121,7 @@ class NetworkEstimator(
         return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
 
     def _learn_readouts(self, network: Network, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Any) -> None:
-        with self._finite_after(network, "the readout"):
+        with self._finite_after(self.network_, "the readout"):
             eta = self._set("schedule").readout_eta
             network.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
 

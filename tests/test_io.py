@@ -692,6 +692,7 @@ def every_saved_class():
         retina,
         layers.UnitNorm(4),
         *(READOUTS[name](association, 3) for name in READOUTS),
+        bn.NetworkClassifier([layers.UnitNorm(64)]).fit(*digits()[:2]),
         small().fit(*digits()[:2]),
     ]
     return {type(one).__name__: one for one in [*made, made[-1].network_]}

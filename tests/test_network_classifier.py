@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import bioneuro as bn
-from bioneuro._attributes import Array, Count
+from bioneuro.io import Array, Count
 from bioneuro.layers import (
     Adaptation,
     Association,
