@@ -1,12 +1,14 @@
-"""What a network could do after every pass of its learning."""
+"""What a network could do, and what its weights were, after every pass of its learning."""
 
 from __future__ import annotations
 
 import copy
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from .analysis.weight_samples import as_matrix
 from .checks import check_count
 
 if TYPE_CHECKING:
@@ -14,9 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["History"]
 
+#: Weights that are kept of a pathway at a time: enough for a distribution, little beside the network.
+N_WEIGHTS = 5000
+
 
 class History:
-    """Accuracy of every readout after every pass of learning, for ``BioClassifier.fit(on_epoch=)``.
+    """Accuracy of every readout, and weights, after every pass of learning, for ``BioClassifier.fit(on_epoch=)``.
 
     It changes nothing of what is learned, but takes its time: a few hundred samples are enough for a curve.
 
@@ -28,11 +33,15 @@ class History:
         Their labels.
     every : int >= 1
         Measure after one pass in so many, and after the last of a stage.
+    weights : str, optional
+        A pathway, by its name in ``model.weights()``, whose density and weights are kept as well: all of them, or 5,000
+        drawn at random where there are more.
 
     Raises
     ------
     ValueError
-        No samples, another number of labels, or ``every`` out of its range.
+        No samples, another number of labels, or ``every`` out of its range; in ``fit``, ``weights`` is no pathway of
+        the network.
 
     Examples
     --------
@@ -45,18 +54,19 @@ class History:
     ['epoch', 'stage', 'readout', 'accuracy']
     """
 
-    def __init__(self, X: ArrayLike, y: ArrayLike, *, every: int = 1) -> None:
+    def __init__(self, X: ArrayLike, y: ArrayLike, *, every: int = 1, weights: str | None = None) -> None:
         n, n_labels = (len(given) for given in (X, y))  # type: ignore[arg-type]
         if n == 0:
             raise ValueError("X must have at least one sample")
         if n != n_labels:
             raise ValueError(f"y must hold one label for each of the {n} samples, got {n_labels}")
         check_count("every", every)
-        self.X, self.y, self.every = X, y, every
+        self.X, self.y, self.every, self.weights = X, y, every, weights
         self._begin()
 
     def _begin(self) -> None:
         self._rows: list[tuple[int, str, str, float]] = []
+        self._weights: list[tuple[int, str, float, NDArray]] = []
         self._before: dict[str, int] = {}  # passes of all stages before, for each stage
         self._passes = 0
 
@@ -73,6 +83,19 @@ class History:
         for readout in model.network_.readouts:
             accuracy = copy.copy(model).set_params(readout=readout).score(self.X, self.y)
             self._rows.append((epoch, stage, readout, float(accuracy)))
+        if self.weights is not None:
+            self._weights.append((epoch, stage, *self._sample(model.weights())))
+
+    def _sample(self, pathways: dict[str, Any]) -> tuple[float, NDArray]:
+        """Density of the pathway, and sizes of some of its synapses."""
+        if self.weights not in pathways:
+            raise ValueError(f"weights must be one of {', '.join(map(repr, pathways))}, got {self.weights!r}")
+        matrix = as_matrix(pathways[self.weights])
+        sizes = np.abs(matrix.data[matrix.data != 0])
+        density = sizes.size / max(matrix.shape[0] * matrix.shape[1], 1)
+        if sizes.size > N_WEIGHTS:
+            sizes = np.random.default_rng(0).choice(sizes, N_WEIGHTS, replace=False)
+        return density, sizes
 
     def frame(self) -> pd.DataFrame:
         """A row for each measurement: ``epoch`` (passes since the cells began to learn), ``stage``, ``readout``,
@@ -80,3 +103,15 @@ class History:
         import pandas as pd
 
         return pd.DataFrame(self._rows, columns=["epoch", "stage", "readout", "accuracy"])
+
+    def weight_frame(self) -> pd.DataFrame:
+        """A row for each weight that was kept, inhibitory ones as magnitudes: ``epoch``, ``stage``, ``density`` (share
+        of the pathway's pairs of cells that had a synapse then), ``weight``. Empty without ``weights=``."""
+        import pandas as pd
+
+        columns = ["epoch", "stage", "density", "weight"]
+        parts = [
+            pd.DataFrame({"epoch": epoch, "stage": stage, "density": density, "weight": sizes})
+            for epoch, stage, density, sizes in self._weights
+        ]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

@@ -406,6 +406,7 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
             rng = np.random.default_rng([seed, number, k])
             part = share if kind == "truncated" else share / len(made)
             for what, changed in attack(content, part, rng):
+                path.unlink()  # a file system takes long to truncate what was just written
                 path.write_bytes(changed)
                 loaded = tally.read(kind, f"{name}: {what}", partial(bn.load, path), ValueError, len(changed))
                 if loaded is None:

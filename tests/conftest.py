@@ -1,4 +1,4 @@
-"""The option for claims at full size; figures without a screen; tasks that the tests of the attacks share."""
+"""The option for claims at full size; the order of tests; figures without a screen; tasks that attacks' tests share."""
 
 import os
 import sys
@@ -12,6 +12,22 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 def pytest_addoption(parser):
     parser.addoption("--full-claims", action="store_true", help="claims with their full settings (on digits: minutes)")
+
+
+#: Files with tests of many seconds.
+LONG = {
+    "test_benchmarks_run", "test_campaigns", "test_claims", "test_compare", "test_docs", "test_docs_own_rule",
+    "test_notebooks", "test_omniglot", "test_packaging", "test_readme", "test_sweeps",
+}  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)  # of those that are left after -k and -m
+def pytest_collection_modifyitems(config, items):
+    """Each process begins with its share of the long tests: what it takes from the others at the end is short then."""
+    n = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    long, short = ([item for item in items if (item.path.stem in LONG) == wanted] for wanted in (True, False))
+    shares = [some[k * len(some) // n : (k + 1) * len(some) // n] for k in range(n) for some in (long, short)]
+    items[:] = [item for share in shares for item in share]
 
 
 @pytest.fixture(autouse=True)

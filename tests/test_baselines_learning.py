@@ -13,24 +13,8 @@ from sklearn.base import clone
 import bioneuro as bn
 from bioneuro.baselines import BASELINES, ElasticMLP, ReplayMLP, StreamingLDA, StreamingLeastSquares, make
 
-SMALL = {
-    "mlp": {"hidden": (6,), "n_epochs": 2},
-    "cnn": {"channels": (2, 3), "hidden": 5, "n_epochs": 2},
-    "nonnegative": {"hidden": (6,), "n_epochs": 2},
-    "fixed-mask": {"hidden": (6,), "n_epochs": 2, "density": 0.5},
-    "set": {"hidden": (6,), "n_epochs": 2, "density": 0.5},
-    "rigl": {"hidden": (6,), "n_epochs": 2, "density": 0.5},
-    "replay": {"hidden": (6,), "n_epochs": 2, "n_exemplars": 7},
-    "elastic": {"hidden": (6,), "n_epochs": 2},
-    "exemplars": {"n_exemplars": 7},
-    "nearest-neighbour": {"n_prototypes": 2},
-    "krotov-hopfield": {"n_hidden": 6, "n_epochs": 2},
-    "soft-hebb": {"n_hidden": 6, "n_epochs": 2},
-    "hpca": {"n_hidden": 6, "n_epochs": 2},
-    "exponentiated": {"hidden": (6,), "n_epochs": 2},
-    "feedback-alignment": {"hidden": (6,), "n_epochs": 2},
-    "direct-feedback-alignment": {"hidden": (6,), "n_epochs": 2},
-}
+#: What keeps learning short, for whoever has the parameter.
+SMALL = {"hidden": (6,), "n_hidden": 6, "n_epochs": 2, "density": 0.5, "n_exemplars": 7, "n_prototypes": 2}
 STREAMING = [name for name, kind in BASELINES.items() if hasattr(getattr(kind, "func", kind), "partial_fit")]
 RNG = np.random.default_rng(0)
 X, Y = RNG.uniform(0.1, 0.9, (30, 9)).astype(np.float32), np.arange(30) % 3
@@ -41,8 +25,9 @@ def model(name, random_state=0):
         pytest.importorskip("torch")
     if name == "bio":
         return bn.BioClassifier(n_cells=12, mixing=20, image_shape=None, random_state=random_state)
-    made = make(name, **SMALL.get(name, {}))
-    return made.set_params(random_state=random_state) if "random_state" in made.get_params() else made
+    made = make(name)
+    small = SMALL | {"random_state": random_state} | ({"channels": (2, 3), "hidden": 5} if name == "cnn" else {})
+    return made.set_params(**{parameter: value for parameter, value in small.items() if parameter in made.get_params()})
 
 
 def state(fitted):

@@ -1,4 +1,4 @@
-"""Accuracy after every pass of learning, and its curve."""
+"""Accuracy and weights after every pass of learning, and their figures."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def learned(data):
-    history = bn.History(data[2], data[3])
+    history = bn.History(data[2], data[3], weights="association")
     return network().fit(*data[:2], on_epoch=history), history
 
 
@@ -90,6 +90,69 @@ def test_curve_draws_the_frame(learned):
     assert borders == set(frame.groupby("stage", sort=False)["epoch"].max().iloc[:-1])
     same = bn.plot.learning_curve(frame)
     assert len(same.get_lines()) == len(ax.get_lines())
+
+
+# --- weights
+
+
+def test_last_weights_are_those_of_the_model(learned):
+    model, history = learned
+    frame, W = history.weight_frame(), model.weights()["association"]
+    assert list(frame) == ["epoch", "stage", "density", "weight"]
+    assert frame["epoch"].unique().tolist() == history.frame()["epoch"].unique().tolist()[1:]  # before: no synapses
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    assert np.array_equal(np.sort(last["weight"]), np.sort(W.data))
+    assert (last["density"] == W.nnz / np.prod(W.shape)).all()
+
+
+def test_of_many_weights_some_are_kept(learned, data, monkeypatch):
+    monkeypatch.setattr("bioneuro.history.N_WEIGHTS", 50)
+    history = bn.History(data[2], data[3], every=100, weights="association")
+    network().fit(*data[:2], on_epoch=history)
+    few, full = history.weight_frame(), learned[1].weight_frame()
+    assert (few.groupby("epoch").size() == 50).all()
+    for epoch, part in few.groupby("epoch"):
+        of = full[full["epoch"] == epoch]
+        assert part["weight"].is_unique and set(part["weight"]) <= set(of["weight"])
+        assert part["density"].iloc[0] == of["density"].iloc[0]
+
+
+def test_inhibitory_weights_are_kept_as_magnitudes(data):
+    history = bn.History(data[2], data[3], every=100, weights="readout_inhibitory")
+    network().fit(*data[:2], on_epoch=history)
+    assert (history.weight_frame()["weight"] > 0).all()
+
+
+def test_weights_of_no_pathway(data):
+    with pytest.raises(ValueError, match="weights must be one of 'map', .*'association', .*, got 'synapses'"):
+        network().fit(*data[:2], on_epoch=bn.History(data[2], data[3], weights="synapses"))
+
+
+def test_ridges_are_histograms_of_the_passes_on_one_scale(learned):
+    frame = learned[1].weight_frame()
+    ax = bn.plot.weights_over_time(frame, n_ridges=4, bins=20)
+    shown = [int(tick.get_text().split()[0]) for tick in ax.get_yticklabels()]
+    passes = frame["epoch"].unique()
+    assert len(shown) == 4 and shown[0] == passes[0] and shown[-1] == passes[-1] and set(shown) <= set(passes)
+    edges = np.histogram_bin_edges(np.log10(frame["weight"]), 20)
+    scales = []
+    for place, (epoch, line) in enumerate(zip(shown, ax.get_lines(), strict=True)):
+        x, y = line.get_data()
+        part = frame[frame["epoch"] == epoch]
+        heights = np.histogram(np.log10(part["weight"]), edges, density=True)[0]
+        assert x == pytest.approx(np.repeat(edges, 2))
+        drawn = (place - y)[1:-1:2]
+        scales += list(drawn[heights > 0] / heights[heights > 0])
+        assert f"({part['density'].iloc[0]:.1%})" in ax.get_yticklabels()[place].get_text()
+    assert scales == pytest.approx([scales[0]] * len(scales))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        stage for stage in frame["stage"].unique() if (frame[frame["epoch"].isin(shown)]["stage"] == stage).any()
+    ]
+
+
+def test_no_weights_kept_are_no_ridges(data):
+    with pytest.raises(ValueError, match="frame is empty"):
+        bn.plot.weights_over_time(bn.History(data[2], data[3]))
 
 
 def test_nothing_recorded_is_no_curve(data):

@@ -259,6 +259,13 @@ def test_one_seed_has_a_curve_and_no_band(results):
     assert not any(path.vertices.size for band in ax.collections for path in band.get_paths())
 
 
+def test_robustness_curve_names_attack_norm_and_images(results):
+    told = plot.robustness_curve(results.assign(attack="PGD", norm="linf", n=100)).get_title(loc="left")
+    assert told == "Accuracy under attack\nPGD, linf, 100 images, mean, 95% interval over 3 seeds"
+    mixed = plot.robustness_curve(results.assign(norm=["linf", "l2"] * (len(results) // 2))).get_title(loc="left")
+    assert mixed == "Accuracy under attack\nmean, 95% interval over 3 seeds"
+
+
 def test_low_data_curve_has_a_log_axis_with_the_shots_as_ticks(results):
     ax = plot.low_data_curve(results)
     assert ax.get_xscale() == "log"
@@ -285,6 +292,21 @@ def test_frames_must_be_tidy(results, draw):
         draw(results.iloc[:0])
 
 
+# --- density_by_turnover ------------------------------------------------------------------------------
+
+
+def test_density_by_turnover_has_its_ticks_where_it_was_tried():
+    ax = plot.density_by_turnover(DENSITIES)
+    assert ax.get_xscale() == "log" and [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "4"]
+    assert ax.get_lines()[0].get_xydata() == pytest.approx(np.array([[1, 0.505], [4, 0.13]]))
+
+
+def test_turnover_of_none_has_no_place_on_a_log_axis():
+    with pytest.raises(ValueError, match="turnover must be > 0 for a logarithmic axis, got 0"):
+        plot.density_by_turnover(DENSITIES.assign(turnover=[0, 0, 4, 4]))
+    assert not plt.get_fignums()
+
+
 # --- gabor_fits ---------------------------------------------------------------------------------------
 
 
@@ -294,7 +316,7 @@ def test_gabor_fits_draws_the_plane_of_both_widths():
     good, poor = ax.get_lines()
     assert good.get_xydata() == pytest.approx(np.array([[0.1, 0.2], [0.4, 0.5]]))
     assert poor.get_xydata() == pytest.approx(np.array([[2.0, 3.0]])) and poor.get_markerfacecolor() == "none"
-    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6"
+    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6 (others hollow)"
     assert plot.gabor_fits(GABORS, ax, label="control") is ax and len(ax.get_lines()) == 4
 
 
@@ -313,15 +335,19 @@ def test_adversarial_examples_are_drawn_where_they_belong():
         clean, {"A": clean, "B": brighter}, (2, 3), labels=[7, 8, 9], predictions={"B": [7, 8, 1]}
     )
     ax.figure.canvas.draw()
-    sheet = np.asarray(ax.images[0].get_array()).reshape(-1, 11, 3)
-    assert sheet.shape == (5 * 3 - 1, 3 * 4 - 1, 3)
-    assert sheet[0, 0] == pytest.approx([0.5] * 3) and sheet[9, 4] == pytest.approx([0.6] * 3)
-    unchanged, more, less = sheet[12, 0], sheet[12, 4], sheet[12, 8]
+    sheet = np.asarray(ax.images[0].get_array())
+    assert sheet.shape == (5 * (2 + 1), 3 * 4 - 1, 3)  # a line of text or a gap above each row
+    assert sheet[1, 0] == pytest.approx([0.5] * 3) and sheet[10, 4] == pytest.approx([0.6] * 3)
+    unchanged, more, less = sheet[13, 0], sheet[13, 4], sheet[13, 8]
     assert more[0] > more[2] and less[2] > less[0] and np.ptp(unchanged) < 0.01
-    assert sheet[2, 0] == pytest.approx([1] * 3), "rows must be apart"
+    assert sheet[3, 0] == pytest.approx([1] * 3), "rows must be apart"
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["clean", "A", "difference", "B", "difference"]
     colours = {text.get_text(): text.get_color() for text in ax.texts}
-    assert colours["1"] == plot.VERMILION and colours["9"] == plot.SKY and len(ax.texts) == 6
+    assert colours["1"] == plot.VERMILION and colours["9"] == plot.BLUE and len(ax.texts) == 6
+    images = sheet.min(axis=2) < 1  # what is written is written beside the images
+    for text in ax.texts:
+        box = ax.transData.inverted().transform(text.get_window_extent().get_points())
+        assert not images[max(0, int(np.ceil(box[1, 1]))) : int(box[0, 1] + 0.5), :].any(), text
     assert "0.2" in ax.get_title(loc="left")
 
 
@@ -364,6 +390,11 @@ STREAM = pd.DataFrame(
 RANKS = pd.DataFrame({"model": ["A", "B"], "criterion": "clean", "rank": [1, 2], "low": [1, 1], "high": [2, 2]})
 
 
+DENSITIES = pd.DataFrame(
+    [("A", ratio, seed, 0.5 / ratio + 0.01 * seed) for ratio in (1, 4) for seed in range(2)],
+    columns=["model", "turnover", "seed", "density"],
+)
+KEPT = pd.DataFrame({"epoch": [0, 0, 1, 1], "stage": "association", "density": 0.5, "weight": [0.1, 0.2, 0.1, 0.4]})
 LEARNING = pd.DataFrame({"epoch": [0, 1], "stage": "readout", "readout": "delta", "accuracy": [0.1, 0.9]})
 
 
@@ -382,6 +413,8 @@ EVERY = {
     "weight_distribution": lambda W, results, ax: plot.weight_distribution(W, ax),
     "receptive_fields": lambda W, results, ax: plot.receptive_fields(W, (10, 5), ax),
     "learning_curve": lambda W, results, ax: plot.learning_curve(LEARNING, ax),
+    "weights_over_time": lambda W, results, ax: plot.weights_over_time(KEPT, ax),
+    "density_by_turnover": lambda W, results, ax: plot.density_by_turnover(DENSITIES, ax),
     "network_diagram": lambda W, results, ax: plot.network_diagram(Made(W), ax),
     "gabor_fits": lambda W, results, ax: plot.gabor_fits(GABORS, ax),
     "rate_distribution": lambda W, results, ax: plot.rate_distribution(W.toarray()[0], ax),
@@ -412,6 +445,18 @@ def test_figures_are_drawn_on_the_axes_given(W, results, name):
     assert EVERY[name](W, results, ax) is ax
     assert len(plt.get_fignums()) == 1
     assert ax.get_title(loc="left")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_titles_and_legends_keep_to_their_panel(W, results, name):
+    """In one of two small panels: nothing reaches into the other, and no legend squeezes the axes."""
+    figure, (ax, other) = plt.subplots(1, 2, figsize=(6.4, 3), layout="constrained")
+    EVERY[name](W, results, ax)
+    figure.canvas.draw()
+    edge = other.get_window_extent().x0
+    for text in [ax.title, ax._left_title, *(ax.get_legend().get_texts() if ax.get_legend() else ())]:
+        assert text.get_window_extent().x1 < edge, text
+    assert ax.get_window_extent().width > 80
 
 
 @pytest.mark.parametrize("name", EVERY)

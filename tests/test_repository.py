@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import LONG
 
 import bioneuro
 
@@ -30,6 +31,10 @@ def test_a_release_says_first_which_results_may_change():
     assert releases
     for release in releases:
         assert re.search(r"^### (.*)", release, re.MULTILINE)[1] == "Results may change"
+
+
+def test_long_tests_are_in_files_that_are_there():
+    assert {name for name in LONG if not (ROOT / "tests" / f"{name}.py").exists()} == set()
 
 
 def test_help_lists_every_target():

@@ -11,7 +11,7 @@ from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix
 from .diagram import network_diagram
 from .fewshot import episodes, low_data_curve, one_shot_errors, winning_prototypes
-from .learning import learning_curve
+from .learning import density_by_turnover, learning_curve, weights_over_time
 from .ranks import rank_map
 from .robustness import adversarial_examples, loss_by_step, loss_landscape, robustness_curve
 from .weights import gabor_fits, rate_distribution, receptive_fields, weight_comparison, weight_distribution
@@ -20,6 +20,7 @@ __all__ = [
     "accuracy_bars",
     "adversarial_examples",
     "continual_curve",
+    "density_by_turnover",
     "episodes",
     "gabor_fits",
     "learning_curve",
@@ -35,5 +36,6 @@ __all__ = [
     "task_matrix",
     "weight_comparison",
     "weight_distribution",
+    "weights_over_time",
     "winning_prototypes",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,24 +56,52 @@ def tidy(ax: Axes, *, grid: str = "y") -> None:
     ax.set_axisbelow(True)
 
 
-def below(ax: Axes, title: str | None = None) -> None:
-    """A legend under the axis, where it covers no data: an entry a line, and more columns the more there are."""
+def size_of(ax: Axes) -> tuple[float, float]:
+    """Width and height of the axes in points."""
+    points = ax.get_window_extent().size * 72 / ax.figure.dpi
+    return float(points[0]), float(points[1])
+
+
+def letters(ax: Axes, fontsize: float) -> int:
+    """How many letters of this size, about, have room beside each other over the axes."""
+    return max(12, int(size_of(ax)[0] / (0.58 * fontsize)))
+
+
+def headline(ax: Axes, text: str, fontsize: float = 10) -> None:
+    """A title on the left, no wider than the axes."""
+    lines = (textwrap.fill(line, letters(ax, fontsize)) for line in text.splitlines())
+    ax.set_title("\n".join(lines), loc="left", fontsize=fontsize)
+
+
+def below(
+    ax: Axes, title: str | None = None, *, handles: list | None = None, drop: float = 38, columns: int | None = None
+) -> None:
+    """A legend under the axis, `drop` points below it and no wider: an entry a line, and more columns the more of them
+    there are, or as many `columns` as there is room for."""
     from matplotlib.transforms import ScaledTranslation
 
-    n = len(ax.get_legend_handles_labels()[1])
-    drop = ScaledTranslation(0, -38 / 72, ax.figure.dpi_scale_trans)  # points: below ticks and label
-    ax.legend(
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    if not handles:
+        return
+    n, frame = len(handles), 6  # letters that the sample of an entry takes
+    room, longest = letters(ax, 8), frame + max(len(handle.get_label()) for handle in handles)
+    ncols = max(1, min(columns or (1 if n < 6 else 2 if n < 13 else 3), room // longest))
+    shift = ScaledTranslation(0, -drop / 72, ax.figure.dpi_scale_trans)
+    legend = ax.legend(
+        handles=handles,
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        bbox_transform=ax.transAxes + drop,
+        bbox_transform=ax.transAxes + shift,
         borderaxespad=0,
-        ncols=1 if n < 6 else 2 if n < 13 else 3,
+        ncols=ncols,
         frameon=False,
         fontsize=8,
         title=title,
         title_fontsize=8,
         alignment="left",
     )
+    for text in legend.get_texts():
+        text.set_text(textwrap.fill(text.get_text(), max(8, room // ncols - frame)))
 
 
 # --- Results over seeds ---
@@ -129,7 +158,7 @@ def bars(frame: pd.DataFrame, value: str, ax: Axes, level: float, of: str) -> No
         interval = analysis.mean_interval(values, level)
         error = None if np.isnan(interval.half_width) else interval.half_width
         ax.barh(place, interval.mean, xerr=error, height=0.6, color=SKY, ecolor=BLACK, capsize=3)
-        ax.plot(values, np.full(values.size, place), "o", color=BLUE, markersize=3.5, alpha=0.7)
+        ax.plot(values, np.full(values.size, place + 0.18), "o", color=BLUE, markersize=3.5)  # beside the interval
         labels.append(f"{model}  {interval.mean:.1%}")
     ax.set_yticks(range(len(labels)), labels=labels)
     ax.invert_yaxis()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._style import axes, bars
+from ._style import axes, bars, headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,5 +24,5 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
     ax = axes(ax)
     bars(frame, "accuracy", ax, level, "seed")
     ax.set(xlabel="test accuracy", xlim=(0, 1.02))
-    ax.set_title(f"Accuracy\nmean, {level:.0%} interval; dots are seeds", loc="left", fontsize=10)
+    headline(ax, f"Accuracy\nmean, {level:.0%} interval; dots are seeds")
     return ax

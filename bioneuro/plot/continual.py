@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import plain_array
-from ._style import axes, curves, evidence, need_columns
+from ._style import axes, curves, evidence, headline, need_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def continual_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float
     curves(seen, "parts", "accuracy", ax, level)
     ax.set_xticks(np.unique(seen["parts"]))
     ax.set(xlabel="parts of the stream shown", ylabel="accuracy on their tasks")
-    ax.set_title(f"Learning one task after another\n{evidence(frame, level)}", loc="left", fontsize=10)
+    headline(ax, f"Learning one task after another\n{evidence(frame, level)}")
     return ax
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..analysis.weight_samples import as_matrix
-from ._style import BLUE, GREY, VERMILION, axes
+from ._style import BLUE, GREY, VERMILION, axes, below, headline, size_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,8 @@ SIGNS = {
 #: Between populations of the main line, and from it to inhibitory cells; half the size of a box.
 STEP, DROP = 1.8, 1.15
 HALF_WIDTH, HALF_HEIGHT = 0.45, 0.32
-FONT = 8.5
+#: Inches of that unit in a figure of its own, and the size of letters then: both shrink together.
+INCHES, FONT = 1.35, 8.5
 
 
 class Pathway(NamedTuple):
@@ -57,6 +58,7 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
         Fitted; ``model.outgoing()`` names what each population makes, as of :class:`bioneuro.BioClassifier` and the
         perceptrons of :mod:`bioneuro.baselines`.
     ax : Axes, optional
+        Letters shrink with it: below about six inches of width it is a thumbnail.
 
     Returns
     -------
@@ -84,16 +86,18 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     right, top = (max(place[k] for place in places.values()) for k in (0, 1))
     bottom = min(y for _, y in places.values())
     width, height = right + 2 * HALF_WIDTH + 0.2, top - bottom + 2 * HALF_HEIGHT + 0.2
-    ax = axes(ax, (1.35 * width, 1.35 * height + 0.7))
+    ax = axes(ax, (INCHES * width, INCHES * height + 0.7))
+    across, up = size_of(ax)
+    scale = min(1.0, 1.3 * across / (72 * INCHES * width), 1.3 * up / (72 * INCHES * height))
     for name, place in places.items():
-        _draw_population(ax, name, place, pathways)
+        _draw_population(ax, name, place, pathways, scale)
     for pathway in pathways:
-        _draw_pathway(ax, pathway, places)
+        _draw_pathway(ax, pathway, places, scale)
     ax.set(xlim=(-HALF_WIDTH - 0.1, right + HALF_WIDTH + 0.1))
     ax.set(ylim=(bottom - HALF_HEIGHT - 0.1, top + HALF_HEIGHT + 0.1))
     ax.axis("off")
     n_synapses = sum(pathway.n_synapses for pathway in pathways)
-    ax.set_title(f"{type(model).__name__}: {n_synapses:,} synapses", loc="left", fontsize=10)
+    headline(ax, f"{type(model).__name__}: {n_synapses:,} synapses (%: of all pairs of cells, those that have one)")
     _explain(ax, pathways)
     return ax
 
@@ -135,7 +139,7 @@ def _places(pathways: list[Pathway]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _draw_population(ax: Axes, name: str, place: tuple[float, float], pathways: list[Pathway]) -> None:
+def _draw_population(ax: Axes, name: str, place: tuple[float, float], pathways: list[Pathway], scale: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     signs = {p.sign for p in pathways if p.maker == name}
@@ -146,13 +150,13 @@ def _draw_population(ax: Axes, name: str, place: tuple[float, float], pathways: 
     x, y = place
     ax.add_patch(FancyBboxPatch(
         (x - HALF_WIDTH + 0.03, y - HALF_HEIGHT + 0.03), 2 * HALF_WIDTH - 0.06, 2 * HALF_HEIGHT - 0.06,
-        boxstyle="round,pad=0.03", facecolor="white", edgecolor=colour, linewidth=1.8,
+        boxstyle="round,pad=0.03", facecolor="white", edgecolor=colour, linewidth=1.8 * scale,
     ))  # fmt: skip
     label = re.sub("_i$", " I", name).replace("_", " ")
-    ax.text(x, y, f"{label}\n{size:,}", ha="center", va="center", fontsize=FONT)
+    ax.text(x, y, f"{label}\n{size:,}", ha="center", va="center", fontsize=FONT * scale)
 
 
-def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, float]]) -> None:
+def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, float]], scale: float) -> None:
     from matplotlib.patches import ArrowStyle, FancyArrowPatch
 
     (x0, y0), (x1, y1) = places[pathway.maker], places[pathway.target]
@@ -171,13 +175,13 @@ def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, flo
     colour = SIGNS[pathway.sign][0]
     inhibits = pathway.sign == "I"
     ax.add_patch(FancyArrowPatch(
-        start, end, arrowstyle=ArrowStyle("-[", widthB=0.45, lengthB=0) if inhibits else "-|>", mutation_scale=12,
-        color=colour, linestyle=(0, (4, 2)) if FIXED.fullmatch(pathway.name) else "-", linewidth=1.6, shrinkA=1,
-        shrinkB=3 if inhibits else 1,
+        start, end, arrowstyle=ArrowStyle("-[", widthB=0.45, lengthB=0) if inhibits else "-|>",
+        mutation_scale=12 * scale, color=colour, linestyle=(0, (4, 2)) if FIXED.fullmatch(pathway.name) else "-",
+        linewidth=1.6 * scale, shrinkA=1, shrinkB=3 * scale if inhibits else 1,
     ))  # fmt: skip
     middle = (start[0] + end[0]) / 2 + label[0], (start[1] + end[1]) / 2 + label[1]
     share = f"{pathway.density:.2%}" if 0 < pathway.density < 0.01 else f"{pathway.density:.0%}"
-    ax.text(*middle, share, ha=ha, va=va, fontsize=FONT, color=colour)
+    ax.text(*middle, share, ha=ha, va=va, fontsize=FONT * scale, color=colour)
 
 
 def _explain(ax: Axes, pathways: list[Pathway]) -> None:
@@ -188,6 +192,4 @@ def _explain(ax: Axes, pathways: list[Pathway]) -> None:
     lines = [Line2D([], [], color=SIGNS[sign][0], label=SIGNS[sign][1]) for sign in signs]
     if any(FIXED.fullmatch(p.name) for p in pathways):
         lines.append(Line2D([], [], color=GREY, linestyle=(0, (4, 2)), label="wired once, does not learn"))
-    lines.append(Line2D([], [], linestyle="", label="%: pairs of cells that have a synapse"))
-    ax.legend(handles=lines, loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=0, ncols=len(lines), frameon=False,
-              fontsize=8, columnspacing=1.2)  # fmt: skip
+    below(ax, handles=lines, drop=2, columns=len(lines))

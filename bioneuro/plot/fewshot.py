@@ -9,7 +9,21 @@ from numpy.typing import ArrayLike
 
 from .. import analysis
 from ..checks import plain_array
-from ._style import COLOURS, GREEN, GREY, VERMILION, axes, bars, below, curves, evidence, need_columns, tidy
+from ._style import (
+    COLOURS,
+    GREEN,
+    GREY,
+    VERMILION,
+    axes,
+    bars,
+    below,
+    curves,
+    evidence,
+    headline,
+    need_columns,
+    size_of,
+    tidy,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +48,7 @@ def low_data_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float 
     ax.set_xticks(shots, labels=[f"{shot:g}" for shot in shots])
     ax.minorticks_off()
     ax.set(xlabel="training images per class", ylabel="test accuracy")
-    ax.set_title(f"Learning from few images\n{evidence(frame, level)}", loc="left", fontsize=10)
+    headline(ax, f"Learning from few images\n{evidence(frame, level)}")
     return ax
 
 
@@ -68,7 +82,7 @@ def episodes(results: pd.DataFrame, ax: Axes | None = None, *, level: float = 0.
     ax.set_xticks(range(len(shots)), labels=[f"{shot:g}" for shot in shots])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(xlabel="images of each class to learn from", ylabel="accuracy", ylim=(0, 1.02))
-    ax.set_title(f"Few-shot episodes\nmean, {level:.0%} interval over episodes", loc="left", fontsize=10)
+    headline(ax, f"Few-shot episodes\nmean, {level:.0%} interval over episodes")
     below(ax)
     tidy(ax)
     return ax
@@ -98,7 +112,7 @@ def winning_prototypes(
     image_shape : (height, width) or (height, width, channels)
     ax : Axes, optional
     right : array_like (m,) of bool, optional
-        Whether each query was classified rightly: green or vermilion mark.
+        Whether each query was classified rightly: a green line beside it, or a dotted vermilion one.
     """
     queries, supports = plain_array(queries, "queries"), plain_array(supports, "supports")
     rows, shares = plain_array(rows, "rows"), plain_array(shares, "shares")
@@ -109,6 +123,9 @@ def winning_prototypes(
     height, width = image_shape[:2]
     ax = axes(ax, (1.0 * (rows.shape[1] + 1) + 0.6, 1.0 * len(rows) + 0.5))
     gap = 0.15 * width
+    sheet = (rows.shape[1] + 1) * (width + gap) + 3 * gap, len(rows) * (height + 3 * gap) + gap
+    per_pixel = min(a / b for a, b in zip(size_of(ax), sheet, strict=True))  # points
+    fontsize = min(8.0, 2.2 * gap * per_pixel)
     for i, query in enumerate(queries):
         for k, image in enumerate([query, *supports[rows[i]]]):
             left = k * (width + gap) + gap * (k > 0)
@@ -121,14 +138,15 @@ def winning_prototypes(
                 extent=(left, left + width, top + height, top),
             )
             if k:
-                ax.text(left, top + height + 1.6 * gap, f"{shares[i, k - 1]:.0%}", fontsize=7, color=GREY)
+                place = left + width / 2, top + height + 0.4 * gap
+                ax.text(*place, f"{shares[i, k - 1]:.0%}", ha="center", va="top", fontsize=fontsize, color=GREY)
             elif right is not None:
-                good = bool(plain_array(right, "right")[i])
-                ax.plot([left - gap] * 2, [top, top + height], color=GREEN if good else VERMILION, linewidth=3)
-    ax.set(xlim=(-2 * gap, (rows.shape[1] + 1) * (width + gap) + gap), ylim=(len(rows) * (height + 3 * gap), -gap))
+                colour, dash = (GREEN, "-") if plain_array(right, "right")[i] else (VERMILION, ":")
+                ax.plot([left - gap] * 2, [top, top + height], dash, color=colour, linewidth=3)
+    ax.set(xlim=(-2 * gap, sheet[0] - 2 * gap), ylim=(sheet[1] - gap, -gap))
     ax.set_aspect("equal")
     ax.axis("off")
-    ax.set_title("Query, and the images that decided (share of the vote)", loc="left", fontsize=9)
+    headline(ax, "Query, and the images that decided (share of the vote)", fontsize=9)
     return ax
 
 
@@ -145,5 +163,5 @@ def one_shot_errors(results: pd.DataFrame, ax: Axes | None = None, *, level: flo
     ax = axes(ax)
     bars(results, "error", ax, level, "run")
     ax.set(xlabel="one-shot error", xlim=(0, None))
-    ax.set_title(f"One-shot classification\nmean, {level:.0%} interval; dots are runs", loc="left", fontsize=10)
+    headline(ax, f"One-shot classification\nmean, {level:.0%} interval; dots are runs")
     return ax

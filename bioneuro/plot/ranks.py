@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import axes, need_columns
+from ._style import axes, need_columns, pyplot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +38,17 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
     grid = np.full((len(models), len(criteria)), np.nan)
     for row in ranks.itertuples():
         grid[models.index(row.model), criteria.index(row.criterion)] = row.rank
-    ax.imshow(grid, cmap="cividis_r", vmin=1, vmax=max(2.0, float(np.nanmax(grid))), aspect="auto")
-    middle = (1 + np.nanmax(grid)) / 2
+    ax.imshow(grid, cmap="cividis_r", vmin=1, vmax=(worst := max(2.0, float(np.nanmax(grid)))), aspect="auto")
+    colours = pyplot().get_cmap("cividis_r")
     for row in ranks.itertuples():
         place = criteria.index(row.criterion), models.index(row.model)
         interval = "" if row.low == row.high else f"\n{row.low:g}–{row.high:g}"
-        colour = "white" if row.rank > middle else "black"
-        ax.text(*place, f"{row.rank:g}{interval}", ha="center", va="center", fontsize=6, color=colour)
+        light = np.dot(colours((row.rank - 1) / (worst - 1))[:3], (0.299, 0.587, 0.114))
+        colour = "white" if light < 0.5 else "black"
+        ax.text(*place, f"{row.rank:g}{interval}", ha="center", va="center", fontsize=6.5, color=colour)
     ax.set_xticks(range(len(criteria)), criteria, rotation=35, ha="left", fontsize=8)
     ax.xaxis.tick_top()
-    ax.set_title("Ranks (1: best)", loc="left")
+    ax.set_title("Ranks (1: best)", loc="left", fontsize=10)
     ax.set_yticks(range(len(models)), models, fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

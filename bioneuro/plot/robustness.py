@@ -9,7 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import plain_array
-from ._style import BLUE, GREY, SKY, VERMILION, Floats, axes, below, curves, evidence, need_columns, pyplot, tidy
+from ._style import (
+    BLUE,
+    GREY,
+    VERMILION,
+    Floats,
+    axes,
+    below,
+    curves,
+    evidence,
+    headline,
+    need_columns,
+    pyplot,
+    size_of,
+    tidy,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +36,8 @@ def robustness_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: floa
     Parameters
     ----------
     frame : DataFrame
-        Columns `model`, `epsilon`, `robust_accuracy` (0 to 1), `seed`.
+        Columns `model`, `epsilon`, `robust_accuracy` (0 to 1), `seed`; where there are columns `attack`, `norm` and
+        `n` (attacked images) of one value, the title says so.
     ax : Axes, optional
     level : float
         Of the band; a single seed has none.
@@ -31,7 +46,12 @@ def robustness_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: floa
     curves(frame, "epsilon", "robust_accuracy", ax, level)
     ax.set_xticks(np.unique(frame["epsilon"]))  # where it was attacked, and nowhere between
     ax.set(xlabel="attack radius ε", ylabel="robust accuracy")
-    ax.set_title(f"Accuracy under attack\n{evidence(frame, level)}", loc="left", fontsize=10)
+    about = [
+        f"{frame[column].iloc[0]}{unit}"
+        for column, unit in (("attack", ""), ("norm", ""), ("n", " images"))
+        if column in frame.columns and frame[column].nunique() == 1
+    ]
+    headline(ax, f"Accuracy under attack\n{', '.join([*about, evidence(frame, level)])}")
     return ax
 
 
@@ -55,7 +75,7 @@ def loss_landscape(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         part = frame[frame["direction"] == direction]
         _bundle(part, "distance", ax, colour, dash, label)
     ax.set(xlabel="distance from the sample", ylabel="loss")
-    ax.set_title(f"Loss around {frame['sample'].nunique()} samples (bold: median)", loc="left", fontsize=10)
+    headline(ax, f"Loss around {frame['sample'].nunique()} samples (bold: median)")
     below(ax)
     return ax
 
@@ -73,14 +93,14 @@ def loss_by_step(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     need_columns(frame, ("sample", "step", "loss"))
     _bundle(frame, "step", ax, VERMILION, "-", "")
     ax.set(xlabel="step", ylabel="loss")
-    ax.set_title(f"Loss of {frame['sample'].nunique()} samples under attack (bold: median)", loc="left", fontsize=10)
+    headline(ax, f"Loss of {frame['sample'].nunique()} samples under attack (bold: median)")
     return ax
 
 
 def _bundle(frame: pd.DataFrame, x: str, ax: Axes, colour: str, dash: Any, label: str) -> None:
     """Each sample's loss against `x`, and their median."""
     lines = frame.pivot(index=x, columns="sample", values="loss")
-    ax.plot(lines.index, lines, dash, color=colour, linewidth=0.5, alpha=0.4)
+    ax.plot(lines.index, lines, dash, color=colour, linewidth=0.8, alpha=0.5)
     ax.plot(lines.index, lines.median(axis=1), dash, color=colour, linewidth=2, label=label or None)
     ax.axhline(0, color=GREY, linewidth=0.8)
     tidy(ax)
@@ -107,9 +127,9 @@ def adversarial_examples(
         With three channels images are drawn in colour.
     ax : Axes, optional
     labels : array_like (n,), optional
-        True classes, written on the clean images.
+        True classes, written over the clean images.
     predictions : dict of model to array_like (n,), optional
-        What the model takes its adversarial images for, written on them; red where it is not the label.
+        What the model takes its adversarial images for, written over them; bold and red where it is not the label.
 
     Returns
     -------
@@ -133,21 +153,27 @@ def adversarial_examples(
 
     height, width = image_shape[:2]
     ax = axes(ax, (1.6 + 0.75 * len(clean), 0.6 + 0.75 * len(rows)))
-    gap = max(1, height // 14)
-    sheet = np.ones((len(rows), height + gap, len(clean), width + gap, 3))
-    for row, images in zip(sheet, rows, strict=True):
-        row[:height, :, :width] = images.transpose(1, 0, 2, 3)
-    ax.imshow(sheet.reshape(len(rows) * (height + gap), -1, 3)[:-gap, :-gap], interpolation="nearest")
-    for i, row_texts in enumerate(texts):
+    gap, line = max(1, height // 14), -(-height // 3)  # between images, and where something is written over them
+    heads = [line if row_texts else gap * (i > 0) for i, row_texts in enumerate(texts)]
+    tops = [sum(heads[: i + 1]) + i * height for i in range(len(rows))]
+    sheet = np.ones((tops[-1] + height, len(clean), width + gap, 3))
+    for top, images in zip(tops, rows, strict=True):
+        sheet[top : top + height, :, :width] = images.transpose(1, 0, 2, 3)
+    sheet = sheet.reshape(len(sheet), -1, 3)[:, :-gap]
+    ax.imshow(sheet, interpolation="nearest")
+    per_pixel = min(points / pixels for points, pixels in zip(size_of(ax), sheet.shape[1::-1], strict=True))
+    fontsize = min(8.0, 0.8 * line * per_pixel)
+    for i, (top, row_texts) in enumerate(zip(tops, texts, strict=True)):
         for j, text in enumerate(row_texts or ()):
             wrong = i and labels is not None and text != str(np.asarray(labels)[j])
-            place = (j * (width + gap) + 0.04 * width, i * (height + gap) + 0.06 * height)
-            ax.text(*place, text, color=VERMILION if wrong else SKY, fontsize=8, va="top", fontweight="bold")
+            look = {"color": VERMILION, "fontweight": "bold"} if wrong else {"color": BLUE}
+            place = j * (width + gap) + (width - 1) / 2, top - 0.5 - 0.1 * line
+            ax.text(*place, text, fontsize=fontsize, ha="center", va="bottom", **look)
     ax.set_xticks([])
-    ax.set_yticks([i * (height + gap) + height / 2 for i in range(len(rows))], labels=names, fontsize=8)
+    ax.set_yticks([top + (height - 1) / 2 for top in tops], labels=names, fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_title(f"Adversarial images (full colour of a difference: {largest:.2g})", loc="left", fontsize=10)
+    headline(ax, f"Adversarial images (full colour of a difference: {largest:.2g})")
     return ax
 
 

@@ -25,6 +25,7 @@ from ._style import (
     Floats,
     axes,
     below,
+    headline,
     need_columns,
     pyplot,
     tidy,
@@ -159,10 +160,10 @@ def weight_distribution(
         _qq_inset(ax, analysis.pit(positive, "lognormal", lognormal, threshold=cut))
 
     moments = analysis.log_moments(positive)
-    ax.set_title(
+    headline(
+        ax,
         f"{_count(fit)}: {fit.attrs['best'] or 'no law fits'}\n"
         f"log w: σ {lognormal['s']:.2f}, skewness {moments.skewness:z.2f}, kurtosis {moments.kurtosis:z.2f}",
-        loc="left",
         fontsize=9,
     )
     ax.set(xlabel="log$_{10}$ weight", ylabel="probability density")
@@ -216,16 +217,19 @@ def weight_comparison(
         described[name] = fit, log10_w - np.median(log10_w) if relative else log10_w
     ax = axes(ax, (7.2, 4.8))
     edges = np.histogram_bin_edges(np.concatenate([log10_w for _, log10_w in described.values()]), bins)
+    seen = np.zeros(len(edges) - 1, bool)  # bins of which a reader would see something
     for i, (name, (fit, log10_w)) in enumerate(described.items()):
         sigma = fit.params[fit.distribution == "lognormal"].iloc[0]["s"]
         law = fit.attrs["best"] or "no law"
         label = f"{name}: {law}, KS {fit.ks[0]:.3f}, σ {sigma:.2f}, {_count(fit)}"
-        colour, dash = COLOURS[i % len(COLOURS)], ("-", "--", "-.", ":")[i // len(COLOURS) % 4]
+        colour, dash = COLOURS[i % len(COLOURS)], ("-", "--", "-.", ":")[i % 4]
         heights = np.histogram(log10_w, edges, density=True)[0]
+        seen |= heights > 0.002 * heights.max()
         outline = np.repeat(edges, 2), np.pad(np.repeat(heights, 2), 1)
         ax.plot(*outline, dash, color=colour, linewidth=1.8, label=label)
     ax.set(xlabel="log$_{10}$ weight" + (", relative to the median" if relative else ""), ylabel="probability density")
     ax.set_title(f"Weights: {layer}", loc="left", fontsize=10)
+    ax.set_xlim(edges[seen.argmax()], edges[len(seen) - seen[::-1].argmax()])
     ax.set_ylim(0, None)
     below(ax)
     tidy(ax)
@@ -267,7 +271,7 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
         raise ValueError(f"W must have {size} or {2 * size} columns for {height} x {width} images, got {rows.shape}")
     on_off = rows.shape[1] == 2 * size
     fields = rows[:, :size] - rows[:, size:] if on_off else rows
-    ax = axes(ax, (5.0, 5.2))
+    ax = axes(ax, (5.4, 4.6))
     colours = pyplot().get_cmap("RdBu_r").with_extremes(bad="white")
     sheet = _tile(fields.reshape(-1, height, width))
     picture = ax.imshow(sheet, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
@@ -308,7 +312,9 @@ def gabor_fits(
     ax = axes(ax, (5.2, 4.6))
     nx, ny, r2 = frame[["nx", "ny", "r2"]].dropna().to_numpy(float).T
     fitted = r2 >= good
-    text = f"{label}: median R² {np.median(r2):.2f}, {fitted.mean():.0%} ≥ {good:g}" if r2.size else label
+    text = (
+        f"{label}: median R² {np.median(r2):.2f}, {fitted.mean():.0%} ≥ {good:g} (others hollow)" if r2.size else label
+    )
     ax.plot(nx[fitted], ny[fitted], marker, color=color, markersize=4.5, alpha=0.8, label=text)
     ax.plot(nx[~fitted], ny[~fitted], marker, markerfacecolor="none", markeredgecolor=color, markersize=4.5, alpha=0.6)
     ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
@@ -341,7 +347,7 @@ def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 4
     if sd > 0:
         grid = np.linspace(active.min(), active.max(), 200)
         ax.plot(grid, stats.norm.pdf(grid, mean, sd), color=BLUE, label=f"lognormal, σ {sd * np.log(10):.2f}")
-    ax.set(xlabel="log10 of the mean rate", ylabel="density")
+    ax.set(xlabel="log$_{10}$ mean rate", ylabel="probability density")
     ax.set_title("Firing rates of the cells", loc="left", fontsize=10)
     below(ax)
     tidy(ax)

@@ -6,6 +6,7 @@ Each entry is a small run on digits that ends in the call it shows. They are loo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -34,12 +35,33 @@ def accuracy_bars() -> plt.Axes:
     return bn.plot.accuracy_bars(pd.DataFrame(rows, columns=["model", "seed", "accuracy"]))
 
 
-def learning_curve() -> plt.Axes:
-    history = bn.History(digits().X_test[:300], digits().y_test[:300], every=2)
+@cache
+def learned() -> bn.History:
+    history = bn.History(digits().X_test[:300], digits().y_test[:300], every=2, weights="association")
     few = bn.datasets.subset_per_class(digits().X_train, digits().y_train, 40)
     schedule = bn.Schedule(teaching_epochs=20, readout_epochs=20)
     bn.BioClassifier(n_cells=400, mixing=1000, schedule=schedule, random_state=0).fit(*few, on_epoch=history)
-    return bn.plot.learning_curve(history)
+    return history
+
+
+def learning_curve() -> plt.Axes:
+    return bn.plot.learning_curve(learned())
+
+
+def weights_over_time() -> plt.Axes:
+    return bn.plot.weights_over_time(learned())
+
+
+def density_by_turnover() -> plt.Axes:
+    few, rows = bn.datasets.subset_per_class(digits().X_train, digits().y_train, 10), []
+    schedule = bn.Schedule(teaching_epochs=1, readout_epochs=1)
+    for ratio in (1, 2, 4, 8):
+        for seed in range(3):
+            turnover = bn.rules.Turnover(death=ratio * bn.rules.Turnover().birth)
+            model = bn.BioClassifier(n_cells=100, mixing=1000, turnover=turnover, schedule=schedule, random_state=seed)
+            density = bn.analysis.density(model.fit(*few).weights()["association"])
+            rows.append(("association", ratio, seed, density))
+    return bn.plot.density_by_turnover(pd.DataFrame(rows, columns=["model", "turnover", "seed", "density"]))
 
 
 def rank_map() -> plt.Axes:
@@ -130,7 +152,8 @@ def robustness_curve() -> plt.Axes:
     for name, model in models().items():
         found = attack(model, digits().X_test[X], digits().y_test[X], EPSILONS)
         rows += [(name, 0, *pair) for pair in zip(EPSILONS, found.robust_accuracy, strict=True)]
-    return bn.plot.robustness_curve(pd.DataFrame(rows, columns=["model", "seed", "epsilon", "robust_accuracy"]))
+    frame = pd.DataFrame(rows, columns=["model", "seed", "epsilon", "robust_accuracy"])
+    return bn.plot.robustness_curve(frame.assign(attack="PGD", norm="Linf", n=len(digits().y_test[X])))
 
 
 def loss_landscape() -> plt.Axes:
@@ -172,7 +195,8 @@ GALLERY: dict[str, Callable[[], plt.Axes]] = {
     draw.__name__: draw
     for draw in (
         network_diagram, weight_distribution, weight_comparison, rate_distribution, receptive_fields, gabor_fits,
-        accuracy_bars, learning_curve, rank_map, robustness_curve, adversarial_examples, loss_landscape, loss_by_step,
+        accuracy_bars, learning_curve, weights_over_time, density_by_turnover, rank_map,
+        robustness_curve, adversarial_examples, loss_landscape, loss_by_step,
         low_data_curve, episodes, one_shot_errors, winning_prototypes, continual_curve, task_matrix,
     )
 }  # fmt: skip
