@@ -274,7 +274,10 @@ class Network:
             own, makers = population(layer), getattr(layer, "presynaptic", {})
             for pathway, synapses in getattr(layer, "pathways", dict)().items():
                 maker = _renamed(makers[pathway], own, name) if pathway in makers else below
-                yield _renamed(pathway, own, name), maker, synapses
+                called = _renamed(pathway, own, name)
+                if not _begins(called, name) and (name != own or pathway not in makers):
+                    called = f"{name}_{pathway}"
+                yield called, maker, synapses
             below = name
         for readout in self.readouts.values():
             makers = getattr(readout, "presynaptic", {})
@@ -352,11 +355,13 @@ def takes(function: Callable[..., Any], argument: str) -> bool:
     return argument in inspect.signature(function).parameters
 
 
+def _begins(name: str, cells: str) -> bool:
+    return name == cells or name.startswith(f"{cells}_")
+
+
 def _renamed(name: str, own: str, given: str) -> str:
-    """A pathway or population of cells called ``own``, where these are ``given`` another name."""
-    if name == own or name.startswith(f"{own}_"):
-        return given + name[len(own) :]
-    return name if given == own else f"{given}_{name}"
+    """A name that begins with that of the cells, ``own``, where these are ``given`` another one."""
+    return given + name[len(own) :] if _begins(name, own) else name
 
 
 def _as_taken(layer: Any, X: NDArray) -> NDArray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -112,7 +113,8 @@ class NetworkClassifier(NetworkEstimator):
     @property
     def dtype(self) -> np.dtype:  # type: ignore[override]
         """float32 or float64, that of the layers."""
-        return np.dtype(getattr(next(iter(named_layers(self.layers).values())), "dtype", np.float32))
+        first = self.layers[0]
+        return np.dtype(getattr(first[1] if _is_pair(first) else first, "dtype", np.float32))
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         network = self._shown()
@@ -233,7 +235,7 @@ class NetworkClassifier(NetworkEstimator):
             part = network.part(start, k)
             if k == len(network.layers):
                 self.network_ = network
-            with self._finite_after(part, f"layer {name!r}"):
+            with _named(name), self._finite_after(part, f"layer {name!r}"):
                 if isinstance(layer, PlasticLayer):
                     n_epochs = 1 if schedule is None else schedule.of_association(len(X), layer.n_features)
                     part.learn(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
@@ -247,7 +249,7 @@ class NetworkClassifier(NetworkEstimator):
                     f"layer {name!r} must encode n rows to shape (n, {layer.n_features}), got {made.shape} of 1 row"
                 )
             if k < len(network.layers) and len(X) * layer.n_features <= CACHED:
-                start, H = k, part.encode(H)
+                start, H = k, network.part(start, k + 1).seen(H)
         n_epochs = 1 if schedule is None else schedule.of_readout(len(X))
         self._learn_readouts(network.part(start), H, T, n_epochs, passes)
 
@@ -333,6 +335,17 @@ def named_layers(layers: Any) -> dict[str, Any]:
             raise ValueError(f"names of layers must not be empty or one of {taken}, nor end in _i, got {name!r}")
         found[name] = layer
     return found
+
+
+@contextmanager
+def _named(layer: str) -> Iterator[None]:
+    """What a layer refuses says which layer it is."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"layer {layer!r}: {error}") from error
 
 
 def _is_pair(entry: Any) -> bool:

@@ -198,7 +198,8 @@ class NetworkEstimator(
         return self._validate(X)
 
     def _logits(self, X: ArrayLike) -> NDArray:
-        return self.network_.logits(self._checked(X), self.readout)
+        rows = self._checked(X)
+        return self.network_.logits(rows, self.readout)
 
     def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
         space: Space = "image" if isinstance(self._front(), Identity) else "response"

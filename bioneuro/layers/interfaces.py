@@ -74,7 +74,7 @@ class Layer(Encoder, Protocol):
         makes those that the layer below does not make.
     ``population``
         What its cells are called, where a stack does not give them a name of its own: its class in lower case
-        otherwise. Names of its pathways begin with it.
+        otherwise. Names of its pathways begin with it; it is put before those that do not.
     ``n_classes``
         Labels that it can tell apart.
     :class:`ReadCells`
