@@ -328,7 +328,7 @@ def test_a_layer_of_ones_own_takes_part_in_everything(digits, tmp_path, monkeypa
     model = stack([UnitNorm(64), Whitening(64), Mixing(64, 60), Association(40, 60, 10)]).fit(X, y)
     assert list(model.network_.layers) == ["unit_norm", "whitening", "mixing", "association"]
     assert model.score(X_test, y_test) > 0.5
-    assert model.transform(X_test, up_to="whitening").std() > 0.5
+    assert (model.transform(X_test, up_to="whitening") < 0).any()
     e, x = 1e-3, 0.1 + 0.8 * X_test[:4]
     direction = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
     z, pull = model.input_vjp(x)
