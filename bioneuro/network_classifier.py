@@ -116,9 +116,9 @@ class NetworkClassifier(NetworkEstimator):
         first = self.layers[0]
         return np.dtype(getattr(first[1] if _is_pair(first) else first, "dtype", np.float32))
 
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+    def __repr__(self) -> str:
         network = self._shown()
-        return super().__repr__(N_CHAR_MAX) if network is None else text_table(network, type(self).__name__)
+        return super().__repr__() if network is None else text_table(network, type(self).__name__)
 
     def _repr_html_(self) -> str:
         network = self._shown()

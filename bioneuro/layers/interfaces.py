@@ -65,8 +65,8 @@ class Layer(Encoder, Protocol):
 
     ``learn(X)`` or ``learn(X, T)``
         Learns from all that the layers below make of the samples, and from one-hot labels ``T (n, n_classes)`` if it
-        takes them; also ``random_state`` (a Generator) and ``progress`` (:class:`Progress`), by these names. It is
-        called once. A :class:`PlasticLayer` learns in steps instead.
+        takes them; also ``random_state`` (a Generator) and ``progress`` (wraps an iterable as ``tqdm`` does, with
+        ``desc``), by these names. It is called once. A :class:`PlasticLayer` learns in steps instead.
     ``dtype``
         Of its features, which are float32 where it does not say.
     ``pathways()``
