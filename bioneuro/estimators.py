@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,8 @@ def _rewinder(random_state: Any) -> Callable[[], None]:
     """Sets the generator that a ``random_state`` stands for back to where it is now."""
     if isinstance(random_state, np.random.Generator):
         return partial(setattr, random_state.bit_generator, "state", random_state.bit_generator.state)
+    if isinstance(random_state, Integral):  # each call has a generator of its own
+        return lambda: None
     source = check_random_state(random_state)
     return partial(source.set_state, source.get_state())
 
@@ -139,13 +142,11 @@ def _is_mapped(value: Any, seen: set[int]) -> bool:
     if id(value) in seen or hasattr(type(value), "__deepcopy__"):  # a pathway copies its arrays itself
         return False
     seen.add(id(value))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         parts: Iterable[Any] = value.values()
-    elif isinstance(value, list | tuple):
-        parts = value
     else:
-        parts = getattr(value, "__dict__", {}).values()
-    return any(_is_mapped(part, seen) for part in parts)
+        parts = value if isinstance(value, list | tuple) else getattr(value, "__dict__", {}).values()
+    return any(_is_mapped(part, seen) for part in parts if not isinstance(part, int | float | str | None))
 
 
 def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
@@ -153,11 +154,17 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
     """
-    named = hasattr(model, "feature_names_in_")  # scikit-learn then warns
-    if type(X) is np.ndarray and not named and X.dtype == dtype and X.flags.c_contiguous and X.ndim == 2:
-        if X.size and X.shape[1] == model.n_features_in_ and sum_is_finite(X):
-            return X
+    if _is_valid(model, X, dtype):
+        return X
     return validate_data(model, on_host(X), reset=False, dtype=np.dtype(dtype), order="C")
+
+
+def _is_valid(model: BaseEstimator, X: Any, dtype: DTypeLike | list[type]) -> bool:
+    """Whether `validate_data` would return these very rows."""
+    named = hasattr(model, "feature_names_in_")  # scikit-learn then warns
+    if type(X) is not np.ndarray or named or not X.flags.c_contiguous or X.ndim != 2 or isinstance(dtype, list):
+        return False
+    return bool(X.size and X.dtype == dtype and X.shape[1] == model.n_features_in_ and sum_is_finite(X))
 
 
 def validated_with_labels(
@@ -165,6 +172,9 @@ def validated_with_labels(
 ) -> tuple[NDArray, NDArray]:
     """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
     X, y = on_host(X), on_host(y)
+    whole = type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub"
+    if not reset and whole and _is_valid(model, X, dtype) and len(y) == len(X):
+        return X, y
     check_labels(y)
     dtype = dtype if isinstance(dtype, list) else np.dtype(dtype)  # a list: the first, unless X is of one of the others
     rows, labels = validate_data(model, X, y, reset=reset, dtype=dtype, order="C")

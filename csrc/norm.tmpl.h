@@ -32,5 +32,6 @@ static void NAME(unit_norm)(T *w, size_t n) {
         NAME(scale)(w, n, (T)(1 / (double)T_MAX));
         norm = sqrt(NAME(squares)(w, n));
     }
-    if (norm >= T_MIN) NAME(scale)(w, n, (T)(1 / norm));
+    const T factor = (T)(1 / norm);
+    if (norm >= T_MIN && factor != 1) NAME(scale)(w, n, factor);
 }

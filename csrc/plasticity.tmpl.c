@@ -229,15 +229,16 @@ static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker
     const NAME(row_fn) change = NAME(row_function)(job->rule);
     const I *indptr = job->w->indptr, *indices = job->w->indices;
     T *scratch = (T *)(job->scratch + worker * job->scratch_bytes);
+    const int relaxes = (bio_forms[job->rule->form].nonnegative & BIO_POST) != 0;
     for (size_t u = begin; u < end; u++) {
         const size_t i = job->active[u], first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
-        const T gain = job->gain ? ((const T *)job->gain)[i] : 1;
+        const T gain = job->gain ? ((const T *)job->gain)[i] : 1, c = (T)job->rate[i] * gain;
+        if (relaxes && !(c >= (T)BIO_INACTIVE)) continue; /* else gathered in vain */
         if (job->g)
             for (size_t k = 0; k < n; k++) scratch[k] = gain * ((const T *)job->g)[first + k];
         else
             NAME(gather)(job->x, job->w->n_cols, indices + first, n, job->event + job->start[i],
                          job->start[i + 1] - job->start[i], gain, scratch);
-        const T c = (T)job->rate[i] * gain;
         change(job->rule, job->key, i, indices + first, n, (T *)job->w->data + first, scratch, c);
     }
 }

@@ -124,6 +124,7 @@ static void NAME(run)(const NAME(step) *step, size_t nv) {
     switch (nv) {
         RUN(1);
         RUN(2);
+        RUN(3);
         RUN(4);
     }
 }

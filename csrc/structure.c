@@ -25,6 +25,9 @@ enum {
     BLOCK = 64  /* draws made together */
 };
 
+/* The shortest lifetime that is drawn, less a margin for rounding. */
+#define SHORTEST (0x1p-53 * (1 - 1e-6))
+
 /* A lifetime of mean 1. */
 static double lifetime(bio_random random) { return -log(bio_uniform(random)); }
 

@@ -41,6 +41,19 @@ static T NAME(row_maximum)(const T *data, size_t n) {
     return value;
 }
 
+/* The smallest |data[k]|, n > 0. */
+static T NAME(row_minimum)(const T *data, size_t n) {
+    const NAME(bits) *bits = (const NAME(bits) *)data;
+    BITS low = BITS_MAX;
+    for (size_t k = 0; k < n; k++) {
+        const BITS magnitude = bits[k] & BITS_MAX;
+        low = magnitude < low ? magnitude : low;
+    }
+    T value;
+    memcpy(&value, &low, SIZE);
+    return value;
+}
+
 /* indptr[i + 1] holds the length of row i; afterwards its end. */
 static void NAME(lengths_to_indptr)(I *indptr, size_t n_rows) {
     indptr[0] = 0;
@@ -295,10 +308,18 @@ typedef struct {
     int changed;
 } NAME(turnover_job);
 
-/* Who of the n synapses of cell i dies, at hazard rate (|w| / size)^-gamma; returns how many. */
+/* Who of the n synapses of cell i dies, at hazard rate (|w| / size)^-gamma; returns how many. Most cells have moved so
+ * little that none can, and most draws are too far from 1 for the weakest: -log u >= 1 - u. */
 static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I *restrict columns,
                                 const T *restrict data, size_t n, double rate, uint8_t *restrict dies) {
-    const double gamma = job->rule->gamma, size = job->rule->size, reach = reach_of(size, rate, gamma);
+    const double gamma = job->rule->gamma, size = job->rule->size;
+    const double most = n ? rate * pow((double)NAME(row_minimum)(data, n) / size, -gamma) : 0;
+    if (!(most > SHORTEST)) { /* nor where it is 0 times infinity */
+        memset(dies, 0, n);
+        return 0;
+    }
+    const double reach = reach_of(size, rate, gamma), last = most * (1 + 1e-6) * 0x1p32;
+    const uint32_t fatal = last < UINT32_MAX ? UINT32_MAX - (uint32_t)last : 0;
     size_t n_died = 0;
     for (size_t k = 0; k < n; k += BLOCK) {
         const size_t here = n - k < BLOCK ? n - k : BLOCK;
@@ -307,6 +328,12 @@ static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I
             const bio_random random = bio_threefry((uint32_t)i, (uint32_t)columns[k + l], job->deaths);
             word[0][l] = random.word[0];
             word[1][l] = random.word[1];
+        }
+        uint32_t top = 0;
+        for (size_t l = 0; l < here; l++) top = word[0][l] > top ? word[0][l] : top;
+        if (top < fatal) {
+            memset(dies + k, 0, here);
+            continue;
         }
         for (size_t l = 0; l < here; l++) {
             const double w = fabs((double)data[k + l]);
@@ -334,20 +361,15 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         const T *data = (const T *)job->w->data + first;
         uint8_t *dies = job->dies + first;
         const double time = rule->time ? (double)((const T *)rule->time)[i] : 1;
-        const double rate = rule->birth * time;
+        double rate = rule->birth * time;
+        if (rate * (double)n_cols <= SHORTEST) rate = 0; /* every draw skips them all */
         const int fill = job->new_indices != NULL;
         size_t to = fill ? (size_t)job->new_indptr[i] : 0, k = 0;
         const size_t stop = fill ? (size_t)job->new_indptr[i + 1] : SIZE_MAX;
-        if (!fill) {
-            size_t n_died = 0;
-            if (rule->death * time > 0) n_died = NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
-            else memset(dies, 0, n);
-            to = n - n_died;
-        } else if (!(rate > 0) && !(rule->death * time > 0)) { /* no time has passed */
-            const size_t fits = n < stop - to ? n : stop - to;
-            memcpy(job->new_indices + to, indices, fits * sizeof(I));
-            memcpy(job->new_data + to, data, fits * SIZE);
-            if (fits < stop - to) has_changed(&job->changed);
+        if (!fill) to = n - NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
+        else if (stop - to == n && !memchr(dies, 1, n)) { /* nobody dies, so nobody is born */
+            memcpy(job->new_indices + to, indices, n * sizeof(I));
+            memcpy(job->new_data + to, data, n * SIZE);
             continue;
         }
         uint32_t draw = 0;

@@ -17,7 +17,8 @@ enum {
 
 /* Vectors of samples in the next tile of a batch of which `left` samples are left. */
 static inline size_t bio_tile_vectors(size_t left, size_t lanes) {
-    return left <= lanes ? 1 : left <= 2 * lanes ? 2 : BIO_TILE_VECTORS;
+    const size_t vectors = (left + lanes - 1) / lanes;
+    return vectors < BIO_TILE_VECTORS ? vectors : BIO_TILE_VECTORS;
 }
 
 /* Columns from one synapse of a row to the next: 1 / density. */

@@ -10,6 +10,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from code_of_pages import code_of, output_of
 
@@ -106,6 +107,24 @@ def test_no_page_has_a_table_that_nothing_makes():
 
     marks = {name for page in DOCS.rglob("*.md") for name in re.findall(r"<!-- table (\w+): ", page.read_text("utf-8"))}
     assert marks <= set(results_page.TABLES)
+
+
+@pytest.mark.parametrize(
+    ("values", "n_seeds", "short", "cell"),
+    [
+        ([0.5], 1, "0.5", "0.5"),
+        ([0.25, 0.75], 2, "0.2, 0.8", "0.25, 0.75"),  # of two seeds both: an interval would say nothing
+        ([0.25, 0.75], 3, "0.2, 0.8", "0.25, 0.75, 2 of 3 seeds"),
+        ([1.0, 2.0, 3.0], 3, "2.0 ± 2.5", "2 [-0.484, 4.48]"),
+        ([1.0, 1.0, 1.0], 3, "1.0", "1"),
+        ([-0.01], 1, "0.0", "-0.01"),
+    ],
+)
+def test_cells_of_the_tables(values, n_seeds, short, cell):
+    from docs.make import results_page
+
+    assert results_page.plus_minus(np.array(values), 1) == short
+    assert results_page.reached(np.array(values), n_seeds) == cell
 
 
 def test_take_copies_whole_ledgers_only(tmp_path, monkeypatch):

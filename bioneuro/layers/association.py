@@ -169,8 +169,8 @@ class Association(PlasticCells):
         self._check(H, T)
         if self.intrinsic or any(rule.observes for rule in (self.rule, self.teacher) if rule is not None):
             self._observe(H)  # before anything is compared with mean and spread
-        self._admit(H, T)
         a = self.excite(H)
+        self._admit(H, a, T)
         self._measure_spread(a)
         match = a.max(axis=1)
         if self.top_down_gain:
@@ -180,7 +180,8 @@ class Association(PlasticCells):
             y[:] = 0
         recruits, inputs = self.growth.worst_matched(self.rate, match)
         hand_over(y, recruits, inputs)
-        self._enlist(recruits, H[inputs])
+        if recruits.size:
+            self._enlist(recruits, H[inputs])
         learned = self.follow(H, y, len(H), recruits)
         self._vote(learned, T)
         self.competition.learn(learned, inhibitory)
@@ -199,10 +200,12 @@ class Association(PlasticCells):
         if self.vigilance is not None and before is not None:
             self.rule.follow_mean(self.synapses, before)
 
-    def _admit(self, H: NDArray, T: NDArray) -> None:
-        """Novel inputs take over cells, which then are there to compete for the batch."""
-        cells, inputs = self.growth.novel(self, H, T)
-        self._enlist(cells, H[inputs])
+    def _admit(self, H: NDArray, a: NDArray, T: NDArray) -> None:
+        """Novel inputs take over cells, which then are there to compete for the batch: their drive changes in ``a``."""
+        cells, inputs = self.growth.novel(self, H, a, T)
+        if not cells.size:
+            return
+        a[:, cells] = self._enlist(cells, H[inputs]).forward(self.centred(H), n_threads=self.n_threads)
         self.votes[cells] = T[inputs]
         # awake, but without a life: it begins with the batch itself
         self.age[cells], self.rate[cells] = np.finfo(float).tiny, 1 / self.n_cells
@@ -218,13 +221,13 @@ class Association(PlasticCells):
         support = self.competition.top_down(T @ self.votes.T)
         return self.votes.dtype.type(self.top_down_gain * self.spread) * support
 
-    def _enlist(self, cells: NDArray[np.intp], H: NDArray) -> None:
-        """Cells take over an input each, and remember how strongly it drives them."""
-        if cells.size:
-            self.take_over(cells, H)
-            own = Synapses.from_scipy(self.synapses.to_scipy()[cells], sign="E")
-            taken = np.diagonal(own.forward(self.centred(H), n_threads=self.n_threads))
-            self.preferred[cells] = np.maximum(taken, np.finfo(taken.dtype).tiny)
+    def _enlist(self, cells: NDArray[np.intp], H: NDArray) -> Synapses:
+        """Cells take over an input each, and remember how strongly it drives them. Returns their synapses."""
+        self.take_over(cells, H)
+        own = Synapses.from_scipy(self.synapses.to_scipy()[cells], sign="E")
+        taken = np.diagonal(own.forward(self.centred(H), n_threads=self.n_threads))
+        self.preferred[cells] = np.maximum(taken, np.finfo(taken.dtype).tiny)
+        return own
 
     def _vote(self, learned: Learned, T: NDArray) -> None:
         """Votes relax to the labels at which a cell was active."""
@@ -258,10 +261,10 @@ class Association(PlasticCells):
 
     # --- what growth asks ---
 
-    def match(self, H: NDArray) -> NDArray:
-        """Drive of every cell relative to that of the input which it took over, ``(batch, n_cells)``."""
+    def match(self, a: NDArray) -> NDArray:
+        """Drive ``a`` of every cell relative to that of the input which it took over, both ``(batch, n_cells)``."""
         with np.errstate(over="ignore"):  # any drive is a match for a cell that its own input did not drive
-            return self.excite(H) / self.preferred
+            return a / self.preferred
 
     def profile(self, H: NDArray) -> NDArray:
         """Inputs whose inner product is about the match of one by a cell that took over the other."""

@@ -137,9 +137,11 @@ class FeatureMap(ImageMap):
     # --- encoding ---
 
     def _pooled(self, R: NDArray) -> NDArray:
+        synapses = self.columns.synapses
+        whole = synapses.nnz == synapses.n_post * synapses.n_pre  # then stored as a dense matrix is
         return _core.feature_map(
             R,
-            self.columns.synapses.to_scipy().toarray(),
+            synapses.weights.reshape(synapses.shape) if whole else synapses.to_scipy().toarray(),
             self._pool_rows,
             self._pool_cols,
             beta=self.columns.beta,

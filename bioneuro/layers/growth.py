@@ -67,7 +67,7 @@ class Recruitment:
 
     share: float
 
-    def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
+    def novel(self, cells: GrowingCells, H: NDArray, a: NDArray, T: NDArray) -> TakeOver:
         return NOBODY
 
     def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:
@@ -94,9 +94,10 @@ class Vigilance:
 
     least_match: float
 
-    def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
-        """Among features ``H (batch, n_features)`` with one-hot labels ``T (batch, n_classes)``."""
-        label, owner, match = T.argmax(axis=1), cells.owner, cells.match(H)
+    def novel(self, cells: GrowingCells, H: NDArray, a: NDArray, T: NDArray) -> TakeOver:
+        """Among features ``H (batch, n_features)`` with drives ``a (batch, n_cells)`` and one-hot labels ``T (batch,
+        n_classes)``."""
+        label, owner, match = T.argmax(axis=1), cells.owner, cells.match(a)
         same, owned = owner == label[:, None], owner >= 0
         own = np.where(same, match, 0).max(axis=1)
         other = np.where(~same & owned, match, 0).max(axis=1)

@@ -188,8 +188,9 @@ class GrowingCells(Protocol):
         """Label of each cell, -1 of a cell that never learned."""
         ...
 
-    def match(self, H: NDArray) -> NDArray:
-        """How well each cell matches each input, ``(batch, n_cells)``: 1 for the input that it took over."""
+    def match(self, a: NDArray) -> NDArray:
+        """How well each cell matches each input, by its drive ``a``, both ``(batch, n_cells)``: 1 for the input that it
+        took over."""
         ...
 
     def profile(self, H: NDArray) -> NDArray:
@@ -200,8 +201,9 @@ class GrowingCells(Protocol):
 class Growth(Protocol):
     """Which cells take over which inputs: before cells compete, and after."""
 
-    def novel(self, cells: GrowingCells, H: NDArray, T: NDArray) -> TakeOver:
-        """Before: these cells will compete for the batch. ``H (batch, n_pre)``, one-hot labels ``T``."""
+    def novel(self, cells: GrowingCells, H: NDArray, a: NDArray, T: NDArray) -> TakeOver:
+        """Before: these cells will compete for the batch. ``H (batch, n_pre)``, which drives the cells by ``a (batch,
+        n_cells)``, one-hot labels ``T``."""
         ...
 
     def worst_matched(self, rate: NDArray, match: NDArray) -> TakeOver:

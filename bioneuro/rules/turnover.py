@@ -14,6 +14,8 @@ from ..threads import Threads
 
 #: Iterations after which norm and survival agree: to 1e-6 at gamma 1.5, to 2e-3 at gamma 5.
 N_SETTLE = 12
+#: Cells whose equilibrium is computed together: what is gone through so often should stay in the cache.
+CACHED_ROWS = 8
 #: Rates of births and deaths; at higher ones nothing would be left of what was learned.
 RATE = Number(0, 1000)
 
@@ -86,8 +88,13 @@ class Turnover(Checked):
         Each synapse is there with the probability of its equilibrium, at which norm and survival agree; rows have unit
         norm. A cell none of whose synapses is left has an empty row.
         """
-        alive = rng.random(W.shape, dtype=np.float32) < self._equilibrium(W)
-        rows = sp.csr_array(np.where(alive, W, 0).astype(W.dtype))
+        draws, survival = rng.random(W.shape, dtype=np.float32), np.empty(W.shape)
+        for first in range(0, len(W), CACHED_ROWS):
+            cells = slice(first, first + CACHED_ROWS)
+            survival[cells] = self._equilibrium(W[cells])
+        alive = (draws < survival) & (W != 0)
+        indptr = np.concatenate([[0], np.cumsum(np.count_nonzero(alive, axis=1))])
+        rows = sp.csr_array((W[alive], np.nonzero(alive)[1].copy(), indptr), W.shape)
         norm = np.sqrt(np.add.reduceat(np.append(rows.data.astype(float) ** 2, 0), rows.indptr[:-1]))
         rows.data /= np.repeat(np.maximum(norm, np.finfo(W.dtype).tiny), np.diff(rows.indptr)).astype(W.dtype)
         return rows

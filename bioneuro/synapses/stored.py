@@ -49,12 +49,16 @@ class StoredSynapses:
         except ValueError as error:
             hint = "A.sum_duplicates() sorts the columns of a csr_array and merges repeated ones"
             raise ValueError(f"{error} ({hint})") from error
-        self._n_pre, self._sign = int(n_pre), sign
+        self._hold(indptr, indices, data, int(n_pre), sign)
+        self._check_sign(data)
+
+    def _hold(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> None:
+        """Begin with these arrays, which are those of a pathway."""
+        self._n_pre, self._sign = n_pre, sign
         self.traces: dict[str, Any] = {}
         self._version = self._structure_version = -1
         self._reading, self._changing = _core.lock()
         self._take(indptr, indices, data)
-        self._check_sign(data)
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep other threads out while a ``with`` block reads and changes the pathway in several calls.
@@ -118,8 +122,9 @@ class StoredSynapses:
 
     def copy(self) -> Self:
         """An independent pathway. (The structure, which is never changed in place, is shared.)"""
+        other = type(self).__new__(type(self))
         with self._reading:
-            other = self._of_fresh(self._indptr, self._indices, self._data.copy(), self._n_pre, self._sign)
+            other._hold(self._indptr, self._indices, self._data.copy(), self._n_pre, self._sign)
             other.traces.update(self.traces)
         return other
 

@@ -32,6 +32,8 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
 #: Data sets that have a column, in their order.
 COLUMNS = {"digits": "digits", "mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 LEDGER = ("results.csv", "configuration.json")
+#: Of fewer there is no interval worth the name.
+MIN_SEEDS = 3
 
 #: Rows of the short table: name, measure, what it was taken at, factor, decimals.
 HEADLINES = (
@@ -65,12 +67,13 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def titles(found: dict[str, KeptResults]) -> list[str]:
+def titles(found: dict[str, KeptResults], *, images: bool = True) -> list[str]:
     """Heads of the columns: data set, training images, seeds."""
     heads = []
     for name, kept in found.items():
         n_train, n_seeds = kept.configuration["settings"]["n_train"], kept.frame["seed"].nunique()
-        heads.append(f"{COLUMNS[name]}: {n_train:,} images, {n_seeds} seed{'s' * (n_seeds > 1)}")
+        size = f": {n_train:,} images" if images else ""
+        heads.append(f"{COLUMNS[name]}{size}, {n_seeds} seed{'s' * (n_seeds > 1)}")
     return heads
 
 
@@ -88,11 +91,13 @@ def headline_table() -> str:
 
 
 def plus_minus(values: np.ndarray, decimals: int) -> str:
+    """Mean and half-width of the interval; of fewer than three seeds each value, for which an interval says nothing."""
+    if np.ptp(values) == 0:
+        return f"{values[0]:z.{decimals}f}"
+    if values.size < MIN_SEEDS:
+        return ", ".join(f"{value:z.{decimals}f}" for value in values)
     interval = mean_interval(values)
-    mean, half = (f"{value:.{decimals}f}" for value in (interval.mean, (interval.high - interval.low) / 2))
-    if not np.isfinite(interval.low) or np.ptp(values) == 0:
-        return mean
-    return f"{mean} ± {half}"
+    return f"{interval.mean:z.{decimals}f} ± {(interval.high - interval.low) / 2:.{decimals}f}"
 
 
 def goals_table() -> str:
@@ -121,24 +126,73 @@ def verdict(frame: pd.DataFrame, goal: Target | None, shown: bool) -> str:
         return ""
     values = values_of(frame, NETWORK, goal.measure, goal.x)
     own = f" ({goal.wanted})" if shown else ""
-    return f"{interval_of(values)}{own} {'met' if goal.met_by(values.mean()) else '**MISSED**'}"
+    return f"{reached(values, frame['seed'].nunique())}{own} {'met' if goal.met_by(values.mean()) else '**MISSED**'}"
 
 
 def measured(frame: pd.DataFrame, key: tuple[str, str], goals: dict) -> str:
     """The value of a measure that has a goal for other data sets only."""
     goal = next(own[key] for own in goals.values() if key in own)
     values = values_of(frame, NETWORK, goal.measure, goal.x)
-    return f"{interval_of(values)}, no goal" if values.size else "not measured"
+    return f"{reached(values, frame['seed'].nunique())}, no goal" if values.size else "not measured"
 
 
-def interval_of(values: np.ndarray) -> str:
+def reached(values: np.ndarray, n_seeds: int) -> str:
+    """Mean and interval; of fewer than three seeds each value. Says so where it was not measured for every seed."""
+    of = "" if values.size == n_seeds else f", {values.size} of {n_seeds} seeds"
+    if np.ptp(values) == 0:
+        return f"{values[0]:.3g}{of}"
+    if values.size < MIN_SEEDS:
+        return ", ".join(f"{value:.3g}" for value in values) + of
     interval = mean_interval(values)
-    ends = f" [{interval.low:.3g}, {interval.high:.3g}]" if np.isfinite(interval.low) and np.ptp(values) else ""
-    return f"{interval.mean:.3g}{ends}"
+    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}]{of}"
+
+
+def by_setting(measures: dict[str, str], first: str) -> str:
+    """Shares of images by what was varied: a row for each value of it and each of `measures`, by its title."""
+    found, rows = ledgers("ONE"), []
+    for title, measure in measures.items():
+        frames = [kept.frame[kept.frame["measure"] == measure] for kept in found.values()]
+        for x in sorted({x for frame in frames for x in frame["x"].dropna()}):
+            values = [100 * values_of(frame, NETWORK, measure, x) for frame in frames]
+            rows.append([title.format(x), *(plus_minus(value, 1) if value.size else "-" for value in values)])
+    return markdown([first, *titles(found, images=False)], rows)
+
+
+def attacks_table() -> str:
+    return by_setting({"Linf {:g}": "robust accuracy", "L2 {:g}": "robust accuracy, L2"}, "budget of the attack")
+
+
+def few_images_table() -> str:
+    return by_setting({"{:g}": "accuracy, few images"}, "images a class")
+
+
+def learning_table() -> str:
+    """What learning adds to cells that keep the sample that they were recruited by."""
+    found, rows = ledgers("ONE"), []
+    frames = [kept.frame for kept in found.values()]
+    for readout in ("delta", "votes"):
+        measure, gain = f"accuracy {readout}", f"points gained by learning beyond recruitment, {readout}"
+        for x in sorted({x for frame in frames for x in frame["x"][frame["measure"] == gain]}):
+            cells = [readout, f"{x:,.0f}"]
+            for frame in frames:
+                gained = values_of(frame, NETWORK, gain, x)
+                if not gained.size:
+                    cells.append("-")
+                    continue
+                learned, stored = (100 * values_of(frame, kind, measure, x).mean() for kind in ("learned", "recruited"))
+                cells.append(f"{plus_minus(gained, 1)} ({learned:.1f} against {stored:.1f})")
+            rows.append(cells)
+    return markdown(["readout", "cells", *titles(found, images=False)], rows)
 
 
 #: Every table by the name that its marks have.
-TABLES: dict[str, Callable[[], str]] = {"headline": headline_table, "one": goals_table}
+TABLES: dict[str, Callable[[], str]] = {
+    "headline": headline_table,
+    "one": goals_table,
+    "attacks": attacks_table,
+    "few": few_images_table,
+    "learning": learning_table,
+}
 
 
 def rendered(text: str) -> str:
