@@ -13,8 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .blockwise_encoding import Check, adapted, features
-from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
-from .estimators import check_classes, check_labels, class_index, known_classes
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
+from .estimators import check_classes, class_index, known_classes
 from .image_rows import Given, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing
 from .layers.cells import excitatory_rule

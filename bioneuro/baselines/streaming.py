@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count
+from ..checks import check_count, on_host
 from ..estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -96,7 +96,7 @@ class StreamingClassifier(LogitClassifier):
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")
-        return self._scores(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._scores(validate_data(self, on_host(X), reset=False, dtype=np.float64))
 
 
 class NearestClassMean(StreamingClassifier):
