@@ -230,28 +230,34 @@ class NetworkClassifier(NetworkEstimator):
         self, network: Network, X: NDArray, T: Rows, schedule: Schedule | None, passes: Progress, *, first: bool = True
     ) -> None:
         """Layer by layer, then the readouts; by a schedule, or with each sample shown once."""
-        start, H, rng = 0, X, self._rng  # what the layers up to `start` make of X is kept
+        start, H = 0, X  # what the layers up to `start` make of X is kept
         for k, (name, layer) in enumerate(network.layers.items(), 1):
             part = network.part(start, k)
             if k == len(network.layers):
                 self.network_ = network
-            with _named(name), self._finite_after(part, f"layer {name!r}"):
+            with _named(name):
                 if isinstance(layer, PlasticLayer):
-                    n_epochs = 1 if schedule is None else schedule.of_association(len(X), layer.n_features)
-                    part.learn(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
-                    if schedule is not None and getattr(layer, "teacher", None) is not None:
-                        part.teach(H, T, n_epochs=schedule.of_teaching(len(X)), rng=rng, progress=passes)
+                    self._learn_in_steps(part, H, T, schedule, passes)
                 elif first:
-                    part.learn_at_once(H, T, rng=rng, progress=passes)
-            made = part.encode(H[:1])
-            if made.shape != (1, layer.n_features):
-                raise ValueError(
-                    f"layer {name!r} must encode n rows to shape (n, {layer.n_features}), got {made.shape} of 1 row"
-                )
+                    part.learn_at_once(H, T, rng=self._rng, progress=passes)
+                made = part.encode(H[:1])
+                if made.shape != (1, layer.n_features) or not np.isfinite(made).all():
+                    wanted = f"numbers of shape (n, {layer.n_features})"
+                    raise ValueError(f"must encode n rows to finite {wanted}, got {made.shape} of 1 row")
             if k < len(network.layers) and len(X) * layer.n_features <= CACHED:
                 start, H = k, network.part(start, k + 1).seen(H)
         n_epochs = 1 if schedule is None else schedule.of_readout(len(X))
         self._learn_readouts(network.part(start), H, T, n_epochs, passes)
+
+    def _learn_in_steps(self, part: Network, H: NDArray, T: Rows, schedule: Schedule | None, passes: Progress) -> None:
+        """The last layer of a part of the network."""
+        layer, n_epochs = part.association, 1
+        if schedule is not None:
+            n_epochs = schedule.of_association(len(H), layer.n_features)
+        with self._finite_after(part, "it"):
+            part.learn(H, T, n_epochs=n_epochs, rng=self._rng, progress=passes)
+            if schedule is not None and getattr(layer, "teacher", None) is not None:
+                part.teach(H, T, n_epochs=schedule.of_teaching(len(H)), rng=self._rng, progress=passes)
 
     # --- inference ---
 

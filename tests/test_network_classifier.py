@@ -438,15 +438,19 @@ def test_a_layer_that_fails_leaves_everything_as_it_was(digits):
     assert "network_" not in vars(unfitted) and "n_features_in_" not in vars(unfitted)
 
 
-def test_a_layer_whose_features_are_not_as_many_as_it_says_is_named(digits):
+def test_a_layer_whose_features_are_not_as_many_as_it_says_or_not_finite_is_named(digits):
     class Short(Whitening):
         def encode(self, X):
             return super().encode(X)[:, 1:]
 
-    with pytest.raises(
-        ValueError, match=r"layer 'short' must encode n rows to shape \(n, 64\), got \(1, 63\) of 1 row"
-    ):
+    class Endless(Whitening):
+        def encode(self, X):
+            return super().encode(X) * np.inf
+
+    with pytest.raises(ValueError, match=r"layer 'short': must encode n rows to finite .* \(n, 64\), got \(1, 63\)"):
         stack([UnitNorm(64), Short(64), Mixing(64, 30)]).fit(*digits[:2])
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="layer 'endless': must encode .* to finite"):
+        stack([UnitNorm(64), Endless(64), Mixing(64, 30)]).fit(*digits[:2])
 
 
 def test_some_of_the_layers_are_a_network(digits, fitted):

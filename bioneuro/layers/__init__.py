@@ -1,7 +1,7 @@
 """Layers to put together by hand (:class:`bioneuro.NetworkClassifier`); :class:`bioneuro.BioClassifier` is one stack.
 
 What a layer must have is said by :class:`Layer`, of a readout by :class:`Readout`, of a competition of association
-cells by :class:`Competition`. A new one of any is a class with these methods.
+cells by :class:`Competition`. To add one of your own, write a class with these methods.
 """
 
 from .adaptation import Adaptation
