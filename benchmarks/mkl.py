@@ -28,6 +28,7 @@ class _Description(ctypes.Structure):
 _GENERAL = _Description(20, 40, 50)
 
 
+@cache
 def path() -> str:
     """Where libmkl_rt is: named by MKL_RT, in this environment, or in the system; "" if nowhere."""
     named = os.environ.get("MKL_RT", "")

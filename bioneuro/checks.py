@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
 
 __all__ = [
@@ -29,11 +29,14 @@ __all__ = [
     "check",
     "check_count",
     "check_dtype",
+    "check_labels",
     "check_level",
     "check_number",
     "check_parameters",
+    "check_unmasked",
     "on_host",
     "plain_array",
+    "unknown_labels",
 ]
 
 
@@ -192,10 +195,54 @@ def check_dtype(dtype: Any) -> None:
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
 
 
-def on_host(value: Any) -> Any:
+def check_unmasked(value: Any, name: str) -> None:
+    """Raise ValueError where an array has masked values, which NumPy and scikit-learn would take for values."""
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} must not have masked values: leave them out (.compressed()) or fill them (.filled(0))"
+        )
+
+
+def check_labels(y: Any, name: str = "y") -> None:
+    """Raise ValueError, naming its position, where a label is missing: NaN, NaT, NA or None."""
+    if y is None:  # scikit-learn has the message
+        return
+    check_unmasked(y, name)
+    labels = np.asarray(y)
+    if labels.dtype.kind == "f":
+        missing = np.isnan(labels)
+    elif labels.dtype.kind in "mM":
+        missing = np.isnat(labels)
+    elif labels.dtype == object:
+        missing = np.array([_is_missing(label) for label in labels.ravel()], bool)
+    else:
+        return
+    if missing.any():
+        i = int(np.argmax(missing))
+        raise ValueError(f"{name} must hold a label for each row, but {name}[{i}] is {labels.ravel()[i]}")
+
+
+def unknown_labels(labels: NDArray, classes: ArrayLike) -> NDArray[np.intp]:
+    """Positions of labels that are not among the classes. Text is no number: of many classes ``np.isin`` says it is."""
+    classes = np.asarray(classes)
+    is_text = {array.dtype.kind in "US" for array in (labels, classes) if array.dtype != object}
+    if len(is_text) == 2:
+        return np.arange(labels.size)
+    return np.flatnonzero(~np.isin(labels, classes))
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # NA of pandas is neither like itself nor unlike
+        return True
+
+
+def on_host(value: Any, name: str = "X") -> Any:
     """Arrays of other libraries as NumPy's, without a copy where none is needed: those of torch, wherever they are and
     whether they need gradients or not, and whatever knows ``__array__`` or DLPack (JAX, CuPy, Dask). All else, tables
-    of pandas among it, is returned as it is."""
+    of pandas among it, is returned as it is; masked values are refused."""
+    check_unmasked(value, name)
     if isinstance(value, np.ndarray | np.generic) or sparse.issparse(value) or hasattr(value, "columns"):
         return value
     if hasattr(value, "detach"):  # torch: conversion would refuse what needs a gradient or lies on another device
@@ -208,13 +255,12 @@ def on_host(value: Any) -> Any:
 def plain_array(value: Any, name: str, dtype: DTypeLike | None = None) -> NDArray:
     """``value`` as an array, without a copy where none is needed.
 
-    What NumPy would take in silence and get wrong is refused by name: masks, which it drops, imaginary parts, and
-    sparse matrices, which it wraps.
+    What NumPy would take in silence and get wrong is refused by name: masks, which it drops, imaginary parts, sparse
+    matrices, which it wraps, and None, of which it makes NaN.
     """
-    if np.ma.is_masked(value):
-        raise ValueError(
-            f"{name} must not have masked values: leave them out (.compressed()) or fill them (.filled(0))"
-        )
+    if value is None:
+        raise TypeError(f"{name} must be an array of numbers, got None")
+    check_unmasked(value, name)
     if sparse.issparse(value):
         raise TypeError(f"{name} must be a dense array, got a sparse {type(value).__name__}: pass {name}.toarray()")
     if hasattr(value, "to_scipy"):

@@ -19,12 +19,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from .blockwise_encoding import Check, adapted, features
-from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
     check_classes,
-    check_labels,
     class_index,
     known_classes,
     validated,

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import omniglot
 from ._image_files import as_unit_interval, cifar_records, idx, idx_size
+from .checks import check_count, check_labels, plain_array
 from .dataset_files import (
     DatasetCorruptError,
     DatasetNotFoundError,
@@ -206,13 +207,12 @@ def subset_per_class(
     Raises
     ------
     ValueError
-        ``n_per_class < 1``, lengths differ, something is masked, or a class has too few samples (named with its count).
+        ``n_per_class`` is no integer >= 1, lengths differ, something is masked, a label is missing, or a class has too
+        few samples (named with its count).
     """
-    if np.ma.is_masked(X) or np.ma.is_masked(y):
-        raise ValueError("X and y must not be masked: leave out the masked samples")
-    X, y = np.asarray(X), np.asarray(y)
-    if n_per_class < 1:
-        raise ValueError(f"n_per_class must be at least 1, got {n_per_class}")
+    check_count("n_per_class", n_per_class)
+    check_labels(y)
+    X, y = plain_array(X, "X"), plain_array(y, "y")
     if y.ndim != 1 or len(X) != len(y):
         raise ValueError(f"y must be one label for each row of X; got shapes {X.shape} and {y.shape}")
     classes, counts = np.unique(y, return_counts=True)

@@ -18,13 +18,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from .checks import on_host
+from .checks import check_labels, on_host, unknown_labels
 
 __all__ = [
     "LogitClassifier",
     "all_or_nothing",
     "check_classes",
-    "check_labels",
     "check_unit_interval",
     "class_index",
     "known_classes",
@@ -171,7 +170,7 @@ def validated_with_labels(
     model: BaseEstimator, X: ArrayLike, y: ArrayLike, dtype: DTypeLike | list[type], *, reset: bool = True
 ) -> tuple[NDArray, NDArray]:
     """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
-    X, y = on_host(X), on_host(y)
+    X, y = on_host(X), on_host(y, "y")
     whole = type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub"
     if not reset and whole and _is_valid(model, X, dtype) and len(y) == len(X):
         return X, y
@@ -180,24 +179,6 @@ def validated_with_labels(
     rows, labels = validate_data(model, X, y, reset=reset, dtype=dtype, order="C")
     check_classification_targets(labels)
     return rows, labels
-
-
-def check_labels(y: Any, name: str = "y") -> None:
-    """Raise ValueError, naming its position, where a label is NaN or None."""
-    if y is None:  # scikit-learn has the message
-        return
-    labels = np.asarray(y)
-    if np.ma.is_masked(y):
-        raise ValueError(f"{name} must not have masked values")
-    if labels.dtype.kind == "f":
-        missing = np.isnan(labels)
-    elif labels.dtype == object:
-        missing = np.array([label is None or label != label for label in labels.ravel()], bool)
-    else:
-        return
-    if missing.any():
-        i = int(np.argmax(missing))
-        raise ValueError(f"{name} must hold a label for each row, but {name}[{i}] is {labels.ravel()[i]}")
 
 
 def sum_is_finite(X: NDArray) -> bool:
@@ -221,7 +202,7 @@ def check_classes(classes: NDArray) -> None:
 
 def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
     """Position of each label in ``classes``, the column of its logit."""
-    unseen = np.flatnonzero(~np.isin(y, classes))
+    unseen = unknown_labels(y, classes)
     if unseen.size:
         raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
     order = np.argsort(classes)  # of other libraries' models they need not be sorted

@@ -50,7 +50,7 @@ def given_rows(X: Any) -> Given:
     ValueError
         Images whose channels come first, or arrays of more dimensions.
     """
-    X = on_host(X)
+    X = np.asarray(X) if isinstance(X, list | tuple) and np.ndim(X[:1]) > 2 else on_host(X)
     shape, in_bytes = np.shape(X) if isinstance(X, np.ndarray) else (), getattr(X, "dtype", None) == np.uint8
     if len(shape) < 3:
         return Given(X, None, in_bytes)

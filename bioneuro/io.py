@@ -11,6 +11,7 @@ module and name, and found again among the modules that are imported by then; a 
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -185,7 +186,11 @@ def load(path: str | os.PathLike[str]) -> Any:
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     # Opening a FIFO for reading would wait for ever.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISDIR(os.fstat(number).st_mode):
+        os.close(number)
+        raise IsADirectoryError(errno.EISDIR, "Is a folder, not a file", os.fspath(path))
+    with open(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is not a file written by bioneuro.save: it is no plain file")
         yield file

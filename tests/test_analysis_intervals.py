@@ -37,6 +37,11 @@ def test_pairs_that_do_not_differ_are_no_difference():
     assert analysis.paired_difference(b, b) == (0.0, 0.0, 0.0, 0.0, 3, 1.0)
 
 
+def test_pairs_that_differ_by_rounding_are_no_difference():
+    found = analysis.paired_difference([0.1 + 0.2, 0.7], [0.3, 0.7])
+    assert found.p_value == 1 and found.half_width < 1e-15
+
+
 def test_pairs_that_all_differ_alike_say_nothing_about_their_spread():
     b = np.array([0.87, 0.89, 0.9])
     found = analysis.paired_difference(b + 0.03, b)  # equal but for rounding

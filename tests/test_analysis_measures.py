@@ -62,6 +62,14 @@ def test_weight_report_of_equal_weights_has_no_best_law():
     assert np.isnan(row.aic_to_second)
 
 
+def test_weight_report_of_a_pathway_of_equal_weights_beside_another():
+    W = np.array([[0.5, -0.25, 1.5], [2.0, -0.25, 0.0]])
+    report = analysis.weight_report(W).set_index("pathway")
+    assert (report.n["I"], report.sigma["I"], report.best["I"], report.law["I"]) == (2, 0.0, None, None)
+    alone = analysis.weight_report(np.maximum(W, 0), sign="E").set_index("pathway")
+    assert report.drop(columns="silent_share").loc[["E"]].equals(alone.drop(columns="silent_share"))
+
+
 @pytest.mark.parametrize(
     ("W", "kwargs", "message"),
     [

@@ -228,6 +228,8 @@ def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary
         (lambda: PGD(random_state=-1), "random_state must be at least 0"),
         (lambda: PGD(n_steps=0), "n_steps must be at least 1, got 0"),
         (lambda: PGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
+        (lambda: PGD(n_steps=1.5), "n_steps must be an integer, got 1.5"),
+        (lambda: PGD(n_steps="3"), "n_steps must be an integer, got '3'"),
         (lambda: PGD(step_size=0.0), "step_size must be positive, got 0.0"),
         (lambda: PGD(momentum=-0.1), "momentum must be at least 0, got -0.1"),
         (lambda: PGD(loss="hinge"), "loss must be one of ce, margin, dlr; got 'hinge'"),

@@ -129,7 +129,6 @@ def test_no_attack_changes_or_freezes_what_it_reads(layout, dtype, binary):
     ("arguments", "message"),
     [
         ({"epsilons": np.nan}, r"epsilons must be finite and at least 0, got \[nan\]"),
-        ({"epsilons": None}, r"epsilons must be finite and at least 0, got \[nan\]"),
         ({"y": [3.0, np.nan]}, r"y must hold labels out of model.classes_; y\[1\] is (np.float64\()?nan"),
         ({"y": ["3", "7"]}, r"y must hold labels out of model.classes_; y\[0\] is "),
         ({"y": None}, "y must have one label for each of the 2 rows of X"),
@@ -154,6 +153,7 @@ def test_bad_arguments_are_named(arguments, message):
         ({"X": np.full((2, D), "a")}, "X must be an array of real numbers, got dtype <U1"),
         ({"X": np.full((2, D), 0.5j)}, "X must be an array of real numbers, got dtype complex128"),
         ({"X": np.full((2, D), object())}, "X must be an array of numbers, got ndarray"),
+        ({"epsilons": None}, "epsilons must be an array of numbers, got None"),
         ({"X": csr_array((2, D))}, r"X must be a dense array, got a sparse csr_array: pass X.toarray\(\)"),
     ],
 )
@@ -163,6 +163,22 @@ def test_what_are_no_numbers_is_named(arguments, message):
     for attack in (PGD().__call__, worst_case):
         with pytest.raises(TypeError, match=message):
             attack(model, **good | arguments)
+
+
+def test_a_model_that_was_not_fitted_is_named():
+    model = BackpropMLP()
+    with pytest.raises(TypeError, match="needs classes_, which BackpropMLP lacks .*; fit it first"):
+        PGD()(model, np.full((2, D), 0.5), [3, 7], 0.1)
+    for call in (lambda X, y: worst_case(model, X, y, 0.1), lambda X, y: evaluate(model, X, y)):
+        with pytest.raises(TypeError, match="model must be fitted, but BackpropMLP lacks classes_"):
+            call(np.full((2, D), 0.5), [3, 7])
+
+
+def test_answers_of_another_number_are_named():
+    model = Linear(np.ones((2, D)), classes=[3, 7])
+    model.predict = lambda X: np.array([3])
+    with pytest.raises(ValueError, match=r"predict returned shape \(1,\), expected \(2,\)"):
+        PGD()(model, np.full((2, D), 0.5), [3, 7], [0, 0.1])
 
 
 @pytest.mark.parametrize("name", ["X", "epsilons"])
@@ -279,3 +295,11 @@ def test_attacks_made_of_attacks_stay_inside_too(binary):
         model.surrogates = lambda: {"itself": Linear(model.W, model.b, model.classes_)}
         result = attack(model, X[:20], y[:20], [0.1, 1 / 3])
         assert (result.distance <= result.epsilons[:, None]).all()
+
+
+def test_numbers_as_text_are_other_labels():
+    model = Linear(np.ones((30, D)), classes=np.arange(30))
+    with pytest.raises(ValueError, match=r"y must hold labels out of model.classes_; y\[0\] is .*'3'"):
+        PGD()(model, np.full((2, D), 0.5), ["3", "7"], 0.1)
+    with pytest.raises(ValueError, match="Targeted labels must be out of model.classes_"):
+        PGD()(model, np.full((2, D), 0.5), [3, 7], 0.1, criterion=Targeted("5"))

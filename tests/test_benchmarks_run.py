@@ -118,10 +118,11 @@ def test_other_options_reach_the_cases(tmp_path):
     ("arguments", "message"),
     [(["quantum"], "unknown family 'quantum'"), (["--threads", "0"], "--threads must be >= 1")],
 )
-def test_nonsense_is_one_clear_line(tmp_path, arguments, message):
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_nonsense_is_one_clear_line(capsys, arguments, message):
+    with pytest.raises(SystemExit) as refused:
+        report.main(arguments)
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_busy_times_one_thread_and_several_beside_a_load(tmp_path):

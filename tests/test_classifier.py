@@ -4,6 +4,7 @@ import dataclasses
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import log_softmax
 from sklearn.base import clone
@@ -415,6 +416,8 @@ def test_a_first_fit_that_is_interrupted_leaves_a_model_that_is_not_fitted(digit
         (np.array([0.0, 1.0, np.nan, 1.0] * 5), r"y\[2\] is nan"),
         (np.array([0, 1, 0, None] * 5, object), r"y\[3\] is None"),
         (np.array(["a", np.nan, "b", "c"] * 5, object), r"y\[1\] is nan"),
+        (pd.Series(["a", pd.NA, "b", "c"] * 5, dtype="string"), r"y\[1\] is <NA>"),
+        (np.array(["2020-01-01", "NaT"] * 10, "datetime64[D]"), r"y\[1\] is NaT"),
     ],
 )
 def test_labels_that_are_missing_are_named(call, labels, place):
@@ -440,7 +443,6 @@ def test_weights_that_are_not_finite_are_named_with_the_stage(digits):
 
 
 def test_features_have_names_and_come_in_the_container_asked_for(digits):
-    pd = pytest.importorskip("pandas")
     model = BioClassifier(**SMALL).set_output(transform="pandas").fit(digits.X_train[:100], digits.y_train[:100])
     out = model.transform(digits.X_test[:3])
     n = model.encoder_.n_features
@@ -452,7 +454,6 @@ def test_features_have_names_and_come_in_the_container_asked_for(digits):
 
 @pytest.mark.filterwarnings("error")
 def test_a_model_fitted_on_a_frame_is_attacked_without_a_warning(digits):
-    pd = pytest.importorskip("pandas")
     names = [f"pixel {i}" for i in range(64)]
     model = BioClassifier(**SMALL).fit(pd.DataFrame(digits.X_train[:100], columns=names), digits.y_train[:100])
     attack = bn.attacks.PGD(norm="linf", n_steps=2)

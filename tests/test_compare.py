@@ -17,7 +17,7 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import experiment as compare
 from bioneuro.research.comparison import findings as report
-from bioneuro.research.comparison.models import ComparedModel
+from bioneuro.research.comparison.models import ComparedModel, in_order
 from bioneuro.research.comparison.plan import ComparisonPlan
 from bioneuro.research.records.ledger import Row
 from bioneuro.research.trial import Trial, stratified
@@ -162,31 +162,64 @@ def test_resume_trains_nothing_and_more_seeds_only_the_new_ones(fits, tmp_path):
     assert sorted(_frame(tmp_path)["seed"].unique()) == [0, 1]
 
 
-def test_interrupted_run_keeps_finished_models(fits, tmp_path, monkeypatch, capsys):
-    arguments = [*TINY, "--seeds", "1", "--out", str(tmp_path)]
-    whole, measure = tmp_path / "whole", compare.MEASUREMENTS["PGD"]
-    assert main([*TINY, "--seeds", "1", "--out", str(whole)]) == 0
-    fits.clear()
-    capsys.readouterr()
+def _stopping(monkeypatch, error):
+    """PGD of "other" raises this; what undoes it."""
+    measure = compare.MEASUREMENTS["PGD"]
 
-    def interrupted(model, trial):
-        if model is compare.MODELS["one again"]:
-            raise KeyboardInterrupt
+    def stopped(model, trial):
+        if model.make is compare.MODELS["other"].make:
+            raise error
         yield from measure(model, trial)
 
-    monkeypatch.setitem(compare.MEASUREMENTS, "PGD", interrupted)
+    monkeypatch.setitem(compare.MEASUREMENTS, "PGD", stopped)
+    return lambda: monkeypatch.setitem(compare.MEASUREMENTS, "PGD", measure)
+
+
+def test_interrupted_run_keeps_finished_networks(fits, tmp_path, monkeypatch, capsys):
+    arguments = [*TINY, "--seeds", "1", "--out", str(tmp_path)]
+    whole = tmp_path / "whole"
+    assert main([*TINY, "--seeds", "1", "--out", str(whole)]) == 0
+    straight = capsys.readouterr().out
+    fits.clear()
+    undo = _stopping(monkeypatch, KeyboardInterrupt())
     assert main(arguments) == 130
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert str(tmp_path) in error and "resumes" in error
-    assert set(_frame(tmp_path)["model"]) == {"one"}
+    assert set(_frame(tmp_path)["model"]) == {"one", "one again"}
 
-    monkeypatch.setitem(compare.MEASUREMENTS, "PGD", measure)
+    undo()
     assert main(arguments) == 0
-    assert fits == ["shared", "shared", "other"]  # "one again" needs the network of "one" once more
-    columns = ["model", "seed", "metric", "setting", "value"]
-    resumed, straight = (f[f["metric"] != "train_seconds"][columns] for f in (_frame(tmp_path), _frame(whole)))
-    assert resumed.equals(straight)
+    assert fits == ["shared", "other", "other"]
+    assert _without_times(capsys.readouterr().out) == _without_times(straight)
+
+
+def test_a_network_that_fails_is_named_and_loses_no_other(fits, tmp_path, monkeypatch, capsys):
+    arguments = [*TINY, "--seeds", "2", "--out", str(tmp_path)]
+    undo = _stopping(monkeypatch, ValueError("of no use"))
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "2 of 4 failed (other, seed 0: ValueError: of no use; other, seed 1: ValueError: of no use)" in error
+    assert {(row.model, row.seed) for row in _frame(tmp_path).itertuples()} == {
+        (model, seed) for model in ("one", "one again") for seed in (0, 1)
+    }
+    undo()
+    fits.clear()
+    assert main(arguments) == 0
+    assert fits == ["other", "other"]
+
+
+def _without_times(printed):
+    """What a run prints, but for the lines that time and folder change."""
+    return [line for line in printed.splitlines() if not line.startswith(("training, s", "Written", "Total time"))]
+
+
+def test_what_is_printed_does_not_depend_on_who_was_first():
+    names = ["bioneuro", "bioneuro votes", "MLP"]
+    frame = _as_frame(*(_rows(name, [0.5, 0.6]) for name in names))
+    for seed in range(3):
+        shuffled = in_order(frame.sample(frac=1, random_state=seed))
+        assert shuffled["model"].to_list() == names * 2 and shuffled["seed"].to_list() == [0] * 3 + [1] * 3
 
 
 def test_other_configuration_in_the_same_folder_is_refused(fits, tmp_path, capsys):

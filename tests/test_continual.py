@@ -87,6 +87,21 @@ def test_a_drift_starts_upright_and_ends_turned():
     np.testing.assert_array_equal(np.unique(stream.part, return_counts=True)[1], [N // 2, N // 2])
 
 
+def test_a_drift_has_every_part_however_short():
+    n = 100  # 29 / 100 * 100 is less than 29
+    stream = continual.drifting(np.zeros((n, 16)), np.arange(n) % 2, X_TEST[:2], [0, 1], (4, 4), n_tasks=n)
+    np.testing.assert_array_equal(stream.part, np.arange(n))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.float16])
+def test_turned_images_have_values_between_those_given(dtype):
+    X = np.random.default_rng(0).integers(0, 2, (20, 16))
+    made, exact = (
+        continual.rotated(A, Y[:20] * 0, A, Y[:20] * 0, (4, 4), angles=(30,)).X for A in (X.astype(dtype), X * 1.0)
+    )
+    np.testing.assert_array_equal(made, exact)
+
+
 def test_blurring_mixes_neighbours_and_loses_nothing():
     stream = continual.split(*DATA)
     same, mixed = continual.blurred(stream, 0.0), continual.blurred(stream, 0.3)
@@ -127,6 +142,11 @@ def test_mapped_transforms_stream_and_tests():
         (lambda: continual.blurred(continual.split(*DATA), -1), "width must be a finite number >= 0, got -1"),
         (lambda: continual.imbalanced(continual.split(*DATA), 0.5), "ratio must be a finite number >= 1, got 0.5"),
         (lambda: continual.run(UnitNorm, continual.split(*DATA)), "."),
+        (
+            lambda: continual.run(GaussianNB(), continual.split(*DATA, scenario="task")),
+            "model must have decision_function for a task-incremental stream, GaussianNB has not",
+        ),
+        (lambda: continual.split(X, Y.astype(str), X_TEST, Y_TEST), "y and y_test must hold the same labels"),
     ],
 )
 def test_refusals(make, message):

@@ -465,9 +465,11 @@ def test_subset_errors():
     y = np.array([0, 0, 0, 1])
     with pytest.raises(ValueError, match="class 1 has 1 samples, fewer than n_per_class=2"):
         subset_per_class(np.zeros((4, 2)), y, 2)
-    with pytest.raises(ValueError, match="n_per_class must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_per_class must be an integer >= 1, got 0"):
         subset_per_class(np.zeros((4, 2)), y, 0)
-    with pytest.raises(ValueError, match="X and y must not be masked"):
+    with pytest.raises(ValueError, match="y must not have masked values"):
         subset_per_class(np.zeros((4, 2)), np.ma.masked_equal(y, 1), 1)
+    with pytest.raises(ValueError, match=r"but y\[1\] is nan"):
+        subset_per_class(np.zeros((4, 2)), [0, np.nan, 0, 0], 1)
     with pytest.raises(ValueError, match=r"shapes \(3, 2\) and \(4,\)"):
         subset_per_class(np.zeros((3, 2)), y, 1)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from bioneuro.attacks.norms import LINF
 from bioneuro.baselines import BackpropMLP
-from bioneuro.estimators import check_unit_interval, validated
+from bioneuro.estimators import check_unit_interval, class_index, validated
 
 X = np.random.default_rng(0).random((12, 5), dtype=np.float32)
 Y = np.arange(12) % 2
@@ -82,3 +82,20 @@ def test_the_first_value_out_of_the_unit_interval_is_named(value):
 @given(arrays(np.float32, (3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)))
 def test_the_steepest_direction_in_linf_is_the_sign(gradient):
     np.testing.assert_array_equal(LINF.steepest(gradient), np.sign(gradient))
+
+
+def test_masked_rows_are_refused(model):
+    masked = np.ma.masked_greater(X, 0.9)
+    with pytest.raises(ValueError, match="X must not have masked values"):
+        model.predict(masked)
+    with pytest.raises(ValueError, match="X must not have masked values"):
+        model.fit(masked, Y)
+
+
+@pytest.mark.parametrize("n_classes", [3, 30])
+@pytest.mark.parametrize("text", ["labels", "classes"])
+def test_numbers_as_text_are_other_labels(n_classes, text):
+    labels, classes = np.array([1, 2]), np.arange(n_classes)
+    labels, classes = (labels.astype(str), classes) if text == "labels" else (labels, classes.astype(str))
+    with pytest.raises(ValueError, match=r"y must hold labels out of classes_, but y\[0\] = "):
+        class_index(labels, classes)

@@ -229,6 +229,13 @@ def test_low_data_curve_on_real_learners(blobs):
         ({"shots": ()}, "models and shots must not be empty"),
         ({"models": {}}, "models and shots must not be empty"),
         ({"n_repeats": 0}, "n_repeats must be an integer >= 1, got 0"),
+        (
+            {"y_test": np.zeros((160, 1))},
+            r"y_test must be one label for each of 160 rows of X_test, got shape \(160, 1\)",
+        ),
+        ({"y_test": np.full(160, "0")}, r"y_test must hold labels out of y, but y_test\[0\] = "),
+        ({"y_test": np.full(160, np.nan)}, r"y_test\[0\] is nan"),
+        ({"X_test": np.ma.masked_equal(np.zeros((160, 2)), 0)}, "X_test must not have masked values"),
     ],
 )
 def test_bad_curves_fail_before_any_fit(identified, log, change, message):

@@ -191,6 +191,7 @@ def test_colour_is_turned_with_its_pixel():
         (((2, 2), (0, 1)), r"image_shape must have a product of 9 features, got \(2, 2\)"),
         (((3, 3), (0, 4)), "turns must be different quarters"),
         (((3, 3), ()), "turns must be different quarters"),
+        (((3, 3), (0, 0.5)), "turns must be different quarters"),
     ],
 )
 def test_bad_turns(arguments, message):

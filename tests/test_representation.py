@@ -94,6 +94,11 @@ def test_labels_must_be_one_a_stimulus():
         class_selectivity(np.ones((4, 2)), [0, 1])
 
 
+def test_labels_must_not_be_missing():
+    with pytest.raises(ValueError, match=r"labels\[1\] is nan"):
+        class_selectivity(np.ones((4, 2)), [0, np.nan, 0, 1])
+
+
 def test_labels_must_differ():
     with pytest.raises(ValueError, match="labels must hold at least 2 classes"):
         class_selectivity(np.ones((4, 2)), np.zeros(4))

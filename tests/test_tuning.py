@@ -16,6 +16,7 @@ from bioneuro.research.commands import main
 from bioneuro.research.comparison import tuning
 from bioneuro.research.comparison.models import MODELS
 from bioneuro.research.comparison.tuning import Range, TuningPlan, chosen_settings, search, space_of
+from bioneuro.research.trial import validation_split
 
 PLAN = TuningPlan("digits", n_train=80, n_validation=60, n_trials=4, seconds=60)
 
@@ -61,7 +62,7 @@ def test_the_first_trial_has_the_defaults_and_all_have_the_same_images(digits):
 
 
 def test_no_test_image_and_no_training_image_is_chosen_by(digits):
-    (X, _), (V, _) = tuning._images(PLAN, digits)
+    (X, _), (V, _) = validation_split(digits, PLAN.n_train, PLAN.n_validation, PLAN.seed)
     train, validation, test = ({row.tobytes() for row in A} for A in (X, V, digits.X_test))
     everything = {row.tobytes() for row in digits.X_train}
     assert len(V) == 60 and not train & validation

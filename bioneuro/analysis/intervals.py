@@ -90,9 +90,9 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     interval = mean_interval(a - b, level)
     if interval.n == 1:
         return PairedDifference(*interval, np.nan)
-    error = float(stats.sem(a - b))
-    if error <= np.finfo(float).eps * float(np.abs(a).max() + np.abs(b).max()):
-        if np.abs(a - b).max() > error:
+    error, rounding = float(stats.sem(a - b)), np.finfo(float).eps * float(np.abs(a).max() + np.abs(b).max())
+    if error <= rounding:
+        if np.abs(a - b).max() > rounding:
             return PairedDifference(interval.mean, -np.inf, np.inf, np.inf, interval.n, 1.0)
         return PairedDifference(*interval, 1.0)
     return PairedDifference(*interval, float(2 * stats.t.sf(abs(interval.mean) / error, interval.n - 1)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import plain_array
+from ..checks import check_labels, plain_array
 from .activity import pairwise_correlation, treves_rolls
 from .fits import pandas
 
@@ -31,6 +31,7 @@ def _rates(rates: ArrayLike, name: str = "rates") -> Floats:
 
 def _labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
     """Each stimulus's class as a number from 0."""
+    check_labels(labels, "labels")
     labels = plain_array(labels, "labels")
     if labels.shape != (n,):
         raise ValueError(f"labels must be one for each stimulus, shape ({n},), got {labels.shape}")

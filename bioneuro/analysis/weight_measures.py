@@ -63,7 +63,7 @@ def row_thresholds(W: Any, theta: float) -> Floats:
 
 def _describe_fit(magnitudes: sparse.csr_array, threshold: Floats | None) -> dict[str, Any]:
     """Columns of `weight_report` that need a fit; NaN where there is nothing to tell apart."""
-    if np.ptp(magnitudes.data) == 0:
+    if np.ptp(magnitudes.data[magnitudes.data > 0]) == 0:
         columns = ("ks_best", "aic_to_second", "aic_to_lognormal", "ks_lognormal", "fitted_mu", "fitted_sigma")
         return {"best": None, "law": None, **dict.fromkeys(columns, np.nan)}
     fit = fit_weight_distribution(magnitudes, threshold=threshold)
@@ -143,7 +143,10 @@ def weight_report(W: Any, *, sign: str | int | None = None, threshold: ArrayLike
                 "cortex_sigma": SONG_2005.sigma,
             }
         )
-    return pandas().DataFrame(rows)
+    report = pandas().DataFrame(rows)
+    for column in ("best", "law"):  # a column of strings would have NaN for None
+        report[column] = pandas().Series([row[column] for row in rows], dtype=object)
+    return report
 
 
 def dale_index(W: Any, *others: Any) -> Floats:

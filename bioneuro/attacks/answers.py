@@ -17,7 +17,10 @@ __all__ = ["as_logits", "ascent_values", "finite", "gradient_of", "logits", "los
 
 def predict(model: Classifier, X: NDArray) -> NDArray:
     """Predicted labels, (n,)."""
-    return np.asarray(model.predict(X)).reshape(len(X))
+    labels = np.asarray(model.predict(X))
+    if labels.size != len(X):
+        raise ValueError(f"predict returned shape {labels.shape}, expected ({len(X)},)")
+    return labels.reshape(len(X))
 
 
 def logits(model: Classifier, X: NDArray) -> NDArray[np.float64]:

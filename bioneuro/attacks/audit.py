@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
+from ..checks import check_count
 from ..progress import track
 from ..protocols import WhiteBox
 from .gradient import PGD
@@ -55,7 +56,7 @@ def audit(
         Queries of the black-box attacks; of those that see labels only at least 128.
     sources : sequence of WhiteBox, or dict name -> WhiteBox
         Further models with the same classes, to transfer from and to; without names they are 0, 1, ...
-    random_state : int
+    random_state : int >= 0
     batch_size, progress
         See `Attack.__call__`.
 
@@ -108,6 +109,7 @@ def audit(
         raise ImportError("tables of results need pandas: pip install pandas") from error
     PGD(norm=norm, n_steps=n_steps).check_model(model)
     images, labels, budgets = check_input(model, X, y, epsilon)
+    check_count("random_state", random_state, 0)
     named = dict(sources) if isinstance(sources, Mapping) else {str(i): source for i, source in enumerate(sources)}
     epsilon = check_budget(budgets)
     case = Case(model, images, labels, epsilon, norm, n_steps, n_queries, named, random_state, batch_size)

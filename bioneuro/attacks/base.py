@@ -182,9 +182,12 @@ class Attack(ABC):
     def check_model(self, model: Classifier) -> None:
         """Raise TypeError if the model lacks what this attack uses."""
         if missing := self.lacking(model):
+            advice = "without gradients, choose black-box attacks"
+            if "classes_" in missing and hasattr(model, "fit"):
+                advice = "fit it first"
             raise TypeError(
                 f"{type(self).__name__} needs {', '.join(missing)}, which {type(model).__name__} lacks "
-                "(see bioneuro.protocols); without gradients, choose black-box attacks"
+                f"(see bioneuro.protocols); {advice}"
             )
 
     def lacking(self, model: Classifier) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import unknown_labels
+
 __all__ = ["Criterion", "Goal", "Targeted", "as_goal"]
 
 
@@ -87,10 +89,10 @@ def as_goal(criterion: Criterion, y: NDArray, classes: NDArray) -> Goal:
         )
     target = np.broadcast_to(target, y.shape)
     for wrong, problem in (
-        (~np.isin(target, classes), "must be out of model.classes_"),
-        (target == y, "must differ from the true ones"),
+        (unknown_labels(target, classes), "must be out of model.classes_"),
+        (np.flatnonzero(target == y), "must differ from the true ones"),
     ):
-        if wrong.any():
-            row = np.flatnonzero(wrong)[0]
+        if wrong.size:
+            row = wrong[0]
             raise ValueError(f"Targeted labels {problem}; that of row {row} is {target[row]!r}")
     return Goal(y, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -167,7 +168,7 @@ class PGD(GradientAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("momentum", self.momentum, 0)
+        at_least("momentum", self.momentum, 0, Real)
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,19 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from ..checks import plain_array
+from ..checks import plain_array, unknown_labels
 from ..protocols import Classifier
 
-__all__ = ["at_least", "check_budget", "check_images", "check_input", "checked_names"]
+__all__ = ["at_least", "check_budget", "check_fitted", "check_images", "check_input", "checked_names"]
 
 
 def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
     """Images (n, features), labels (n,) and budgets (K,): arrays that are safe to read, never to be written to."""
+    check_fitted(model)
     X, y = check_images(X), np.asarray(y)
     if y.shape != (len(X),):
         raise ValueError(f"y must have one label for each of the {len(X)} rows of X, got shape {y.shape}")
-    unknown = np.flatnonzero(~np.isin(y, model.classes_))
+    unknown = unknown_labels(y, model.classes_)
     if unknown.size:
         raise ValueError(f"y must hold labels out of model.classes_; y[{unknown[0]}] is {y[unknown[0]]!r}")
     budgets = np.atleast_1d(_real(epsilons, "epsilons"))
@@ -32,6 +34,12 @@ def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArr
     if not (np.isfinite(budgets) & (budgets >= 0)).all():
         raise ValueError(f"epsilons must be finite and at least 0, got {budgets.tolist()}")
     return X, y, budgets.astype(np.float64)
+
+
+def check_fitted(model: Classifier) -> None:
+    """Raise TypeError if the model knows no classes."""
+    if not hasattr(model, "classes_"):
+        raise TypeError(f"model must be fitted, but {type(model).__name__} lacks classes_")
 
 
 def check_images(X: Any) -> NDArray:
@@ -58,7 +66,9 @@ def check_budget(epsilons: NDArray[np.float64]) -> float:
     return float(epsilons[0])
 
 
-def at_least(name: str, value: float, minimum: float) -> None:
+def at_least(name: str, value: Any, minimum: int, kind: type = Integral) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be {'an integer' if kind is Integral else 'a number'}, got {value!r}")
     if not value >= minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
 

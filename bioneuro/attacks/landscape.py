@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import check_number
 from ..protocols import Classifier, Loss, WhiteBox
 from .answers import losses_of
 from .goals import Goal
@@ -78,8 +79,7 @@ def loss_landscape(
     """
     pd = _pandas()
     at_least("n_points", n_points, 2)
-    if not reach > 0:
-        raise ValueError(f"reach must be positive, got {reach}")
+    check_number("reach", reach, "> 0")
     images, labels, epsilon = _checked(model, X, y, epsilon, norm)
     frames = []
     with checked_names(model, X):

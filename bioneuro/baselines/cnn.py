@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Integer, Number, check_count
 from ..image_shapes import row_or_image
@@ -17,6 +19,7 @@ from ..protocols import Pullback
 from ..white_box import Front
 from .backprop import BackpropClassifier
 from .input_responses import input_response
+from .pathways import feed_forward
 
 if TYPE_CHECKING:
     import torch
@@ -195,6 +198,30 @@ class ConvNet(BackpropClassifier):
 
         return logits.detach().numpy(), pullback
 
+    # --- for reports --------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, csr_array]:
+        """Every layer's weights (rows: post-synaptic cells), by name; what is changed in them changes nothing here.
+
+        ``"conv_1"`` and ``"conv_2"``: a row for each filter, over the values of its patch (channels, then rows, then
+        columns): its cells have the same weights at every place of the image. Then ``"hidden_1"`` and ``"output"``.
+        """
+        return {name: csr_array(W.reshape(len(W), -1)) for name, W in self._kernels().items()}
+
+    def outgoing(self) -> dict[str, dict[str, csr_array]]:
+        """What each population makes: ``{"inputs": {"conv_1": W}, "conv_1": ..., "conv_2": ..., "hidden_1": ...}``.
+
+        Columns of a convolution are channels, each a cell away from the border of the image: all others of its channel
+        make the same synapses.
+        """
+        made = {name: _by_channel(W) if W.ndim == 4 else W for name, W in self._kernels().items()}
+        return feed_forward({name: csr_array(W) for name, W in made.items()})
+
+    def _kernels(self) -> dict[str, NDArray]:
+        check_is_fitted(self, "parameters_")
+        names = ("conv_1", "conv_2", "hidden_1", "output")
+        return {name: W.detach().numpy().copy() for name, W in zip(names, self.parameters_[::2], strict=True)}
+
     # --- checks -------------------------------------------------------------------------------------------
 
     def _front(self) -> Front:
@@ -212,6 +239,11 @@ class ConvNet(BackpropClassifier):
             check_count("channels", n)
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
+
+
+def _by_channel(W: NDArray) -> NDArray:
+    """Filters (n_out, n_in, side, side) with a column for each channel that they read."""
+    return W.transpose(0, 2, 3, 1).reshape(-1, W.shape[1])
 
 
 def _torch() -> Any:

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count, check_dtype
+from ..checks import check_count, check_dtype, on_host
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
 from ..image_shapes import row_or_image
@@ -172,7 +172,7 @@ class FilterBank(_ImageEncoder):
         return self.encoder_.encode(self._validate(X, reset=False))
 
     def _validate(self, X: ArrayLike, reset: bool) -> NDArray:
-        images: NDArray = validate_data(self, X, reset=reset, dtype=np.dtype(self.dtype), order="C")
+        images: NDArray = validate_data(self, on_host(X), reset=reset, dtype=np.dtype(self.dtype), order="C")
         retina = self.retina
         if retina is not None and (retina.exponent, retina.semi_saturation) != (1, np.inf):
             check_unit_interval(images, "with a contrast response")
@@ -228,14 +228,14 @@ class OrientationHistogram(_ImageEncoder):
         check_count("n_bins", self.n_bins, 2)
         check_count("grid", self.grid)
         check_dtype(self.dtype)
-        images: NDArray = validate_data(self, X, dtype=np.dtype(self.dtype))
+        images: NDArray = validate_data(self, on_host(X), dtype=np.dtype(self.dtype))
         self.image_shape_ = row_or_image(self.image_shape, images.shape[1])
         return self
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Features (n, grid * grid * n_bins) of images: >= 0, rows of norm 1 (0 for an image without an edge)."""
         check_is_fitted(self, "image_shape_")
-        images: NDArray = validate_data(self, X, reset=False, dtype=np.dtype(self.dtype))
+        images: NDArray = validate_data(self, on_host(X), reset=False, dtype=np.dtype(self.dtype))
         pools = [pooling_matrix(length, self.grid).astype(images.dtype) for length in self.image_shape_[:2]]
         out = np.concatenate([self._histograms(images[rows], *pools) for rows in slices(len(images), INFERENCE_BATCH)])
         return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), np.finfo(images.dtype).tiny)

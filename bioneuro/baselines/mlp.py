@@ -19,6 +19,7 @@ from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
 from .backprop import BackpropClassifier, mean_cross_entropy
+from .pathways import feed_forward
 
 __all__ = ["BackpropMLP", "layer_names"]
 
@@ -147,8 +148,7 @@ class BackpropMLP(BackpropClassifier):
 
     def outgoing(self) -> dict[str, dict[str, csr_array]]:
         """What each population of cells makes: ``{"inputs": {"hidden_1": W}, "hidden_1": ...}``."""
-        weights = self.weights()
-        return {cells: {name: weights[name]} for cells, name in zip(["inputs", *weights], weights, strict=False)}
+        return feed_forward(self.weights())
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.special import logsumexp, softmax
 from sklearn.cluster import KMeans
+from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Integer, Number
 from ..connectivity import generator
@@ -16,6 +18,7 @@ from ..estimators import all_or_nothing
 from ..network import slices
 from ..protocols import Pullback
 from .base import GradientClassifier
+from .pathways import feed_forward, membership
 
 __all__ = ["NearestNeighbour"]
 
@@ -110,3 +113,22 @@ class NearestNeighbour(GradientClassifier):
             return soft - np.einsum("nf,nf->n", R, R)[:, None], means
         # from the differences: the product above has lost the digits of a small distance
         return -np.square(R[:, None] - means).sum(axis=2), means
+
+    # --- for reports --------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, csr_array]:
+        """What is stored, as weights (rows: post-synaptic cells): ``"samples"`` and ``"output"``.
+
+        A stored sample is a cell whose weights are the response to it (or a centre of several); it makes a synapse of 1
+        onto its class.
+        """
+        check_is_fitted(self, "prototypes_")
+        classes = np.searchsorted(self.ends_, np.arange(len(self.prototypes_)), side="right")
+        return {
+            "samples": csr_array(self.prototypes_),
+            "output": csr_array(membership(classes, len(self.classes_))),
+        }
+
+    def outgoing(self) -> dict[str, dict[str, csr_array]]:
+        """What each population makes: ``{"inputs": {"samples": W}, "samples": {"output": W}}``."""
+        return feed_forward(self.weights())

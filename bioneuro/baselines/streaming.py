@@ -9,9 +9,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count
+from ..checks import check_count, on_host
 from ..estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -21,6 +22,7 @@ from ..estimators import (
     learned,
     validated_with_labels,
 )
+from .pathways import feed_forward, membership
 
 __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA", "StreamingLeastSquares"]
 
@@ -30,7 +32,10 @@ ROUNDING = 16 * np.finfo(float).eps
 
 
 class StreamingClassifier(LogitClassifier):
-    """``fit`` is ``partial_fit`` from nothing; a subclass writes :meth:`_start`, :meth:`_show`, :meth:`_scores`."""
+    """``fit`` is ``partial_fit`` from nothing.
+
+    A subclass writes :meth:`_start`, :meth:`_show`, :meth:`_scores` and :meth:`_pathways`.
+    """
 
     @abstractmethod
     def _start(self, n_classes: int, n_features: int) -> None:
@@ -43,6 +48,10 @@ class StreamingClassifier(LogitClassifier):
     @abstractmethod
     def _scores(self, X: NDArray) -> NDArray:
         """Logits (n, n_classes)."""
+
+    @abstractmethod
+    def _pathways(self) -> dict[str, NDArray]:
+        """Weights (n_post, n_pre) by the cells they lead to, from the inputs on."""
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
@@ -67,6 +76,19 @@ class StreamingClassifier(LogitClassifier):
             self._show(rows, true)
         return self
 
+    def weights(self) -> dict[str, csr_array]:
+        """What the logits are computed with, as weights (rows: post-synaptic cells), by name.
+
+        ``"output"``, (n_classes, n_features), of a linear model; of one that stores samples ``"samples"``, a cell each
+        whose weights are the sample, and ``"output"``, a synapse of 1 onto its class.
+        """
+        check_is_fitted(self, "classes_")
+        return {name: csr_array(W) for name, W in self._pathways().items()}
+
+    def outgoing(self) -> dict[str, dict[str, csr_array]]:
+        """What each population makes: ``{"inputs": {"output": W}}``, with samples as those of :meth:`weights`."""
+        return feed_forward(self.weights())
+
     def _begin(self, classes: NDArray) -> None:
         check_classes(classes)
         self._start(len(classes), self.n_features_in_)
@@ -74,7 +96,7 @@ class StreamingClassifier(LogitClassifier):
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "classes_")
-        return self._scores(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._scores(validate_data(self, on_host(X), reset=False, dtype=np.float64))
 
 
 class NearestClassMean(StreamingClassifier):
@@ -99,6 +121,9 @@ class NearestClassMean(StreamingClassifier):
     def _scores(self, X: NDArray) -> NDArray:
         z = 2 * X @ self.means_.T - (self.means_**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
         return _of_seen(z, self.counts_)
+
+    def _pathways(self) -> dict[str, NDArray]:
+        return {"output": 2 * self.means_}  # |x|^2 is the same for all classes
 
     def n_stored(self) -> int:
         """Numbers kept."""
@@ -142,13 +167,15 @@ class StreamingLDA(NearestClassMean):
         self.scatter_ += D.T @ D
         super()._show(X, true)
 
-    def _scores(self, X: NDArray) -> NDArray:
+    def _pathways(self) -> dict[str, NDArray]:
         S = self.scatter_ / max(self.counts_.sum(), 1)
         variance = S.trace() / len(S)
-        if _varied(variance, self.means_):
-            W = _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * variance, self.means_.T).T
-        else:
-            W = self.means_  # of the nearest mean: no direction is known to vary more than another
+        if not _varied(variance, self.means_):
+            return {"output": self.means_}  # of the nearest mean: no direction is known to vary more than another
+        return {"output": _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * variance, self.means_.T).T}
+
+    def _scores(self, X: NDArray) -> NDArray:
+        W = self._pathways()["output"]
         return _of_seen(X @ W.T - (W * self.means_).sum(axis=1) / 2, self.counts_)
 
     def n_stored(self) -> int:
@@ -198,12 +225,16 @@ class StreamingLeastSquares(StreamingClassifier):
         self.counts_ += T.sum(axis=0)
         self.mean_ += apart * n / (n + before)
 
-    def _scores(self, X: NDArray) -> NDArray:
+    def _pathways(self) -> dict[str, NDArray]:
         n = self.counts_.sum()
         C, B = self.scatter_ / n, (self.sums_ - np.outer(self.mean_, self.counts_)) / n
         variance = C.trace() / len(C)
         W = _solve_ridge(C, self.ridge * variance, B) if _varied(variance, self.mean_) else np.zeros_like(B)
-        return _of_seen((X - self.mean_) @ W + self.counts_ / n, self.counts_)
+        return {"output": W.T}
+
+    def _scores(self, X: NDArray) -> NDArray:
+        W = self._pathways()["output"].T
+        return _of_seen((X - self.mean_) @ W + self.counts_ / self.counts_.sum(), self.counts_)
 
     def n_stored(self) -> int:
         """Numbers kept; the covariance is symmetric."""
@@ -294,6 +325,10 @@ class ExemplarNeighbours(StreamingClassifier):
         votes = np.eye(len(self.classes_))[kept.true[nearest]]
         cosine = np.take_along_axis(near, nearest, axis=1) + 1  # >= 0: no vote against a class
         return (votes * cosine[:, :, None]).sum(axis=1)
+
+    def _pathways(self) -> dict[str, NDArray]:
+        kept, n = self.reservoir_, self.reservoir_.n
+        return {"samples": kept.X[:n], "output": membership(kept.true[:n], len(self.classes_))}
 
     def n_stored(self) -> int:
         """Numbers kept."""

@@ -22,6 +22,7 @@ from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
 from .backprop import BackpropClassifier, mean_cross_entropy
+from .pathways import feed_forward
 
 __all__ = ["UnsupervisedClassifier"]
 
@@ -168,5 +169,4 @@ class UnsupervisedClassifier(BackpropClassifier):
 
     def outgoing(self) -> dict[str, dict[str, csr_array]]:
         """What each population of cells makes: ``{"inputs": {"hidden_1": W}, "hidden_1": {"output": W}}``."""
-        weights = self.weights()
-        return {"inputs": {"hidden_1": weights["hidden_1"]}, "hidden_1": {"output": weights["output"]}}
+        return feed_forward(self.weights())

@@ -85,6 +85,7 @@ def run(model: Any, stream: Stream, *, progress: bool = False) -> Result:
     model = clone(model)
     if not hasattr(model, "partial_fit"):
         raise TypeError(f"model must have partial_fit to learn from a stream, {type(model).__name__} has not")
+    _check_answers(model, stream)
     rows, part = [], 0
     for batch in track(stream, progress, stream.name):
         if batch.part != part:
@@ -97,6 +98,7 @@ def run(model: Any, stream: Stream, *, progress: bool = False) -> Result:
 
 def tested(model: Any, stream: Stream) -> Result:
     """A fitted model on every task: a result of one part, as if it had learned everything at once."""
+    _check_answers(model, stream)
     return _result([_accuracies(model, stream)], model, stream)
 
 
@@ -116,6 +118,12 @@ def _accuracies(model: Any, stream: Stream) -> list[float]:
         float(np.mean(_answers(model, X, stream, j) == y)) if len(y) else float("nan")
         for j, (X, y) in enumerate(stream.tests)
     ]
+
+
+def _check_answers(model: Any, stream: Stream) -> None:
+    if stream.task_known and not hasattr(model, "decision_function"):
+        name = type(model).__name__
+        raise TypeError(f"model must have decision_function for a task-incremental stream, {name} has not")
 
 
 def _answers(model: Any, X: NDArray, stream: Stream, task: int) -> NDArray:

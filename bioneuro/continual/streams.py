@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from ..checks import Choice, Integer, Number, check, check_count, check_number, plain_array
-from ..estimators import check_labels
+from ..checks import Choice, Integer, Number, check, check_count, check_labels, check_number, plain_array
 from ..image_shapes import image_shape_of
 
 #: Degrees.
@@ -214,14 +213,14 @@ def drifting(
     check("angle", angle, ANGLE)
     _check_tasks("n_tasks", n_tasks, len(y), "samples")
     rows = np.random.default_rng(random_state).permutation(len(y))
-    position = np.arange(len(y)) / len(y)
+    n, place = len(y), np.arange(len(y))
     middles = (np.arange(n_tasks) + 0.5) / n_tasks * angle
     classes = np.unique(y)
     return Stream(
         "drifting",
-        turned(X[rows], image_shape, angle * position),
+        turned(X[rows], image_shape, angle * (place / n)),
         y[rows],
-        (position * n_tasks).astype(int),
+        place * n_tasks // n,
         tuple((turned(X_test, image_shape, np.full(len(X_test), middle)), y_test) for middle in middles),
         classes,
         (classes,) * n_tasks,
@@ -267,8 +266,11 @@ def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.ra
 
 
 def turned(X: NDArray, image_shape: tuple[int, ...], angles: NDArray) -> NDArray:
-    """Images ``X (n, n_pixels)`` turned counter-clockwise by ``angles (n,)`` degrees, bilinear, black outside."""
-    images = X.reshape(-1, *image_shape)
+    """Images ``X (n, n_pixels)`` turned counter-clockwise by ``angles (n,)`` degrees, bilinear, black outside.
+
+    What is no float32 becomes float64: between pixels there are no integers.
+    """
+    images = X.astype(X.dtype if X.dtype == np.float32 else float, copy=False).reshape(-1, *image_shape)
     out = np.empty_like(images)
     for image, angle, target in zip(images, angles, out, strict=True):
         ndimage.rotate(image, angle, axes=(1, 0), reshape=False, order=1, output=target)
@@ -329,6 +331,6 @@ def _checked(
             )
     if X.shape[1] != X_test.shape[1]:
         raise ValueError(f"X_test must have the {X.shape[1]} features of X, got {X_test.shape[1]}")
-    if missing := sorted(set(np.unique(y).tolist()) ^ set(np.unique(y_test).tolist())):
+    if missing := sorted(set(np.unique(y).tolist()) ^ set(np.unique(y_test).tolist()), key=repr):
         raise ValueError(f"y and y_test must hold the same labels; these are in one only: {missing}")
     return X, y, X_test, y_test

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import plain_array
-from ..estimators import check_labels
+from ..checks import check_labels, plain_array
 from ..image_shapes import image_shape_of
 
 #: What the turns of :func:`with_rotations` are, in quarters.
@@ -108,7 +108,8 @@ def with_rotations(
     if shape is None or shape[0] != shape[1]:
         raise ValueError(f"image_shape must be that of square images, got {shape}")
     check_labels(y)
-    if not len(turns) or len({turn % 4 for turn in turns}) < len(turns):
+    whole = all(isinstance(turn, Integral) for turn in turns)
+    if not len(turns) or not whole or len({turn % 4 for turn in turns}) < len(turns):
         raise ValueError(f"turns must be different quarters, got {tuple(turns)}")
     classes, index = np.unique(y, return_inverse=True)
     images = X.reshape(len(X), *shape)

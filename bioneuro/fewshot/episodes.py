@@ -10,8 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import check_count
-from ..estimators import check_labels
+from ..checks import check_count, check_labels, plain_array
 from .class_splits import labels_sha256
 
 
@@ -99,13 +98,13 @@ class EpisodeSampler:
     ) -> None:
         for name, value, minimum in (("n_way", n_way, 2), ("n_query", n_query, 1), ("n_episodes", n_episodes, 1)):
             check_count(name, value, minimum)
-        self.X, self.y = np.asarray(X), np.asarray(y)
+        check_labels(y)
+        self.X, self.y = plain_array(X, "X"), plain_array(y, "y")
         if self.y.ndim != 1 or self.X.ndim < 1 or len(self.X) != len(self.y):
             raise ValueError(f"y must be one label for each row of X; got {self.X.shape} and {self.y.shape}")
         self.n_way, self.n_shot, self.n_query, self.n_episodes = n_way, n_shot, n_query, n_episodes
         self.max_shot = max_shot
         self._fixed_shots = self._checked_shots()
-        check_labels(self.y)
         self.classes = np.unique(self.y if classes is None else np.asarray(classes))
         self.classes_sha256 = labels_sha256(self.classes)
         self._members = {label: np.flatnonzero(self.y == label) for label in self.classes.tolist()}

@@ -162,7 +162,7 @@ def differences(results: pd.DataFrame, reference: str, level: float = 0.95) -> p
     Raises
     ------
     ValueError
-        Unknown reference, or a model that lacks some of its episodes.
+        Unknown reference, a model that lacks some of its episodes, or one with several rows for an episode.
     """
     _need(results, ("model", "accuracy"))
     unit = next((name for name in UNITS if name in results.columns), None)
@@ -175,6 +175,10 @@ def differences(results: pd.DataFrame, reference: str, level: float = 0.95) -> p
     groups = results.groupby("n_shot") if by_shot else [(np.nan, results)]
     rows = []
     for n_shot, part in groups:
+        if part.duplicated([unit, "model"]).any():
+            raise ValueError(
+                f"results must have one row for a model and {unit}: compare runs of one protocol at a time"
+            )
         table = part.pivot(index=unit, columns="model", values="accuracy")
         for model in models:
             if model == reference:

@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import Integer, Number, check_parameters
+from ..checks import Integer, Number, check_parameters, on_host
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..layers import DeltaReadout, PassedOn, UnitNorm
 from ..layers.interfaces import Encoder
@@ -79,7 +79,7 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
     def fit_features(self, X: ArrayLike, y: Any = None) -> FeatureReadout:
         """Learn features from ``X`` alone; another one then takes them as ``encoder=self.encoder_``."""
         with all_or_nothing(self):
-            self.encoder_ = self._learned_encoder(validate_data(self, X, dtype=np.float32, order="C"))
+            self.encoder_ = self._learned_encoder(validate_data(self, on_host(X), dtype=np.float32, order="C"))
         return self
 
     def _learned_encoder(self, X: NDArray) -> Encoder:
@@ -109,7 +109,7 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
     def transform(self, X: ArrayLike) -> NDArray:
         """Features ``h (n, n_features)``."""
         check_is_fitted(self, "encoder_")
-        return self.encoder_.encode(validate_data(self, X, reset=False, dtype=np.float32, order="C"))
+        return self.encoder_.encode(validate_data(self, on_host(X), reset=False, dtype=np.float32, order="C"))
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "readout_")

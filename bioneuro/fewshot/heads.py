@@ -16,9 +16,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import Choice, Integer, Number, check_count, check_parameters, plain_array
+from ..checks import Choice, Integer, Number, check_count, check_labels, check_parameters, on_host, plain_array
 from ..connectivity import HalfNormal, MixedSign, dense
-from ..estimators import LogitClassifier, all_or_nothing, check_classes, check_labels, validated_with_labels
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
 from .feature_readout import FeatureReadout
@@ -109,7 +109,7 @@ class AssociationHead(LogitClassifier):
 
     def _encoded(self, H: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
-        return self.network_.encoder.encode(validate_data(self, H, reset=False, dtype=np.float32, order="C"))
+        return self.network_.encoder.encode(validate_data(self, on_host(H), reset=False, dtype=np.float32, order="C"))
 
     def winners(self, H: ArrayLike, n: int = 3) -> tuple[NDArray[np.intp], NDArray]:
         """The support samples behind a decision.
@@ -158,7 +158,7 @@ class NearestPrototype(ClassifierMixin, BaseEstimator):
     def predict(self, H: ArrayLike) -> NDArray:
         """Class of the nearest prototype of each row."""
         check_is_fitted(self, "prototypes_")
-        H = validate_data(self, H, reset=False, dtype=[np.float64, np.float32])
+        H = validate_data(self, on_host(H), reset=False, dtype=[np.float64, np.float32])
         return self.classes_[cdist(H, self.prototypes_).argmin(axis=1)]
 
 

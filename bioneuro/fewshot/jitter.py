@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from ..checks import Checked, Number, check_count
-from ..estimators import all_or_nothing, check_labels
+from ..checks import Checked, Number, check_count, check_labels
+from ..estimators import all_or_nothing
 from ..image_shapes import gray_shape_of
 
 

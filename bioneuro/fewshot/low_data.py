@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import check_count
+from ..checks import check_count, check_labels, plain_array, unknown_labels
 from ..datasets import subset_per_class
-from ..estimators import check_labels, made
+from ..estimators import made
 from ..progress import track
 from .episodes import seed_of
 from .evaluation import accuracy, frame
@@ -74,22 +74,29 @@ def low_data_curve(
     Raises
     ------
     ValueError
-        No model or shot, ``n_repeats < 1``, a class with too few images (named, with its count), or unlabelled images
-        that no model can use.
+        No model or shot, ``n_repeats < 1``, a class with too few images (named, with its count), test labels that are
+        not one a row or that ``y`` has not, or unlabelled images that no model can use.
     """
-    X, y, X_test, y_test = (np.asarray(a) for a in (X, y, X_test, y_test))
+    check_labels(y)
+    check_labels(y_test, "y_test")
+    X, y, X_test, y_test = (
+        plain_array(a, name) for name, a in (("X", X), ("y", y), ("X_test", X_test), ("y_test", y_test))
+    )
+    if y_test.shape != (len(X_test),):
+        raise ValueError(f"y_test must be one label for each of {len(X_test)} rows of X_test, got shape {y_test.shape}")
+    if (unseen := unknown_labels(y_test, y)).size:
+        raise ValueError(f"y_test must hold labels out of y, but y_test[{unseen[0]}] = {y_test[unseen[0]]!r}")
     shots = list(shots)
     if not models or not shots:
         raise ValueError(f"models and shots must not be empty; got {len(models)} and {len(shots)}")
     check_count("n_repeats", n_repeats)
     check_count("first_repeat", first_repeat, 0)
-    check_labels(y)
     for i, n_shot in enumerate(shots):
         check_count(f"shots[{i}]", n_shot)
     for n_shot in (min(shots), max(shots)):
         subset_per_class(X, y, n_shot)  # fail now, not after an hour of fitting
     if unlabelled is not None:
-        unlabelled = np.asarray(unlabelled)
+        unlabelled = plain_array(unlabelled, "unlabelled")
         if not any(map(_learns_features, models.values())):
             raise ValueError(f"unlabelled needs a model with fit_features and encoder, got {', '.join(models)}")
     plan = _Plan(models, X, y, X_test, y_test, shots, seed_of(random_state), unlabelled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import datasets
 from . import UserError
 
-__all__ = ["Measure", "Trial", "seeing", "stratified"]
+__all__ = ["Measure", "Trial", "seeing", "stratified", "validation_split"]
 
 
 class Measure(NamedTuple):
@@ -102,3 +102,12 @@ def stratified(y: NDArray, n: int, seed: int) -> NDArray[np.intp]:
     if len(np.unique(y[rows])) < len(np.unique(y)):
         raise UserError(f"--n-train {n} leaves a class without an image; at least {len(np.unique(y))} are needed")
     return np.random.default_rng([seed, 1]).permutation(rows)
+
+
+def validation_split(
+    data: datasets.Dataset, n_train: int, n_validation: int, seed: int
+) -> Iterator[tuple[NDArray, NDArray]]:
+    """Images and labels to learn from, then those to choose by, all of the training set."""
+    rows = stratified(data.y_train, n_train + n_validation, seed)
+    for part in (rows[:n_train], rows[n_train:]):
+        yield data.X_train[part], data.y_train[part]

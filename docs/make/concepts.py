@@ -88,7 +88,9 @@ def synapse() -> Figure:
     for x, colour in ((mean[j], GREY), ((y @ X[:, j]) / y.sum(), VERMILION)):
         axes[0].axvline(x, color=colour, linestyle="--", linewidth=1)
     axes[0].set(xlabel="rate of mixing cell j", ylabel="density")
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].legend(
+        frameon=False, fontsize=8, handlelength=1, loc="upper left", bbox_to_anchor=(0.19, 1)
+    )  # between lines
     bare(axes[0], f"What it learns: z = {z[j]:.1f}\nshift of the mean, in sd of j")
 
     shown = np.argsort(z)[[-20, -400, len(z) // 2, 200]]

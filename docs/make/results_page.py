@@ -108,7 +108,7 @@ def goals_table() -> str:
     keys = dict.fromkeys(key for own in goals.values() for key in own)
     rows = []
     for key in sorted(keys, key=lambda key: (key[0] == "all", key[0])):  # stable: by claim, those of all last
-        wanted = {own[key].wanted.removeprefix("goal ") for own in goals.values() if key in own}
+        wanted = {written(own[key].wanted.removeprefix("goal ")) for own in goals.values() if key in own}
         cells = [key[0], key[1], wanted.pop() if len(wanted) == 1 else ""]
         for name, frame in frames.items():
             cells.append(verdict(frame, goals[name].get(key), shown=not cells[2]) or measured(frame, key, goals))
@@ -125,8 +125,13 @@ def verdict(frame: pd.DataFrame, goal: Target | None, shown: bool) -> str:
     if goal is None:
         return ""
     values = values_of(frame, NETWORK, goal.measure, goal.x)
-    own = f" ({goal.wanted})" if shown else ""
+    own = f" ({written(goal.wanted)})" if shown else ""
     return f"{reached(values, frame['seed'].nunique())}{own} {'met' if goal.met_by(values.mean()) else '**MISSED**'}"
+
+
+def written(goal: str) -> str:
+    """A goal that no line break divides."""
+    return goal.replace("<=", "≤").replace(">=", "≥").replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def measured(frame: pd.DataFrame, key: tuple[str, str], goals: dict) -> str:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import UserError
-from .options import add_dataset, add_n_train, add_out, add_seeds, fraction, whole
+from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, fraction, whole
 from .user_errors import kept_in, load_data, need_extra
+
+if TYPE_CHECKING:
+    from ...datasets import Dataset
+    from ..comparison.equal_sizes import Equal
+    from ..comparison.plan import ComparisonPlan
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_n_train(parser, "training images, drawn for each seed (default: all of digits, 20000 of the others)")
     parser.add_argument("--epsilons", type=fraction, nargs="+", metavar="E", help="Linf budgets of the attacks")
     add_out(parser, "<dataset>")
-    parser.add_argument("--jobs", type=whole, metavar="N", help="processes that share the seeds (default: one a core)")
+    add_processes(parser, None, "one for each processor")
     parser.add_argument(
         "--quick", action="store_true", help="fewer seeds, images and PGD steps (in results/<dataset>-quick)"
     )
@@ -32,6 +39,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the grand table (more measurements, ranks) of these models: names of rivals, or all; more may be added",
     )
     parser.add_argument("--tuned", type=Path, metavar="LOG", help="with --models: the settings that tune found best")
+    parser.add_argument(
+        "--equal",
+        choices=("synapses", "accuracy"),
+        help="with --models: first find the number of hidden cells with which each has the network's number of "
+        "synapses, or its accuracy on training images kept apart",
+    )
     parser.add_argument("--n-attacked", type=whole, metavar="N", help="images attacked, with --models (default 200)")
     other = parser.add_mutually_exclusive_group()
     other.add_argument(
@@ -45,14 +58,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
     if options.page:
         return _page(options.page)
     if options.originals:
         return _originals(options)
+    if options.equal and not options.models:
+        raise UserError("--equal needs --models: the models that are made equal to the network")
 
     from ..comparison import experiment, findings
-    from ..comparison.models import sides
+    from ..comparison.models import in_order, sides
     from ..comparison.plan import ComparisonPlan
     from ..comparison.ranks import rank_table
     from ..comparison.rivals_page import grand_text, rank_picture
@@ -71,11 +86,14 @@ def run(options: argparse.Namespace) -> int:
         n_attacked=options.n_attacked,
     )
     settings = chosen_settings(options.tuned) if options.tuned else {}
-    out = options.out or Path("results") / ("rivals-" * grand + options.dataset + "-quick" * options.quick)
+    variant = f"-equal-{options.equal}" if options.equal else ""
+    out = options.out or Path("results") / ("rivals-" * grand + options.dataset + "-quick" * options.quick + variant)
     n_seeds = options.seeds or (2 if options.quick else 5)
     with kept_in(out):
-        ledger = experiment.run(plan, data, out, n_seeds, options.jobs, options.models, settings)
-    frame = ledger.frame()
+        if options.equal:
+            settings = _equal_sizes(options.equal, options.models, plan, data, out, settings)
+        ledger = experiment.run(plan, data, out, n_seeds, options.n_jobs, options.models, settings, options.scheduler)
+    frame = in_order(ledger.frame())
     if grand:
         ranks = rank_table(frame)
         print(grand_text(frame, ranks))
@@ -87,6 +105,25 @@ def run(options: argparse.Namespace) -> int:
     print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
     print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
     return 0
+
+
+def _equal_sizes(
+    kind: Equal,
+    names: Sequence[str],
+    plan: ComparisonPlan,
+    data: Dataset,
+    out: Path,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """The settings with the sizes that were found, which are printed."""
+    from ..comparison.equal_sizes import REFERENCE, chosen_sizes, sizes
+    from ..comparison.models import MODELS, chosen_models
+
+    models = chosen_models(MODELS, [REFERENCE, *names], plan, settings)
+    ledger, found = sizes(kind, models, plan, data, out, settings)
+    print(f"{found.to_string(index=False)}\n\nWritten: {ledger.path}\n")
+    chosen = chosen_sizes(found, models)
+    return {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in {*settings, *chosen}}
 
 
 def _page(folder: Path) -> int:

@@ -24,7 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trials", type=whole, metavar="N", default=12, help="settings tried (default 12)")
     parser.add_argument(
-        "--seconds", type=positive, metavar="S", default=120.0, help="no trial of a model begins later (default 120)"
+        "--seconds",
+        type=positive,
+        metavar="S",
+        default=120.0,
+        help="of processor time; no trial of a model begins later (default 120)",
     )
     add_out(parser, "tuning")
 
@@ -46,9 +50,14 @@ def run(options: argparse.Namespace) -> int:
         options.dataset, len(data.X_train), n_train=plan.n_train, quick=False, epsilons=None, rivals=True
     )
     models = chosen_models(MODELS, options.models, compared, {})
-    tuned = {name: model for name, model in models.items() if tuning.space_of(model.make(plan.seed))}
-    for name in models:
-        if name not in tuned:
+    network = {model.make: name for name, model in reversed(models.items())}
+    tuned = {}
+    for name, model in models.items():
+        if network[model.make] != name:
+            print(f"{name}: the network of {network[model.make]}, whose settings it takes")
+        elif tuning.space_of(model.make(plan.seed)):
+            tuned[name] = model
+        else:
             print(f"{name}: nothing to tune")
     if not tuned:
         raise UserError("none of these models has anything to tune")

@@ -12,8 +12,7 @@ import math
 import pickle
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from ...baselines.cnn import ConvNet
 from ...baselines.streaming import StreamingClassifier
 
 __all__ = ["Cost", "of"]
@@ -36,28 +35,26 @@ def of(network: Any, image_shape: tuple[int, ...]) -> Cost:
     Raises
     ------
     TypeError
-        It has no ``weights()``, and is none of the baselines without.
+        It has no ``weights()``.
     """
     operations, moved = _synapses(network, image_shape)
     return Cost(operations, moved, round(len(pickle.dumps(network)), -3))  # what is below depends on the process
 
 
 def _synapses(network: Any, image_shape: tuple[int, ...]) -> tuple[int, int]:
-    if hasattr(network, "weights"):
-        used = _places(network, image_shape)
-        pathways = {name: W for name, W in network.weights().items() if used.get(name, 1)}
-        operations = sum(W.nnz * used.get(name, 1) for name, W in pathways.items())
-        return operations, sum(W.nnz * (W.data.itemsize + INDEX * _is_sparse(W)) for W in pathways.values())
-    if hasattr(network, "parameters_"):
-        return _of_convolutions(network.parameters_, image_shape)
-    if hasattr(network, "prototypes_"):
+    if hasattr(network, "prototypes_"):  # kept and read with their zeros
         return network.prototypes_.size, network.prototypes_.nbytes
     if hasattr(network, "reservoir_"):
         return network.n_stored(), 8 * network.n_stored()
     if isinstance(network, StreamingClassifier):  # linear, whatever it learned from
         n = len(network.classes_) * network.n_features_in_
         return n, 8 * n
-    raise TypeError(f"cost of {type(network).__name__} is unknown: it has no weights()")
+    if not hasattr(network, "weights"):
+        raise TypeError(f"cost of {type(network).__name__} is unknown: it has no weights()")
+    used = _places(network, image_shape)
+    pathways = {name: W for name, W in network.weights().items() if used.get(name, 1)}
+    operations = sum(W.nnz * used.get(name, 1) for name, W in pathways.items())
+    return operations, sum(W.nnz * (W.data.itemsize + INDEX * _is_sparse(W)) for W in pathways.values())
 
 
 def _is_sparse(W: Any) -> bool:
@@ -65,16 +62,10 @@ def _is_sparse(W: Any) -> bool:
 
 
 def _places(network: Any, image_shape: tuple[int, ...]) -> dict[str, int]:
-    """How often a pathway is used for an image, where that is not once: the map's columns see every pixel's patch."""
+    """How often a pathway is used for an image, where that is not once: cells that share their weights."""
+    height, width = image_shape[:2]
+    if isinstance(network, ConvNet):  # each convolution is followed by pooling by 2
+        return {"conv_1": height * width, "conv_2": math.ceil(height / 2) * math.ceil(width / 2)}
     encoder: Any = getattr(network, "encoder_", None)
     tied = hasattr(encoder, "columns") and encoder.columns.synapses.n_pre == getattr(encoder, "n_patch", None)
-    return {"map": math.prod(image_shape[:2])} if tied else {}
-
-
-def _of_convolutions(parameters: Any, image_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Two convolutions, each followed by pooling by 2, and two full layers; biases are not counted."""
-    height, width = image_shape[:2]
-    kernels = [np.prod(tuple(W.shape), dtype=int) for W in parameters[::2]]
-    places = [height * width, math.ceil(height / 2) * math.ceil(width / 2), 1, 1]
-    operations = sum(int(n) * used for n, used in zip(kernels, places, strict=True))
-    return operations, sum(int(n) for n in kernels) * parameters[0].element_size()
+    return {"map": height * width} if tied else {}

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ... import datasets
 from .. import UserError
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
+from ..sweeps.execution import succeeded
 from ..trial import Trial, stratified
 from .measurements import MEASUREMENTS, described_cells, made_of
 from .models import MODELS, ComparedModel, chosen_models
@@ -32,6 +33,7 @@ def run(
     n_jobs: int | None = None,
     names: Sequence[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    scheduler: str | None = None,
 ) -> ModelLedger:
     """Measure models at seeds 0 to ``n_seeds - 1``; units that are in ``out`` already are not run again.
 
@@ -43,10 +45,12 @@ def run(
         Folder of the ledger, and of the weights of the first seed for the figures.
     n_seeds : int >= 1
     n_jobs : int >= 1 or None
-        Processes, which share the cores among them; None takes one a core, but no more than seeds. No value depends
-        on it, save the seconds.
+        Processes that share the networks and seeds; None: one for each processor. No value depends on it, save the
+        seconds.
     names, settings
         See :func:`.models.chosen_models`; with names, more of them may be added later.
+    scheduler : str or None
+        Address of a Dask cluster that measures them instead.
 
     Returns
     -------
@@ -58,36 +62,35 @@ def run(
     UserError
         See `ModelLedger` and :func:`.models.chosen_models`; too few training images for a class; the ledger holds rows
         of a model that had other parameters.
+    UnitsFailedError
+        Networks failed; what was found of all others is kept.
     """
-    from joblib import Parallel, cpu_count, delayed
-    from tqdm.auto import tqdm
-
     # Fails before anything is written if there are too few images for the classes.
     stratified(data.y_train, plan.n_train, seed=0)
     models = chosen_models(MODELS, names, plan, settings)
     ledger = ModelLedger(out, asdict(plan) if plan.grand else configuration(plan), environment())
     if plan.grand:  # its configuration leaves room for more models, so rows name their parameters
         _check_parameters(ledger, models)
-    tasks = [
+    networks = [(seed, group) for seed in range(n_seeds) for group in _sharing(models)]
+    units = [
         (seed, missing)
-        for seed in range(n_seeds)
-        for group in _sharing(models)
+        for seed, group in networks
         if (missing := {name: model for name, model in group.items() if not ledger.finished(name, seed)})
     ]
-    n_jobs = min(n_jobs or cpu_count(), n_seeds)
-    n_units = n_seeds * len(models)
-    n_finished = n_units - sum(len(group) for _, group in tasks)
-    with tqdm(total=n_units, initial=n_finished, desc=plan.dataset, unit="model", disable=None, leave=False) as bar:
-        if n_jobs == 1:
-            units = (unit for task in tasks for unit in _units(plan, data, out, *task, report=bar.set_description))
-        else:
-            results = Parallel(n_jobs, return_as="generator")(
-                delayed(_all_units)(plan, data, out, *task) for task in tasks
-            )
-            units = (unit for result in results for unit in result)
-        for unit in units:
-            ledger.add_rows(unit)
-            bar.update()
+    for _, found in succeeded(
+        partial(_measured, plan, data),
+        units,
+        [f"{' and '.join(group)}, seed {seed}" for seed, group in units],
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        description=plan.dataset,
+        unit="network",
+        n_finished=len(networks) - len(units),
+    ):
+        for name, (rows, weights) in found.items():
+            if weights is not None:
+                keep_arrays(_weights_path(out, name), weights=weights)
+            ledger.add_rows(rows)
     return ledger
 
 
@@ -99,31 +102,20 @@ def _sharing(models: Mapping[str, ComparedModel]) -> list[dict[str, ComparedMode
     return list(groups.values())
 
 
-def _units(
-    plan: ComparisonPlan,
-    data: datasets.Dataset,
-    out: Path,
-    seed: int,
-    models: Mapping[str, ComparedModel],
-    report: Callable[[str], None] = lambda stage: None,
-) -> Iterator[list[Row]]:
-    """The rows of one model after another, at one seed; `report` is called with what is being done."""
-    trial = Trial(plan, data, seed)
+def _measured(
+    plan: ComparisonPlan, data: datasets.Dataset, seed: int, models: Mapping[str, ComparedModel]
+) -> dict[str, tuple[list[Row], NDArray | None]]:
+    """Of models that share a network, at one seed: rows, and of the first seed the weights that are described."""
+    trial, found = Trial(plan, data, seed), {}
     for name, model in models.items():
-        unit = []
-        for stage, measure in MEASUREMENTS.items():
-            report(f"seed {seed}, {name}: {stage}")
-            unit += [
-                Row(name, model.readout, seed, found.metric, found.setting, float(found.value), found.note)
-                for found in measure(model, trial)
-            ]
-        if seed == 0 and model.cells:
-            _keep_weights(out, name, described_cells(model, trial))
-        yield unit
-
-
-def _all_units(*task: Any) -> list[list[Row]]:
-    return list(_units(*task))
+        rows = [
+            Row(name, model.readout, seed, measured.metric, measured.setting, float(measured.value), measured.note)
+            for measure in MEASUREMENTS.values()
+            for measured in measure(model, trial)
+        ]
+        described = seed == 0 and model.cells
+        found[name] = rows, described_cells(model, trial).data if described else None
+    return found
 
 
 def configuration(plan: ComparisonPlan) -> dict[str, Any]:
@@ -154,10 +146,6 @@ def _check_parameters(ledger: ModelLedger, models: Mapping[str, ComparedModel]) 
 
 def _weights_path(out: Path, name: str) -> Path:
     return out / "weights" / f"{name.replace(' ', '_')}.npz"
-
-
-def _keep_weights(out: Path, name: str, W: sparse.csr_array) -> None:
-    keep_arrays(_weights_path(out, name), weights=W.data)
 
 
 def weight_samples(out: Path) -> Iterator[tuple[str, NDArray]]:

@@ -18,7 +18,7 @@ from ..records.ledger import KeptResults, kept_results
 from ..records.pictures import blank_figure
 from . import findings
 from .experiment import weight_samples
-from .models import sides
+from .models import in_order, sides
 from .plan import ComparisonPlan
 from .ranks import overall, rank_table, value_table
 from .rivals_page import rank_figure, verdict_sentence
@@ -41,6 +41,7 @@ def write_report(folder: Path) -> Path:
         The page cannot be written.
     """
     kept = kept_results(folder)
+    kept = kept._replace(frame=in_order(kept.frame))
     plan = ComparisonPlan.of_record(kept.configuration)
     if plan is None:
         raise UserError(f"{folder} holds results of another command than compare")

@@ -54,7 +54,8 @@ def _weights(model: ComparedModel, trial: Trial[ComparisonPlan]) -> Iterator[Mea
     indices = analysis.dale_indices(outgoing)
     afferent = next(cells for cells, made in outgoing.items() if model.cells in made)
     yield Measure("dale_index", "afferent", float(np.nanmean(indices[afferent])))
-    yield Measure("dale_index", "outgoing", float(np.nanmean(indices[model.cells])))
+    if model.cells in indices:
+        yield Measure("dale_index", "outgoing", float(np.nanmean(indices[model.cells])))
     yield Measure("dale_index", "smallest", float(np.nanmin(np.concatenate([*indices.values()]))))
 
 

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import baselines
 from ...baselines import BackpropMLP
@@ -15,7 +15,10 @@ from .. import UserError
 from ..our_network import by_votes, contrast_of
 from .plan import ComparisonPlan
 
-__all__ = ["MODELS", "ComparedModel", "chosen_models", "sides"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MODELS", "ComparedModel", "chosen_models", "in_order", "sides"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class ComparedModel:
     readout : str
         What `predict` returns.
     cells : str
-        Pathway onto the cells whose afferent weights are described; these cells have its name as a population.
-        "": it has none.
+        Pathway onto the cells whose afferent weights are described; these cells have its name as a population, where
+        they make synapses. "": it has none.
     read : callable
         The fitted network as this entry reads it.
     ours : bool
@@ -86,17 +89,17 @@ def _added(name: str, readout: str = "softmax", cells: str = "hidden_1", **other
 
 #: Baselines that are no row of their own above, by what is special about them.
 _UNLIKE_A_PERCEPTRON: dict[str, dict[str, Any]] = {
-    "cnn": {"cells": "", "needs": ("torch",)},
-    "nearest-neighbour": {"readout": "distances", "cells": ""},
-    "class-means": {"readout": "distances", "cells": ""},
-    "streaming-lda": {"readout": "linear", "cells": ""},
-    "streaming-least-squares": {"readout": "linear", "cells": ""},
-    "exemplars": {"readout": "cosines", "cells": ""},
+    "cnn": {"needs": ("torch",)},
+    "nearest-neighbour": {"readout": "distances", "cells": "samples"},
+    "class-means": {"readout": "distances", "cells": "output"},
+    "streaming-lda": {"readout": "linear", "cells": "output"},
+    "streaming-least-squares": {"readout": "linear", "cells": "output"},
+    "exemplars": {"readout": "cosines", "cells": "samples"},
 }
 MODELS |= {name: _added(name, **_UNLIKE_A_PERCEPTRON.get(name, {})) for name in baselines.BASELINES if name != "mlp"}
 MODELS |= {
     "mlp, adversarially trained": _added("mlp", against_attacks=True),
-    "cnn, adversarially trained": _added("cnn", cells="", needs=("torch",), against_attacks=True),
+    "cnn, adversarially trained": _added("cnn", needs=("torch",), against_attacks=True),
 }
 
 #: Steps of the attacks that the ceilings are trained against.
@@ -118,7 +121,8 @@ def chosen_models(
         None: those that are no rivals. ``"all"``: those whose modules are installed.
     plan : ComparisonPlan
     settings : dict of str to dict
-        Parameters by model, in place of its defaults.
+        Parameters by model, in place of its defaults; without any of its own a model has those of the first that reads
+        the same network.
 
     Raises
     ------
@@ -137,10 +141,12 @@ def chosen_models(
     bound: dict[Any, Any] = {}
     chosen = {}
     for name in dict.fromkeys(names):
-        model, changed = models[name], dict(settings.get(name, {}))
+        model = models[name]
+        network = next(first for first, other in models.items() if other.make == model.make)
+        changed = dict(settings.get(name, settings.get(network, {})))
         if model.against_attacks:
             changed["adversarial"] = (max(plan.epsilons), TRAINED_STEPS)
-        key = model.make if not changed else name
+        key = model.make, repr(sorted(changed.items()))
         chosen[name] = replace(model, make=bound.setdefault(key, partial(_made, model.make, changed)))
     return chosen
 
@@ -157,3 +163,10 @@ def sides() -> tuple[list[str], list[str]]:
     """Our models, and the references that each of them is set against."""
     ours = [name for name, model in MODELS.items() if model.ours]
     return ours, [name for name, model in MODELS.items() if not (model.ours or model.rival)]
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a ledger by seed, then as `MODELS` has their models: a ledger has them as processes ended."""
+    places = {name: i for i, name in enumerate(MODELS)}
+    order = frame["seed"] * (len(places) + 1) + frame["model"].map(places).fillna(len(places))
+    return frame.iloc[order.argsort(kind="stable")].reset_index(drop=True)

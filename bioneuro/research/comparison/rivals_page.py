@@ -11,8 +11,10 @@ from .. import UserError
 from ..audit_verdicts import audit_lines, warned
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
+from .equal_sizes import size_lines
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
+from .tuning import tuning_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +43,17 @@ fewer images attacked, steps and queries). Equations and sources are in `bioneur
   and through the surrogates, where a model has them) and the black-box Square attack, %, mean over the budgets. "≤":
   the audit of the attack warns, or the model has no gradient and only the black-box attack was run; a better attack
   may find less.
-- density: synapses that are stored, of those that could be, onto the hidden or association cells, %. Dale: index of
-  the cell of the network that keeps least to one sign (1: every cell makes synapses of one sign only).
+- density: synapses that are not 0, of those that could be, onto the hidden or association cells, %; of the CNN onto
+  its dense hidden layer; onto the outputs of class means, streaming LDA and least squares, which are linear; onto the
+  stored samples of nearest neighbour and exemplars, each a cell whose weights are the sample (so it says how much of
+  an image is not black). Dale: index of the cell of the network that keeps least to one sign (1: every cell makes
+  synapses of one sign only, as stored samples do, since pixels are not negative).
 - operations: multiply-adds of stored synapses for one image, thousands. bytes: of the weights, each read once for an
   image, with the index of a sparse one, thousands. The two stand for energy; they are counted, not measured, and know
   nothing of rates that are 0.
 - training: wall time of `fit`, s, on a machine that did other things too. memory: the fitted model, pickled, MB.
 - laws of weights: what fits the excitatory weights onto those cells best, by AIC, and how many seeds say so.
+- "-": stream: the model has no `partial_fit`, which learns on.
 
 Intervals are 95 %, Student, over seeds. A rank's interval: as many models are better, or worse, beyond doubt as the
 paired difference over seeds shows at 95 %, not corrected for the number of pairs.
@@ -72,8 +78,19 @@ def rank_figure(ranks: pd.DataFrame) -> Figure:
     return figure
 
 
+#: What rows of ``rivals-<dataset>-<variant>.csv`` were made with, by variant.
+VARIANTS = {
+    "tuned": "tuned settings",
+    "equal-synapses": "as many synapses as the network",
+    "equal-accuracy": "as accurate as the network",
+}
+
+
 def write_page(folder: Path) -> list[Path]:
-    """Write ``rivals.md`` and its pictures into ``folder`` from ``folder/data/rivals-<dataset>.csv``.
+    """Write ``rivals.md`` and its pictures into ``folder`` from the tables in ``folder/data``.
+
+    These are ``rivals-<dataset>[-<variant>].csv`` (:data:`VARIANTS`) and, where they are there, the sizes that variants
+    were made with (``sizes-<dataset>-<variant>.csv``), logs of `tune` (``tuning-<dataset>.csv``) and ``originals.csv``.
 
     Raises
     ------
@@ -91,9 +108,11 @@ def write_page(folder: Path) -> list[Path]:
         ranks = rank_table(frame)
         written.append(rank_picture(ranks, picture))
         blocks.append(_section(name, frame, ranks, picture.name))
+        blocks.append(size_lines(folder / "data" / f"sizes-{name}.csv"))
+    blocks += [tuning_lines(log) for log in sorted((folder / "data").glob("tuning-*.csv"))]
     blocks.append(original_lines(folder / "data" / "originals.csv"))
     page = folder / "rivals.md"
-    write_atomically(page, "\n".join(block.strip() + "\n" for block in blocks))
+    write_atomically(page, "\n".join(block.strip() + "\n" for block in blocks if block))
     return [page, *written]
 
 
@@ -102,7 +121,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
     n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
     n_seeds = frame["seed"].nunique()
     lines = [
-        f"## {name}: {n_train} training images, {n_seeds} seed{'s' * (n_seeds > 1)}",
+        f"## {_title(name)}: {n_train} training images, {n_seeds} seed{'s' * (n_seeds > 1)}",
         "",
         f"![Ranks of all models under all criteria]({picture})",
         "",
@@ -119,6 +138,13 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
         *(f"-{line.removeprefix(' ')}" for line in audit_lines(frame)),
     ]
     return "\n".join(lines)
+
+
+def _title(name: str) -> str:
+    for variant, said in VARIANTS.items():
+        if name.endswith(f"-{variant}"):
+            return f"{name.removesuffix(f'-{variant}')}, {said}"
+    return name
 
 
 def _budgets(frame: pd.DataFrame, metric: str) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import datasets
 from .. import UserError
-from ..trial import seeing, stratified
+from ..records.configuration import read_configuration
+from ..trial import seeing, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Range", "TuningPlan", "chosen_settings", "search", "space_of"]
+__all__ = ["Range", "TuningPlan", "chosen_settings", "search", "space_of", "tuning_lines"]
 
 #: Parameters that are searched from a fifth of a model's default to five times that.
 SCALES = (
@@ -63,7 +64,8 @@ class TuningPlan:
     n_trials : int
         Settings tried; the first are the defaults.
     seconds : float
-        No trial begins later than this.
+        Of processor time; no trial begins later than this. A clock on the wall would favour who ran while nobody else
+        did.
     seed : int
         Of the images, of the search and of every model.
     """
@@ -106,7 +108,8 @@ def search(name: str, make: Callable[[int], Any], plan: TuningPlan, data: datase
     Returns
     -------
     DataFrame
-        Columns model, trial, accuracy (on the validation images), seconds (of the trial), parameters (JSON).
+        Columns model, trial, accuracy (on the validation images), seconds (of processor time, of the trial),
+        parameters (JSON).
 
     Raises
     ------
@@ -119,12 +122,12 @@ def search(name: str, make: Callable[[int], Any], plan: TuningPlan, data: datase
     space = space_of(make(plan.seed))
     if not space:
         raise UserError(f"model {name!r} has nothing to tune")
-    train, validation = _images(plan, data)
+    train, validation = validation_split(data, plan.n_train, plan.n_validation, plan.seed)
     rows: list[tuple[str, int, float, float, str]] = []
 
     def tried(trial: optuna.Trial) -> float:
         settings = {key: trial.suggest_float(key, *bounds[:2], log=bounds.log) for key, bounds in space.items()}
-        start, accuracy = time.perf_counter(), float("nan")
+        start, accuracy = time.process_time(), float("nan")
         try:
             with np.errstate(all="ignore"):
                 model = seeing(make(plan.seed).set_params(**settings), data.image_shape).fit(*train)
@@ -132,23 +135,22 @@ def search(name: str, make: Callable[[int], Any], plan: TuningPlan, data: datase
         except (ValueError, FloatingPointError):
             raise optuna.TrialPruned from None
         finally:
-            seconds = round(time.perf_counter() - start, 2)
+            seconds = round(time.process_time() - start, 2)
             rows.append((name, trial.number, accuracy, seconds, json.dumps(settings, sort_keys=True)))
         return accuracy
+
+    begin = time.process_time()
+
+    def ended(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        if time.process_time() - begin >= plan.seconds:
+            study.stop()
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=plan.seed))
     defaults = make(plan.seed).get_params()
     study.enqueue_trial({key: min(max(float(defaults[key]), low), high) for key, (low, high, _) in space.items()})
-    study.optimize(tried, n_trials=plan.n_trials, timeout=plan.seconds)
+    study.optimize(tried, n_trials=plan.n_trials, callbacks=[ended])
     return pd.DataFrame(rows, columns=["model", "trial", "accuracy", "seconds", "parameters"])
-
-
-def _images(plan: TuningPlan, data: datasets.Dataset) -> Iterator[tuple[NDArray, NDArray]]:
-    """Images and labels to learn from, and to choose by."""
-    rows = stratified(data.y_train, plan.n_train + plan.n_validation, plan.seed)
-    for part in (rows[: plan.n_train], rows[plan.n_train :]):
-        yield data.X_train[part], data.y_train[part]
 
 
 def chosen_settings(log: Path) -> dict[str, dict[str, float]]:
@@ -172,3 +174,35 @@ def chosen_settings(log: Path) -> dict[str, dict[str, float]]:
 def configuration(plan: TuningPlan) -> Mapping[str, Any]:
     """What the rows of a log share."""
     return asdict(plan) | {"scales": list(SCALES), "ranges": {name: list(bounds) for name, bounds in RANGES.items()}}
+
+
+def tuning_lines(log: Path) -> str:
+    """A section of the page, from a log and its configuration."""
+    import pandas as pd
+
+    frame, plan = pd.read_csv(log), read_configuration(log.with_suffix(".json"))[0]
+    said = (
+        f"`python -m bioneuro tune`: for every model at most {plan['n_trials']} trials, the first its defaults, and "
+        f"{plan['seconds']:g} s of processor time (no trial begins later); {plan['n_train']} images to learn from, "
+        f"{plan['n_validation']} to choose by, all of the training set. The best of several trials is flattered on so "
+        "few images; what it is worth only test images say. Models without a line have nothing to tune or were not "
+        "searched."
+    )
+    lines = [
+        f"## Tuning on {plan['dataset']}",
+        "",
+        textwrap.fill(said, 120),
+        "",
+        "| | trials | default, % | best, % | settings of the best |",
+        "|---|---|---|---|---|",
+    ]
+    for name, trials in frame.groupby("model", sort=False):
+        if trials["accuracy"].isna().all():
+            lines.append(f"| {name} | {len(trials)} | - | - | every trial failed |")
+            continue
+        best = trials.loc[trials["accuracy"].idxmax()]
+        default = trials.loc[trials["trial"] == 0, "accuracy"].iloc[0]
+        settings = ", ".join(f"{key} {value:.3g}" for key, value in json.loads(best["parameters"]).items())
+        found = settings if best["trial"] else "its defaults"
+        lines.append(f"| {name} | {len(trials)} | {100 * default:.1f} | {100 * best['accuracy']:.1f} | {found} |")
+    return "\n".join(lines)
