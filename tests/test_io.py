@@ -507,16 +507,20 @@ def test_pickled_arrays_are_never_opened(path):
     assert not opened
 
 
-@pytest.mark.parametrize("name", ["Popen", "Rule", "__class__"])
-def test_only_known_classes_are_made(path, name):
-    rewritten(path, lambda header: header.update(model={"kind": "object", "class": name, "state": {}}))
-    with pytest.raises(ValueError, match=f"cannot be loaded: class '{name}' is not in bioneuro.io.CLASSES"):
-        bn.load(path)
-
-
-def test_unknown_kinds(path):
-    rewritten(path, lambda header: header["model"].update(kind="code"))
-    with pytest.raises(ValueError, match="cannot be loaded: unknown kind of value 'code'"):
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        *(
+            ({"kind": "object", "class": name, "state": {}}, f"class '{name}' is not in bioneuro.io.CLASSES")
+            for name in ("Popen", "Rule", "__class__")
+        ),
+        ({"kind": "code"}, "unknown kind of value 'code'"),
+        ({"weights": "a7"}, "it has no array 'a7', or names it twice"),
+    ],
+)
+def test_only_what_is_known_and_there_is_made(path, change, problem):
+    rewritten(path, lambda header: header["model"].update(change))
+    with pytest.raises(ValueError, match=f"cannot be loaded: {problem}"):
         bn.load(path)
 
 
@@ -527,12 +531,6 @@ def test_pathways_are_checked_again(path):
         bn.load(path)
     rewritten(path, a1=np.full(12, 99, np.int32))
     with pytest.raises(ValueError, match=r"cannot be loaded: indices must lie in \[0, 4\)"):
-        bn.load(path)
-
-
-def test_missing_arrays(path):
-    rewritten(path, lambda header: header["model"].update(weights="a7"))
-    with pytest.raises(ValueError, match="cannot be loaded: it has no array 'a7', or names it twice"):
         bn.load(path)
 
 
