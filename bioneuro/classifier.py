@@ -441,7 +441,7 @@ class BioClassifier(
     ) -> None:
         settings: MapSettings | None = self._set("encoder")
         if settings is None:
-            self.encoder_ = cast(Encoder, self.encoder)
+            self.encoder_ = cast(Encoder, self.encoder)  # a finished one, or there would be settings
         elif self.image_shape_ is not None:
             made = settings.make(self.image_shape_, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             self.encoder_ = made.learn(X, random_state=rng, progress=passes)

@@ -55,7 +55,7 @@ class History:
     """
 
     def __init__(self, X: ArrayLike, y: ArrayLike, *, every: int = 1, weights: str | None = None) -> None:
-        n, n_labels = (len(given) for given in (X, y))  # type: ignore[arg-type]
+        n, n_labels = (len(given) for given in (X, y))  # type: ignore[arg-type]  # scalars have no length, and say so
         if n == 0:
             raise ValueError("X must have at least one sample")
         if n != n_labels:

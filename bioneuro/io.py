@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib.metadata import version as installed_version
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +138,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"model cannot be saved: its values that are no arrays take {len(text)} bytes, more than {LARGEST_HEADER}"
         )
+    arrays: dict[str, Any] = {"header": np.frombuffer(text, np.uint8), **writer.arrays}
     with replacing(path) as file:
-        np.savez(file, header=np.frombuffer(text, np.uint8), **cast(Any, writer.arrays))
+        np.savez(file, **arrays)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -392,7 +393,7 @@ class _Reader(_Depth):
             return generator_of(self.decode(value["state"]), kind == "random_state")
         if kind in ("object", "rule"):
             cls, state = _class_of(kind, value), self.named(value["state"])
-            made: Any = object.__new__(cls)
+            made: Any = object.__new__(cls)  # as unpickling does: no constructor takes what has been learned
             vars(made).update(cls.upgraded(state) if hasattr(cls, "upgraded") else state)
             check_attributes(made)
             return made

@@ -17,9 +17,9 @@ from scipy.special import logsumexp, softmax
 from .layers.association import Association
 from .layers.interfaces import Competition, Space
 from .layers.pools import SoftmaxPool
+from .layers.readout import VotesReadout
 from .network import Network
 from .protocols import Pullback
-from .synapses import Synapses
 
 __all__ = ["NearestCells", "StraightThrough", "variants"]
 
@@ -29,7 +29,7 @@ NO_VOTE = 1e-30
 NEAREST_GAIN = 0.25
 
 
-class NearestCells:
+class NearestCells(VotesReadout):
     """Logits by how near the best cells of each class are: ``z_c = log sum_i v_i(c) exp(gain beta a_i)``.
 
     Up to a constant for each sample they are the logits of the votes' readout without its floor, which leaves no slope
@@ -46,7 +46,8 @@ class NearestCells:
     """
 
     def __init__(self, association: Association, gain: float = 1.0) -> None:
-        self.association, self.gain = association, gain
+        super().__init__(association, association.n_classes)
+        self.gain = gain
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
@@ -63,19 +64,6 @@ class NearestCells:
 
     def _log_votes(self) -> NDArray:
         return np.log(np.maximum(self.association.votes, NO_VOTE)).T
-
-    def heard(self, drive: NDArray) -> tuple[NDArray, ...]:
-        """Nothing: votes learn with the association."""
-        return ()
-
-    def learn_from(self, heard: tuple[NDArray, ...], T: NDArray, eta: float) -> None:
-        pass
-
-    def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
-        pass
-
-    def pathways(self) -> dict[str, Synapses]:
-        return {}
 
 
 class StraightThrough(Network):

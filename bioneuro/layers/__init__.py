@@ -2,7 +2,7 @@
 
 An encoder has ``learn(X)``, ``encode(X)``, ``encode_grad(X, dH, space)`` and ``n_features``; a readout has ``learn``,
 ``logits``, ``drive_grad`` and ``pathways``; a competition of association cells has the methods of :class:`Competition`.
-A new one of any is a class with these methods.
+To add one of your own, write a class with these methods.
 """
 
 from .adaptation import Adaptation

@@ -20,7 +20,7 @@ __all__ = [
     "Readout", "Space", "TakeOver",
 ]  # fmt: skip
 
-#: With respect to what a gradient is asked: the input itself, or the retina's response to it.
+#: What a gradient is taken with respect to: the input itself, or the retina's response to it.
 Space = Literal["image", "response"]
 
 #: Numbers of the cells that take over inputs, and of the rows of the batch that they take over, one for each.
@@ -58,11 +58,12 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Competition(Protocol):
-    """From what excites cells to their rates. All arrays are ``(batch, n_cells)``.
+    """Turns the excitation of cells into their rates. All arrays are ``(batch, n_cells)``.
 
     Made by a :class:`CompetitionMaker`. The layer gives the ``gain`` in units of the drive (``beta`` over its spread)
     and the homeostatic ``threshold (n_cells,)``. What the layer calls its drive is what :meth:`drive` makes of the
-    afferent drive ``a``: either ``a`` itself, from which :meth:`rates` follow, or what cells have after they competed.
+    afferent drive ``a``: either ``a`` itself, from which :meth:`rates` follow, or the drive that is left once cells
+    have competed.
     """
 
     beta: float
@@ -78,7 +79,7 @@ class Competition(Protocol):
     presynaptic: ClassVar[dict[str, str]]
 
     def drive(self, a: NDArray, gain: float, threshold: NDArray) -> NDArray:
-        """What rates and activity follow from."""
+        """What rates and activity are computed from."""
         ...
 
     def drive_grad(self, drive: NDArray, da: NDArray, gain: float) -> NDArray:

@@ -48,7 +48,7 @@ class Mixing:
     n_inputs : int >= 1
     n_cells : int >= 1, default 4000
     n_synapses : int >= 1, default 4
-        Of each sign, onto each cell; never from more than half of those there are, or all would be alike.
+        Of each sign, onto each cell; at most half of the inputs of a sign, or all cells would be alike.
     baseline : float, default 0.5
         Distance of the mean input from threshold, in standard deviations.
     random_state : int, RandomState, Generator or None
@@ -119,8 +119,8 @@ class Mixing:
         return Moments.none(self.n_features).add(self._input(H))
 
     def add(self, moments: Moments) -> Mixing:
-        """Adapt to a batch that was measured, here or by a copy elsewhere: with :meth:`measure`, what :meth:`learn`
-        does."""
+        """Adapt to a batch that was measured, here or by a copy elsewhere; :meth:`measure` and this are
+        :meth:`learn`."""
         self._seen = tuple(self.moments.merge(moments))
         return self
 

@@ -20,15 +20,15 @@ from .association import Association
 from .interfaces import ReadCells, Readout
 from .numeric_limits import GAIN_OR_NONE
 
-#: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
+#: Added to votes before the logarithm, which bounds the confidence where no cell votes against.
 VOTE_FLOOR = 1e-6
-#: Largest |w| of the delta rule, far above what it comes to where it settles: few cells that cannot tell the classes
-#: apart would have it grow without end.
+#: Largest |w| of the delta rule, far above where weights settle: with few cells, which cannot tell the classes apart,
+#: they would grow without end.
 LARGEST_WEIGHT = 1e3
 #: E cells that drive an I cell of the delta rule: 80 to 20, as in cortex.
 E_CELLS_PER_I_CELL = 4
-#: Size beside an output's strongest synapse of the same sign below which one turns silent: what cost least of
-#: validation images of MNIST and Fashion-MNIST at less than half of the synapses.
+#: Share of an output's strongest synapse of the same sign below which a synapse turns silent: on validation images of
+#: MNIST and Fashion-MNIST, what cost least accuracy at less than half of the synapses.
 WEAKEST = {"E": 0.08, "I": 0.16}
 #: Pathway of the delta rule that is drawn once and does not learn.
 WIRED = "readout_e_to_i"
@@ -99,7 +99,7 @@ class DeltaReadout:
     fire as often as it is taught to.
 
     Now and then synapses that are weak beside the strongest onto their output turn silent (:data:`WEAKEST`), unless
-    they never changed: their cell has not been heard yet.
+    they never changed: their cell has not been active yet.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class DeltaReadout:
         self.learn_from(self.heard(drive), T, eta)
 
     def heard(self, drive: NDArray) -> tuple[NDArray, NDArray]:
-        """Rates of the E and of the I cells that a drive comes to."""
+        """Rates of the E and of the I cells at a drive."""
         Q = self.association.activity(drive)
         return Q, self.inhibitory_rates(Q)
 
@@ -202,7 +202,7 @@ class DeltaReadout:
             self._prune()
 
     def _prune(self) -> None:
-        """What is weak beside the strongest synapse onto its output turns silent, if it was ever heard."""
+        """Synapses that are weak beside the strongest onto their output turn silent, if their cell was ever active."""
         for pathway in (self.excitatory, self.inhibitory):
             W = pathway.to_scipy().copy()
             size = np.abs(W.data)
@@ -214,7 +214,8 @@ class DeltaReadout:
     def cuts(self) -> dict[str, NDArray]:
         """Size below which each synapse would have turned silent, (nnz,) in CSR order, of the pathways that are pruned.
 
-        0 of those that were never heard, which are spared. One that has shrunk since the last round lies at its cut.
+        0 for those whose cell was never active, which are spared. One that has shrunk since the last round lies at its
+        cut.
         """
         cuts = {}
         if self.prune_every is not None and self.step >= self.prune_every:
