@@ -625,28 +625,30 @@ import sys
 import numpy as np
 import bioneuro as bn
 data = bn.datasets.load("digits")
-model = bn.BioClassifier(n_cells=30, encoder__n_columns=8, mixing=100, competition=sys.argv[2], random_state=0)
-for start in range(0, 150, 30):
-    rows = slice(start, start + 30)
-    model.partial_fit(data.X_train[rows], data.y_train[rows], classes=np.arange(10))
-    if "resumed" in sys.argv:
-        bn.save(model, sys.argv[1])
-        model = bn.load(sys.argv[1])
-bn.save(model, sys.argv[1])
+folder, name, *competitions = sys.argv[1:]
+for competition in competitions:
+    path = f"{folder}/{competition}-{name}.npz"
+    model = bn.BioClassifier(n_cells=30, encoder__n_columns=8, mixing=100, competition=competition, random_state=0)
+    for start in range(0, 150, 30):
+        rows = slice(start, start + 30)
+        model.partial_fit(data.X_train[rows], data.y_train[rows], classes=np.arange(10))
+        if name == "resumed":
+            bn.save(model, path)
+            model = bn.load(path)
+    bn.save(model, path)
 """
 
 
-@pytest.mark.parametrize("competition", ["softmax", "circuit"])
-def test_file_depends_neither_on_threads_nor_on_where_it_was_saved_on_the_way(tmp_path, competition):
+def test_file_depends_neither_on_threads_nor_on_where_it_was_saved_on_the_way(tmp_path):
     """Byte by byte, in three processes: one thread, three threads, saved and loaded after every step."""
-    files = {}
+    competitions = "softmax", "circuit"
     for name, threads in {"plain": "1", "threads": "3", "resumed": "1"}.items():
-        files[name] = tmp_path / f"{name}.npz"
         environment = os.environ | {"BIONEURO_NUM_THREADS": threads}
-        command = [sys.executable, "-c", STREAM, files[name], competition, name]
+        command = [sys.executable, "-c", STREAM, tmp_path, name, *competitions]
         subprocess.run(command, env=environment, check=True, timeout=300)
-    contents = {path.read_bytes() for path in files.values()}
-    assert len(contents) == 1
+    for competition in competitions:
+        files = list(tmp_path.glob(f"{competition}-*.npz"))
+        assert len(files) == 3 and len({path.read_bytes() for path in files}) == 1, competition
 
 
 def test_values_that_hold_themselves_are_not_saved(path):
