@@ -21,7 +21,7 @@ N_WEIGHTS = 5000
 
 
 class History:
-    """Accuracy of every readout, and weights, after every pass of learning, for ``BioClassifier.fit(on_epoch=)``.
+    """Accuracy of every readout, and weights, after every pass of learning, for ``fit(on_epoch=)`` of a network.
 
     It changes nothing of what is learned, but takes its time: a few hundred samples are enough for a curve.
 

@@ -3,10 +3,10 @@
 A file is an .npz archive: arrays ``a0, a1, ...``, and ``header``, the UTF-8 bytes of a JSON text that names the format,
 its version, and how objects are made of plain values and those arrays. Nothing is ever pickled, and loading makes
 instances of the classes in :data:`CLASSES` only, so that no code of the file runs. A new layer or readout can be saved
-once it has a line there and says in ``SAVED`` what its attributes must be (:mod:`bioneuro._attributes`); both
-:func:`save` and :func:`load` hold it to that. A learning rule of the user's own, class or function, is saved by its
-module and name, and found again among the modules that are imported by then; a file has nothing imported
-(:mod:`bioneuro.qualified_names`).
+once it has a line there and says in ``SAVED`` what its attributes must be (:class:`Count`, :class:`Array`, or
+:class:`Plain`, which checks nothing); both :func:`save` and :func:`load` hold it to that. A learning rule of the user's
+own, class or function, is saved by its module and name, and found again among the modules that are imported by then; a
+file has nothing imported (:mod:`bioneuro.qualified_names`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
 from .classifier import BioClassifier
 from .network import Network
+from .network_classifier import NetworkClassifier
 from .qualified_names import find, name_of
 from .rules import RULES, FunctionRule, Rule, Turnover
 from .rules.function import is_rule_function
@@ -39,19 +40,20 @@ from .schedule import Schedule
 from .supervision import Supervision
 from .synapses import Synapses
 
-__all__ = ["CLASSES", "load", "save"]
+__all__ = ["CLASSES", "Array", "Count", "Plain", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 5
+VERSION = 6
 #: Those that are read: attributes of former versions are brought up to date as they are read (``upgraded``).
-READABLE = (3, 4, VERSION)
+READABLE = (3, 4, 5, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         BioClassifier,
+        NetworkClassifier,
         Network,
         layers.Adaptation,
         layers.Association,

@@ -489,7 +489,7 @@ def test_other_archives(path):
 
 def test_other_versions(path):
     rewritten(path, lambda header: header.update(version=2, bioneuro="9.1"))
-    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 to 5"
+    message = r"has version 2 of the format, written by bioneuro 9.1; this is .* versions 3 to 6"
     with pytest.raises(ValueError, match=message):
         bn.load(path)
 
@@ -692,6 +692,7 @@ def every_saved_class():
         retina,
         layers.UnitNorm(4),
         *(READOUTS[name](association, 3) for name in READOUTS),
+        bn.NetworkClassifier([layers.UnitNorm(64)]).fit(*digits()[:2]),
         small().fit(*digits()[:2]),
     ]
     return {type(one).__name__: one for one in [*made, made[-1].network_]}
@@ -731,7 +732,7 @@ def test_missing_and_strange_attributes_are_refused(name):
     [
         (lambda m: m.network_.association.competition.__setattr__("beta", np.inf), "SoftmaxPool.beta must"),
         (lambda m: m.network_.association.votes.__setitem__(0, np.nan), "Association.votes must be an array"),
-        (lambda m: m.__setattr__("classes_", m.classes_[:5]), "Network with association.n_classes = 5, not 10"),
+        (lambda m: m.__setattr__("classes_", m.classes_[:5]), "Network with n_classes = 5, not 10"),
         (lambda m: m.__setattr__("classes_", m.classes_[::-1].copy()), "BioClassifier.classes_ must be a sorted array"),
         (lambda m: m.encoder_._pool_rows.__setitem__(0, np.inf), "FeatureMap._pool_rows must be an array"),
         (lambda m: m.__setattr__("n_features_in_", 63), "BioClassifier.encoder_ must be .*n_inputs = 63"),
@@ -798,10 +799,10 @@ def test_broken_models_are_not_loaded(path, part, change, match):
 
 
 def objects_of(value):
-    """The state of every object in a header."""
+    """The state of every object, and the items of every dict, in a header."""
     if isinstance(value, dict):
-        if value.get("kind") == "object":
-            yield value["state"]
+        if value.get("kind") in ("object", "dict"):
+            yield value.get("state", value.get("items"))
         for inner in value.values():
             yield from objects_of(inner)
 
@@ -838,8 +839,9 @@ def test_parts_of_another_dtype_are_refused(name):
             check_attributes(layer)
     else:  # a pool has no weights
         check_attributes(layer)
-        with pytest.raises(ValueError, match="Association with synapses.dtype = float32, not float64"):
-            check_attributes(bn.network.Network(layers.UnitNorm(6), layer, {"votes": READOUTS["votes"](layer, 3)}))
+        parts = {"features": layers.UnitNorm(6), "association": layer}
+        with pytest.raises(ValueError, match="'association' takes inputs of float64, but 'features' below it makes fl"):
+            check_attributes(bn.network.Network(parts, {"votes": READOUTS["votes"](layer, 3)}))
 
 
 # --- random generators

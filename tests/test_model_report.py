@@ -60,7 +60,7 @@ def test_report_draws_every_part(model, data):
     }
     assert any(title.startswith("Receptive fields") for title in drawn)
     assert {"association", "map", "readout_excitatory", "selectivity", "100 samples"} <= {*texts(figure)}
-    rates = model.network_.association.respond(model.network_.mixed(model.transform(data.X_test[:100])))
+    rates = model.network_.association.respond(model.network_.on_features.seen(model.transform(data.X_test[:100])))
     selectivity = np.nanmean(bn.analysis.class_selectivity(rates, data.y_test[:100]))
     assert f"{selectivity:.3g}" in texts(figure)
 

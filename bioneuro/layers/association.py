@@ -317,7 +317,18 @@ class Association(PlasticCells):
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
         return self.drive_grad(Y, self.rates_grad(Y, dY))
 
+    def encode(self, H: NDArray) -> NDArray:
+        """What the layer above sees: the activity, shape ``(batch, n_cells)``."""
+        return self.activity(self.drive(H))
+
+    def encode_grad(self, H: NDArray, dQ: NDArray) -> NDArray:
+        """Gradient of :meth:`encode` with respect to the input."""
+        drive = self.drive(H)
+        return self.drive_grad(drive, self.activity_grad(drive, dQ))
+
     # --- parts ---
+
+    population: ClassVar[str] = "association"
 
     def pathways(self) -> dict[str, Synapses]:
         """Its learned pathways by name."""
@@ -325,8 +336,8 @@ class Association(PlasticCells):
 
     @property
     def presynaptic(self) -> dict[str, str]:
-        """Population that makes each of the pathways."""
-        return {"association": "features", **self.competition.presynaptic}
+        """Population that makes what the layer below does not make."""
+        return dict(self.competition.presynaptic)
 
 
 def _with_former(competition: CompetitionMaker, cells: dict[str, Any]) -> CompetitionMaker:

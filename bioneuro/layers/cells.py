@@ -111,6 +111,16 @@ class PlasticCells:
         return self.synapses.n_post
 
     @property
+    def n_inputs(self) -> int:
+        """Inputs of each cell, where all are connected."""
+        return self.synapses.n_pre
+
+    @property
+    def n_features(self) -> int:
+        """What the layer above sees: a rate for each cell."""
+        return self.n_cells
+
+    @property
     def dtype(self) -> np.dtype:
         """Of its weights, float32 or float64."""
         return self.synapses.dtype

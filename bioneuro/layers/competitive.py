@@ -122,6 +122,14 @@ class CompetitiveLayer(PlasticCells):
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
         return self.synapses.input_grad(self.competition.rates_grad(Y, dY, self.beta), n_threads=self.n_threads)
 
+    def encode(self, U: NDArray) -> NDArray:
+        """What the layer above sees: :meth:`respond`."""
+        return self.respond(U)
+
+    def encode_grad(self, U: NDArray, dY: NDArray) -> NDArray:
+        """Gradient of :meth:`encode` with respect to the input."""
+        return self.respond_grad(self.respond(U), dY)
+
     # --- learning ---
 
     def learn(self, U: NDArray, top_down: NDArray | None = None, seen: NDArray | None = None) -> Learned:

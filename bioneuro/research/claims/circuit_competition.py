@@ -85,7 +85,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
             circuit = inhibitory_cells(network)
             for readout in READOUTS:
                 yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)
-            rates = network.network_.drive(network.transform(test.X))
+            rates = network.network_.on_features.drive(network.transform(test.X))
             yield Found("stability", "log mean rate", float(np.log(rates.mean())), longer)
             for name, synapses in network.network_.association.pathways().items():
                 rms = np.sqrt(np.mean(synapses.weights.astype(float) ** 2))
@@ -95,7 +95,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
     @staticmethod
     def _cells(network: BioClassifier, X: np.ndarray) -> Iterator[Found]:
         circuit = inhibitory_cells(network)
-        Y = network.network_.drive(network.transform(X))
+        Y = network.network_.on_features.drive(network.transform(X))
         yield Found(CELLS, "share of rates active", analysis.fraction_active(Y))
         yield Found(CELLS, "E cells in use", float((Y.max(axis=0) > 0).mean()))
         yield Found(CELLS, "images without activity", float((Y.max(axis=1) == 0).mean()))

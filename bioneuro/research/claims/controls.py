@@ -27,7 +27,7 @@ def score(network: BioClassifier, readout: str, images: Images) -> float:
 def hidden_rates(network: BioClassifier, X: NDArray) -> NDArray:
     """Activity of the association as its readouts see it, ``(n, n_cells)``."""
     association = network.network_.association
-    return association.activity(network.network_.drive(network.transform(X)))
+    return association.activity(network.network_.on_features.drive(network.transform(X)))
 
 
 def perceptron_rates(mlp: BackpropMLP, X: NDArray) -> NDArray:

@@ -101,7 +101,7 @@ def size_of_change(network: BioClassifier, images: Images) -> float:
     layer.recruitment = 0.0  # a recruited cell gets new synapses: these are not changes
     T = (y[:, None] == network.classes_).astype(layer.synapses.dtype)
     before = layer.synapses.weights.astype(float)
-    alpha = layer.learn(network.network_.mixed(network.transform(X)), T).alpha
+    alpha = layer.learn(network.network_.on_features.seen(network.transform(X)), T).alpha
     rows = analysis.row_index(layer.synapses.to_scipy())
     change = np.abs(layer.synapses.weights - before)
     moved = (alpha[rows] > SMALLEST_ALPHA) & (change > 0)
