@@ -113,7 +113,7 @@ class NetworkClassifier(NetworkEstimator):
     @property
     def dtype(self) -> np.dtype:  # type: ignore[override]
         """float32 or float64, that of the layers."""
-        first = self.layers[0]
+        first: Any = self.layers[0]
         return np.dtype(getattr(first[1] if _is_pair(first) else first, "dtype", np.float32))
 
     def __repr__(self) -> str:

@@ -316,7 +316,7 @@ def test_gabor_fits_draws_the_plane_of_both_widths():
     good, poor = ax.get_lines()
     assert good.get_xydata() == pytest.approx(np.array([[0.1, 0.2], [0.4, 0.5]]))
     assert poor.get_xydata() == pytest.approx(np.array([[2.0, 3.0]])) and poor.get_markerfacecolor() == "none"
-    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6 (others hollow)"
+    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6"
     assert plot.gabor_fits(GABORS, ax, label="control") is ax and len(ax.get_lines()) == 4
 
 

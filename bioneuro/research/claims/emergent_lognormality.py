@@ -13,9 +13,10 @@ from scipy import sparse, stats
 
 from ... import analysis
 from ...baselines import BackpropMLP
-from ...classifier import BioClassifier, OnEpoch
+from ...classifier import BioClassifier
 from ...connectivity import Constant, dense
 from ...datasets import Dataset
+from ...network_estimator import OnEpoch
 from ...rules import as_rule
 from ..differences import ALPHA, in_words
 from .claim import Claim, Progress

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ... import analysis
 from ...baselines import BackpropMLP, NonNegativeMLP
-from ...classifier import BioClassifier, OnEpoch
+from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import UnitNorm
+from ...network_estimator import OnEpoch
 from ...rules import Turnover
 from ..differences import in_words
 from .claim import Claim, Progress
