@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .history import History
     from .io import load, save
     from .model_report import pathway_report, report
+    from .network_classifier import NetworkClassifier
     from .schedule import Schedule
     from .supervision import Supervision
     from .synapses import Synapses
@@ -56,6 +57,7 @@ __version__ = _version("bioneuro")
 __all__ = [
     "BioClassifier",
     "History",
+    "NetworkClassifier",
     "Schedule",
     "Supervision",
     "Synapses",
@@ -88,6 +90,7 @@ __all__ = [
 _HOMES = {
     "BioClassifier": "classifier",
     "History": "history",
+    "NetworkClassifier": "network_classifier",
     "Schedule": "schedule",
     "Supervision": "supervision",
     "Synapses": "synapses",

@@ -14,6 +14,7 @@ and need no list. What lies between several attributes is for a method ``check_s
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -95,21 +96,13 @@ class Floating:
         return None if name in names else " or ".join(names)
 
 
-@dataclass(frozen=True, init=False)
 class Array:
     """An array of finite numbers in [low, high], of some sizes; floats, where no other ``dtype`` is given."""
-
-    sizes: tuple[Size, ...]
-    low: float
-    high: float
-    open: bool
-    dtype: Any
 
     def __init__(
         self, *sizes: Size, low: float = -math.inf, high: float = math.inf, open: bool = False, dtype: Any = None
     ) -> None:
-        for name, value in {"sizes": sizes, "low": low, "high": high, "open": open, "dtype": dtype}.items():
-            object.__setattr__(self, name, value)
+        self.sizes, self.low, self.high, self.open, self.dtype = sizes, low, high, open, dtype
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         sizes = tuple(_resolved(size, owner) for size in self.sizes)
@@ -295,10 +288,8 @@ def _check_parameters(value: Any) -> None:
     check = getattr(type(value), "__post_init__", None)
     if check is None:
         return
-    copy = object.__new__(type(value))
-    vars(copy).update(vars(value))
     try:
-        check(copy)
+        check(copy.copy(value))
     except (TypeError, ArithmeticError) as error:
         raise ValueError(f"{type(value).__name__}: {error}") from error
 

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from .blockwise_encoding import Check, adapted, features
 from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
-from .estimators import (
-    LogitClassifier,
-    all_or_nothing,
-    check_classes,
-    class_index,
-    known_classes,
-    validated,
-    validated_with_labels,
-)
-from .image_rows import Given, given_rows, shape_of_rows
-from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing, Retina
+from .estimators import check_classes, class_index, known_classes
+from .image_rows import Given, shape_of_rows
+from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing
 from .layers.cells import excitatory_rule
 from .layers.competitions import CompetitionLike, competition_maker
-from .layers.interfaces import CompetitionMaker, Encoder, Progress, Space
+from .layers.interfaces import CompetitionMaker, Encoder, Progress
 from .nested_parameters import NestedParameters, takes_long_names
-from .network import Network, untaught
-from .progress import track
-from .protocols import Pullback
-from .row_sources import OneHot, Rows, opened
+from .network import untaught
+from .network_estimator import NetworkEstimator, OnEpoch, refuse
+from .row_sources import Rows, opened
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision
-from .surrogates import variants
-from .synapses.array_checks import largest_magnitude
 from .threads import Threads, one_blas_thread
-from .white_box import Front, Identity, WhiteBoxMixin
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -69,13 +51,8 @@ PARAMETERS = {
 AUTO = {"turnover": Turnover(), "supervision": Supervision(), "growth": GrowthSettings(), "schedule": Schedule()}
 NONE = {"encoder": MapSettings(), "turnover": Turnover(birth=0, death=0), "supervision": Supervision(kappa=0, eta=0)}
 
-#: ``on_epoch(model, stage, done, n)``.
-OnEpoch = Callable[["BioClassifier", str, int, int], Any]
 
-
-class BioClassifier(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, NestedParameters, LogitClassifier
-):
+class BioClassifier(NetworkEstimator):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
@@ -152,38 +129,6 @@ class BioClassifier(
     reconstruction).
     """
 
-    SAVED: ClassVar = {
-        "n_features_in_": Missing(Count(1)),
-        "classes_": Missing(Labels()),
-        "encoder_": Missing(Part(Encoder, {"n_inputs": "n_features_in_"})),
-        "network_": Missing(
-            Part(Network, {"association.n_classes": "classes_.size", "encoder.n_inputs": "n_features_in_"})
-        ),
-        "image_shape_": Missing(Maybe(Part(tuple))),
-        "feature_names_in_": Missing(Strings("n_features_in_")),
-        "_rng": Missing(Part(np.random.Generator)),
-        ...: Plain(),  # parameters, which learning checks, and what scikit-learn keeps
-    }
-
-    def check_saved(self) -> None:
-        """Whether all of the parameters are there, and what has been learned goes with them
-        (:mod:`bioneuro._attributes`)."""
-        missing = set(self._get_param_names()) - vars(self).keys()
-        if missing:
-            raise ValueError(f"parameters of a BioClassifier are missing: {', '.join(sorted(missing))}")
-        if hasattr(self, "encoder_") and not (hasattr(self, "n_features_in_") and hasattr(self, "image_shape_")):
-            raise ValueError("a BioClassifier that has an encoder_ must have n_features_in_ and image_shape_")
-        shape = getattr(self, "image_shape_", None)
-        if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
-            raise ValueError(f"image_shape_ of a BioClassifier must make {self.n_features_in_} features, got {shape}")
-        if hasattr(self, "network_"):
-            self._check_parameters()
-            dtype = self.network_.association.synapses.dtype
-            if np.dtype(self.dtype) != dtype:
-                raise ValueError(f"dtype must be that of what was learned, {dtype}, got {self.dtype!r}: fit again")
-            if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
-                raise ValueError("a BioClassifier that has learned must have _rng, and encoder_ be that of network_")
-
     #: Former names of parameters, which go with the next release.
     FORMER: ClassVar = {
         **{
@@ -251,10 +196,6 @@ class BioClassifier(
             value = (NONE if value is None else AUTO).get(name)
         return NestedParameters._settings(name, value)
 
-    def _set(self, name: str) -> Any:
-        """The settings that a parameter stands for, which are known to be some."""
-        return self._settings(name, getattr(self, name))
-
     # --- learning ---
 
     def fit(
@@ -310,7 +251,7 @@ class BioClassifier(
         UserWarning
             ``image_shape="auto"`` takes rows for images, but they look like a table.
         """
-        _refuse(unsupported)
+        refuse(self, unsupported)
         with self._all_or_nothing(), one_blas_thread():
             self._fit(X, y, partial(self._passes, on_epoch), client)
         return self
@@ -328,15 +269,15 @@ class BioClassifier(
         H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
-        network = self.network_
-        with self._finite_after("the association"):
+        network = self.network_.on_features
+        with self._finite_after(self.network_, "the association"):
             n_epochs = schedule.of_association(len(H), n_cells)
-            network.learn_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+            network.learn(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         if network.association.teacher is not None:
-            with self._finite_after("the teacher"):
+            with self._finite_after(self.network_, "the teacher"):
                 n_epochs = schedule.of_teaching(len(H))
-                network.teach_association(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
-        self._learn_readouts(H, T, schedule.of_readout(len(H)), passes)
+                network.teach(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
+        self._learn_readouts(network, H, T, schedule.of_readout(len(H)), passes)
 
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any
@@ -369,7 +310,7 @@ class BioClassifier(
         TypeError
             An argument that is not supported.
         """
-        _refuse(unsupported)
+        refuse(self, unsupported)
         with self._all_or_nothing("network_", "_rng"), one_blas_thread():
             self._partial_fit(X, y, classes)
         return self
@@ -387,11 +328,12 @@ class BioClassifier(
             H = self._start(X, known, self.n_cells, rng)
         else:
             H = self.encoder_.encode(X)
-        self.network_.association.vigilance = self._set("growth").vigilance
+        network = self.network_.on_features
+        network.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)
-        with self._finite_after("the association"):
-            self.network_.learn_association(H, T, n_epochs=1, rng=self._rng, progress=passes)
-        self._learn_readouts(H, T, 1, passes)
+        with self._finite_after(self.network_, "the association"):
+            network.learn(H, T, n_epochs=1, rng=self._rng, progress=passes)
+        self._learn_readouts(network, H, T, 1, passes)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
         """Learn retina and map without labels.
@@ -422,26 +364,12 @@ class BioClassifier(
             self._learn_encoder(X, self._generator(), partial(self._passes, on_epoch))
         return self
 
-    def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
-        network = getattr(self, "network_", None)
-        return all_or_nothing(self, *changed, shared=(network and network.encoder, network and network.mixing))
-
-    def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
-        """The passes of a stage, shown and told of."""
-        passes = list(iterable)
-        if on_epoch is not None:
-            on_epoch(self, desc, 0, len(passes))
-        for done, item in enumerate(track(passes, self.progress, desc), 1):
-            yield item
-            if on_epoch is not None:
-                on_epoch(self, desc, done, len(passes))
-
     def _learn_encoder(
         self, X: NDArray | Rows, rng: np.random.Generator, passes: Progress, client: Client | None = None
     ) -> None:
         settings: MapSettings | None = self._set("encoder")
         if settings is None:
-            self.encoder_ = cast(Encoder, self.encoder)
+            self.encoder_ = cast(Encoder, self.encoder)  # a finished one, or there would be settings
         elif self.image_shape_ is not None:
             made = settings.make(self.image_shape_, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
             self.encoder_ = made.learn(X, random_state=rng, progress=passes)
@@ -487,31 +415,6 @@ class BioClassifier(
         self.classes_, self._rng = classes, rng
         return H
 
-    def _one_hot(self, y: NDArray) -> OneHot:
-        return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
-
-    def _learn_readouts(self, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Progress) -> None:
-        with self._finite_after("the readout"):
-            eta = self._set("schedule").readout_eta
-            self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
-
-    @contextmanager
-    def _finite_after(self, learner: str) -> Iterator[None]:
-        """Weights that have left the numbers are named, also where something else stumbles over them first."""
-        failure, before = None, {id(synapses): synapses.version for synapses in self.network_.pathways().values()}
-        try:
-            yield
-        except ValueError as error:
-            failure = error
-        for name, synapses in self.network_.pathways().items():
-            if synapses.version == before.get(id(synapses)):
-                continue
-            if not np.isfinite(largest_magnitude(synapses.weights, self.n_threads)):
-                advice = "a rate or a gain is too large"
-                raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
-        if failure is not None:
-            raise failure
-
     # --- inference ---
 
     @property
@@ -543,80 +446,7 @@ class BioClassifier(
         check_is_fitted(self, "encoder_")
         return self.encoder_.encode(self._validate(X))
 
-    def surrogates(self) -> dict[str, BioClassifier]:
-        """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
-
-        Classifiers of the same classes that share its weights: softer competition, nearest wrong prototypes, the other
-        readout. :class:`bioneuro.attacks.Adaptive` follows their gradients and asks this network for the labels.
-        """
-        check_is_fitted(self, "network_")
-        found = {}
-        for name, (network, readout) in variants(self.network_, self.readout).items():
-            found[name] = copy.copy(self)
-            found[name].network_, found[name].encoder_, found[name].readout = network, network.encoder, readout
-        return found
-
-    def weights(self) -> dict[str, sp.csr_array]:
-        """Every pathway by name.
-
-        Returns
-        -------
-        dict of str to scipy.sparse.csr_array of shape (n_post, n_pre)
-            Read-only views, of the parameter ``dtype``: >= 0 of excitatory pathways, <= 0 of inhibitory ones.
-            :meth:`outgoing` says which cells make each.
-
-        Raises
-        ------
-        NotFittedError
-            :meth:`fit` or :meth:`partial_fit` was not called.
-        """
-        check_is_fitted(self, "network_")
-        return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
-
-    def cuts(self) -> dict[str, NDArray]:
-        """Size below which each stored synapse would be silent, (nnz,) in CSR order, of pathways that are pruned: the
-        ``threshold`` of :func:`bioneuro.analysis.fit_weight_distribution`."""
-        check_is_fitted(self, "network_")
-        return self.network_.cuts()
-
-    def outgoing(self) -> dict[str, dict[str, sp.csr_array]]:
-        """What each population of cells makes: those of :meth:`weights` whose columns are its cells, by name."""
-        check_is_fitted(self, "network_")
-        return {
-            cells: {name: synapses.to_scipy() for name, synapses in made.items()}
-            for cells, made in self.network_.outgoing().items()
-        }
-
-    def _front(self) -> Front:
-        retina: Retina | None = getattr(self.encoder_, "retina", None)  # those of plain rates have none
-        return Identity() if retina is None else retina
-
-    def _checked(self, X: ArrayLike) -> NDArray:
-        check_is_fitted(self, "network_")
-        learned = sorted(self.network_.readouts)
-        if self.readout not in learned:
-            raise ValueError(f"readout must be one that has learned, {learned}, got {self.readout!r}: fit again for it")
-        return self._validate(X)
-
-    def _logits(self, X: ArrayLike) -> NDArray:
-        X = self._checked(X)
-        return self.network_.logits(self.encoder_.encode(X), self.readout)
-
-    def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
-        space: Space = "image" if isinstance(self._front(), Identity) else "response"
-        return self.network_.vjp(X, self.readout, space=space)
-
     # --- checks ---
-
-    def _generator(self) -> np.random.Generator:
-        return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-
-    def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
-        if reset:
-            self._check_parameters()
-        given = given_rows(X)
-        rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
-        return self._checked_images(given, rows, reset), labels
 
     def _validate_source(self, X: Rows, y: Any) -> NDArray:
         """Labels, checked, of rows that are not in memory, of which the first alone are looked at; the others are when
@@ -633,26 +463,8 @@ class BioClassifier(
     def _check_of_blocks(self) -> Check:
         return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
-    def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
-        given = given_rows(X)
-        if reset:
-            self._check_parameters()
-            rows = validate_data(self, given.rows, reset=True, dtype=np.dtype(self.dtype), order="C")
-        else:
-            rows = validated(self, given.rows, self.dtype)
-        return self._checked_images(given, rows, reset)
-
-    def _checked_images(self, given: Given, rows: NDArray, reset: bool) -> NDArray:
-        """The rows as they are, if they are such images as they must be."""
-        if reset:
-            self.image_shape_ = shape_of_rows(self.image_shape, given, rows)
-        given.check(rows, self.image_shape_)
-        return rows
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # features are of the parameter dtype
-        return tags
+    def _image_shape(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
+        return shape_of_rows(self.image_shape, given, rows)
 
     def _check_parameters(self) -> None:
         check_parameters(self, PARAMETERS)
@@ -661,10 +473,3 @@ class BioClassifier(
         turnover: Turnover = self._set("turnover")
         if turnover.death and not turnover.birth:
             raise ValueError(f"birth must be > 0 where synapses die (death = {turnover.death}), got {turnover.birth}")
-
-
-def _refuse(unsupported: dict[str, Any]) -> None:
-    """Raise TypeError if there is an argument that learning does not know."""
-    for name in unsupported:
-        advice = ": a cell is recruited by a sample, never by a share of one; repeat rows instead"
-        raise TypeError(f"BioClassifier does not support {name}{advice if name == 'sample_weight' else ''}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -153,12 +153,12 @@ def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:
 
     An array that needs nothing done is not taken through scikit-learn, whose checks cost more than a step of an attack.
     """
-    if _is_valid(model, X, dtype):
+    if _is_valid(X, model, dtype):
         return X
     return validate_data(model, on_host(X), reset=False, dtype=np.dtype(dtype), order="C")
 
 
-def _is_valid(model: BaseEstimator, X: Any, dtype: DTypeLike | list[type]) -> bool:
+def _is_valid(X: Any, model: BaseEstimator, dtype: DTypeLike | list[type]) -> TypeGuard[NDArray]:
     """Whether `validate_data` would return these very rows."""
     named = hasattr(model, "feature_names_in_")  # scikit-learn then warns
     if type(X) is not np.ndarray or named or not X.flags.c_contiguous or X.ndim != 2 or isinstance(dtype, list):
@@ -171,9 +171,9 @@ def validated_with_labels(
 ) -> tuple[NDArray, NDArray]:
     """Rows to learn from, in C order, and their labels, checked: what every ``fit`` and ``partial_fit`` begins with."""
     X, y = on_host(X), on_host(y, "y")
-    whole = type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub"
-    if not reset and whole and _is_valid(model, X, dtype) and len(y) == len(X):
-        return X, y
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub" and not reset:
+        if _is_valid(X, model, dtype) and len(y) == len(X):
+            return X, y
     check_labels(y)
     dtype = dtype if isinstance(dtype, list) else np.dtype(dtype)  # a list: the first, unless X is of one of the others
     rows, labels = validate_data(model, X, y, reset=reset, dtype=dtype, order="C")

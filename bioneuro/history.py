@@ -21,7 +21,7 @@ N_WEIGHTS = 5000
 
 
 class History:
-    """Accuracy of every readout, and weights, after every pass of learning, for ``BioClassifier.fit(on_epoch=)``.
+    """Accuracy of every readout, and weights, after every pass of learning, for ``fit(on_epoch=)`` of a network.
 
     It changes nothing of what is learned, but takes its time: a few hundred samples are enough for a curve.
 
@@ -55,7 +55,7 @@ class History:
     """
 
     def __init__(self, X: ArrayLike, y: ArrayLike, *, every: int = 1, weights: str | None = None) -> None:
-        n, n_labels = (len(given) for given in (X, y))  # type: ignore[arg-type]
+        n, n_labels = (len(given) for given in (X, y))  # type: ignore[arg-type]  # scalars have no length, and say so
         if n == 0:
             raise ValueError("X must have at least one sample")
         if n != n_labels:

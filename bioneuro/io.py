@@ -3,10 +3,10 @@
 A file is an .npz archive: arrays ``a0, a1, ...``, and ``header``, the UTF-8 bytes of a JSON text that names the format,
 its version, and how objects are made of plain values and those arrays. Nothing is ever pickled, and loading makes
 instances of the classes in :data:`CLASSES` only, so that no code of the file runs. A new layer or readout can be saved
-once it has a line there and says in ``SAVED`` what its attributes must be (:mod:`bioneuro._attributes`); both
-:func:`save` and :func:`load` hold it to that. A learning rule of the user's own, class or function, is saved by its
-module and name, and found again among the modules that are imported by then; a file has nothing imported
-(:mod:`bioneuro.qualified_names`).
+once it has a line there and says in ``SAVED`` what its attributes must be (:class:`Count`, :class:`Array`, or
+:class:`Plain`, which checks nothing); both :func:`save` and :func:`load` hold it to that. A learning rule of the user's
+own, class or function, is saved by its module and name, and found again among the modules that are imported by then; a
+file has nothing imported (:mod:`bioneuro.qualified_names`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib.metadata import version as installed_version
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from ._random_states import BIT_GENERATORS, generator_of, state_of
 from .atomic_write import replacing
 from .classifier import BioClassifier
 from .network import Network
+from .network_classifier import NetworkClassifier
 from .qualified_names import find, name_of
 from .rules import RULES, FunctionRule, Rule, Turnover
 from .rules.function import is_rule_function
@@ -39,19 +40,20 @@ from .schedule import Schedule
 from .supervision import Supervision
 from .synapses import Synapses
 
-__all__ = ["CLASSES", "load", "save"]
+__all__ = ["CLASSES", "Array", "Count", "Plain", "load", "save"]
 
 FORMAT = "bioneuro"
 #: Of the file's layout and of what the attributes of the classes mean; files of other versions are refused.
-VERSION = 5
+VERSION = 6
 #: Those that are read: attributes of former versions are brought up to date as they are read (``upgraded``).
-READABLE = (3, 4, VERSION)
+READABLE = (3, 4, 5, VERSION)
 
 #: Classes whose attributes are saved and set again, by the name they have in files.
 CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         BioClassifier,
+        NetworkClassifier,
         Network,
         layers.Adaptation,
         layers.Association,
@@ -138,8 +140,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"model cannot be saved: its values that are no arrays take {len(text)} bytes, more than {LARGEST_HEADER}"
         )
+    arrays: dict[str, Any] = {"header": np.frombuffer(text, np.uint8), **writer.arrays}
     with replacing(path) as file:
-        np.savez(file, header=np.frombuffer(text, np.uint8), **cast(Any, writer.arrays))
+        np.savez(file, **arrays)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -392,7 +395,7 @@ class _Reader(_Depth):
             return generator_of(self.decode(value["state"]), kind == "random_state")
         if kind in ("object", "rule"):
             cls, state = _class_of(kind, value), self.named(value["state"])
-            made: Any = object.__new__(cls)
+            made: Any = object.__new__(cls)  # as unpickling does: no constructor takes what has been learned
             vars(made).update(cls.upgraded(state) if hasattr(cls, "upgraded") else state)
             check_attributes(made)
             return made

@@ -113,7 +113,7 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
         axes[2, 1].set_axis_off()
         return figure
     network = model.network_
-    rates = network.association.respond(network.mixed(model.transform(X)))
+    rates = network.association.respond(network.on_features.seen(model.transform(X)))
     plot.rate_distribution(rates.mean(axis=0), axes[2, 0])
     described = analysis.representation_report(rates, y).iloc[0]
     rows = [[name.replace("_", " "), described[name]] for name in PRINTED_RATES if name in described]

@@ -160,7 +160,7 @@ def takes_long_names(init: Callable[P, None]) -> Callable[P, None]:
         if others:
             vars(self).update(self._changed(others, TypeError))
 
-    return cast(Callable[P, None], constructor)
+    return cast(Callable[P, None], constructor)  # to a type checker it takes what `init` does
 
 
 def fields_of(settings: Any) -> list[str]:

@@ -1,18 +1,20 @@
-"""The network: encoder -> mixing -> association -> readout, learned locally, layer after layer."""
+"""The network: layers in their order and readouts of the last, learned locally, layer after layer."""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._attributes import Each, Maybe, Part
+from ._attributes import Each, Part
 from .layers.association import Association
-from .layers.interfaces import Encoder, Progress, Readout, Space
-from .layers.mixing import Mixing
+from .layers.interfaces import Encoder, Layer, Progress, ReadCells, Readout, Space
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -23,40 +25,53 @@ from .synapses import Synapses
 CACHED = 256_000_000
 #: Samples whose drive is in memory at a time in inference.
 INFERENCE_BATCH = 512
-#: Learning steps of the association between two rounds of structural plasticity.
+#: Learning steps of a layer between two rounds of structural plasticity.
 REWIRE_EVERY = 20
 
 
 class Network:
-    """Layers in their order: passes features on from one to the next, in learning, in inference and for gradients.
+    """Layers in their order: passes what it is given from one to the next, in learning, in inference and for gradients.
 
-    It knows neither labels nor defaults, and checks nothing: :class:`bioneuro.BioClassifier` does.
+    It knows neither labels nor defaults, and checks nothing: :class:`bioneuro.BioClassifier` and
+    :class:`bioneuro.NetworkClassifier` do. Some of its layers in a row are a network, too.
 
     Parameters
     ----------
-    encoder : object with ``encode(X)`` and ``encode_grad(X, dH, space)``
-    association : Association
+    layers : dict name -> layer
+        The lowest first (:class:`bioneuro.layers.Layer`).
     readouts : dict name -> readout
-        All of them learn from the same activity; ``logits`` asks for one by name.
-    mixing : object with ``encode(H)`` and ``encode_grad(H, dX)``, or None
-        Between encoder and association; None: the association sees the features themselves.
+        All of them read the last layer; ``logits`` asks for one by name.
     """
 
-    SAVED: ClassVar = {
-        "encoder": Part(Encoder),
-        "mixing": Maybe(Part(Mixing, {"n_inputs": "encoder.n_features"})),
-        "association": Part(Association, {"synapses.n_pre": "n_mixed", "synapses.dtype": "dtype_mixed"}),
-        "readouts": Each(Part(Readout, {"association": "association"})),
-    }
+    SAVED: ClassVar = {"layers": Each(Part(Layer)), "readouts": Each(Part(Readout))}
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        association: Association,
-        readouts: dict[str, Readout],
-        mixing: Encoder | None = None,
-    ) -> None:
-        self.encoder, self.association, self.readouts, self.mixing = encoder, association, readouts, mixing
+    def __init__(self, layers: Mapping[str, Encoder], readouts: Mapping[str, Readout]) -> None:
+        self.layers: dict[str, Any] = dict(layers)
+        self.readouts = dict(readouts)
+
+    def check_saved(self) -> None:
+        """Whether layers and readouts go together (:mod:`bioneuro._attributes`)."""
+        check_layers(self.layers)
+        top = self.association
+        for name, readout in self.readouts.items():
+            cells = readout.association
+            same = cells is top if isinstance(top, ReadCells) else cells.n_cells == top.n_features
+            if not same:
+                raise ValueError(f"readout {name!r} of a Network must read its last layer, {type(top).__name__}")
+            if readout.n_classes != self.n_classes:
+                raise ValueError(f"readouts of a Network must be of as many classes, got {name!r} of another number")
+
+    @staticmethod
+    def upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes as they are now, out of those in a file or a pickle, which may be of a former version."""
+        if "layers" in state:
+            return dict(state)
+        former = {"features": "encoder", "mixing": "mixing", "association": "association"}
+        layers = {name: state[attribute] for name, attribute in former.items() if state[attribute] is not None}
+        return {"layers": layers, "readouts": state["readouts"]}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(self.upgraded(state))
 
     def __repr__(self) -> str:
         return text_table(self)
@@ -65,67 +80,114 @@ class Network:
         return html_table(self)
 
     @property
-    def n_mixed(self) -> int:
-        """Rates that the association sees."""
-        return (self.encoder if self.mixing is None else self.mixing).n_features
+    def encoder(self) -> Any:
+        """The first layer."""
+        return next(iter(self.layers.values()))
 
     @property
-    def dtype_mixed(self) -> np.dtype:
-        """Of the rates that the association sees, where their maker says so."""
-        maker = self.encoder if self.mixing is None else self.mixing
-        return np.dtype(getattr(maker, "dtype", self.association.dtype))
+    def association(self) -> Any:
+        """The last layer, which readouts read."""
+        return next(reversed(self.layers.values()))
 
-    def mixed(self, H: NDArray) -> NDArray:
-        """What the association sees of features ``H``."""
-        return H if self.mixing is None else self.mixing.encode(H)
+    @property
+    def on_features(self) -> Network:
+        """The layers above the first, as a network that is given what the first one makes."""
+        return self.part(1)
 
-    def drive(self, H: NDArray | Rows) -> NDArray:
-        """Drive of the association at features ``H``, shape ``(n, n_cells)``."""
-        batches = slices(len(H), INFERENCE_BATCH)
+    def part(self, start: int = 0, stop: int | None = None) -> Network:
+        """Some of the layers, counted as in a slice, with the readouts if the last one is among them."""
+        layers = list(self.layers.items())[start:stop]
+        return Network(dict(layers), self.readouts if layers and layers[-1][1] is self.association else {})
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of what readouts read."""
+        return np.dtype(getattr(self.association, "dtype", np.float32))
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that the readouts tell apart."""
+        return next(iter(self.readouts.values())).n_classes
+
+    def encode(self, X: NDArray) -> NDArray:
+        """What the last layer makes of ``X``, ``(n, n_features)``."""
+        return self.association.encode(self.seen(X))
+
+    def seen(self, X: NDArray) -> NDArray:
+        """What the last layer sees of ``X``."""
+        return self._inputs(X)[-1]
+
+    def _inputs(self, X: NDArray) -> list[NDArray]:
+        """What each layer sees of ``X``."""
+        seen, layers = [X], list(self.layers.values())
+        for layer, above in pairwise(layers):
+            seen.append(_as_taken(above, layer.encode(seen[-1])))
+        return seen
+
+    def drive(self, X: NDArray | Rows) -> NDArray:
+        """Drive of the last layer at ``X``, shape ``(n, n_cells)``; what it encodes, if it has none."""
+        return self._in_batches(X, lambda batch: self._top_drive(self.seen(batch)))
+
+    def _top_drive(self, H: NDArray) -> NDArray:
+        top = self.association
+        return top.drive(H) if isinstance(top, ReadCells) else np.ascontiguousarray(top.encode(H), self.dtype)
+
+    def _in_batches(self, X: NDArray | Rows, drive: Callable[[NDArray], NDArray]) -> NDArray:
+        batches = slices(len(X), INFERENCE_BATCH)
         if len(batches) == 1:  # attacks come here batch by batch: no copy
-            return self.association.drive(self.mixed(H[batches[0]]))
-        drives = np.empty((len(H), self.association.n_cells), self.association.dtype)
+            return drive(X[batches[0]])
+        drives = np.empty((len(X), self.association.n_features), self.dtype)
         for s in batches:
-            drives[s] = self.association.drive(self.mixed(H[s]))
+            drives[s] = drive(X[s])
         return drives
 
-    # --- learning (on features: the encoder has learned before) ---
+    # --- learning: of the last layer, when those below have learned, and of readouts ---
 
-    def learn_association(
-        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+    def learn(
+        self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
-        """Competitive learning on features ``H`` with one-hot labels ``T``, and turnover of synapses as it goes."""
-        layer, seen = self.association, self._seen(H, n_epochs)
-        for rows, _ in shown(len(H), association_batch(len(H)), n_epochs, rng, progress, "association"):
-            layer.learn(seen(rows), T[rows])
+        """The last layer, a :class:`bioneuro.layers.PlasticLayer`, learns from ``X`` and from one-hot labels ``T``, if
+        it takes any; its synapses turn over as it goes."""
+        name, layer = next(reversed(self.layers.items()))
+        seen, labelled = self._seen(X, n_epochs), takes(layer.learn, "T")
+        for rows, _ in shown(len(X), association_batch(len(X)), n_epochs, rng, progress, name):
+            layer.learn(seen(rows), *([T[rows]] if labelled else []))
             if layer.step % REWIRE_EVERY == 0:
                 layer.rewire()
         layer.rewire()
 
-    def teach_association(
-        self, H: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
+    def learn_at_once(self, X: NDArray, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
+        """The last layer learns from all samples in one call, if it learns at all."""
+        learn = getattr(self.association, "learn", None)
+        if learn is not None:
+            offered = {"T": T[:], "random_state": rng, "progress": progress}
+            learn(self.seen(X), **{name: value for name, value in offered.items() if takes(learn, name)})
+
+    def teach(
+        self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
     ) -> None:
-        """The third factor: cells are taught by the labels, ever more slowly."""
-        seen = self._seen(H, n_epochs)
+        """The third factor: cells of the last layer are taught by the labels, ever more slowly."""
+        seen = self._seen(X, n_epochs)
         for step, (rows, left) in enumerate(
-            shown(len(H), teaching_batch(len(H)), n_epochs, rng, progress, "teaching"), start=1
+            shown(len(X), teaching_batch(len(X)), n_epochs, rng, progress, "teaching"), start=1
         ):
             self.association.teach(seen(rows), T[rows], left)
             if step % REWIRE_EVERY == 0:
                 self.association.rewire(scale=False)
 
-    def _seen(self, H: NDArray | Rows, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
-        """What the association sees of rows of ``H``, each of which is asked for ``n_epochs`` times."""
-        if self.mixing is None or n_epochs == 1 or len(H) * self.n_mixed > CACHED:
-            return lambda rows: self.mixed(H[rows])
-        X = np.empty((len(H), self.n_mixed), self.dtype_mixed)
-        for s in slices(len(H), INFERENCE_BATCH):
-            X[s] = self.mixed(H[s])
-        return X.__getitem__
+    def _seen(self, X: NDArray | Rows, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
+        """What the last layer sees of rows of ``X``, each of which is asked for ``n_epochs`` times."""
+        below = list(self.layers.values())[:-1]
+        if not below or n_epochs == 1 or len(X) * below[-1].n_features > CACHED:
+            return lambda rows: self.seen(X[rows])
+        H = np.empty((len(X), below[-1].n_features), self.dtype)
+        for s in slices(len(X), INFERENCE_BATCH):
+            H[s] = self.seen(X[s])
+        return H.__getitem__
 
     def learn_readouts(
         self,
-        H: NDArray | Rows,
+        X: NDArray | Rows,
         T: NDArray | Rows,
         *,
         n_epochs: int,
@@ -133,32 +195,32 @@ class Network:
         rng: np.random.Generator,
         progress: Progress,
     ) -> None:
-        """Readouts learn from the drive of the finished association, ever more slowly: ``eta`` falls linearly to 0."""
+        """Readouts learn from the drive of the finished layers, ever more slowly: ``eta`` falls linearly to 0."""
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        heard = self._heard(H, learned, n_epochs)
-        rng.permutation(len(H))  # drawn and not used, so that a seed still gives the same network
-        for rows, left in shown(len(H), readout_batch(len(H)), n_epochs, rng, progress, "readout"):
+        heard = self._heard(X, learned, n_epochs)
+        rng.permutation(len(X))  # drawn and not used, so that a seed still gives the same network
+        for rows, left in shown(len(X), readout_batch(len(X)), n_epochs, rng, progress, "readout"):
             for readout, rates in zip(learned, heard(rows), strict=True):
                 readout.learn_from(rates, T[rows], eta * left)
 
     def _heard(
-        self, H: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int
+        self, X: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int
     ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
-        """What each of ``readouts`` learns from at rows of ``H``, made once where there is memory for it."""
+        """What each of ``readouts`` learns from at rows of ``X``, made once where there is memory for it."""
 
         def made(rows: NDArray[np.int64] | slice) -> list[tuple[NDArray, ...]]:
-            drive = self.drive(H[rows])
+            drive = self.drive(X[rows])
             return [readout.heard(drive) for readout in readouts]
 
         if n_epochs == 1:
             return made
         parts = made(slice(1))
-        if len(H) * sum(array.size for rates in parts for array in rates) > CACHED:
+        if len(X) * sum(array.size for rates in parts for array in rates) > CACHED:
             return made
-        kept = [tuple(np.empty((len(H), *a.shape[1:]), a.dtype) for a in rates) for rates in parts]
-        for s in slices(len(H), INFERENCE_BATCH):
+        kept = [tuple(np.empty((len(X), *a.shape[1:]), a.dtype) for a in rates) for rates in parts]
+        for s in slices(len(X), INFERENCE_BATCH):
             for arrays, rates in zip(kept, made(s), strict=True):
                 for array, part in zip(arrays, rates, strict=True):
                     array[s] = part
@@ -166,36 +228,61 @@ class Network:
 
     # --- inference ---
 
-    def logits(self, H: NDArray, readout: str) -> NDArray:
-        """Logits ``(n, n_classes)`` of features ``H`` by the named readout."""
-        out = [self.readouts[readout].logits(self.drive(H[s])) for s in slices(len(H), INFERENCE_BATCH)]
+    def logits(self, X: NDArray, readout: str) -> NDArray:
+        """Logits ``(n, n_classes)`` of ``X`` by the named readout."""
+        out = [self.readouts[readout].logits(self.drive(X[s])) for s in slices(len(X), INFERENCE_BATCH)]
         return np.concatenate(out)
 
     def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
-        """Logits at ``X``, and the map from a gradient with respect to them to that with respect to ``X``."""
-        H = self.encoder.encode(X)
-        drive = self.drive(H)
-        output = self.readouts[readout]
+        """Logits at ``X``, and the map from a gradient with respect to them to that with respect to ``X``; with
+        ``space="response"``, where the first layer has a retina, to that with respect to its contrast response."""
+        layers, inputs, output = list(self.layers.values()), self._inputs(X), self.readouts[readout]
+        drive = self._in_batches(inputs[-1], self._top_drive)
+
+        def encode_grad(k: int, dH: NDArray) -> NDArray:
+            if k == 0 and space != "image":
+                return layers[0].encode_grad(X, dH, space=space)
+            return layers[k].encode_grad(inputs[k], _as_taken(layers[k], dH))
 
         def pullback(dlogits: NDArray) -> NDArray:
             da = np.ascontiguousarray(output.drive_grad(drive, dlogits), drive.dtype)
-            dH = self.association.drive_grad(drive, da)
-            if self.mixing is not None:
-                dH = self.mixing.encode_grad(H, dH)
-            return self.encoder.encode_grad(X, dH, space=space)
+            top = len(layers) - 1
+            dH = layers[top].drive_grad(drive, da) if isinstance(layers[top], ReadCells) else encode_grad(top, da)
+            for k in reversed(range(top)):
+                dH = encode_grad(k, dH)
+            return dH
 
         return output.logits(drive), pullback
 
+    # --- parts ---
+
     def pathways(self) -> dict[str, Synapses]:
         """Every pathway by name: a dict of :class:`bioneuro.Synapses`."""
-        named = self.association.pathways()
-        if isinstance(self.mixing, Mixing):
-            named = {**self.mixing.pathways(), **named}
-        if hasattr(self.encoder, "columns"):
-            named = {"map": self.encoder.columns.synapses, **named}
+        return {name: synapses for name, _, synapses in self._pathways()}
+
+    def outgoing(self) -> dict[str, dict[str, Synapses]]:
+        """What each population of cells makes: its pathways by name, whose columns are its cells."""
+        made: dict[str, dict[str, Synapses]] = {}
+        for name, maker, synapses in self._pathways():
+            made.setdefault(maker, {})[name] = synapses
+        return made
+
+    def _pathways(self) -> Iterator[tuple[str, str, Synapses]]:
+        """Name, population that makes it, and synapses of each pathway."""
+        below = "inputs"
+        for name, layer in self.layers.items():
+            own, makers = population(layer), getattr(layer, "presynaptic", {})
+            for pathway, synapses in getattr(layer, "pathways", dict)().items():
+                maker = _renamed(makers[pathway], own, name) if pathway in makers else below
+                called = _renamed(pathway, own, name)
+                if not _begins(called, name) and (name != own or pathway not in makers):
+                    called = f"{name}_{pathway}"
+                yield called, maker, synapses
+            below = name
         for readout in self.readouts.values():
-            named |= readout.pathways()
-        return named
+            makers = getattr(readout, "presynaptic", {})
+            for pathway, synapses in readout.pathways().items():
+                yield pathway, makers.get(pathway, below), synapses
 
     def cuts(self) -> dict[str, NDArray]:
         """Size below which each stored synapse would be silent, of the pathways whose small weights were cut away.
@@ -206,16 +293,6 @@ class Network:
         for readout in self.readouts.values():
             found |= getattr(readout, "cuts", dict)()
         return found
-
-    def outgoing(self) -> dict[str, dict[str, Synapses]]:
-        """What each population of cells makes: its pathways by name, whose columns are its cells."""
-        maker = {"map": "retina"}
-        for part in (self.association, self.mixing, *self.readouts.values()):
-            maker |= getattr(part, "presynaptic", {})
-        made: dict[str, dict[str, Synapses]] = {}
-        for name, synapses in self.pathways().items():
-            made.setdefault(maker.get(name, "association"), {})[name] = synapses
-        return made
 
 
 def untaught(
@@ -232,8 +309,8 @@ def untaught(
 
     Parameters
     ----------
-    encoder, mixing
-        As of :class:`Network`.
+    encoder, mixing : trained layers
+        The association sees what mixing makes of the encoder's features, or these themselves.
     n_cells, n_classes : int
     readouts : names in :data:`bioneuro.layers.READOUTS`
         Votes cost nothing: they are always there.
@@ -245,7 +322,51 @@ def untaught(
     n_features = (encoder if mixing is None else mixing).n_features
     cells = Association(n_cells, n_features, n_classes, seed=int(rng.integers(2**31)), **association)
     names, seed = dict.fromkeys(["votes", *readouts]), int(rng.integers(2**31))
-    return Network(encoder, cells, {name: READOUTS[name](cells, n_classes, seed=seed) for name in names}, mixing)
+    layers = {"features": encoder} | ({} if mixing is None else {"mixing": mixing}) | {"association": cells}
+    return Network(layers, {name: READOUTS[name](cells, n_classes, seed=seed) for name in names})
+
+
+def check_layers(layers: Mapping[str, Any]) -> None:
+    """Whether each layer takes what the one below it makes.
+
+    Raises
+    ------
+    ValueError
+        Names the first that does not.
+    """
+    for (below, maker), (name, layer) in pairwise(layers.items()):
+        if layer.n_inputs != maker.n_features:
+            raise ValueError(
+                f"layer {name!r} takes {layer.n_inputs} inputs, but {below!r} below it makes {maker.n_features}"
+            )
+        made, taken = (np.dtype(getattr(each, "dtype", np.float32)) for each in (maker, layer))
+        if made != taken:
+            raise ValueError(f"layer {name!r} takes inputs of {taken}, but {below!r} below it makes {made}")
+
+
+def population(layer: Any) -> str:
+    """What the cells of a layer are called, unless a stack names them otherwise."""
+    name = type(layer).__name__
+    return str(getattr(layer, "population", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
+
+
+def takes(function: Callable[..., Any], argument: str) -> bool:
+    """Whether a function has an argument of that name."""
+    return argument in inspect.signature(function).parameters
+
+
+def _begins(name: str, cells: str) -> bool:
+    return name == cells or name.startswith(f"{cells}_")
+
+
+def _renamed(name: str, own: str, given: str) -> str:
+    """A name that begins with that of the cells, ``own``, where these are ``given`` another one."""
+    return given + name[len(own) :] if _begins(name, own) else name
+
+
+def _as_taken(layer: Any, X: NDArray) -> NDArray:
+    """``X`` in the type of a layer, without a copy where it is."""
+    return np.ascontiguousarray(X, getattr(layer, "dtype", X.dtype))
 
 
 def epochs_of(n_updates: int, batch_size: int, n: int) -> int:

@@ -36,16 +36,16 @@ def rows_of(network: Any) -> list[Row]:
 
 def layers_of(network: Any) -> str:
     """The layers in a line, each with its size."""
-    association = network.association
-    parts = [f"{type(network.encoder).__name__} {network.encoder.n_features}"]
-    if network.mixing is not None:
-        parts.append(f"{type(network.mixing).__name__} {network.mixing.n_features}")
-    # PassedOn recruits nobody, and knows no classes
-    live = int(np.sum(getattr(association, "live", association.n_cells)))
-    learned = "" if live == association.n_cells else f" ({live} recruited)"
-    parts.append(f"{type(association).__name__} {association.n_cells}{learned}")
-    parts.append(f"{', '.join(network.readouts)} {getattr(association, 'n_classes', '')}".rstrip())
+    parts = [f"{type(layer).__name__} {layer.n_features}{_recruited(layer)}" for layer in network.layers.values()]
+    if network.readouts:
+        parts.append(f"{', '.join(network.readouts)} {network.n_classes}")
     return " -> ".join(parts)
+
+
+def _recruited(layer: Any) -> str:
+    """How many of its cells have learned, where others wait."""
+    live = int(np.sum(getattr(layer, "live", layer.n_features)))
+    return "" if live == layer.n_features else f" ({live} recruited)"
 
 
 def cells_of(row: Row) -> tuple[str, ...]:
@@ -54,13 +54,13 @@ def cells_of(row: Row) -> tuple[str, ...]:
     return row.pathway, row.made_by, row.sign, sizes, str(row.synapses), share
 
 
-def text_table(network: Any) -> str:
+def text_table(network: Any, title: str = "Network") -> str:
     """As ``repr`` shows it."""
     table = [HEADINGS, *map(cells_of, rows_of(network))]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     aligned = "<<<>>>"
     lines = ["  ".join(f"{text:{way}{n}}" for text, way, n in zip(row, aligned, widths, strict=True)) for row in table]
-    return "\n".join([f"Network({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
+    return "\n".join([f"{title}({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
 
 
 def html_table(network: Any) -> str:

@@ -17,9 +17,9 @@ from scipy.special import logsumexp, softmax
 from .layers.association import Association
 from .layers.interfaces import Competition, Space
 from .layers.pools import SoftmaxPool
+from .layers.readout import VotesReadout
 from .network import Network
 from .protocols import Pullback
-from .synapses import Synapses
 
 __all__ = ["NearestCells", "StraightThrough", "variants"]
 
@@ -29,7 +29,7 @@ NO_VOTE = 1e-30
 NEAREST_GAIN = 0.25
 
 
-class NearestCells:
+class NearestCells(VotesReadout):
     """Logits by how near the best cells of each class are: ``z_c = log sum_i v_i(c) exp(gain beta a_i)``.
 
     Up to a constant for each sample they are the logits of the votes' readout without its floor, which leaves no slope
@@ -46,7 +46,13 @@ class NearestCells:
     """
 
     def __init__(self, association: Association, gain: float = 1.0) -> None:
-        self.association, self.gain = association, gain
+        super().__init__(association, association.n_classes)
+        self.gain = gain
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that the cells vote for."""
+        return self.association.n_classes
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
@@ -64,19 +70,6 @@ class NearestCells:
     def _log_votes(self) -> NDArray:
         return np.log(np.maximum(self.association.votes, NO_VOTE)).T
 
-    def heard(self, drive: NDArray) -> tuple[NDArray, ...]:
-        """Nothing: votes learn with the association."""
-        return ()
-
-    def learn_from(self, heard: tuple[NDArray, ...], T: NDArray, eta: float) -> None:
-        pass
-
-    def learn(self, drive: NDArray, T: NDArray, eta: float) -> None:
-        pass
-
-    def pathways(self) -> dict[str, Synapses]:
-        return {}
-
 
 class StraightThrough(Network):
     """Forward pass of one network, backward pass of a variant of it at the same input.
@@ -92,13 +85,12 @@ class StraightThrough(Network):
     """
 
     def __init__(self, network: Network, backward: Network) -> None:
-        super().__init__(network.encoder, network.association, network.readouts, network.mixing)
+        super().__init__(network.layers, network.readouts)
         self.backward = backward
 
     def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
         """Logits of the one network at ``X``, pullback of the other."""
-        logits = self.logits(self.encoder.encode(X), readout)
-        return logits, self.backward.vjp(X, readout, space=space)[1]
+        return self.logits(X, readout), self.backward.vjp(X, readout, space=space)[1]
 
 
 def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
@@ -124,7 +116,7 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
         the readouts              each other one that has learned, on the same cells
         ========================= ===========================================================================
 
-        Where nothing competes (`layers.PassedOn` for an association), only the map is softened.
+        Several layers whose cells compete are softened together; where none do, there are fewer variants.
 
     Notes
     -----
@@ -132,18 +124,20 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
     (both readouts, softmax and circuit). Others broke fewer, mostly the same: an eighth of beta, nearest cells at other
     gains, softer columns in the backward pass only, a higher floor under the square root behind the pooling.
     """
-    columns = getattr(network.encoder, "columns", None)
+    layers = network.layers.values()
+    maps, competing = ([each for each in layers if hasattr(each, part)] for part in ("columns", "competition"))
     found: dict[str, Network] = {}
-    if competes := hasattr(network.association, "competition"):
-        soft = network if network.association.competition.taught else _soften(network, one_pool=True)
-        found["nearest cells"] = _nearest(soft)
-        if columns is not None:
-            found["nearest cells, soft map"] = _nearest(_soften(soft, map_beta=1 / 2))
+    if competing:
+        soft = network if all(layer.competition.taught for layer in competing) else _soften(network, one_pool=True)
+        if hasattr(network.association, "votes"):
+            found["nearest cells"] = _nearest(soft)
+            if maps:
+                found["nearest cells, soft map"] = _nearest(_soften(soft, map_beta=1 / 2))
         found["beta/2"] = _soften(soft, beta=1 / 2)
         found["beta/4 backward"] = StraightThrough(network, _soften(soft, beta=1 / 4))
-    if columns is not None:
+    if maps:
         found["map_beta/2"] = _soften(network, map_beta=1 / 2)
-    if (competes and network.association.k is not None) or getattr(columns, "k", None) is not None:
+    if any(cells.k is not None for cells in [*competing, *(each.columns for each in maps)]):
         found["all winners"] = StraightThrough(network, _soften(network, all_winners=True))
     others = {name: (network, name) for name in network.readouts if name != readout}
     return {name: (variant, readout) for name, variant in found.items()} | others
@@ -152,7 +146,7 @@ def variants(network: Network, readout: str) -> dict[str, tuple[Network, str]]:
 def _nearest(network: Network) -> Network:
     """The same cells with `NearestCells` under the name of every readout."""
     nearest = NearestCells(network.association, NEAREST_GAIN)
-    return Network(network.encoder, network.association, dict.fromkeys(network.readouts, nearest), network.mixing)
+    return Network(network.layers, dict.fromkeys(network.readouts, nearest))
 
 
 def _soften(
@@ -164,23 +158,27 @@ def _soften(
     all_winners: bool = False,
 ) -> Network:
     """A network that shares the weights of another and competes differently; gains are relative to those it has."""
-    association = network.association
-    competition: Any = getattr(association, "competition", None)
-    if one_pool:
-        competition = SoftmaxPool(
-            association.n_cells, beta=competition.beta, sharpening=competition.sharpening,
-            n_threads=association.n_threads,
-        )  # fmt: skip
-    if competition is not None:
-        association = association.with_competition(_softer(competition, beta, all_winners))
-    encoder = network.encoder
-    if hasattr(encoder, "columns"):
-        encoder, columns = copy.copy(encoder), encoder.columns
-        encoder.columns = columns.with_competition(_softer(columns.competition, map_beta, all_winners))
-    readouts = {name: copy.copy(readout) for name, readout in network.readouts.items()}
-    for readout in readouts.values():
-        readout.association = association
-    return Network(encoder, association, readouts, network.mixing)
+
+    def softened(layer: Any) -> Any:
+        if hasattr(layer, "columns"):
+            changed, columns = copy.copy(layer), layer.columns
+            changed.columns = columns.with_competition(_softer(columns.competition, map_beta, all_winners))
+            return changed
+        if not hasattr(layer, "competition"):
+            return layer
+        competition = layer.competition
+        if one_pool and not competition.taught:
+            competition = SoftmaxPool(
+                layer.n_cells, beta=competition.beta, sharpening=competition.sharpening, n_threads=layer.n_threads
+            )
+        return layer.with_competition(_softer(competition, beta, all_winners))
+
+    soft = Network({name: softened(layer) for name, layer in network.layers.items()}, network.readouts)
+    for name, readout in network.readouts.items():
+        if readout.association is network.association:
+            soft.readouts[name] = copy.copy(readout)
+            soft.readouts[name].association = soft.association
+    return soft
 
 
 def _softer(competition: Competition, factor: float, all_winners: bool) -> Competition:

@@ -75,7 +75,7 @@ def step_of_learning(model: bn.BioClassifier, X: np.ndarray, y: np.ndarray) -> t
     """Seconds of a learning step of the association, of that those of its sums over samples, and the bytes of its
     weights."""
     association = model.network_.association
-    H = model.network_.mixed(model.transform(X[:BATCH]))
+    H = model.network_.on_features.seen(model.transform(X[:BATCH]))
     T = np.eye(len(model.classes_), dtype=H.dtype)[np.searchsorted(model.classes_, y[:BATCH])]
     Y = association.respond(H)
 

@@ -25,7 +25,7 @@ typedef enum {
     BIO_INDEX_ORDER,    /* indices[where] <= indices[where - 1] in the same row */
     BIO_DATA_NONFINITE, /* data[where] is NaN or infinite */
     BIO_INDEX_OVERFLOW, /* bio_turnover: more synapses than the index type can count */
-    BIO_CHANGED,        /* what a kernel reads twice was not the same: another thread writes to it */
+    BIO_CHANGED,        /* what a kernel read twice had changed: another thread writes to it */
 } bio_status;
 
 typedef enum { BIO_FLOAT32, BIO_FLOAT64, BIO_N_VALUES } bio_value;
@@ -66,8 +66,8 @@ void bio_layout_free(bio_layout *layout);
 /* Takes the weights of w, whose structure must be the one the layout was made for. O(nnz). */
 void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads);
 
-/* Whether the layout is the right way round and has the size of w. (That it is of w's structure is the caller's word.)
- */
+/* Whether the layout is the right way round and has the size of w. (That it was made of w's structure, the caller must
+ * know.) */
 int bio_layout_fits(const bio_layout *layout, const bio_csr *w, int transposed);
 
 /* Memory that it holds. */
@@ -217,8 +217,8 @@ bio_status bio_transpose_index(const bio_csr *w, void *t_indptr, void *t_indices
 
 /* Two calls: with new_indices = NULL fills new_indptr (n_rows + 1, of w->index) for the synapses with
  * |w| >= theta x the row's maximum; then with arrays of new_indptr[n_rows] places copies them. O(nnz).
- * BIO_CHANGED, here and below, from the second call: what it read was not what the first had counted, since somebody
- * else writes to it. Nothing was written past the end of a row, and the result is none. */
+ * BIO_CHANGED, here and below, from the second call: what it read was not what the first had counted, since another
+ * thread writes to it. Nothing was written past the end of a row, but the result is invalid. */
 bio_status bio_prune(const bio_csr *w, double theta, void *new_indptr, void *new_indices, void *new_data,
                      int n_threads);
 

@@ -15,7 +15,7 @@ typedef struct {
 } transfer_job;
 
 /* Rows of tile t in the order of their runs' lengths, so that a loop over one mostly ends after as many turns as that
- * over the last, which a processor foresees: else each run costs the time of 4 to 8 synapses in vain. */
+ * over the last, which a processor foresees: otherwise each run wastes the time of 4 to 8 synapses. */
 static void sort_runs(bio_layout *layout, size_t t) {
     enum { LONG = 256 }; /* where it does not matter */
     const size_t top = t / layout->n_blocks * layout->chunk, left = layout->n_rows - top;

@@ -32,7 +32,7 @@ static void NAME(count)(void *context, size_t begin, size_t end, size_t worker) 
     }
 }
 
-/* Padding of a tile repeats the last synapse of its run: whoever treats it like that one does nothing new. */
+/* Padding of a tile repeats the last synapse of its run: treating it like that one does no harm. */
 static void NAME(pad_runs)(bio_layout *layout, size_t t) {
     I *source = (I *)layout->source + layout->start[t];
     uint16_t *column = layout->column + layout->start[t];
@@ -87,7 +87,7 @@ static void NAME(fill)(void *context, size_t begin, size_t end, size_t worker) {
     }
 }
 
-/* Weights to places `begin` to `end`. Padding has source 0, and so the weight of some synapse; nobody asks. */
+/* Weights to places `begin` to `end`. Padding has source 0, and so the weight of some synapse, which nothing reads. */
 static void NAME(refresh)(void *context, size_t begin, size_t end, size_t worker) {
     const transfer_job *job = context;
     const I *restrict source = job->layout->source;

@@ -1,4 +1,4 @@
-/* Smallest and largest of an array, for checks that must not cost more than what they guard. Contract: bio.h. */
+/* Smallest and largest of an array, for checks that must cost less than what they guard. Contract: bio.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

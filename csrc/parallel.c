@@ -162,8 +162,8 @@ static int64_t now(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* The caller did `mine` of `chunks` in `worked` ns, then waited for the rest. Had it waited much longer than doing the
- * rest would have taken, it had better worked alone: a helper has lost its core in the middle of a chunk. */
+/* The caller did `mine` of `chunks` in `worked` ns, then waited for the rest. If it waited much longer than doing the
+ * rest would have taken, working alone had been better: a helper has lost its core in the middle of a chunk. */
 static void judge(size_t mine, size_t chunks, int64_t worked, int64_t waited) {
     const int64_t each = mine ? worked / (int64_t)mine : 0, saved = each * (int64_t)(chunks - mine);
     int64_t length = atomic_load_explicit(&pause_length, memory_order_relaxed);

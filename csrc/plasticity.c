@@ -82,6 +82,7 @@ typedef struct {
     const size_t *active, *start; /* active cells; events of cell i: start[i] .. start[i + 1] */
     const bio_event *event;
     const double *rate; /* of each cell, summed over the batch */
+    void *factors;      /* of each column, for weights > 0 and then for those < 0; NULL where cells differ in them */
     char *scratch;      /* one row a worker */
     size_t scratch_bytes;
 } hebbian_job;
@@ -92,6 +93,7 @@ typedef struct {
 typedef void (*events_fn)(const void *, size_t, size_t, size_t *, double *, bio_event *);
 
 static const events_fn events_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(list_events);
+static void (*const factors_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES])(const hebbian_job *) = BIO_TABLE(factors);
 static const bio_task hebbian_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(hebbian);
 static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(plasticity);
 
@@ -110,6 +112,16 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
     for (size_t t = 0; t < share.workers; t++) *n_silent += job.silent[t];
     free(job.silent);
     return BIO_OK;
+}
+
+/* Whether every active cell multiplies what a column's weights are by the same factor: one sample, to which all respond
+ * alike, and no term but that of the sample. */
+static int alike(const hebbian_job *job, size_t batch, size_t n_events) {
+    const bio_plasticity *rule = job->rule;
+    if (batch != 1 || job->gain || rule->form != BIO_EXPONENTIAL || rule->sigma > 0 || rule->decay > 0) return 0;
+    for (size_t e = 1; e < n_events; e++)
+        if (job->event[e].rate != job->event[0].rate) return 0;
+    return n_events > 0;
 }
 
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
@@ -154,6 +166,10 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
         if (!event) goto done;
         memcpy(next, start, w->n_rows * sizeof *next);
         list_events(y, batch, w->n_rows, next, rate, event);
+        if (synapses > 4 * w->n_cols && alike(&job, batch, start[w->n_rows])) {
+            if (!(job.factors = bio_alloc(2 * w->n_cols * size))) goto done;
+            BIO_PICK(factors_table, w->value, w->index)(&job);
+        }
     }
     const bio_share share = share_out(*n_changed, synapses, n_threads);
     job.scratch_bytes = bio_round_up((longest + BIO_ALIGN) * size, BIO_ALIGN);
@@ -168,6 +184,7 @@ done:
     free(active);
     free(rate);
     free(event);
+    bio_free(job.factors);
     bio_free(g);
     return status;
 }

@@ -117,6 +117,16 @@ static size_t NAME(count_silent)(const T *w, size_t n, T theta) {
     const bio_plasticity *rule, bio_random key, size_t i, const I *indices, size_t n, T *w, const T *g, T c
 typedef void (*NAME(row_fn))(ROW_ARGUMENTS);
 
+/* Sizes within their bounds, with the signs of the weights that they come from. */
+INLINE vec NAME(bounded)(vec size, vec from, T w_max, T w_min) {
+    vec moved = NAME(at_most)(size, NAME(splat)(w_max));
+    if (w_min > 0) {
+        const vec raised = NAME(at_least)(moved, NAME(splat)(w_min));
+        moved = NAME(select)((NAME(bits))(from == 0), moved, raised); /* 0 has no sign to raise */
+    }
+    return (vec)((NAME(bits))moved | (NAME(bits))NAME(sign_bit)(from));
+}
+
 /* form, relaxes and noisy are constants. */
 INLINE void NAME(change_row)(ROW_ARGUMENTS, const bio_form form, const int relaxes, const int noisy) {
     if (relaxes && !(c >= (T)BIO_INACTIVE)) return;
@@ -131,17 +141,10 @@ INLINE void NAME(change_row)(ROW_ARGUMENTS, const bio_form form, const int relax
             vec from = {0};
             const vec xi = noisy ? *(vec *)(noise + l) : (vec){0};
             const vec size = NAME(learn)(old, hebb, xi, &row, form, noisy, &from);
-            vec moved = NAME(at_most)(size, NAME(splat)(row.w_max));
             if (relaxes) {
-                moved = NAME(at_least)(moved, NAME(splat)(row.w_min));
-            } else {
-                if (row.w_min > 0) {
-                    const vec raised = NAME(at_least)(moved, NAME(splat)(row.w_min));
-                    moved = NAME(select)((NAME(bits))(from == 0), moved, raised); /* 0 has no sign to raise */
-                }
-                moved = (vec)((NAME(bits))moved | (NAME(bits))NAME(sign_bit)(from));
-            }
-            NAME(store)(at, here - l, moved);
+                const vec moved = NAME(at_most)(size, NAME(splat)(row.w_max));
+                NAME(store)(at, here - l, NAME(at_least)(moved, NAME(splat)(row.w_min)));
+            } else NAME(store)(at, here - l, NAME(bounded)(size, from, row.w_max, row.w_min));
         }
     }
     if (rule->normalize) NAME(unit_norm)(w, n);
@@ -224,6 +227,34 @@ static void NAME(gather)(const T *x, size_t n_cols, const I *restrict indices, s
     }
 }
 
+/* What cells that respond alike to one sample multiply weights by: a table in place of an exponential for each synapse,
+ * of which it gives every bit. */
+static void NAME(factors)(const hebbian_job *job) {
+    const size_t n_cols = job->w->n_cols;
+    const T *x = job->x, rate = (T)job->event[0].rate;
+    const NAME(row) row = NAME(row_of)(job->rule, rate);
+    T *positive = job->factors, *negative = positive + n_cols;
+    vec from;
+    for (size_t j = 0; j < n_cols; j += LANES) {
+        const vec g = rate * NAME(load)(x + j, n_cols - j, 0), one = NAME(splat)(1);
+        NAME(store)(positive + j, n_cols - j, NAME(exponential)(one, g, (vec){0}, &row, 0, &from));
+        NAME(store)(negative + j, n_cols - j, NAME(exponential)(-one, g, (vec){0}, &row, 0, &from));
+    }
+}
+
+/* The exponential form by that table; scratch (n). */
+static void NAME(multiply_row)(const hebbian_job *job, const I *restrict indices, size_t n, T *restrict w,
+                               T *restrict scratch) {
+    const T *factors = job->factors, w_min = NAME(fit)(job->rule->w_min);
+    const size_t n_cols = job->w->n_cols;
+    for (size_t k = 0; k < n; k++) scratch[k] = factors[(size_t)indices[k] + (w[k] < 0 ? n_cols : 0)];
+    for (size_t k = 0; k < n; k += LANES) {
+        const vec old = NAME(load)(w + k, n - k, 0), size = NAME(magnitude)(old) * NAME(load)(scratch + k, n - k, 0);
+        NAME(store)(w + k, n - k, NAME(bounded)(size, old, NAME(fit)(job->rule->w_max), w_min));
+    }
+    if (job->rule->normalize) NAME(unit_norm)(w, n);
+}
+
 static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker) {
     const hebbian_job *job = context;
     const NAME(row_fn) change = NAME(row_function)(job->rule);
@@ -234,6 +265,10 @@ static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker
         const size_t i = job->active[u], first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
         const T gain = job->gain ? ((const T *)job->gain)[i] : 1, c = (T)job->rate[i] * gain;
         if (relaxes && !(c >= (T)BIO_INACTIVE)) continue; /* else gathered in vain */
+        if (job->factors) {
+            NAME(multiply_row)(job, indices + first, n, (T *)job->w->data + first, scratch);
+            continue;
+        }
         if (job->g)
             for (size_t k = 0; k < n; k++) scratch[k] = gain * ((const T *)job->g)[first + k];
         else

@@ -13,7 +13,7 @@ static bio_share share_rows(size_t n_rows, size_t work, int n_threads) {
     return bio_share_out(n_rows, (double)work / (double)n_rows, n_threads);
 }
 
-/* Said by any worker of a second call that found less than the first had counted. */
+/* Set by any worker of a second call that finds less than the first had counted. */
 static void has_changed(int *changed) { __atomic_store_n(changed, 1, __ATOMIC_RELAXED); }
 
 /* ---- turnover: its draws ---- */

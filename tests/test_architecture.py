@@ -21,7 +21,8 @@ layers corruption_functions supervision
 network corruptions
 white_box blockwise_encoding schedule
 surrogates baselines fewshot adapters
-classifier
+network_estimator
+classifier network_classifier
 io model_report
 research
 __main__ natural

@@ -95,7 +95,9 @@ def fitted(kind, **params):
 @pytest.mark.parametrize("loss", ["ce", "margin"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_of_the_input(kind, loss, contrast):
-    model = fitted(kind, contrast=contrast, **({"beta": 5.0} if kind is SoftHebbClassifier else {}))
+    model = fitted(
+        kind, contrast=contrast, **({"beta": 20.0, "readout_beta": 5.0} if kind is SoftHebbClassifier else {})
+    )
     assert isinstance(model, DifferentiableFront)
     assert_gradient_of_the_input(model, X[:8], Y[:8], loss, 1e-4)
 
@@ -115,6 +117,16 @@ def test_krotov_hopfield_rates_are_powers_of_the_drive():
     h = np.maximum(X @ W.T, 0) ** 3
     z = h * np.sqrt(6) / np.linalg.norm(h, axis=1, keepdims=True) @ V.T + model.bias_
     np.testing.assert_allclose(model.decision_function(X), z, rtol=1e-9, atol=1e-9)
+
+
+def test_soft_hebb_reads_out_at_a_gain_of_its_own():
+    model, same, usual = (fitted(SoftHebbClassifier, beta=20.0, readout_beta=gain) for gain in (5.0, 20.0, None))
+    W, V = (W.toarray() for W in model.weights().values())
+    np.testing.assert_array_equal(W, usual.weights()["hidden_1"].toarray())
+    e = np.exp(5 * (X / np.linalg.norm(X, axis=1, keepdims=True)) @ W.T)
+    z = e * np.sqrt(6) / np.linalg.norm(e, axis=1, keepdims=True) @ V.T + model.bias_
+    np.testing.assert_allclose(model.decision_function(X), z, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(same.decision_function(X), usual.decision_function(X))
 
 
 def test_hpca_sees_centred_inputs():
@@ -162,6 +174,7 @@ def test_they_are_scikit_learn_estimators(kind):
         (KrotovHopfieldClassifier(4, anti=-1), "anti must be a finite number >= 0, got -1"),
         (KrotovHopfieldClassifier(4, power=0.5), "power must be a finite number >= 1, got 0.5"),
         (SoftHebbClassifier(4, beta=0), "beta must be a finite number > 0, got 0"),
+        (SoftHebbClassifier(4, readout_beta=0), "readout_beta must be .*> 0.*got 0"),
         (HPCAClassifier(0), "n_hidden must be an integer >= 1, got 0"),
         (HPCAClassifier(hidden_rate=0), "hidden_rate must be a finite number > 0, got 0"),
         (HPCAClassifier(hidden_epochs=0), "hidden_epochs must be an integer >= 1 or 'auto', got 0"),

@@ -222,7 +222,7 @@ def test_cells_that_only_store_hold_samples_and_learn_nothing(images, network):
     parameters = dict(n_cells=30, mixing=200, readout="votes", random_state=0, encoder=network.encoder_)
     stored, learned = (BioClassifier(**parameters | changed).fit(*images) for changed in (STORED, {}))
     for model, held in ((stored, True), (learned, False)):
-        X = model.network_.mixed(model.transform(images.X))
+        X = model.network_.on_features.seen(model.transform(images.X))
         W = model.weights()["association"].toarray()
         match = (W / np.linalg.norm(W, axis=1, keepdims=True) @ X.T).max(axis=1)
         assert (match > 0.999).all() if held else (match < 0.99).all()

@@ -204,7 +204,7 @@ def test_without_competition_the_readout_is_linear_in_the_mixed_features(full, d
     network = off(full, digits, "no competition")
     readout = network.network_.readouts["delta"]
     W = (readout.excitatory.to_scipy() + readout.inhibitory.to_scipy() @ readout.to_inhibitory.to_scipy()).toarray()
-    x = network.network_.mixed(network.transform(digits.X_test[:7]))
+    x = network.network_.on_features.encode(network.transform(digits.X_test[:7]))
     assert network.decision_function(digits.X_test[:7]) == pytest.approx(x @ W.T + readout.bias, rel=1e-4)
 
 

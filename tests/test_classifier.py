@@ -180,7 +180,7 @@ def test_every_association_cell_is_recruited_and_wins_some_image(digits, competi
     model = BioClassifier(**{**SMALL, "competition": competition}).fit(digits.X_train[:400], digits.y_train[:400])
     association = model.network_.association
     assert association.live.all()
-    rates = association.respond(model.network_.mixed(model.transform(digits.X_train[:400])))
+    rates = association.respond(model.network_.on_features.seen(model.transform(digits.X_train[:400])))
     assert len(np.unique(rates.argmax(axis=1))) >= 90
 
 
@@ -198,7 +198,10 @@ def test_without_mixing_the_association_sees_the_features(digits):
     model = BioClassifier(**{**SMALL, "mixing": 0, "rule": "log-relaxation"}).fit(
         digits.X_train[:200], digits.y_train[:200]
     )
-    assert model.network_.mixing is None and model.weights()["association"].shape == (100, model.encoder_.n_features)
+    assert "mixing" not in model.network_.layers and model.weights()["association"].shape == (
+        100,
+        model.encoder_.n_features,
+    )
     assert not any(name.startswith("mixing") for name in model.weights())
     assert model.score(digits.X_test, digits.y_test) > 0.8
 

@@ -82,6 +82,27 @@ def test_silent_cells_stay_bit_for_bit(form):
 
 
 @pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("rate", [1.0, 0.7, -0.3])
+@pytest.mark.parametrize("limits", [{}, {"normalize": True}, {"w_min": 0.2, "w_max": 0.6}, {"bound": 0.05}])
+def test_cells_that_respond_alike_to_one_sample_learn_what_each_would_bit_for_bit(value, index, rate, limits):
+    """A table of factors in place of an exponential for each synapse; a cell that differs in its rate has none."""
+    (indptr, indices, data), X, _ = scene(value, index, batch=1)
+    X -= value(0.5)
+    data[::3] *= -1
+    data[5:8] = 0, -0.0, 1e-30
+    rule = _core.Plasticity("exponential", **{"eta": 0.9, "decay": 0.0, "normalize": False, **limits})
+    Y = np.full((1, 60), rate, value)
+    G = _core.weight_grad(indptr, indices, X, Y)
+    apart = data.copy()
+    _core.plasticity_step(indptr, indices, apart, G, Y[0], rule, theta=0.0, seed=0, step=0)
+    for n_threads in 1, 2:
+        fast = data.copy()
+        assert _core.hebbian_step(indptr, indices, fast, X, Y, rule, seed=0, step=0, n_threads=n_threads) == 60
+        assert fast.tobytes() == apart.tobytes()
+
+
+@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("k", [1, None])
 def test_threads_do_not_show(k, value):
     results = []

@@ -16,11 +16,11 @@ from bioneuro.layers import (
     DeltaReadout,
     FeatureMap,
     Hypercolumns,
-    PassedOn,
     PerturbationReadout,
     Retina,
     SoftmaxSettings,
     UnitNorm,
+    VotesReadout,
 )
 from bioneuro.layers.readout import WEAKEST
 from bioneuro.network import INFERENCE_BATCH, Network
@@ -477,11 +477,18 @@ def test_the_response_is_inverted_at_its_ends_in_single_precision(exponent):
     assert np.isfinite(x).all()
 
 
-def test_a_network_without_association_answers_any_number_of_rows_and_prints(rng):
-    passed_on = PassedOn(10)
-    network = Network(UnitNorm(10), passed_on, {"delta": DeltaReadout(passed_on, 3)})
+def test_a_network_without_association_answers_any_number_of_rows_prints_and_can_be_saved(rng, tmp_path):
+    encoder = UnitNorm(10)
+    network = Network({"rates": encoder}, {"delta": DeltaReadout(encoder, 3)})
     X = rng.random((INFERENCE_BATCH + 5, 10), np.float32)
     logits, _ = network.vjp(X, "delta")
     np.testing.assert_array_equal(logits[-5:], network.vjp(X[-5:], "delta")[0])
-    assert repr(network).startswith("Network(UnitNorm 10 -> PassedOn 10 -> delta)")
+    assert repr(network).startswith("Network(UnitNorm 10 -> delta 3)")
     assert "<td>readout_excitatory</td>" in network._repr_html_()
+    bn.save(network, tmp_path / "network.npz")
+    np.testing.assert_array_equal(bn.load(tmp_path / "network.npz").logits(X, "delta"), logits)
+
+
+def test_votes_need_a_layer_that_votes():
+    with pytest.raises(TypeError, match="association must be a layer with votes, as Association is, got UnitNorm"):
+        VotesReadout(UnitNorm(4), 3)

@@ -11,6 +11,7 @@ from bioneuro.rules import LogRelaxation
 
 SMALL = {
     "n_cells": 100,
+    "mixing": 400,
     "schedule__association_epochs": 2,
     "schedule__readout_epochs": 5,
     "encoder__n_columns": 12,

@@ -7,6 +7,11 @@ import bioneuro as bn
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
+SMALL = {
+    "encoder__n_columns": 4, "n_cells": 20, "mixing": 200, "supervision__eta": 0, "schedule__readout_epochs": 1,
+    "random_state": 0,
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def data():
@@ -55,7 +60,7 @@ def test_report_draws_every_part(model, data):
     }
     assert any(title.startswith("Receptive fields") for title in drawn)
     assert {"association", "map", "readout_excitatory", "selectivity", "100 samples"} <= {*texts(figure)}
-    rates = model.network_.association.respond(model.network_.mixed(model.transform(data.X_test[:100])))
+    rates = model.network_.association.respond(model.network_.on_features.seen(model.transform(data.X_test[:100])))
     selectivity = np.nanmean(bn.analysis.class_selectivity(rates, data.y_test[:100]))
     assert f"{selectivity:.3g}" in texts(figure)
 
@@ -77,31 +82,14 @@ def test_report_of_plain_vectors(data):
 
 
 def test_one_channel_is_gray(data):
-    model = bn.BioClassifier(
-        image_shape=(8, 8, 1),
-        encoder__n_columns=4,
-        n_cells=20,
-        mixing=200,
-        supervision__eta=0,
-        random_state=0,
-        schedule__readout_epochs=1,
-    )
+    model = bn.BioClassifier(image_shape=(8, 8, 1), **SMALL)
     assert bn.report(model.fit(data.X_train[:60], data.y_train[:60])).axes[0].images
 
 
 def test_report_of_untied_fields_shows_patches(data):
     """Not square, so that the weights of all positions cannot pass for one field."""
     X = data.X_train[:60].reshape(-1, 8, 8)[:, :, 1:7].reshape(60, 48)
-    model = bn.BioClassifier(
-        encoder__feature_map="local",
-        image_shape=(8, 6),
-        encoder__n_columns=4,
-        n_cells=20,
-        mixing=200,
-        supervision__eta=0,
-        random_state=0,
-        schedule__readout_epochs=1,
-    ).fit(X, data.y_train[:60])
+    model = bn.BioClassifier(encoder__feature_map="local", image_shape=(8, 6), **SMALL).fit(X, data.y_train[:60])
     ax = bn.report(model).axes[0]
     assert ax.get_title(loc="left") == "Receptive fields in the middle of the image"
     drawn = ax.images[0].get_array().filled(np.nan)

@@ -316,7 +316,7 @@ def test_gabor_fits_draws_the_plane_of_both_widths():
     good, poor = ax.get_lines()
     assert good.get_xydata() == pytest.approx(np.array([[0.1, 0.2], [0.4, 0.5]]))
     assert poor.get_xydata() == pytest.approx(np.array([[2.0, 3.0]])) and poor.get_markerfacecolor() == "none"
-    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6 (others hollow)"
+    assert good.get_label() == "map: median R² 0.70, 67% ≥ 0.6"
     assert plot.gabor_fits(GABORS, ax, label="control") is ax and len(ax.get_lines()) == 4
 
 
@@ -373,6 +373,82 @@ def test_adversarial_examples_names_what_is_wrong(change, message):
     right = {"clean": np.zeros((2, 6)), "adversarial": {"A": np.zeros((2, 6))}, "image_shape": (2, 3)}
     with pytest.raises(ValueError, match=message):
         plot.adversarial_examples(**right | change)
+
+
+# --- images that decided, episodes, ranks, tasks, rates -----------------------------------------------
+
+
+def test_winning_prototypes_show_shares_and_whether_it_was_right():
+    images = np.eye(4)
+    shares = [[0.7, 0.3], [0.6, 0.4]]
+    ax = plot.winning_prototypes(images[:2], images, [[0, 2], [1, 3]], shares, (2, 2), right=[True, False])
+    assert [text.get_text() for text in ax.texts] == ["70%", "30%", "60%", "40%"]
+    marks = [(line.get_color(), line.get_linestyle()) for line in ax.get_lines()]
+    assert marks == [(plot.COLOURS[2], "-"), (plot.VERMILION, ":")]
+    drawn = [np.asarray(image.get_array()).ravel() for image in ax.images]
+    np.testing.assert_array_equal(drawn, images[[0, 0, 2, 1, 1, 3]])
+
+
+@pytest.mark.parametrize(
+    ("rows", "shares", "message"),
+    [
+        ([[0, 4]], [[0.5, 0.5]], r"rows must lie in \[0, 4\), got 0 to 4"),
+        ([[0, 1]], [[0.5]], r"rows and shares must be 1 x k, got \(1, 2\) and \(1, 1\)"),
+    ],
+)
+def test_winners_must_be_support_images_with_a_share_each(rows, shares, message):
+    with pytest.raises(ValueError, match=message):
+        plot.winning_prototypes(np.eye(4)[:1], np.eye(4), rows, shares, (2, 2))
+
+
+def test_a_model_that_has_not_seen_all_shots_has_fewer_bars():
+    some = FEW[(FEW["model"] == "A") | (FEW["n_shot"] == 5)]
+    ax = plot.episodes(some)
+    assert len(ax.patches) == 3
+    assert ax.patches[0].get_height() == pytest.approx(FEW["accuracy"][:3].mean())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ranks: ranks.iloc[:0], "ranks must have at least one row"),
+        (lambda ranks: ranks.assign(rank=[0, 1]), "ranks must be >= 1, got 0"),
+    ],
+)
+def test_ranks_that_are_none(change, message):
+    with pytest.raises(ValueError, match=message):
+        plot.rank_map(change(RANKS))
+
+
+def test_ranks_have_their_place_and_interval():
+    ranks = pd.concat([RANKS, pd.DataFrame({"model": ["B"], "criterion": "few", "rank": 1, "low": 1, "high": 1})])
+    ax = plot.rank_map(ranks)
+    grid = ax.images[0].get_array()
+    np.testing.assert_array_equal(np.ma.filled(grid, np.nan), [[1, np.nan], [2, 1]])
+    assert [text.get_text() for text in ax.texts] == ["1\n1–2", "2\n1–2", "1"]
+
+
+def test_task_matrix_is_a_matrix():
+    with pytest.raises(ValueError, match=r"accuracy must be \(n_parts, n_tasks\), got shape \(3,\)"):
+        plot.task_matrix([0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ([0.1, -0.1], r"rates must be finite and >= 0, one for each cell, got shape \(2,\)"),
+        ([0.1, 0.0, 0.0], "rates must hold at least 2 cells that fire, got 1"),
+    ],
+)
+def test_rates_that_have_no_distribution(rates, message):
+    with pytest.raises(ValueError, match=message):
+        plot.rate_distribution(rates)
+
+
+def test_equal_rates_have_no_lognormal():
+    ax = plot.rate_distribution([0.5, 0.5, 0.0], bins=3)
+    assert not ax.get_lines()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["2 of 3 cells"]
 
 
 # --- All of them --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import asdict
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -90,14 +91,36 @@ def folder_of(folder, rivals=False, n_seeds=3, **changes):
     return folder, plan
 
 
-@pytest.fixture(autouse=True)
-def _sides(monkeypatch):
-    monkeypatch.setattr(html_report, "sides", lambda: ([OURS], [REFERENCE]))
+@pytest.fixture(autouse=True, scope="module")
+def _sides():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html_report, "sides", lambda: ([OURS], [REFERENCE]))
+        yield
 
 
-@pytest.fixture(params=[False, True], ids=["usual", "chosen models"])
+usual_or_chosen = {"params": [False, True], "ids": ["usual", "chosen models"]}
+
+
+@pytest.fixture(**usual_or_chosen)
 def kept(request, tmp_path):
     return folder_of(tmp_path / "kept", rivals=request.param)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Folder, plan, page and text, without or with rivals: made once, for tests that only read them."""
+
+    @cache
+    def of(rivals):
+        folder, plan = folder_of(tmp_path_factory.mktemp("kept"), rivals=rivals)
+        return folder, plan, *written(folder)
+
+    return of
+
+
+@pytest.fixture(**usual_or_chosen)
+def read(request, made):
+    return made(request.param)
 
 
 def written(folder):
@@ -111,8 +134,8 @@ def test_the_command_says_what_it_wrote(kept, capsys):
     assert capsys.readouterr().out == f"Written: {kept[0] / 'report.html'}\n"
 
 
-def test_page_refers_to_nothing_outside(kept):
-    page, text = written(kept[0])
+def test_page_refers_to_nothing_outside(read):
+    _, _, page, text = read
     assert not {"link", "iframe", "object", "embed", "base", "a"} & page.tags
     named = {"src", "href", "srcset", "action", "data", "poster"}
     assert all(value.startswith("data:image/svg+xml;base64,") for name, value in page.attributes if name in named)
@@ -125,24 +148,23 @@ def test_page_refers_to_nothing_outside(kept):
         assert "<svg" in drawing and not re.search(r'(href="(?!#|data:)|url\((?!#))', drawing)
 
 
-def test_text_is_escaped(kept):
-    page, text = written(kept[0])
+def test_text_is_escaped(read):
+    _, _, page, text = read
     assert OURS in "".join(page.words) and "<fast> & more" in "".join(page.words)
     assert not {"b", "i", "fast"} & page.tags
 
 
-def test_all_rows_are_those_of_the_ledger(kept):
-    page, _ = written(kept[0])
-    frame = pd.read_csv(kept[0] / "results.csv", dtype=str, keep_default_na=False)
+def test_all_rows_are_those_of_the_ledger(read):
+    folder, _, page, _ = read
+    frame = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
     shown = page.table("model", "readout", "seed")
     assert shown.drop(columns="value").equals(frame.drop(columns="value"))
     assert (shown["value"].astype(float) == frame["value"].astype(float)).all()
 
 
-def test_results_are_means_of_the_ledger(tmp_path):
-    folder, _ = folder_of(tmp_path / "kept")
+def test_results_are_means_of_the_ledger(made):
+    folder, _, page, _ = made(False)
     frame = pd.read_csv(folder / "results.csv", dtype={"setting": str}, keep_default_na=False)
-    page, _ = written(folder)
     shown = page.table("model", "readout", "clean accuracy, %").set_index("model")
     for column, metric, setting in (("clean accuracy, %", "accuracy", ""), ("PGD ε = 0.1, %", "robust_accuracy", "0.1"),
                                     ("k = 10 images a class, %", "low_data_accuracy", "10")):  # fmt: skip
@@ -157,9 +179,8 @@ def test_results_are_means_of_the_ledger(tmp_path):
     assert row["difference"] == f"{100 * (at[OURS] - at[REFERENCE]):+.1f}"
 
 
-def test_page_has_verdict_figures_environment_and_configuration(tmp_path):
-    folder, plan = folder_of(tmp_path / "kept")
-    page, text = written(folder)
+def test_page_has_verdict_figures_environment_and_configuration(made):
+    _, plan, page, text = made(False)
     words = "".join(page.words)
     assert f"{OURS} is WORSE than {REFERENCE} at: " in words
     assert "QUICK RUN" in words and "100 training images" in words
@@ -169,8 +190,8 @@ def test_page_has_verdict_figures_environment_and_configuration(tmp_path):
     assert "prefers-color-scheme: dark" in text
 
 
-def test_page_of_chosen_models_has_ranks_and_every_criterion(tmp_path):
-    page, _ = written(folder_of(tmp_path / "kept", rivals=True)[0])
+def test_page_of_chosen_models_has_ranks_and_every_criterion(made):
+    page = made(True)[2]
     assert len(page.pictures) == 1
     assert set(page.table("model", "clean")["model"]) == {OURS, REFERENCE}
     assert any(words.startswith("Better than bioneuro ") for words in page.words)
@@ -242,9 +263,8 @@ def test_files_that_cannot_be_read(capsys, kept):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no browser")
-def test_click_sorts_in_a_browser(tmp_path):
-    folder, _ = folder_of(tmp_path / "kept")
-    _, text = written(folder)
+def test_click_sorts_in_a_browser(made, tmp_path):
+    text = made(False)[3]
     clicks = "const heads = [...document.querySelectorAll('th')].filter(h => h.textContent === 'clean accuracy, %');"
     shown = []
     for n in (1, 2):

@@ -170,7 +170,7 @@ def test_a_model_with_other_parameters_is_refused(fits, tmp_path, capsys):
     CONTENDERS["MLP"] = Contender(lambda task, seed: BackpropMLP((8,), n_epochs=3, random_state=seed, n_threads=1))
     assert main([*TINY, "--models", "MLP", "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert "holds results of MLP with n_epochs=2, now n_epochs=3" in error and error.count("\n") == 1
+    assert "MLP with other parameters (n_epochs=2 there, n_epochs=3 now)" in error and error.count("\n") == 1
 
 
 def test_validation_touches_no_test_image(fits, tmp_path, digits):

@@ -70,7 +70,7 @@ class FoolboxAttack(Attack):
         view, (attack, seeks_smallest) = ImageModel(model, self.image_shape), self._made()
         images = view.unpacked(X)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(self.random_state))  # type: ignore[arg-type]
+            torch.manual_seed(int(self.random_state))  # type: ignore[arg-type]  # a seed, once an Attack is made
             found, _, _ = attack(
                 to_foolbox(model, image_shape=self.image_shape),
                 torch.from_numpy(images.copy()),

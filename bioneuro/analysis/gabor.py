@@ -144,6 +144,62 @@ def _checked(field: ArrayLike, name: str = "field") -> Floats:
     return field
 
 
+class _Search:
+    """Least squares of a flat ``field`` over ``p``: centre, orientation, logs of the widths, frequency."""
+
+    def __init__(self, field: Floats, shape: tuple[int, int]) -> None:
+        self.field, self.grid, side = field, _grid(shape), max(shape)
+        least, most = np.log(SIGMAS[0]), np.log(SIGMAS[1] * side)
+        self.low = np.array([0, 0, -np.inf, least, least, LOWEST_FREQUENCY / side])
+        self.high = np.array([shape[1] - 1, shape[0] - 1, np.inf, most, most, 0.5])
+
+    def pair(self, p: Floats) -> tuple[Floats, Floats]:
+        return _pair(self.grid, p[0], p[1], p[2], np.exp(p[3]), np.exp(p[4]), p[5])
+
+    def residuals(self, p: Floats) -> Floats:
+        even, odd = self.pair(p)
+        a, b = _weights(even, odd, self.field)
+        return a * even + b * odd - self.field
+
+    def slopes(self, p: Floats) -> Floats:
+        """Jacobian at the solved weights, less what changing these would undo (Kaufman's approximation)."""
+        sx, sy = np.exp(p[3:5])
+        even, odd = pair = np.stack(_pair(self.grid, p[0], p[1], p[2], sx, sy, p[5]))
+        a, b = _weights(even, odd, self.field)
+        wave, quarter = a * even + b * odd, b * even - a * odd  # the second: its derivative by the phase
+        dx, dy = self.grid[0] - p[0], self.grid[1] - p[1]
+        cos, sin = np.cos(p[2]), np.sin(p[2])
+        u, v = cos * dx + sin * dy, cos * dy - sin * dx
+        turn = 2 * np.pi * p[5]
+        by_u, by_v = turn * quarter - wave * u / sx**2, -wave * v / sy**2
+        J = np.stack(
+            [
+                sin * by_v - cos * by_u,
+                -sin * by_u - cos * by_v,
+                v * by_u - u * by_v,
+                wave * (u / sx) ** 2,
+                wave * (v / sy) ** 2,
+                2 * np.pi * u * quarter,
+            ],
+            axis=1,
+        )
+        basis = np.linalg.qr(pair.T)[0]
+        return J - basis @ (basis.T @ J)
+
+    def refined(self, p: Floats, tolerance: float) -> optimize.OptimizeResult:
+        return optimize.least_squares(
+            self.residuals,
+            np.clip(p, self.low, self.high),
+            self.slopes,
+            (self.low, self.high),
+            x_scale=(1, 1, 0.3, 0.3, 0.3, 0.1),
+            ftol=tolerance,
+            xtol=tolerance,
+            gtol=tolerance,
+            max_nfev=100,
+        )
+
+
 def fit_gabor(field: ArrayLike) -> GaborFit:
     """Fit a Gabor function to a receptive field by least squares.
 
@@ -179,61 +235,13 @@ def fit_gabor(field: ArrayLike) -> GaborFit:
     if variance <= 1e-20 * float((image**2).sum()) or variance == 0:
         return GaborFit(*[np.nan] * 9)
     scale = np.sqrt(variance)
-    flat = image.ravel() / scale
-    grid, side = _grid(shape), max(shape)
-    low = np.array([0, 0, -np.inf, np.log(SIGMAS[0]), np.log(SIGMAS[0]), LOWEST_FREQUENCY / side])
-    high = np.array([shape[1] - 1, shape[0] - 1, np.inf, np.log(SIGMAS[1] * side), np.log(SIGMAS[1] * side), 0.5])
-
-    def residuals(p: Floats) -> Floats:
-        even, odd = _pair(grid, p[0], p[1], p[2], np.exp(p[3]), np.exp(p[4]), p[5])
-        a, b = _weights(even, odd, flat)
-        return a * even + b * odd - flat
-
-    def slopes(p: Floats) -> Floats:
-        """Jacobian at the solved weights, less what changing these would undo (Kaufman's approximation)."""
-        sx, sy = np.exp(p[3:5])
-        even, odd = pair = np.stack(_pair(grid, p[0], p[1], p[2], sx, sy, p[5]))
-        a, b = _weights(even, odd, flat)
-        wave, quarter = a * even + b * odd, b * even - a * odd  # the second: its derivative by the phase
-        dx, dy = grid[0] - p[0], grid[1] - p[1]
-        cos, sin = np.cos(p[2]), np.sin(p[2])
-        u, v = cos * dx + sin * dy, cos * dy - sin * dx
-        turn = 2 * np.pi * p[5]
-        by_u, by_v = turn * quarter - wave * u / sx**2, -wave * v / sy**2
-        J = np.stack(
-            [
-                sin * by_v - cos * by_u,
-                -sin * by_u - cos * by_v,
-                v * by_u - u * by_v,
-                wave * (u / sx) ** 2,
-                wave * (v / sy) ** 2,
-                2 * np.pi * u * quarter,
-            ],
-            axis=1,
-        )
-        basis = np.linalg.qr(pair.T)[0]
-        return J - basis @ (basis.T @ J)
-
-    def refined(p: Floats, tolerance: float) -> optimize.OptimizeResult:
-        return optimize.least_squares(
-            residuals,
-            np.clip(p, low, high),
-            slopes,
-            (low, high),
-            x_scale=(1, 1, 0.3, 0.3, 0.3, 0.1),
-            ftol=tolerance,
-            xtol=tolerance,
-            gtol=tolerance,
-            max_nfev=100,
-        )
-
-    starts = _starts(flat, shape)
+    search = _Search(image.ravel() / scale, shape)
+    starts = _starts(search.field, shape)
     starts[:, 3:5] = np.log(starts[:, 3:5])
-    roughly = min((refined(start, 1e-4) for start in starts), key=lambda found: found.cost)
-    best = refined(roughly.x, 1e-9)
+    roughly = min((search.refined(start, 1e-4) for start in starts), key=lambda found: found.cost)
+    best = search.refined(roughly.x, 1e-9)
     x0, y0, theta, log_x, log_y, frequency = best.x
-    even, odd = _pair(grid, x0, y0, theta, np.exp(log_x), np.exp(log_y), frequency)
-    a, b = _weights(even, odd, flat)
+    a, b = _weights(*search.pair(best.x), search.field)
     turns = np.floor(theta / np.pi)
     theta -= turns * np.pi
     if theta >= np.pi:  # by rounding, from just below 0

@@ -10,7 +10,7 @@ from .base import Attack, AttackResult
 from .goals import Goal, Targeted
 from .gradient import GradientAttack
 from .landscape import loss_by_step, loss_landscape
-from .registry import *  # noqa: F403
+from .registry import *  # noqa: F403  its `__all__` is the one list of attacks
 from .sample_random import SampleRandom
 from .worst_case import WorstCase, worst_case
 

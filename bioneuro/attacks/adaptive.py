@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +98,10 @@ class Adaptive(Composite):
         ]
         return attack_survivors(model, X, goal, attempts)
 
-    def _views(self, model: Classifier) -> list[WhiteBox]:
+    def _views(self, model: Classifier) -> list[SurrogateView]:
         offered = offered_surrogates(model)
         names = list(offered) if self.surrogate is None else [self.surrogate]
-        return [cast(WhiteBox, SurrogateView(model, offered[name])) for name in names]
+        return [SurrogateView(model, offered[name]) for name in names]
 
     def check_model(self, model: Classifier) -> None:
         super().check_model(model)

@@ -147,10 +147,10 @@ class Attack(ABC):
         self.check_model(model)
         images, labels, budgets = check_input(model, X, y, epsilons)
         at_least("batch_size", batch_size, 1)
-        white_box, goal = cast(WhiteBox, model), as_goal(criterion, labels, np.asarray(model.classes_))
+        goal = as_goal(criterion, labels, np.asarray(model.classes_))
 
         def run(attack: Attack, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:
-            return attack.at(white_box, images[rows], goal[rows], epsilon, batch_size, progress)
+            return attack.at(model, images[rows], goal[rows], epsilon, batch_size, progress)
 
         with checked_names(model, X):
             clean = np.zeros(len(images), bool)
@@ -162,7 +162,7 @@ class Attack(ABC):
 
     @final
     def at(
-        self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, batch_size: int, progress: bool
+        self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, batch_size: int, progress: bool
     ) -> tuple[NDArray, NDArray[np.bool_]]:
         """Images (n, features) and success (n,) at one budget, batch by batch; no checks of its arguments."""
         images, success = np.empty_like(X), np.empty(len(X), bool)
@@ -173,10 +173,11 @@ class Attack(ABC):
         return images, success
 
     @final
-    def attempt(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float) -> NDArray:
+    def attempt(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float) -> NDArray:
         """`run` on one batch, brought inside the budget; no checks of its arguments."""
         assert isinstance(self.random_state, int | np.integer)
-        candidates = self.run(model, X, goal, epsilon, SampleRandom(int(self.random_state), X))
+        white_box = cast(WhiteBox, model)  # as far as this attack needs it: check_model has looked
+        candidates = self.run(white_box, X, goal, epsilon, SampleRandom(int(self.random_state), X))
         return self.geometry.project(finite(candidates, type(self).__name__, X.shape), X, epsilon)
 
     def check_model(self, model: Classifier) -> None:

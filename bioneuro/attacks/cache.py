@@ -16,14 +16,14 @@ from hashlib import blake2b
 from numbers import Number
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic_write import write_atomically
-from ..protocols import Classifier, WhiteBox
+from ..protocols import Classifier
 from .adaptive import offered_surrogates
 from .answers import logits, predict
 from .base import Attack
@@ -200,12 +200,12 @@ def _answers(model: Classifier, X: NDArray) -> list[NDArray]:
     return [*labels, logits(model, X)] if hasattr(model, "decision_function") else labels
 
 
-def _gradients(model: Classifier, X: NDArray, y: NDArray) -> list[NDArray]:
+def _gradients(model: Any, X: NDArray, y: NDArray) -> list[NDArray]:
     """What gradient attacks follow, where the model has it."""
     if not hasattr(model, "input_gradient"):
         return []
     norms = ("linf", "l2")  # which differ behind a contrast response
-    return [attacked_gradient(cast(WhiteBox, model), X, y, loss, norm) for norm in norms for loss in LOSSES]
+    return [attacked_gradient(model, X, y, loss, norm) for norm in norms for loss in LOSSES]
 
 
 def _plain(array: NDArray) -> NDArray:

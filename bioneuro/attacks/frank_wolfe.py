@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..protocols import ResponseFront, WhiteBox
+from ..protocols import WhiteBox
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up, unit_mean
 from .inputs import at_least
@@ -79,14 +79,14 @@ class FrankWolfe(GradientAttack):
         return towards_runners_up(model, X, goal, self.n_target_classes)
 
     def make_space(self, model: WhiteBox, X: NDArray, epsilon: float) -> Space:
-        front = cast(ResponseFront, model)
-        if not offers_response(model) or front.response(X) is X:
+        if not offers_response(model) or model.response(X) is X:
             return _Farthest(eyes_in_input(model), X, epsilon)
-        levels = _levels(front.response, X.shape[1], X.dtype)
-        return _FarthestResponse(eyes_in_response(front), X, epsilon, front.response(X), levels, front.response(levels))
+        levels = _levels(model.response, X.shape[1], X.dtype)
+        return _FarthestResponse(eyes_in_response(model), X, epsilon, model.response(X), levels, model.response(levels))
 
     def start(self, space: Space, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
-        return cast(_Farthest, space).farthest(random.normal(X.shape[1], rows=rows))
+        assert isinstance(space, _Farthest)
+        return space.farthest(random.normal(X.shape[1], rows=rows))
 
     def search(self, points: NDArray) -> Search:
         return _Jumps(points, np.zeros_like(points), self.loss)
@@ -107,7 +107,8 @@ class _Jumps:
     def step(self, space: Space, view: View) -> None:
         weight = max(2 / (self.n_seen + 2), LEAST_WEIGHT)
         self.direction = (1 - weight) * self.direction + weight * unit_mean(view.gradient(self.loss))
-        self.points = cast(_Farthest, space).farthest(self.direction)
+        assert isinstance(space, _Farthest)
+        self.points = space.farthest(self.direction)
         self.n_seen += 1
 
     def result(self, space: Space, goal: Goal) -> NDArray:

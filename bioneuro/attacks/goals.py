@@ -55,7 +55,8 @@ class Goal:
         return len(self.true)
 
     def __getitem__(self, rows: NDArray | slice) -> Goal:
-        return Goal(*(None if labels is None else labels[rows] for labels in (self.true, self.target, self.aim)))  # type: ignore[arg-type]
+        target, aim = (None if labels is None else labels[rows] for labels in (self.target, self.aim))
+        return Goal(self.true[rows], target, aim)
 
     def towards(self, labels: NDArray) -> Goal:
         """The same criterion, sought by way of these labels (n,)."""

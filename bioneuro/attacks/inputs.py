@@ -66,7 +66,7 @@ def check_budget(epsilons: NDArray[np.float64]) -> float:
     return float(epsilons[0])
 
 
-def at_least(name: str, value: Any, minimum: int, kind: type = Integral) -> None:
+def at_least(name: str, value: Any, minimum: int, kind: type[Any] = Integral) -> None:
     if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be {'an integer' if kind is Integral else 'a number'}, got {value!r}")
     if not value >= minimum:

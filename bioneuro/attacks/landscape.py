@@ -7,7 +7,7 @@ the frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -143,7 +143,7 @@ def loss_by_step(
     seen = _Recorder(model)
     attack = PGD(norm=norm, loss=loss, n_steps=n_steps, early_stop=False, random_state=random_state)
     with checked_names(model, X):
-        last = attack.attempt(cast(WhiteBox, seen), images, Goal(labels), epsilon)
+        last = attack.attempt(seen, images, Goal(labels), epsilon)
         losses = np.stack([losses_of(model, points, labels, loss) for points in [*seen.images, last]])
     step, sample = np.indices(losses.shape)
     columns = {"sample": sample.ravel(), "step": step.ravel(), "loss": losses.ravel()}
@@ -154,7 +154,8 @@ class _Recorder:
     """A model that keeps the images at which its gradient is asked for."""
 
     def __init__(self, model: WhiteBox) -> None:
-        self.model, self.images = model, cast(list[NDArray], [])
+        self.model = model
+        self.images: list[NDArray] = []
         self.classes_, self.predict = model.classes_, model.predict
         self.decision_function = model.decision_function
         if offers_response(model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,17 +186,21 @@ def _gradient_errors(case: Case) -> Iterator[Finding]:
     directions = np.sign(random.uniform(features) - 0.5)
     directions[directions == 0] = 1
     for loss in LOSSES:
-        error = _difference_error(case, images, directions, loss, in_response=False)
+        error = _difference_error(case, images, directions, loss)
         yield judged(f"gradient error ({loss}, x)", error, error <= GRADIENT_TOLERANCE)
         if offers_response(case.model):
-            error = _difference_error(case, images, directions, loss, in_response=True)
+            error = _difference_error(case, images, directions, loss, case.model)
             yield judged(f"gradient error ({loss}, response)", error, error <= GRADIENT_TOLERANCE)
 
 
-def _difference_error(case: Case, images: NDArray, directions: NDArray, loss: Loss, in_response: bool) -> float:
-    """``|differences - derivatives| / |differences|`` over all samples, the least over the step lengths."""
-    front = cast(ResponseFront, case.model)
-    if in_response:
+def _difference_error(
+    case: Case, images: NDArray, directions: NDArray, loss: Loss, front: ResponseFront | None = None
+) -> float:
+    """``|differences - derivatives| / |differences|`` over all samples, the least over the step lengths.
+
+    With respect to the response of ``front``, if that is given, else to the input.
+    """
+    if front is not None:
         points, to_images = np.asarray(front.response(images)), front.response_inverse
         gradient = gradient_of(front.response_gradient, images, case.y, loss)
         # Relative to the distance to the ends of the range, so that no response leaves it.
@@ -221,9 +225,9 @@ def _difference_error(case: Case, images: NDArray, directions: NDArray, loss: Lo
 
 def _response(case: Case) -> Iterator[Finding]:
     """What the search in the response space rests on: r is invertible, and increasing feature by feature."""
-    if not offers_response(case.model):
+    front = case.model
+    if not offers_response(front):
         return
-    front = cast(ResponseFront, case.model)
     response = np.asarray(front.response(case.X))
     images = np.asarray(front.response_inverse(response))
     # What the search believes in is r. Where r is flat to rounding, the pixel itself is not given back, but neither

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Protocol, cast
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..estimators import class_index
-from ..protocols import Differentiable, DifferentiableFront, Loss, Pullback, ResponseFront, WhiteBox
+from ..protocols import Loss, Pullback, ResponseFront, WhiteBox
 from .answers import as_logits, ascent_values, finite, gradient_of, predict
 from .goals import Goal
 from .norms import LINF, Norm
@@ -43,24 +43,22 @@ BATCH = 256
 Rows = NDArray
 
 
-def offers_response(model: object) -> bool:
+def offers_response(model: object) -> TypeGuard[ResponseFront]:
     """The model is a `ResponseFront` as far as the search in the response's space needs it."""
     return all(hasattr(model, name) for name in ("response", "response_inverse", "response_gradient"))
 
 
 def space_for(model: WhiteBox, norm: Norm, X: NDArray, epsilon: float, choice: str = "auto") -> Space:
     """The space of an attack on a batch; `choice` is one of `SPACES`."""
-    offered = offers_response(model)
-    if choice == "response" and not offered:
+    front = model if choice != "input" and offers_response(model) else None
+    if choice == "response" and front is None:
         raise TypeError(f'space="response" needs response methods, which {type(model).__name__} lacks')
-    in_response = offered and choice != "input"
     if norm is not LINF:
-        floored = in_response and hasattr(model, "response_slope")
-        return Ball(_floored(cast(ResponseFront, model)) if floored else eyes_in_input(model), norm, X, epsilon)
+        floored = front if hasattr(front, "response_slope") else None
+        return Ball(eyes_in_input(model) if floored is None else _floored(floored), norm, X, epsilon)
     low, high = LINF.box(X, epsilon)
-    if not in_response:
+    if front is None:
         return _Box(eyes_in_input(model), low, high, epsilon)
-    front = cast(ResponseFront, model)
     eyes, centre = eyes_in_response(front), front.response(X)
     if centre is X:  # nothing stands in front, so there is no slope to multiply by, nothing to invert
         return _Box(eyes, low, high, epsilon)
@@ -121,13 +119,11 @@ class Eyes:
 
 
 def eyes_in_input(model: WhiteBox) -> Eyes:
-    vjp = cast(Differentiable, model).input_vjp if hasattr(model, "input_vjp") else None
-    return Eyes(model, model.input_gradient, vjp)
+    return Eyes(model, model.input_gradient, getattr(model, "input_vjp", None))
 
 
 def eyes_in_response(model: ResponseFront) -> Eyes:
-    vjp = cast(DifferentiableFront, model).response_vjp if hasattr(model, "response_vjp") else None
-    return Eyes(model, model.response_gradient, vjp)
+    return Eyes(model, model.response_gradient, getattr(model, "response_vjp", None))
 
 
 def _floored(model: ResponseFront) -> Eyes:
@@ -305,7 +301,7 @@ class _ResponseBox(_Box):
 
     def __getitem__(self, rows: Rows) -> _ResponseBox:
         box, ends = ((low[rows], high[rows]) for low, high in ((self.low, self.high), self.ends))
-        return _ResponseBox(self.model, self.eyes, box, ends, cast(NDArray, self.reach)[rows])
+        return _ResponseBox(self.model, self.eyes, box, ends, np.asarray(self.reach)[rows])
 
     def enter(self, images: NDArray) -> NDArray:
         return np.asarray(self.model.response(images))

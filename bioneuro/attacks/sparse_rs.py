@@ -9,7 +9,7 @@ another colour.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,8 @@ class SparseRS(PixelSearch):
         return super().run(model, X, goal, epsilon, random) if epsilon >= 1 else X.copy()
 
     def proposals(self, model: Classifier, X: NDArray, epsilon: float, random: SampleRandom) -> Proposals:
-        return _PixelSets(X, cast(L0, self.geometry).channels, epsilon, random, self.exchanged)
+        assert isinstance(self.geometry, L0)  # `norms` has no other
+        return _PixelSets(X, self.geometry.channels, epsilon, random, self.exchanged)
 
 
 class _PixelSets(Proposals):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -178,7 +178,7 @@ def worst_case(
 
         def run(named: NamedAttack, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:
             def result() -> tuple[NDArray, NDArray[np.bool_]]:
-                return named.attack.at(cast(WhiteBox, model), images[rows], goal[rows], epsilon, batch_size, progress)
+                return named.attack.at(model, images[rows], goal[rows], epsilon, batch_size, progress)
 
             return result() if kept is None else kept.result(*named, images[rows], goal[rows], epsilon, result)
 

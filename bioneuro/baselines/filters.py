@@ -50,7 +50,7 @@ class FilterMap(FeatureMap):
         super().__init__(image_shape, random_state=random_state, **params)
         self._set(random_state.normal(size=(self.n_columns, self.n_patch)))
 
-    def learn(  # type: ignore[override]
+    def learn(  # type: ignore[override]  # k-means has other settings than the plasticity of a map
         self,
         X: NDArray,
         *,

@@ -22,7 +22,7 @@ LARGEST_STEP = 0.5
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SoftHebbClassifier(UnsupervisedClassifier):
-    """Hidden cells learn by :class:`bioneuro.rules.SoftHebb`; their rates are ``y = softmax(beta W r / |r|)``.
+    """Hidden cells learn by :class:`bioneuro.rules.SoftHebb` on rates ``y = softmax(beta W r / |r|)``.
 
     The rule's learning rate is ``hidden_rate n_hidden``, since a cell has a share of 1 / n_hidden of the activity, or
     less where one cell has so much that its weights would change by more than half.
@@ -30,7 +30,11 @@ class SoftHebbClassifier(UnsupervisedClassifier):
     Parameters
     ----------
     beta : float > 0
-        Gain of the competition.
+        Gain of the competition in which they learn.
+    readout_beta : float > 0 or None
+        Gain of that whose rates the readout sees; None: ``beta``, at which it sees little more than the winner. The
+        authors' preset reads out at less than half. 400 cells, 10,000 MNIST images, one seed, logistic regression, on
+        test images: 87.8 % at 100, 90.0 at 42, 92.3 at 20, 93.2 at 10.
     n_hidden and all others
         See :class:`~bioneuro.baselines.unsupervised.UnsupervisedClassifier`.
 
@@ -41,11 +45,12 @@ class SoftHebbClassifier(UnsupervisedClassifier):
     """
 
     beta: float = 100.0
+    readout_beta: float | None = None
     hidden_rate: float = 0.1
 
     first_length = FIRST_LENGTH
 
-    constraints = {"beta": (Number(0, ends="(]"),)}
+    constraints = {"beta": (Number(0, ends="(]"),), "readout_beta": (Number(0, ends="(]"), None)}
 
     def _hidden_step(self, R: NDArray, rate: float) -> None:
         U, _ = _unit(R)
@@ -57,10 +62,11 @@ class SoftHebbClassifier(UnsupervisedClassifier):
 
     def _respond(self, R: NDArray) -> tuple[NDArray, ToInput]:
         U, norm = _unit(R)
-        y = softmax(self._drive(U) * U.dtype.type(self.beta), axis=1)
+        beta = U.dtype.type(self.beta if self.readout_beta is None else self.readout_beta)
+        y = softmax(self._drive(U) * beta, axis=1)
 
         def to_input(dy: NDArray) -> NDArray:
-            da = U.dtype.type(self.beta) * y * (dy - (dy * y).sum(axis=1, keepdims=True))
+            da = beta * y * (dy - (dy * y).sum(axis=1, keepdims=True))
             dU = self._drive_back(da)
             return (dU - U * (dU * U).sum(axis=1, keepdims=True)) / norm
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -113,11 +113,12 @@ class EpisodeSampler:
 
     def _checked_shots(self) -> NDArray[np.int64]:
         """Shots of each class of an episode, or the fewest where they vary."""
-        if np.ndim(self.n_shot) == 0:
-            check_count("n_shot", self.n_shot, 1)
-            shots = [cast(int, self.n_shot)] * self.n_way
+        given: Any = self.n_shot
+        if np.ndim(given) == 0:
+            check_count("n_shot", given, 1)
+            shots = [given] * self.n_way
         else:
-            shots = list(cast(Sequence[int], self.n_shot))
+            shots = list(given)
             if len(shots) != self.n_way:
                 raise ValueError(f"n_shot must be an integer or one for each of n_way={self.n_way}, got {shots}")
             for k, value in enumerate(shots):

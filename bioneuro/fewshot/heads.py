@@ -99,13 +99,13 @@ class AssociationHead(LogitClassifier):
             rule="log-relaxation",
             intrinsic=False,
         )
-        self.network_.learn_association(H, T, n_epochs=ASSOCIATION_EPOCHS, rng=rng, progress=_silent)
+        self.network_.on_features.learn(H, T, n_epochs=ASSOCIATION_EPOCHS, rng=rng, progress=_silent)
         n_epochs = epochs_of(READOUT_UPDATES, readout_batch(len(H)), len(H))
-        self.network_.learn_readouts(H, T, n_epochs=n_epochs, eta=READOUT_ETA, rng=rng, progress=_silent)
+        self.network_.on_features.learn_readouts(H, T, n_epochs=n_epochs, eta=READOUT_ETA, rng=rng, progress=_silent)
 
     def _logits(self, X: ArrayLike) -> NDArray:
         H = self._encoded(X)
-        return self.network_.logits(H, self.readout)
+        return self.network_.on_features.logits(H, self.readout)
 
     def _encoded(self, H: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")

@@ -1,8 +1,7 @@
-"""Layers to compose by hand; :class:`bioneuro.BioClassifier` is one composition of them.
+"""Layers to put together by hand (:class:`bioneuro.NetworkClassifier`); :class:`bioneuro.BioClassifier` is one stack.
 
-An encoder has ``learn(X)``, ``encode(X)``, ``encode_grad(X, dH, space)`` and ``n_features``; a readout has ``learn``,
-``logits``, ``drive_grad`` and ``pathways``; a competition of association cells has the methods of :class:`Competition`.
-A new one of any is a class with these methods.
+What a layer must have is said by :class:`Layer`, of a readout by :class:`Readout`, of a competition of association
+cells by :class:`Competition`. To add one of your own, write a class with these methods.
 """
 
 from .adaptation import Adaptation
@@ -14,7 +13,7 @@ from .feature_map import FeatureMap
 from .growth import GrowthSettings, Recruitment, Vigilance
 from .hypercolumns import Hypercolumns
 from .inhibition import InhibitoryCells
-from .interfaces import Competition, CompetitionMaker, Encoder, Growth, Learned, ReadCells, Readout
+from .interfaces import Competition, CompetitionMaker, Encoder, Growth, Layer, Learned, PlasticLayer, ReadCells, Readout
 from .local_map import LocalMap
 from .map_settings import FEATURE_MAPS, MapSettings
 from .mixing import Mixing
@@ -43,11 +42,13 @@ __all__ = [
     "GrowthSettings",
     "Hypercolumns",
     "InhibitoryCells",
+    "Layer",
     "Learned",
     "LocalMap",
     "MapSettings",
     "Mixing",
     "PassedOn",
+    "PlasticLayer",
     "PerturbationReadout",
     "ReadCells",
     "Readout",

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating
 from ..moments import Moments
-from .interfaces import Space
 from .numeric_limits import check_magnitude, check_norm
 
 
@@ -75,7 +74,7 @@ class Adaptation:
         _, z, norm = self._rates(X)
         return (z / norm).astype(self.dtype)
 
-    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, X: ArrayLike, dH: NDArray) -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X``."""
         d, z, norm = self._rates(X)
         dz = (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm

@@ -30,10 +30,10 @@ GROWTH_KAPPA = 5.0
 MUTE = -1e4
 #: Steps over which the spread of the drive is averaged.
 SPREAD_MEMORY = 20
-#: What the votes must lack of certainty about a label for a sample to teach anything: on MNIST a fifth of the
-#: time of teaching, at no loss seen.
+#: How far the votes must be from certain of a label for a sample to teach anything: on MNIST it saves a fifth of the
+#: time of teaching, with no loss seen.
 LEAST_SURPRISE = 0.01
-#: Where everything drives all cells alike, the gain of the competition is that of this spread.
+#: Where every input drives all cells alike, the gain of the competition is taken at this spread.
 LEAST_SPREAD = 1e-6
 #: Former names of parameters that are fields of the settings of the competition now.
 OF_COMPETITION = ("beta", "sharpening", "k")
@@ -42,10 +42,10 @@ OF_COMPETITION = ("beta", "sharpening", "k")
 class Association(PlasticCells):
     """Competitive layer on features ``h`` with votes ``v_i(c)`` that relax to ``E[label = c | cell i active]``.
 
-    Cells start without synapses, mute, and are recruited. In learning the label adds a top-down drive
-    ``kappa v_i(label)``: ``kappa = 0`` leaves cells feature-specific, a large one makes them task-specific. Drives
-    count in units of their spread: the standard deviation over the cells, averaged over samples (divisive gain control
-    by the pool).
+    Cells start silent, without synapses, and are recruited. In learning the label adds a top-down drive
+    ``kappa v_i(label)``: ``kappa = 0`` leaves cells feature-specific, a large one makes them task-specific. Drives are
+    measured in units of their spread: the standard deviation over the cells, averaged over samples (divisive gain
+    control by the pool).
 
     Which inputs recruit depends on ``vigilance``. None: those of a batch that are matched worst take over cells that
     have been silent lately (:class:`bioneuro.layers.Recruitment`). A number: those that are novel take over cells that
@@ -62,8 +62,8 @@ class Association(PlasticCells):
         What the synapses do in :meth:`teach` (:class:`bioneuro.rules.Contrastive`).
     competition : str, settings or class, default "softmax"
         How cells compete: a name in :data:`bioneuro.layers.COMPETITIONS`, :class:`bioneuro.layers.SoftmaxSettings` or
-        :class:`bioneuro.layers.CircuitSettings`, or what else makes a :class:`bioneuro.layers.Competition`. Its
-        ``beta`` is in units of one over the spread of the drive.
+        :class:`bioneuro.layers.CircuitSettings`, or anything else that makes a :class:`bioneuro.layers.Competition`.
+        Its ``beta`` is in units of one over the spread of the drive.
     kappa : float, default 0.2
         Top-down gain, in units of the spread of the drive, >= 0; in growth at least 5.
     vigilance : float or None, default None
@@ -176,7 +176,7 @@ class Association(PlasticCells):
         if self.top_down_gain:
             a += self._top_down(T)
         y, inhibitory = self.competition.compete(a, self.gain, self.threshold, float(self.speed(len(H))))
-        if not self.live.any():  # nobody is there to respond
+        if not self.live.any():  # no cell can respond yet
             y[:] = 0
         recruits, inputs = self.growth.worst_matched(self.rate, match)
         hand_over(y, recruits, inputs)
@@ -194,20 +194,21 @@ class Association(PlasticCells):
             raise ValueError(f"T must be finite and of shape {wanted}, got shape {np.shape(T)}")
 
     def _observe(self, H: NDArray) -> None:
-        """Mean and spread of the input so far. In a stream they move, and what was learned beside them moves along."""
+        """Update the mean and spread of the input. In a stream these drift, and the weights learned relative to them
+        follow."""
         before = self.synapses.pre_mean
         self.synapses.observe(H, self.n_threads)
         if self.vigilance is not None and before is not None:
             self.rule.follow_mean(self.synapses, before)
 
     def _admit(self, H: NDArray, a: NDArray, T: NDArray) -> None:
-        """Novel inputs take over cells, which then are there to compete for the batch: their drive changes in ``a``."""
+        """Cells take over novel inputs and then compete for the batch: their drive changes in ``a``."""
         cells, inputs = self.growth.novel(self, H, a, T)
         if not cells.size:
             return
         a[:, cells] = self._enlist(cells, H[inputs]).forward(self.centred(H), n_threads=self.n_threads)
         self.votes[cells] = T[inputs]
-        # awake, but without a life: it begins with the batch itself
+        # ready to respond, but of age 0: its life begins with this batch
         self.age[cells], self.rate[cells] = np.finfo(float).tiny, 1 / self.n_cells
 
     def _measure_spread(self, a: NDArray) -> None:
@@ -239,7 +240,8 @@ class Association(PlasticCells):
     def teach(self, H: NDArray, T: NDArray, share: float = 1.0) -> None:
         """Third factor: one step of the teacher on features ``H`` and one-hot labels ``T``, at ``share`` of its eta.
 
-        Post-synaptic is what the label adds to the rates: with it, cells respond in proportion to their vote for it.
+        The post-synaptic term is what the label adds to the rates: with the label known, cells respond in proportion to
+        their votes for it.
         Samples that the votes already know teach nothing.
         """
         if self.teacher is None:
@@ -282,7 +284,8 @@ class Association(PlasticCells):
         return self.synapses.forward(self.centred(H), bias, n_threads=self.n_threads)
 
     def drive(self, H: NDArray) -> NDArray:
-        """What rates and activity follow from, shape ``(batch, n_cells)``: see :class:`bioneuro.layers.Competition`."""
+        """What rates and activity are computed from, shape ``(batch, n_cells)``: see
+        :class:`bioneuro.layers.Competition`."""
         check_magnitude(H, "H", self.n_threads)
         return self.competition.drive(self.excite(H), self.gain, self.threshold)
 
@@ -314,7 +317,18 @@ class Association(PlasticCells):
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
         return self.drive_grad(Y, self.rates_grad(Y, dY))
 
+    def encode(self, H: NDArray) -> NDArray:
+        """What the layer above sees: the activity, shape ``(batch, n_cells)``."""
+        return self.activity(self.drive(H))
+
+    def encode_grad(self, H: NDArray, dQ: NDArray) -> NDArray:
+        """Gradient of :meth:`encode` with respect to the input."""
+        drive = self.drive(H)
+        return self.drive_grad(drive, self.activity_grad(drive, dQ))
+
     # --- parts ---
+
+    population: ClassVar[str] = "association"
 
     def pathways(self) -> dict[str, Synapses]:
         """Its learned pathways by name."""
@@ -322,19 +336,18 @@ class Association(PlasticCells):
 
     @property
     def presynaptic(self) -> dict[str, str]:
-        """Population that makes each of the pathways."""
-        return {"association": "features", **self.competition.presynaptic}
+        """Population that makes what the layer below does not make."""
+        return dict(self.competition.presynaptic)
 
 
 def _with_former(competition: CompetitionMaker, cells: dict[str, Any]) -> CompetitionMaker:
-    """The competition with what was said of it by the former names of its parameters, which are taken out of
-    ``cells``."""
+    """The competition with those parameters that were given by their former names, which are removed from ``cells``."""
     former = {name: cells.pop(name) for name in OF_COMPETITION if name in cells}
     if not former:
         return competition
     warn_of_former("Association", {name: (f"competition__{name}",) for name in former}, stacklevel=4)
     if not is_dataclass(competition) or isinstance(competition, type):
-        return cast(CompetitionMaker, partial(competition, **former))
+        return cast(CompetitionMaker, partial(competition, **former))  # mypy takes no partial for a protocol
     return replace(competition, **former)
 
 

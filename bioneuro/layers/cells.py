@@ -25,7 +25,7 @@ from .numeric_limits import GAIN, GAIN_OR_NONE, LEARNING_RATE, check_learned
 YOUNG_ETA = 3.0
 #: Plasticity of a cell in the moment of its recruitment: it all but takes the sample over.
 RECRUIT_ETA = 6.0
-#: Share of its due below which the rate of a cell does not lower its threshold further.
+#: Share of the average rate below which a cell's threshold falls no further.
 LEAST_SHARE = 0.01
 
 #: Law of the weights from which a recruited cell starts.
@@ -53,7 +53,7 @@ class PlasticCells:
         "rule": Part(Rule),
         "turnover": Part(Turnover),
         "intrinsic": Flag(),
-        "init": Part(Callable),  # type: ignore[arg-type]
+        "init": Part(Callable),  # type: ignore[arg-type]  # an abstract class, which to mypy is no type
         "homeostasis": GAIN_OR_NONE,
         "rate_memory": GAIN,
         "recruitment": SHARE,
@@ -100,7 +100,7 @@ class PlasticCells:
         self.recruitment = float(recruitment)
         self.seed, self.n_threads = int(seed), n_threads
         self.step = 0
-        # Cells that can be recruited start silent; others as if each had had its share.
+        # Cells that can be recruited start silent, others as if each had fired at the average rate.
         self.rate = np.full(self.n_cells, 0.0 if recruitment else 1 / self.n_rivals)
         self.age = np.zeros(self.n_cells)
         self.unsettled = np.zeros(self.n_cells)  # how far each cell has moved since its synapses last turned over
@@ -109,6 +109,16 @@ class PlasticCells:
     def n_cells(self) -> int:
         """Cells of the layer."""
         return self.synapses.n_post
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of each cell, where all are connected."""
+        return self.synapses.n_pre
+
+    @property
+    def n_features(self) -> int:
+        """What the layer above sees: a rate for each cell."""
+        return self.n_cells
 
     @property
     def dtype(self) -> np.dtype:
@@ -170,8 +180,8 @@ class PlasticCells:
         return np.minimum(1.0, n_seen / (self.rate_memory * self.n_rivals))
 
     def take_over(self, cells: NDArray[np.intp], U: NDArray) -> None:
-        """Each of ``cells`` takes over one of the inputs ``U (n, n_pre)``: the rule makes one large step on that sample
-        alone, from new synapses with all inputs, and turnover leaves some of them."""
+        """Each of ``cells`` takes over one of the inputs ``U (n, n_pre)``: starting from new synapses with all inputs,
+        the rule makes one large step on that sample alone, and turnover keeps some of them."""
         n, n_pre = U.shape
         rng = np.random.default_rng([self.seed, self.step, 1])
         y = np.zeros((n, self.n_cells), U.dtype)
@@ -263,6 +273,5 @@ def own_rule(rule: RuleLike, seed: int, n_threads: Threads, name: str = "rule") 
     """The rule with the threads of a layer, unless it has its own, and the layer's seed added to that of its noise."""
     made = excitatory_rule(rule, name)
     own: dict[str, Any] = {} if made.n_threads or not n_threads else {"n_threads": n_threads}
-    if "seed" in {field.name for field in fields(made) if field.init}:
-        own["seed"] = vars(made)["seed"] + seed
+    own |= {f.name: getattr(made, f.name) + seed for f in fields(made) if f.init and f.name == "seed"}
     return replace(made, **own) if own else made

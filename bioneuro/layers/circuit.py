@@ -17,8 +17,8 @@ from .inhibition import InhibitoryCells
 class Circuit(Association):
     """Association whose cells compete through :class:`InhibitoryCells`: a constructor, and read-only views of these.
 
-    Rates are the rest of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``; ``W`` learns
-    as in :class:`Association`.
+    Rates are the fixed point of ``y = (beta W h + V q - th)+``, ``q = U y``, with ``W, U >= 0`` and ``V <= 0``; ``W``
+    learns as in :class:`Association`.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ class CircuitSettings(Checked):
     specificity : float, default 0.5
         Exponent of the correlation, in [0, 2].
     activity : float, default 10
-        Summed rate to which homeostasis draws, in units of ``beta`` times the drive, in (0, 1e6].
+        Summed rate that homeostasis aims at, in units of ``beta`` times the drive, in (0, 1e6].
 
     Raises
     ------

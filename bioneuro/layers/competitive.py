@@ -47,7 +47,7 @@ class CompetitiveLayer(PlasticCells):
     n_rivals : int or None
         Cells that share a pool, as in :class:`Hypercolumns`; None: all.
     rule : str, Rule or function, default "log-relaxation"
-        What the synapses do with the rates before and behind them: a name in :data:`bioneuro.rules.RULES`, a
+        How synapses change with pre- and post-synaptic rates: a name in :data:`bioneuro.rules.RULES`, a
         :class:`bioneuro.rules.Rule`, or a plain function (:func:`bioneuro.rules.as_rule`). Its ``eta`` is the learning
         rate of a grown-up cell, per unit of summed activity.
     n_threads : int >= 1, "auto" or None
@@ -100,7 +100,7 @@ class CompetitiveLayer(PlasticCells):
         return self.synapses.forward(self.centred(U), n_threads=self.n_threads)
 
     def drive(self, U: NDArray) -> NDArray:
-        """What the rates follow from, shape ``(batch, n_cells)``: here the afferent drive."""
+        """What the rates are computed from, shape ``(batch, n_cells)``: here the afferent drive."""
         check_magnitude(U, "U", self.n_threads)
         return self.excite(U)
 
@@ -113,7 +113,7 @@ class CompetitiveLayer(PlasticCells):
         check_magnitude(U, "U", self.n_threads)
         Y = np.empty((len(U), self.n_cells), self.synapses.dtype)
         n, U = max(64, TILE // self.n_rivals), self.centred(U)
-        for start in range(0, len(U), n):  # competition finds the drive in the cache, and takes its place
+        for start in range(0, len(U), n):  # rates replace the drive while it is in the cache
             y = self.synapses.forward(U[start : start + n], n_threads=self.n_threads, out=Y[start : start + n])
             self.competition.rates(y, self.beta, out=y)
         return Y
@@ -121,6 +121,14 @@ class CompetitiveLayer(PlasticCells):
     def respond_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
         """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
         return self.synapses.input_grad(self.competition.rates_grad(Y, dY, self.beta), n_threads=self.n_threads)
+
+    def encode(self, U: NDArray) -> NDArray:
+        """What the layer above sees: :meth:`respond`."""
+        return self.respond(U)
+
+    def encode_grad(self, U: NDArray, dY: NDArray) -> NDArray:
+        """Gradient of :meth:`encode` with respect to the input."""
+        return self.respond_grad(self.respond(U), dY)
 
     # --- learning ---
 

@@ -1,4 +1,4 @@
-"""Layers as files and pickles of former versions hold them."""
+"""Layers out of files and pickles of former versions, brought up to date."""
 
 from __future__ import annotations
 

@@ -112,7 +112,8 @@ class Vigilance:
 def novel_inputs(H: NDArray, label: NDArray, own: NDArray, other: NDArray, vigilance: float) -> NDArray[np.intp]:
     """Inputs that recruit a cell, as if they came one after another, the worst matched first.
 
-    An input is novel where ``own < vigilance`` or ``own < other``; one that recruits matches those behind it, too.
+    An input is novel where ``own < vigilance`` or ``own < other``; an input that recruits counts as a match for those
+    after it.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def cells_for(labels: NDArray, owner: NDArray, use: NDArray) -> NDArray[np.intp]
     """
     owner, free = owner.copy(), list(np.flatnonzero(owner < 0)[::-1])
     count = np.bincount(owner[owner >= 0], minlength=int(labels.max(initial=0)) + 1)
-    young = np.zeros(len(owner), bool)  # who has just been recruited has had no time to be used
+    young = np.zeros(len(owner), bool)  # just recruited: no time yet to be used
     cells = np.full(len(labels), -1)
     for i, label in enumerate(labels):
         richest = int(count.argmax())

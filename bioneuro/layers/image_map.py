@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating, Part
 from ..checks import check_count
+from ..synapses import Synapses
 from .competitive import CompetitiveLayer
 from .interfaces import Space
 from .numeric_limits import check_magnitude
@@ -61,6 +62,9 @@ class ImageMap:
         "_pool_rows": Array(None, None, low=0, dtype="dtype"),
         "_pool_cols": Array(None, None, low=0, dtype="dtype"),
     }
+
+    population: ClassVar[str] = "features"
+    presynaptic: ClassVar[dict[str, str]] = {"map": "retina"}
 
     #: Pixels handled at a time: patches and columns of one chunk stay near the cache.
     chunk_pixels = 16384
@@ -117,6 +121,10 @@ class ImageMap:
             grad[chunk] = self._encode_chunk_grad(R, dH[chunk]).reshape(len(R), -1)
             start += len(R)
         return grad if space == "response" else grad * self.retina.response_slope(X)
+
+    def pathways(self) -> dict[str, Synapses]:
+        """The synapses of its columns."""
+        return {"map": self.columns.synapses}
 
     def _chunks(self, response: NDArray) -> Iterator[NDArray]:
         n = max(1, self.chunk_pixels // (self.height * self.width))

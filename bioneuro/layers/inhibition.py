@@ -32,8 +32,8 @@ MAX_ITER = 200
 class InhibitoryCells:
     """Competition of excitatory (E) cells through inhibitory (I) ones, which they drive: 80 to 20 by default.
 
-    Rates are the rest of ``y = (gain a + V q - th)+``, ``q = U y``, with ``U >= 0`` and ``V <= 0``
-    (:func:`bioneuro.layers.settle`): there is no softmax. In learning, synapses see what each cell has of a sample's
+    Rates are the fixed point of ``y = (gain a + V q - th)+``, ``q = U y``, with ``U >= 0`` and ``V <= 0``
+    (:func:`bioneuro.layers.settle`): there is no softmax. In learning, synapses see each cell's share of a sample's
     activity, ``y_i^s / sum_j y_j^s`` with s the sharpening: a division by all cells, which no synapse of the circuit
     computes.
 
@@ -42,7 +42,7 @@ class InhibitoryCells:
     ``V_ik -> -R``. Then they are scaled: the weights onto an I cell sum to ``n_cells``, those onto an E cell to
     ``-inhibition``. (A multiplicative form of the correlation-measuring rule of King, Zylberberg & DeWeese 2013,
     J. Neurosci. 33:5475.) Both directions of a pair see the same correlation, so ``-V U`` tends to a matrix similar to
-    a positive semidefinite one, which has one rest. In learning the label's top-down drive is
+    a positive semidefinite one, for which the fixed point is unique. In learning the label's top-down drive is
     ``kappa (v_i(label) - 1)``: excitation that inhibition balances. There is no third factor: the gradient of what
     settles is not that of a softmax.
 
@@ -64,10 +64,10 @@ class InhibitoryCells:
     inhibitory_density : float, default 0.5
         Share of the pairs of E and I cells that are connected, both ways, in (0, 1]; drawn once, at random.
     specificity : float, default 0.5
-        Exponent of the correlation, >= 0: 0 leaves inhibition as unspecific as the connections, near 1 it becomes that
-        of a cell by itself.
+        Exponent of the correlation, >= 0: at 0 inhibition is as unspecific as the connections, near 1 each cell mainly
+        inhibits itself.
     activity : float, default 10
-        Summed rate to which homeostasis draws, in units of ``beta`` times the drive, > 0.
+        Summed rate that homeostasis aims at, in units of ``beta`` times the drive, > 0.
     seed : int
         Of the connections.
     dtype : float32 or float64
@@ -200,7 +200,7 @@ class InhibitoryCells:
         return settled.y
 
     def drive_grad(self, drive: NDArray, da: NDArray, gain: float) -> NDArray:
-        """Implicit, at the rest."""
+        """Gradient with respect to the afferent drive, implicit at the fixed point."""
         dy = settle_grad(drive, da, self.to_inhibitory, self.from_inhibitory)
         return dy.dtype.type(gain) * dy
 
@@ -243,7 +243,7 @@ class InhibitoryCells:
         return support
 
     def compete(self, a: NDArray, gain: float, threshold: NDArray, speed: float) -> tuple[NDArray, NDArray]:
-        """What each cell has of a sample's activity, and the rates of the I cells at it."""
+        """Each cell's share of a sample's activity, and the rates of the I cells at that activity."""
         y = self._settled(a, gain, threshold)
         excess = np.log(max(float(y.sum(axis=1).mean()), 1e-9) / self.target)
         self.common_threshold += COMMON_GAIN * self.beta * speed * float(np.clip(excess, -1, 1))

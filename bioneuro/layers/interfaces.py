@@ -1,6 +1,6 @@
 """What parts ask of each other: structural types, nothing to inherit from.
 
-A network is made of an :class:`Encoder`, an association and :class:`Readout`\\ s; the cells of a layer of a
+A network is made of :class:`Layer`\\ s and :class:`Readout`\\ s of the last one; the cells of a layer of a
 :class:`Competition`, a rule (:class:`bioneuro.rules.Rule`) and a :class:`Growth`.
 """
 
@@ -16,11 +16,11 @@ from ..synapses import Synapses
 from ..threads import Threads
 
 __all__ = [
-    "Competition", "CompetitionMaker", "Encoder", "GrowingCells", "Growth", "Learned", "Progress", "ReadCells",
-    "Readout", "Space", "TakeOver",
+    "Competition", "CompetitionMaker", "Encoder", "GrowingCells", "Growth", "Layer", "Learned", "PlasticLayer",
+    "Progress", "ReadCells", "Readout", "Space", "TakeOver",
 ]  # fmt: skip
 
-#: With respect to what a gradient is asked: the input itself, or the retina's response to it.
+#: What a gradient is taken with respect to: the input itself, or the retina's response to it.
 Space = Literal["image", "response"]
 
 #: Numbers of the cells that take over inputs, and of the rows of the batch that they take over, one for each.
@@ -37,9 +37,10 @@ class Learned(NamedTuple):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Inputs to features. A network uses it as it is: how it learned, by ``learn(X)`` or elsewhere, does not matter.
+    """Inputs to features. A network uses it as it is: how it learned does not matter.
 
-    One for images also has a ``retina``; one with ``columns`` shows their synapses among the pathways of a network.
+    One for images also has a ``retina``, and is then asked for gradients with respect to the contrast response, by
+    ``space="response"``.
     """
 
     @property
@@ -51,18 +52,65 @@ class Encoder(Protocol):
         """Features ``(n, n_features)`` of ``X (n, n_inputs)``."""
         ...
 
-    def encode_grad(self, X: NDArray, dH: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, X: NDArray, dH: NDArray) -> NDArray:
         """Gradient of :meth:`encode`, ``(n, n_inputs)``, given that with respect to the features."""
         ...
 
 
 @runtime_checkable
+class Layer(Encoder, Protocol):
+    """What a stack is made of (:class:`bioneuro.NetworkClassifier`): an encoder that says how many inputs it takes.
+
+    It may also have:
+
+    ``learn(X)`` or ``learn(X, T)``
+        Learns from all that the layers below make of the samples, and from one-hot labels ``T (n, n_classes)`` if it
+        takes them; also ``random_state`` (a Generator) and ``progress`` (wraps an iterable as ``tqdm`` does, with
+        ``desc``), by these names. It is called once. A :class:`PlasticLayer` learns in steps instead.
+    ``dtype``
+        Of its features, which are float32 where it does not say.
+    ``pathways()``
+        Its :class:`bioneuro.Synapses` by name. ``presynaptic``, a dict of some of these names to populations, says who
+        makes those that the layer below does not make.
+    ``population``
+        What its cells are called, where a stack does not give them a name of its own: its class in lower case
+        otherwise. Names of its pathways begin with it; it is put before those that do not.
+    ``n_classes``
+        Labels that it can tell apart.
+    :class:`ReadCells`
+        If readouts shall see something else than :meth:`encode` gives.
+    """
+
+    @property
+    def n_inputs(self) -> int:
+        """Length of the vectors that it takes."""
+        ...
+
+
+@runtime_checkable
+class PlasticLayer(Layer, Protocol):
+    """A layer that learns in steps, each on a minibatch, and may go on learning for ever."""
+
+    #: Steps so far.
+    step: int
+
+    def learn(self, X: NDArray) -> Any:
+        """One step on a minibatch; ``learn(X, T)`` is given the labels, too."""
+        ...
+
+    def rewire(self) -> Any:
+        """Structural plasticity, after every so many steps."""
+        ...
+
+
+@runtime_checkable
 class Competition(Protocol):
-    """From what excites cells to their rates. All arrays are ``(batch, n_cells)``.
+    """Turns the excitation of cells into their rates. All arrays are ``(batch, n_cells)``.
 
     Made by a :class:`CompetitionMaker`. The layer gives the ``gain`` in units of the drive (``beta`` over its spread)
     and the homeostatic ``threshold (n_cells,)``. What the layer calls its drive is what :meth:`drive` makes of the
-    afferent drive ``a``: either ``a`` itself, from which :meth:`rates` follow, or what cells have after they competed.
+    afferent drive ``a``: either ``a`` itself, from which :meth:`rates` follow, or the drive that is left once cells
+    have competed.
     """
 
     beta: float
@@ -78,7 +126,7 @@ class Competition(Protocol):
     presynaptic: ClassVar[dict[str, str]]
 
     def drive(self, a: NDArray, gain: float, threshold: NDArray) -> NDArray:
-        """What rates and activity follow from."""
+        """What rates and activity are computed from."""
         ...
 
     def drive_grad(self, drive: NDArray, da: NDArray, gain: float) -> NDArray:
@@ -164,8 +212,10 @@ class Growth(Protocol):
         ...
 
 
+@runtime_checkable
 class ReadCells(Protocol):
-    """What a readout that learns asks of the cells it reads."""
+    """Cells that a readout can read. Of a layer without these methods, readouts see what it encodes
+    (:class:`bioneuro.layers.PassedOn`)."""
 
     n_threads: Threads
 
@@ -179,6 +229,14 @@ class ReadCells(Protocol):
         """Of their rates."""
         ...
 
+    def drive(self, H: NDArray) -> NDArray:
+        """What everything else follows from, ``(batch, n_cells)``, of inputs ``H (batch, n_inputs)``."""
+        ...
+
+    def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
+        """Gradient of :meth:`drive` with respect to the input, given that with respect to the ``drive``."""
+        ...
+
     def activity(self, drive: NDArray) -> NDArray:
         """Smooth activity from the drive, both ``(batch, n_cells)``."""
         ...
@@ -190,10 +248,15 @@ class ReadCells(Protocol):
 
 @runtime_checkable
 class Readout(Protocol):
-    """The association's drive ``(batch, n_cells)`` to the logits of the classes ``(batch, n_classes)``."""
+    """The drive of the last layer ``(batch, n_cells)`` to the logits of the classes ``(batch, n_classes)``."""
 
-    #: The layer whose drive it reads; may be replaced by one with the same cells.
+    #: The cells whose drive it reads (:class:`ReadCells`); may be replaced by others of the same number.
     association: Any
+
+    @property
+    def n_classes(self) -> int:
+        """Logits that it makes of each sample."""
+        ...
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits from the drive."""
@@ -219,8 +282,8 @@ class Readout(Protocol):
     def pathways(self) -> dict[str, Synapses]:
         """Its pathways by name; a readout without any is never asked to learn.
 
-        ``presynaptic``, a dict from their names to the population that makes each, says so where these are not the
-        association's cells.
+        ``presynaptic``, a dict of some of their names to populations, says who makes those that the cells it reads do
+        not make.
         """
         ...
 

@@ -70,7 +70,7 @@ class LocalMap(ImageMap):
     """
 
     columns: Hypercolumns
-    # the products take samples in tiles of 64: of MNIST's images this makes one tile
+    # the products take samples in tiles of 64, so a chunk of MNIST's images is one tile
     chunk_pixels = 64 * 28 * 28
 
     SAVED: ClassVar = ImageMap.SAVED | {
@@ -181,7 +181,8 @@ class LocalMap(ImageMap):
         """Learn all columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
 
         At most ``n_images`` images, drawn at random, are shown ``n_epochs`` times in batches; a position learns from
-        those that have contrast there (gate above ``min_gate``). Cells where there never is any stay as they started.
+        those that have contrast there (gate above ``min_gate``). Cells at positions that never have contrast stay as
+        they started.
         """
         rng = np.random.default_rng(random_state)
         if self.start == "tied":
@@ -196,7 +197,7 @@ class LocalMap(ImageMap):
         return self
 
     def _copy_tied(self, X: NDArray | Rows, min_gate: float, rng: np.random.Generator, progress: Progress) -> None:
-        """Give every position the columns, grown-up, that a map of tied ones learns."""
+        """Give every position the columns that a map of tied ones learns, as mature cells."""
         shape = self.height, self.width, self.channels
         tied = FeatureMap(shape, retina=self.retina, random_state=rng, **self._tied_parameters)
         tied.learn(X, min_gate=min_gate, random_state=rng, progress=progress)

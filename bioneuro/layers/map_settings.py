@@ -31,8 +31,8 @@ class MapSettings(Checked):
     Parameters
     ----------
     feature_map : {"tied", "local"}, default "tied"
-        Receptive fields: the same columns at every position (:class:`bioneuro.layers.FeatureMap`), or cells of its own
-        at each (:class:`bioneuro.layers.LocalMap`).
+        Receptive fields: the same columns at every position (:class:`bioneuro.layers.FeatureMap`), or separate cells at
+        each (:class:`bioneuro.layers.LocalMap`).
     n_columns : int >= 1, default 64
         Columns of the map.
     patch_size : int >= 1 or "auto"

@@ -13,7 +13,6 @@ from ..checks import Number, check_count
 from ..moments import Moments
 from ..synapses import Sign, Synapses
 from ..threads import Threads
-from .interfaces import Space
 from .numeric_limits import check_learned, check_magnitude, check_norm
 
 #: Inputs that drive one inhibitory cell: 80 excitatory cells to 20 inhibitory ones.
@@ -48,7 +47,7 @@ class Mixing:
     n_inputs : int >= 1
     n_cells : int >= 1, default 4000
     n_synapses : int >= 1, default 4
-        Of each sign, onto each cell; never from more than half of those there are, or all would be alike.
+        Of each sign, onto each cell; at most half of the inputs of a sign, or all cells would be alike.
     baseline : float, default 0.5
         Distance of the mean input from threshold, in standard deviations.
     random_state : int, RandomState, Generator or None
@@ -119,8 +118,8 @@ class Mixing:
         return Moments.none(self.n_features).add(self._input(H))
 
     def add(self, moments: Moments) -> Mixing:
-        """Adapt to a batch that was measured, here or by a copy elsewhere: with :meth:`measure`, what :meth:`learn`
-        does."""
+        """Adapt to a batch that was measured, here or by a copy elsewhere; :meth:`measure` and this are
+        :meth:`learn`."""
         self._seen = tuple(self.moments.merge(moments))
         return self
 
@@ -165,7 +164,7 @@ class Mixing:
         x /= norm
         return x
 
-    def encode_grad(self, H: ArrayLike, dX: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, H: ArrayLike, dX: NDArray) -> NDArray:
         """Gradient of :meth:`encode` with respect to ``H``."""
         x, norm = self._rates(H)
         dx = (dX - x * (np.einsum("ij,ij->i", dX, x)[:, None] / norm**2)) / norm
@@ -174,13 +173,9 @@ class Mixing:
         through = self.to_inhibitory.input_grad(self.inhibitory.input_grad(dP, n_threads=n), n_threads=n)
         return self.excitatory.input_grad(dP, n_threads=n) + through
 
-    #: Population that makes each of the pathways; from here on the association's.
-    presynaptic: ClassVar[dict[str, str]] = {
-        "mixing_excitatory": "features",
-        "mixing_e_to_i": "features",
-        "mixing_inhibitory": "mixing_i",
-        "association": "mixing",
-    }
+    population: ClassVar[str] = "mixing"
+    #: Population that makes what the layer below does not make.
+    presynaptic: ClassVar[dict[str, str]] = {"mixing_inhibitory": "mixing_i"}
 
     def pathways(self) -> dict[str, Synapses]:
         """Its pathways by name, none of which learns."""

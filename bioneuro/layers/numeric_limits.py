@@ -15,9 +15,9 @@ LARGEST_RATE: dict[np.dtype, float] = {np.dtype(np.float32): 1e15, np.dtype(np.f
 
 #: Gains and time constants: the product of three, of one over the least spread, and of the largest rate is finite.
 GAIN, GAIN_OR_NONE = Number(0, 1e6, ends="(]"), Number(0, 1e6)
-#: Shares of a whole: more than nothing; more than nothing and less than all.
+#: Shares in (0, 1], and in (0, 1).
 SOME, PART = Number(0, 1, ends="(]"), Number(0, 1, ends="()")
-#: Of a circuit; a correlation of rare events to a higher power would overflow.
+#: Strength and specificity of a circuit: a correlation of rare events to a higher power would overflow.
 INHIBITION, SPECIFICITY = Number(1e-6, 1e6), Number(0, 2)
 #: Learning rates: the ratio of two fits into single precision.
 LEARNING_RATE = Number(1e-12, 1e12)
@@ -58,7 +58,7 @@ def check_magnitude(rates: NDArray, name: str, n_threads: Threads = None) -> Non
 
 
 def check_norm(norm: NDArray, name: str) -> None:
-    """Refuse an input of whose rows a layer made vectors with norms ``(n, 1)`` that overflowed.
+    """Refuse an input if the norms ``(n, 1)`` of the vectors that a layer made of its rows overflowed.
 
     Raises
     ------

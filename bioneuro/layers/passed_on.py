@@ -1,4 +1,4 @@
-"""No association at all: what readouts learn from is the input itself."""
+"""Cells that are not there: what readouts learn from is the input itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..threads import Threads
 
 
 class PassedOn:
-    """Stands where a network or a readout expects an association, and passes its input on as it is.
+    """Stands where a readout expects cells, and passes its input on as it is.
 
-    It learns nothing and has no synapses: a readout behind it learns straight on the features.
+    It learns nothing and has no synapses: a readout behind it learns straight on the features. Readouts make one by
+    themselves for a layer that has no drive.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class SoftmaxPool:
     # --- response ---
 
     def drive(self, a: NDArray, gain: float, threshold: NDArray) -> NDArray:
-        """The afferent drive itself: no cell has felt the others yet."""
+        """The afferent drive itself: competition comes with the rates."""
         return a
 
     def drive_grad(self, drive: NDArray, da: NDArray, gain: float) -> NDArray:
@@ -105,11 +105,11 @@ class SoftmaxPool:
     # --- learning ---
 
     def top_down(self, support: NDArray) -> NDArray:
-        """Excitation of each cell by a label, as much as it votes for it."""
+        """Excitation of each cell by a label, in proportion to its vote for it."""
         return support
 
     def compete(self, a: NDArray, gain: float, threshold: NDArray, speed: float) -> tuple[NDArray, None]:
-        """Rates that learn, in the place of the drive; they sum to 1 over a pool."""
+        """Rates for learning, written over the drive; they sum to 1 over a pool."""
         beta = self.sharpening * gain
         if self.n_rivals is None:
             _core.compete(a, beta=beta, threshold=threshold, k=self.k, n_threads=self.n_threads, out=a)

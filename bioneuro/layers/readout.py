@@ -17,21 +17,30 @@ from ..checks import Number, check, check_count
 from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
-from .interfaces import ReadCells, Readout
+from .interfaces import Encoder, ReadCells, Readout
 from .numeric_limits import GAIN_OR_NONE
+from .passed_on import PassedOn
 
-#: Added to votes before the logarithm: the confidence that no cell speaks against is bounded.
+#: Added to votes before the logarithm, which bounds the confidence where no cell votes against.
 VOTE_FLOOR = 1e-6
-#: Largest |w| of the delta rule, far above what it comes to where it settles: few cells that cannot tell the classes
-#: apart would have it grow without end.
+#: Largest |w| of the delta rule, far above where weights settle: with few cells, which cannot tell the classes apart,
+#: they would grow without end.
 LARGEST_WEIGHT = 1e3
 #: E cells that drive an I cell of the delta rule: 80 to 20, as in cortex.
 E_CELLS_PER_I_CELL = 4
-#: Size beside an output's strongest synapse of the same sign below which one turns silent: what cost least of
-#: validation images of MNIST and Fashion-MNIST at less than half of the synapses.
+#: Share of an output's strongest synapse of the same sign below which a synapse turns silent: on validation images of
+#: MNIST and Fashion-MNIST, what cost least accuracy at less than half of the synapses.
 WEAKEST = {"E": 0.08, "I": 0.16}
 #: Pathway of the delta rule that is drawn once and does not learn.
 WIRED = "readout_e_to_i"
+
+
+def read_cells(layer: ReadCells | Encoder) -> ReadCells:
+    """The cells that a readout of a layer reads: its own, or what it encodes."""
+    if isinstance(layer, ReadCells):
+        return layer
+    dtype, n_threads = getattr(layer, "dtype", np.float32), getattr(layer, "n_threads", None)
+    return PassedOn(layer.n_features, dtype=dtype, n_threads=n_threads)
 
 
 @lru_cache(maxsize=8)
@@ -50,7 +59,16 @@ class VotesReadout:
     SAVED: ClassVar = {"association": Part(Association)}
 
     def __init__(self, association: Association, n_classes: int, **_: Any) -> None:
+        if not hasattr(association, "votes"):
+            raise TypeError(
+                f"association must be a layer with votes, as Association is, got {type(association).__name__}"
+            )
         self.association = association
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that the cells vote for."""
+        return self.association.n_classes
 
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
@@ -99,11 +117,12 @@ class DeltaReadout:
     fire as often as it is taught to.
 
     Now and then synapses that are weak beside the strongest onto their output turn silent (:data:`WEAKEST`), unless
-    they never changed: their cell has not been heard yet.
+    they never changed: their cell has not been active yet.
 
     Parameters
     ----------
-    association : Association or other cells (:class:`bioneuro.layers.ReadCells`)
+    association : Association or another layer
+        What it reads is the activity of its cells (:class:`bioneuro.layers.ReadCells`), else what it encodes.
     n_classes : int
     w_start : float, default 0.7
         Size of every synapse onto the outputs at the start.
@@ -114,9 +133,9 @@ class DeltaReadout:
     """
 
     SAVED: ClassVar = {
-        "association": Part(Association),
+        "association": Part(ReadCells),
         "rng": Part(np.random.Generator),
-        "bias": Array("association.n_classes", dtype="association.synapses.dtype"),
+        "bias": Array(None, dtype="association.dtype"),
         "excitatory": Pathway("bias.size", "association.n_cells", "E", "bias.dtype", LARGEST_WEIGHT),
         "to_inhibitory": Pathway(None, "association.n_cells", "E", "bias.dtype", LARGEST_WEIGHT),
         "inhibitory": Pathway("bias.size", "to_inhibitory.n_post", "I", "bias.dtype", LARGEST_WEIGHT),
@@ -125,16 +144,12 @@ class DeltaReadout:
         "step": Count(),
     }
 
-    #: Population that makes each of the pathways.
-    presynaptic: ClassVar[dict[str, str]] = {
-        "readout_excitatory": "association",
-        WIRED: "association",
-        "readout_inhibitory": "readout_i",
-    }
+    #: Population that makes what the cells it reads do not make.
+    presynaptic: ClassVar[dict[str, str]] = {"readout_inhibitory": "readout_i"}
 
     def __init__(
         self,
-        association: ReadCells,
+        association: ReadCells | Encoder,
         n_classes: int,
         *,
         w_start: float = 0.7,
@@ -145,7 +160,7 @@ class DeltaReadout:
             raise ValueError(f"w_start must lie in (0, {LARGEST_WEIGHT:g}], got {w_start}")
         if prune_every is not None:
             check_count("prune_every", prune_every)
-        self.association = association
+        self.association = association = read_cells(association)
         self.rng = np.random.default_rng(seed)
         n_cells, dtype = association.n_cells, association.dtype
         n_inhibitory = max(1, n_cells // E_CELLS_PER_I_CELL)
@@ -157,6 +172,11 @@ class DeltaReadout:
         )
         self.inhibitory = connectivity.dense(n_classes, n_inhibitory, start, sign="I", dtype=dtype)
         self.w_start, self.prune_every, self.step = float(w_start), prune_every, 0
+
+    @property
+    def n_classes(self) -> int:
+        """Outputs."""
+        return len(self.bias)
 
     def inhibitory_rates(self, Q: NDArray) -> NDArray:
         """Rates ``r = U q >= 0`` of the I cells, from the activity ``Q`` of the E cells."""
@@ -184,7 +204,7 @@ class DeltaReadout:
         self.learn_from(self.heard(drive), T, eta)
 
     def heard(self, drive: NDArray) -> tuple[NDArray, NDArray]:
-        """Rates of the E and of the I cells that a drive comes to."""
+        """Rates of the E and of the I cells at a drive."""
         Q = self.association.activity(drive)
         return Q, self.inhibitory_rates(Q)
 
@@ -202,7 +222,7 @@ class DeltaReadout:
             self._prune()
 
     def _prune(self) -> None:
-        """What is weak beside the strongest synapse onto its output turns silent, if it was ever heard."""
+        """Synapses that are weak beside the strongest onto their output turn silent, if their cell was ever active."""
         for pathway in (self.excitatory, self.inhibitory):
             W = pathway.to_scipy().copy()
             size = np.abs(W.data)
@@ -214,7 +234,8 @@ class DeltaReadout:
     def cuts(self) -> dict[str, NDArray]:
         """Size below which each synapse would have turned silent, (nnz,) in CSR order, of the pathways that are pruned.
 
-        0 of those that were never heard, which are spared. One that has shrunk since the last round lies at its cut.
+        0 for those whose cell was never active, which are spared. One that has shrunk since the last round lies at its
+        cut.
         """
         cuts = {}
         if self.prune_every is not None and self.step >= self.prune_every:

@@ -30,7 +30,7 @@ class Retina:
         Semi-saturation of the divisive normalisation, > 0.
     g0, gate_exponent : float, default 0.5 and 1
         Semi-saturation of the gate, > 0, and its steepness m, in (0, 8]. Patches whose contrast ``|z|`` is far below
-        ``g0`` are not seen, the less the steeper the gate.
+        ``g0`` hardly pass, and less the steeper the gate.
     n_threads : int >= 1, "auto" or None
         Threads of the kernels; None takes the default of the machine.
     """
@@ -67,7 +67,7 @@ class Retina:
         self.semi_saturation = float(semi_saturation)
         self.c0, self.g0, self.gate_exponent = float(c0), float(g0), float(gate_exponent)
         self.n_threads = n_threads
-        _ = self.contrast  # refuses what it does not know
+        _ = self.contrast  # which checks exponent and semi_saturation
 
     @property
     def contrast(self) -> NakaRushton:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,16 +64,16 @@ def settle(
     max_iter: int = 1000,
     start: NDArray | None = None,
 ) -> Settled:
-    """Rates at which excitatory cells and the inhibitory cells that they drive hold each other.
+    """Rates at which excitatory cells and the inhibitory cells that they drive hold each other in balance.
 
     ``y = F(y) = (a + V q - th)+`` with ``q = (U y)+``. Inhibition is a ``V <= 0``; any signs are taken.
 
     With ``U >= 0`` this is a linear complementarity problem, which :func:`pivot` solves in a few rounds. What is left
-    takes steps: Newton's (the equations of the active cells, as if those stayed active) or, where that does not bring a
-    sample nearer to rest, ``y + d (F(y) - y)`` with ``d = 1 / (1 + rho)``, ``rho`` the spectral radius of ``|V| |U|``,
-    which contracts for symmetric inhibition (``V = -U^T``). That has one rest for each drive; unrelated ``U`` and ``V``
-    that are strong need not have any. Each sample rests on its own: its rates do not depend on its batch (but for
-    rounding).
+    takes steps: Newton's (the equations of the active cells, as if those stayed active) or, where that brings a sample
+    no nearer to rest, ``y + d (F(y) - y)`` with ``d = 1 / (1 + rho)``, ``rho`` the spectral radius of ``|V| |U|``,
+    which contracts for symmetric inhibition (``V = -U^T``). That has one fixed point for each drive; strong ``U`` and
+    ``V`` that are unrelated need not have any. Each sample settles by itself: its rates do not depend on its batch (up
+    to rounding).
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def settle(
     Returns
     -------
     Settled
-        Samples that found no rest have ``residual > tol``.
+        Samples that did not settle have ``residual > tol``.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def _uniformly_inhibited(b: NDArray, product: NDArray) -> NDArray[np.bool_]:
 
 
 def settle_grad(y: NDArray, dy: NDArray, U: Synapses | NDArray, V: Synapses | NDArray) -> NDArray:
-    """Gradient of the rest with respect to the drive, given that with respect to the rates.
+    """Gradient of the fixed point with respect to the drive, given that with respect to the rates.
 
     Implicit: on the active cells ``(I - V D U)^T da = dy``, ``D`` the inhibitory cells that are awake; 0 elsewhere.
 
@@ -209,7 +209,7 @@ def settle_grad(y: NDArray, dy: NDArray, U: Synapses | NDArray, V: Synapses | ND
     Returns
     -------
     ndarray of shape (batch, n_E)
-        NaN where the system is singular: there the rest is no function of the drive.
+        NaN where the system is singular: there the fixed point is no function of the drive.
     """
     U, V = matrix(U), matrix(V)
     if dy.shape != y.shape:
@@ -238,7 +238,7 @@ def _newton(
     awake: NDArray[np.bool_] | None = None,
     largest: int = LARGEST_SUPPORT,
 ) -> NDArray:
-    """What solves the equations of the active cells; NaN where they are more than ``largest`` or their system is
+    """Solutions of the equations of the active cells; NaN where these are more than ``largest`` or their system is
     singular.
 
     The system is ``I + product``, or ``I - V D U`` with ``D`` the inhibitory cells that are ``awake``.
@@ -266,7 +266,8 @@ def _newton(
 
 
 def _support(active: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Numbers of the active cells of each sample ``(batch, k)``, padded with others, and which are not padding."""
+    """Indices of the active cells of each sample ``(batch, k)``, padded with others, and which of them are not
+    padding."""
     k = int(np.count_nonzero(active, axis=1).max())
     cells = np.argpartition(~active, k - 1, axis=1)[:, :k]
     return cells, np.take_along_axis(active, cells, axis=1)
@@ -283,7 +284,7 @@ def _system(
     """``I - V D U`` on the cells of each sample, ``(batch, k, k)``, ``D`` the inhibitory cells awake; identity in the
     padding."""
     if product is None:
-        V, U, awake = (cast(NDArray, array) for array in (V, U, awake))  # they are given where the product is not
+        assert V is not None and U is not None and awake is not None  # given where the product is not
         A = -(V[cells] * awake[:, None, :]) @ U.T[cells].swapaxes(1, 2)
     else:
         A = product[cells[:, :, None], cells[:, None, :]]
@@ -296,7 +297,7 @@ def _solve(A: NDArray, b: NDArray) -> NDArray:
     """Solutions ``(batch, k)``; NaN where a system is singular."""
     try:
         return np.linalg.solve(A, b[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:  # of one system at least: each by itself
+    except np.linalg.LinAlgError:  # at least one system is singular: solve each by itself
         if len(A) == 1:
             return np.full_like(b, np.nan)
         return np.concatenate([_solve(A[i : i + 1], b[i : i + 1]) for i in range(len(A))])

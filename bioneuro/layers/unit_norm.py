@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Count, Floating
-from .interfaces import Space
 from .numeric_limits import check_magnitude
 
 
@@ -47,7 +46,7 @@ class UnitNorm:
         X, norm = self._norm(X)
         return (X / norm).astype(self.dtype)
 
-    def encode_grad(self, X: ArrayLike, dH: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, X: ArrayLike, dH: NDArray) -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X``."""
         X, norm = self._norm(X)
         return ((dH - X * (dH * X).sum(axis=1, keepdims=True) / norm**2) / norm).astype(self.dtype)

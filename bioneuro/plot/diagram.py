@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Pathways of our network that are wired once and do not learn.
-FIXED = {"mixing_excitatory", "mixing_e_to_i", "mixing_inhibitory", "readout_e_to_i"}
+FIXED = re.compile(r"mixing(_\d+)?_(excitatory|e_to_i|inhibitory)|readout_e_to_i")
 #: Populations whose pathways have other names.
 REACHED = {"map": "features", "readout": "classes"}
 SIGNS = {
@@ -75,9 +76,10 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     """
     if not callable(getattr(model, "outgoing", None)):
         raise TypeError(f"model must have a method outgoing(), as BioClassifier has, got {type(model).__name__}")
+    outgoing = model.outgoing()
     pathways = [
-        _pathway(name, maker, synapses)
-        for maker, made in model.outgoing().items()
+        _pathway(name, maker, synapses, outgoing)
+        for maker, made in outgoing.items()
         for name, synapses in made.items()
     ]  # fmt: skip
     places = _places(pathways)
@@ -100,20 +102,24 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _pathway(name: str, maker: str, synapses: Any) -> Pathway:
+def _pathway(name: str, maker: str, synapses: Any, populations: Container[str]) -> Pathway:
     matrix = as_matrix(synapses, name)
     weights = matrix.data[matrix.data != 0]
     kind = "I" if _inhibitory(maker) else "E"
     if weights.size and not (weights > 0).all():
         kind = "I" if (weights < 0).all() else "both"
     n_post, n_pre = matrix.shape
-    return Pathway(name, maker, _target(name), n_pre, n_post, kind, weights.size)
+    return Pathway(name, maker, _target(name, populations), n_pre, n_post, kind, weights.size)
 
 
-def _target(pathway: str) -> str:
-    """The population that a pathway reaches, by its name."""
+def _target(pathway: str, populations: Container[str]) -> str:
+    """The population that a pathway reaches, by its name: the one that it begins with."""
     cells = re.sub("_(excitatory|inhibitory|e_to_i|i_to_e)$", "", pathway)
-    return f"{cells}_i" if pathway.endswith("_e_to_i") else REACHED.get(cells, cells)
+    if pathway.endswith("_e_to_i"):
+        return f"{cells}_i"
+    parts = cells.split("_")
+    begins = ["_".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return REACHED.get(cells) or next((begin for begin in begins if begin in populations), cells)
 
 
 def _inhibitory(population: str) -> bool:
@@ -170,7 +176,7 @@ def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, flo
     inhibits = pathway.sign == "I"
     ax.add_patch(FancyArrowPatch(
         start, end, arrowstyle=ArrowStyle("-[", widthB=0.45, lengthB=0) if inhibits else "-|>",
-        mutation_scale=12 * scale, color=colour, linestyle=(0, (4, 2)) if pathway.name in FIXED else "-",
+        mutation_scale=12 * scale, color=colour, linestyle=(0, (4, 2)) if FIXED.fullmatch(pathway.name) else "-",
         linewidth=1.6 * scale, shrinkA=1, shrinkB=3 * scale if inhibits else 1,
     ))  # fmt: skip
     middle = (start[0] + end[0]) / 2 + label[0], (start[1] + end[1]) / 2 + label[1]
@@ -184,6 +190,6 @@ def _explain(ax: Axes, pathways: list[Pathway]) -> None:
 
     signs = [sign for sign in SIGNS if any(p.sign == sign for p in pathways)]
     lines = [Line2D([], [], color=SIGNS[sign][0], label=SIGNS[sign][1]) for sign in signs]
-    if any(p.name in FIXED for p in pathways):
+    if any(FIXED.fullmatch(p.name) for p in pathways):
         lines.append(Line2D([], [], color=GREY, linestyle=(0, (4, 2)), label="wired once, does not learn"))
     below(ax, handles=lines, drop=2, columns=len(lines))

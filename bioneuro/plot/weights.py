@@ -312,14 +312,12 @@ def gabor_fits(
     ax = axes(ax, (5.2, 4.6))
     nx, ny, r2 = frame[["nx", "ny", "r2"]].dropna().to_numpy(float).T
     fitted = r2 >= good
-    text = (
-        f"{label}: median R² {np.median(r2):.2f}, {fitted.mean():.0%} ≥ {good:g} (others hollow)" if r2.size else label
-    )
+    text = f"{label}: median R² {np.median(r2):.2f}, {fitted.mean():.0%} ≥ {good:g}" if r2.size else label
     ax.plot(nx[fitted], ny[fitted], marker, color=color, markersize=4.5, alpha=0.8, label=text)
     ax.plot(nx[~fitted], ny[~fitted], marker, markerfacecolor="none", markeredgecolor=color, markersize=4.5, alpha=0.6)
     ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
     ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
-    ax.set_title("Gabor fits: length against width", loc="left", fontsize=10)
+    headline(ax, f"Gabor fits: length against width (hollow: R² < {good:g})")
     below(ax)
     tidy(ax, grid="both")
     return ax

@@ -11,7 +11,7 @@ __all__ = ["audit_lines", "audited", "bounded", "warned"]
 
 
 def audited(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows without robustness figures of models that have no audit, which are not printed."""
+    """The rows less the robustness figures of models without an audit, which are never printed."""
     seen = frame.loc[frame["metric"] == "audit", "model"].unique()
     return frame[(frame["metric"] != "robust_accuracy") | frame["model"].isin(seen)]
 

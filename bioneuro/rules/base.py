@@ -43,7 +43,7 @@ class Rule(ABC):
 
     #: Pathways the rule is defined on.
     signs: ClassVar[tuple[Sign, ...]] = ("mixed", "E", "I")
-    #: Whether rates must be >= 0; where not, centred inputs and linear cells will do.
+    #: Whether rates must be >= 0; where not, inputs may be centred and cells linear.
     nonnegative: ClassVar[bool] = False
     #: Whether a step takes a reward.
     rewarded: ClassVar[bool] = False

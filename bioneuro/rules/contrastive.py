@@ -21,9 +21,9 @@ class Contrastive(Rule):
     cells compete by a softmax and vote, ``y_clamped`` is proportional to ``y_free`` times the vote for the label, and
     ``sum_b (y_clamped - y_free)_bi (x_bj - m_j)``, times the gain of the competition, is the exact gradient of
     ``log p(label)``: local, with no weights transported. The step is the multiplicative one of Kivinen & Warmuth 1997:
-    no sign can change, sizes change in proportion to themselves, and a sum of many small steps of log w leaves a
-    lognormal one. Rows are not scaled. ``m_j`` and ``s_j`` are ``pre_mean`` and ``pre_sd`` of the pathway; the growth
-    of log w in one step is bounded by 1.
+    no sign can change, sizes change in proportion to themselves, and weights whose log is the sum of many small steps
+    are close to lognormal. Rows are not scaled. ``m_j`` and ``s_j`` are ``pre_mean`` and ``pre_sd`` of the pathway; the
+    growth of log w in one step is bounded by 1.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def _read_only(array: NDArray) -> NDArray:
 
 
 def is_rule_function(value: object) -> TypeGuard[Callable[..., NDArray]]:
-    """Whether it is a plain function that takes four positional arguments and needs no other."""
+    """Whether it is a plain function that can be called with four positional arguments."""
     if not inspect.isfunction(value):
         return False
     parameters = inspect.signature(value).parameters.values()

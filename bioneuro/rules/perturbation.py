@@ -25,8 +25,8 @@ class WeightPerturbation(Rule):
         Y = trial.forward(X)
         rule.step(synapses, X, Y, reward=-loss(Y))
 
-    The mean step is ``eta`` times the gradient of the reward, exactly where the reward is quadratic in the weights and
-    else up to O(s^2): nothing but one number comes back. ``R0`` is the reward to be expected. With ``memory`` it is the
+    The mean step is ``eta`` times the gradient of the reward, exactly where the reward is quadratic in the weights,
+    otherwise up to O(s^2): nothing but one number comes back. ``R0`` is the expected reward. With ``memory`` it is the
     mean of the rewards of past trials, and the first trial only sets it; without, the caller's reward is already a
     difference, for instance to that of the unperturbed pathway, which is less noisy and costs a second trial. Rates
     play no part: a step only checks them.

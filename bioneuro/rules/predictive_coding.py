@@ -14,10 +14,11 @@ from .base import AdditiveRule
 class PredictiveCoding(AdditiveRule):
     """``dw_ij = eta mean_b((y_bi - p_bi) x_bj)``, ``p = W x``: post-synaptic error times pre-synaptic rate.
 
-    ``Y`` is what the cells come to under all of their inputs, ``p`` what this pathway alone says. The step goes down
-    the gradient of ``mean_b |y_b - p_b|^2 / 2``, so its fixed point is the least-squares prediction, and ``eta`` times
-    the largest eigenvalue of ``mean_b x_b x_b^T`` must stay below 2. With targets for ``Y`` it is the delta rule. Cells
-    that compete have none: taken for targets, their rates, which sum to 1, leave hardly a synapse.
+    ``Y`` is the activity of the cells under all of their inputs, ``p`` the prediction of this pathway alone. The step
+    goes down the gradient of ``mean_b |y_b - p_b|^2 / 2``, so its fixed point is the least-squares prediction, and
+    ``eta`` times the largest eigenvalue of ``mean_b x_b x_b^T`` must stay below 2. With targets for ``Y`` it is the
+    delta rule. Competing cells have no such targets: their rates sum to 1, and learning towards these leaves hardly a
+    synapse.
 
     Parameters
     ----------

@@ -14,7 +14,8 @@ from .base import AdditiveRule, on_synapses
 
 @dataclass(frozen=True, kw_only=True)
 class Sanger(AdditiveRule):
-    """``dw_i = eta mean_b(y_bi (x_b - sum_{k <= i} y_bk w_k))``: each cell learns what those before leave over.
+    """``dw_i = eta mean_b(y_bi (x_b - sum_{k <= i} y_bk w_k))``: each cell learns what those before it leave
+    unexplained.
 
     For linear cells ``y = W x`` on centred inputs row i goes to the i-th principal component, at unit norm, where
     ``eta`` times the largest eigenvalue stays well below 1. With rates that are no linear function of the drive it is

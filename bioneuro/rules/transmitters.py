@@ -29,9 +29,9 @@ class TransmitterCompetition:
 
     with ``E, I >= 0`` the sizes of excitatory and inhibitory synapses, ``G_ij = mean_b(y_bi x_bj)`` as in every rule
     (with an error in place of ``Y``: the delta rule) and ``D_j`` the balance of axon j, which is all that a cell's
-    synapses share: of the transmitter that the axon has more of it makes more, at the cost of the other. No sign is
+    synapses share: an axon makes more of the transmitter that it has more of, at the cost of the other. No sign is
     given; D = 0 is a fixed point, an unstable one, and a cell ends with one transmitter (Dale's law), unless G holds
-    synapses of both signs against it, ``|G_ij| > chi``. The winner rests at ``E_ij = (chi + G_ij) / decay``, so that
+    synapses of both signs against it, ``|G_ij| > chi``. The winner settles at ``E_ij = (chi + G_ij) / decay``, so that
     ``chi / decay`` is the size of the weights, and G, the error that stays, is of the order of chi.
 
     No rule of :data:`RULES`, as it steps two pathways at once.

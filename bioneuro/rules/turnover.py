@@ -83,7 +83,8 @@ class Turnover(Checked):
         return died, born
 
     def settle(self, W: NDArray, rng: np.random.Generator) -> sp.csr_array:
-        """What long turnover leaves of cells whose synapses have the weights ``W (n, n_pre)`` > 0 while all are alive.
+        """What is left after long turnover of cells whose synapses have the weights ``W (n, n_pre)`` > 0 while all are
+        alive.
 
         Each synapse is there with the probability of its equilibrium, at which norm and survival agree; rows have unit
         norm. A cell none of whose synapses is left has an empty row.
@@ -107,7 +108,7 @@ class Turnover(Checked):
         pace = 1 / (1 + self.gamma / 2)
         least = float(np.finfo(W.dtype).tiny)  # a cell may have none but silent synapses
         norm = np.maximum(np.sqrt(np.einsum("ij,ij->i", W, W, dtype=float)), least)[:, None]
-        size, left = W * (np.sqrt(W.shape[1]) / norm), np.ones_like(norm)  # of the norm, what is left
+        size, left = W * (np.sqrt(W.shape[1]) / norm), np.ones_like(norm)  # and the share of the norm that is left
         with np.errstate(divide="ignore", over="ignore"):
             dead = np.minimum(self.death / self.birth * size.astype(float) ** -self.gamma, np.finfo(float).max)
         mass, odds = (size * size) / W.shape[1], np.empty_like(dead)

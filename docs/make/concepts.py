@@ -31,7 +31,7 @@ def pathway() -> Figure:
     drive = patches.reshape(-1, patches.shape[-1]) @ encoder.columns.synapses.to_scipy().toarray().T
     gate = gate.reshape(shape)
     features = encoder.encode(x.astype(np.float32))
-    mixed = net.mixed(features)[0]
+    mixed = net.on_features.seen(features)[0]
     rates = net.association.rates(net.association.drive(mixed[None]))[0]
     shares = model.network_.readouts["votes"].logits(net.association.drive(mixed[None]))[0]
 
@@ -72,7 +72,7 @@ def synapse() -> Figure:
     """Target, relaxation and turnover of the synapses onto one association cell."""
     net, data = network().network_, digits()
     association = net.association
-    X = net.mixed(network().encoder_.encode(data.X_train))
+    X = net.on_features.seen(network().encoder_.encode(data.X_train))
     Y = association.rates(association.drive(X))
     cell = int(np.argmax(association.rate))
     y = Y[:, cell].astype(float)

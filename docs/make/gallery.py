@@ -53,12 +53,12 @@ def weights_over_time() -> plt.Axes:
 
 
 def density_by_turnover() -> plt.Axes:
-    few, rows = bn.datasets.subset_per_class(digits().X_train, digits().y_train, 10), []
+    few, rows = bn.datasets.subset_per_class(digits().X_train, digits().y_train, 5), []
     schedule = bn.Schedule(teaching_epochs=1, readout_epochs=1)
     for ratio in (1, 2, 4, 8):
         for seed in range(3):
             turnover = bn.rules.Turnover(death=ratio * bn.rules.Turnover().birth)
-            model = bn.BioClassifier(n_cells=100, mixing=1000, turnover=turnover, schedule=schedule, random_state=seed)
+            model = bn.BioClassifier(n_cells=50, mixing=500, turnover=turnover, schedule=schedule, random_state=seed)
             density = bn.analysis.density(model.fit(*few).weights()["association"])
             rows.append(("association", ratio, seed, density))
     return bn.plot.density_by_turnover(pd.DataFrame(rows, columns=["model", "turnover", "seed", "density"]))

@@ -35,7 +35,7 @@ FEW_ATTACKS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class RobustnessSettings(Settings):
-    """How hard it is tried.
+    """How hard the attacks try.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ class RobustnessSettings(Settings):
     def sized(self, network: Any) -> Any:
         """An unfitted network with the sizes and the length of training of these settings."""
         if isinstance(network, BioClassifier):
-            return network.set_params(**self.network(cast(int, network.random_state)) | self.robust)
+            seed = cast(int, network.random_state)  # whoever makes a contender gives it a seed
+            return network.set_params(**self.network(seed) | self.robust)
         known = network.get_params()
         sizes = {"image_shape": self.image_shape, "n_epochs": self.mlp_epochs}
         return network.set_params(**{name: value for name, value in sizes.items() if name in known})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,6 +36,13 @@ DRIFT = {
 }
 READOUTS = ("delta", "votes")
 CELLS = "cells"
+
+
+def inhibitory_cells(network: BioClassifier) -> InhibitoryCells:
+    """The competition of a network whose cells compete by a circuit."""
+    competition = network.network_.association.competition
+    assert isinstance(competition, InhibitoryCells)
+    return competition
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,10 @@ class CircuitCompetition(Claim[CircuitSettings]):
             if longer > 1:
                 parameters["schedule__association_epochs"] = usual * longer
                 network = BioClassifier(**parameters).fit(*train)
-            circuit = cast(InhibitoryCells, network.network_.association.competition)
+            circuit = inhibitory_cells(network)
             for readout in READOUTS:
                 yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)
-            rates = network.network_.drive(network.transform(test.X))
+            rates = network.network_.on_features.drive(network.transform(test.X))
             yield Found("stability", "log mean rate", float(np.log(rates.mean())), longer)
             for name, synapses in network.network_.association.pathways().items():
                 rms = np.sqrt(np.mean(synapses.weights.astype(float) ** 2))
@@ -87,8 +94,8 @@ class CircuitCompetition(Claim[CircuitSettings]):
 
     @staticmethod
     def _cells(network: BioClassifier, X: np.ndarray) -> Iterator[Found]:
-        circuit = cast(InhibitoryCells, network.network_.association.competition)
-        Y = network.network_.drive(network.transform(X))
+        circuit = inhibitory_cells(network)
+        Y = network.network_.on_features.drive(network.transform(X))
         yield Found(CELLS, "share of rates active", analysis.fraction_active(Y))
         yield Found(CELLS, "E cells in use", float((Y.max(axis=0) > 0).mean()))
         yield Found(CELLS, "images without activity", float((Y.max(axis=1) == 0).mean()))

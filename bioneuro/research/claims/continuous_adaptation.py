@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Goals: points lost (as a share) of what a task was answered best, and against training on everything at once.
+#: Goals: largest loss (as a share) from the best accuracy on a task, and against training on everything at once.
 FORGETTING, BELOW_CEILING = 0.02, 0.015
 #: Rivals that keep no sample and are not told where tasks end: all of them, and those on the same features.
 RIVALS = [name for name, model in MODELS.items() if model.rival]

@@ -27,7 +27,7 @@ def score(network: BioClassifier, readout: str, images: Images) -> float:
 def hidden_rates(network: BioClassifier, X: NDArray) -> NDArray:
     """Activity of the association as its readouts see it, ``(n, n_cells)``."""
     association = network.network_.association
-    return association.activity(network.network_.drive(network.transform(X)))
+    return association.activity(network.network_.on_features.drive(network.transform(X)))
 
 
 def perceptron_rates(mlp: BackpropMLP, X: NDArray) -> NDArray:
@@ -74,9 +74,10 @@ STORED: dict[str, Any] = {"rule": RecruitOnly(), "supervision__eta": 0.0, **DENS
 
 @dataclass(frozen=True, kw_only=True)
 class AdditiveNoise(Rule):
-    """The ``rule`` with noise that does not know the size of a synapse, of the mean square of the proportional one.
+    """The ``rule`` with noise that ignores the size of a synapse, of the same mean square as proportional noise.
 
-    Where a step of that adds ``s_i xi`` to log w, ``s_i = sigma sqrt(alpha_i (2 - alpha_i))``, this adds ``s_i rms_i
+    Where a step of the latter adds ``s_i xi`` to log w, ``s_i = sigma sqrt(alpha_i (2 - alpha_i))``, this adds ``s_i
+    rms_i
     xi`` to w, ``rms_i`` over the cell's synapses. Weights are reflected at 0, since they are excitatory.
     """
 

@@ -45,7 +45,7 @@ N_INPUTS, N_OUTPUTS, FEW, MANY = 200, 20, 100, 400
 
 
 class Pair(NamedTuple):
-    """Excitatory and inhibitory synapses between the same cells, and what the outputs rest at."""
+    """Excitatory and inhibitory synapses between the same cells, and the bias of the outputs."""
 
     excitatory: Synapses
     inhibitory: Synapses

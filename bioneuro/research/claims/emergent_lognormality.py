@@ -13,9 +13,10 @@ from scipy import sparse, stats
 
 from ... import analysis
 from ...baselines import BackpropMLP
-from ...classifier import BioClassifier, OnEpoch
+from ...classifier import BioClassifier
 from ...connectivity import Constant, dense
 from ...datasets import Dataset
+from ...network_estimator import OnEpoch
 from ...rules import as_rule
 from ..differences import ALPHA, in_words
 from .claim import Claim, Progress
@@ -51,7 +52,7 @@ def describe(condition: str, W: Any, seed: int, n_cells: int) -> Iterator[Found]
     ----------
     condition : str
     W : sparse array (n_post, n_pre)
-        Negative weights are left out. Nothing was cut at a threshold, so nothing is taken for truncated.
+        Negative weights are left out. Nothing was cut at a threshold, so no law is fitted as truncated.
     seed : int
         Of the draw of the cells.
     n_cells : int
@@ -81,7 +82,7 @@ def describe(condition: str, W: Any, seed: int, n_cells: int) -> Iterator[Found]
 
 def on_survivors_of(network: BioClassifier) -> OnEpoch:
     """For :meth:`BioClassifier.fit` without turnover: the association begins with the synapses of another one, all of
-    its cells awake and as young as can be."""
+    its cells ready to respond, and as young as they can be."""
     survivors = network.network_.association.synapses.to_scipy().copy()
 
     def on_epoch(model: BioClassifier, stage: str, done: int, n: int) -> None:
@@ -101,7 +102,7 @@ def size_of_change(network: BioClassifier, images: Images) -> float:
     layer.recruitment = 0.0  # a recruited cell gets new synapses: these are not changes
     T = (y[:, None] == network.classes_).astype(layer.synapses.dtype)
     before = layer.synapses.weights.astype(float)
-    alpha = layer.learn(network.network_.mixed(network.transform(X)), T).alpha
+    alpha = layer.learn(network.network_.on_features.seen(network.transform(X)), T).alpha
     rows = analysis.row_index(layer.synapses.to_scipy())
     change = np.abs(layer.synapses.weights - before)
     moved = (alpha[rows] > SMALLEST_ALPHA) & (change > 0)

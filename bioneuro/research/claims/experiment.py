@@ -103,7 +103,7 @@ def run(
 
 
 def _configuration(number: str, dataset: str, settings: Settings) -> dict[str, Any]:
-    """What rows must agree in to be put together, among it the defaults of the network."""
+    """What rows must agree in to be put together, the defaults of the network included."""
     return {"claim": number, "dataset": dataset, "settings": asdict(settings), "network": network_defaults()}
 
 

@@ -127,7 +127,7 @@ class FewShotLearning(Claim[FewShotSettings]):
             [values_of(frame, OURS, MEASURE, k) - values_of(frame, name, MEASURE, k) for name in rivals for k in shots],
             axis=0,
         )
-        # a rival that was not run was not beaten
+        # a rival that was not run counts as not beaten
         passed = form == STRONG and not missing
         return Verdict.of(100 * effect, form, passed, f"points ahead of {' and '.join(rivals)}, mean over k", note)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse, stats
 
 from ...classifier import BioClassifier
-from ...layers import Association, DeltaReadout, PassedOn, Retina, UnitNorm
+from ...layers import DeltaReadout, Retina, UnitNorm
 from ...layers.interfaces import Space
 from ...network import Network
 from ...schedule import Schedule
@@ -41,17 +41,17 @@ class PixelRates:
 # --- readouts that learn anew ------------------------------------------------------------------------------
 
 
-def read_anew(network: BioClassifier, association: Association | PassedOn, train: Images, seed: int) -> BioClassifier:
-    """A copy of a fitted network with another association, from which the delta readout learns ``train`` as in
-    ``fit``."""
+def read_anew(network: BioClassifier, layers: Mapping[str, Any], train: Images, seed: int) -> BioClassifier:
+    """A copy of a fitted network with other layers behind the features, from the last of which the delta readout
+    learns ``train`` as in ``fit``."""
     changed = copy.copy(network)
     schedule = Schedule() if isinstance(network.schedule, str) else network.schedule
-    parts, T = network.network_, (train.y[:, None] == network.classes_).astype(network.dtype)
-    delta = DeltaReadout(association, T.shape[1], seed=seed)
-    cells = cast(Association, association)  # which, from here on, is asked for its drive and its activity only
-    changed.network_, changed.readout = Network(parts.encoder, cells, {"delta": delta}, parts.mixing), "delta"
-    changed.network_.learn_readouts(
-        network.transform(train.X), T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
+    T = (train.y[:, None] == network.classes_).astype(network.dtype)
+    delta = DeltaReadout(list(layers.values())[-1], T.shape[1], seed=seed)
+    changed.network_, changed.readout = Network(layers, {"delta": delta}), "delta"
+    features = network.encoder_.encode(np.asarray(train.X, network.dtype))
+    changed.network_.on_features.learn_readouts(
+        features, T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
         rng=np.random.default_rng(seed), progress=lambda passes, desc: passes,
     )  # fmt: skip
     return changed
@@ -59,9 +59,8 @@ def read_anew(network: BioClassifier, association: Association | PassedOn, train
 
 def without_competition(network: BioClassifier, train: Images) -> BioClassifier:
     """The readout learns on the rates that the association sees."""
-    layer = network.network_.association
-    n = layer.synapses.n_pre
-    return read_anew(network, PassedOn(n, dtype=network.dtype), train, layer.seed)
+    *below, (_, association) = network.network_.layers.items()
+    return read_anew(network, dict(below), train, association.seed)
 
 
 # --- other laws of the weights -----------------------------------------------------------------------------
@@ -117,10 +116,11 @@ def with_law(law: Law) -> Callable[[BioClassifier, Images], BioClassifier]:
     """A network whose learned weights are replaced by those of a law, with readouts that learn anew."""
 
     def changed(network: BioClassifier, train: Images) -> BioClassifier:
+        name = list(network.network_.layers)[-1]
         layer = copy.deepcopy(network.network_.association)
         W = relawed(layer.synapses.to_scipy(), law, np.random.default_rng(layer.seed))
         layer.synapses.replace_rows(np.arange(layer.n_cells), W)
         layer.synapses.normalize_rows()
-        return read_anew(network, layer, train, layer.seed)
+        return read_anew(network, network.network_.layers | {name: layer}, train, layer.seed)
 
     return changed

@@ -72,9 +72,9 @@ def allocated(network: BioClassifier) -> NDArray[np.int64]:
 
 
 def in_use(network: BioClassifier, X: ArrayLike) -> float:
-    """Share of the association cells that win at least one of the images, the homeostatic threshold at work."""
+    """Share of the association cells that win at least one of the images, with the homeostatic threshold applied."""
     association = network.network_.association
-    drive = network.network_.drive(network.transform(np.asarray(X)))
+    drive = network.network_.on_features.drive(network.transform(np.asarray(X)))
     drive = association.sharpening * association.gain * drive - association.threshold
     return np.unique(drive.argmax(axis=1)).size / association.n_cells
 

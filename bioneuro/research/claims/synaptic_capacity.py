@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ... import analysis
 from ...baselines import BackpropMLP, NonNegativeMLP
-from ...classifier import BioClassifier, OnEpoch
+from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers import UnitNorm
+from ...network_estimator import OnEpoch
 from ...rules import Turnover
 from ..differences import in_words
 from .claim import Claim, Progress
@@ -243,10 +244,8 @@ class SynapticCapacity(Claim[CapacitySettings]):
     # --- what the rows say ---
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
-        sizes = _sizes(frame)
-        largest = sizes[-1]
-        best = {n: _best(frame, n) for n in sizes}
-        condition, theta = best[largest]
+        largest = _sizes(frame)[-1]
+        condition, theta = _best(frame, largest)
         ours = {m: values_of(frame, condition, m, theta) for m in ("accuracy", "C_S")}
         rivals = {name: _chosen(frame, f"{name}, {largest}") for name in (BACKPROPAGATION, CHOROWSKI)}
         ahead = {
@@ -269,36 +268,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
         if reached:
             beyond = all(controls[name, "C_S"].low > 0 for name in (SHUFFLED, PRUNED))
             form = STRONG if beyond else weak("how few synapses are left, whoever they join")
-        lines = [
-            f"{NOISE:g} of the cells' rms sd is the noise of a rate. I: bracket for X uniform over the test images (at "
-            f"most log2 n = {_mean(frame, condition, 'I cap', theta):.1f} bits), then the Gaussian upper bound, which "
-            "has no such cap; C_S = that bound over the synapses of the hidden layer that are not silent (in brackets: "
-            "of all layers), bits per synapse. Rates, thresholds and sparsities: fewest synapses at "
-            f"{100 * (TARGET + TOLERATED_LOSS):.2f} % of the validation images or, where none reach it, the best."
-        ]
-        for n in sizes:
-            for name in (*OURS, CHOROWSKI, BACKPROPAGATION):
-                lines.append(_line(frame, f"{name}, {n}", _chosen(frame, f"{name}, {n}")))
-            if n in PUBLISHED:
-                lines.append(f"{n} published, I and C_S by a variational encoder: {_published(n)}.")
-        lines += [
-            _line(frame, f"{SHUFFLED}, {largest}", by_input),
-            _line(frame, f"{PRUNED}, {largest}", by_input),
-            "C_S ahead " + "; ".join(f"of {name} {in_words(d, '+.3f', 1)}" for name, d in ahead.items()) + ".",
-            f"By input {by_input:g} ahead of controls with as many synapses: "
-            + "; ".join(
-                f"{name}, C_S {in_words(controls[name, 'C_S'], '+.3f', 1)}, "
-                f"accuracy {in_words(controls[name, 'accuracy'], '+.3f', unit=' points')}"
-                for name in (SHUFFLED, PRUNED)
-            )
-            + ".",
-            *(_trade_off(frame, f"{name}, {largest}") for name in (*OURS, CHOROWSKI)),
-            *(_bias_line(frame, f"{name}, {largest}, by images") for name in ("by input", BACKPROPAGATION)),
-            _noise_line(frame, {condition: theta, **{f"{name}, {largest}": x for name, x in rivals.items()}}),
-            "Published bits are not ours: their encoder and its noise are not known to us, and hundreds of bits are an "
-            "upper bound as our Gaussian one is (no sample of n images can show more than log2 n). Their I / C_S gives "
-            "784 synapses at every size, one a pixel.",
-        ]
+        lines = _lines(frame, condition, theta, rivals, ahead, by_input, controls)
         return Verdict.of(
             ours["C_S"], form, reached, f"bits per synapse ({condition} hidden, {NOISE:g} noise)", "\n".join(lines)
         )
@@ -321,6 +291,51 @@ class SynapticCapacity(Claim[CapacitySettings]):
         ax.set(xscale="log", xlabel=f"C_S, bits per hidden synapse ({largest} cells)", ylabel="accuracy")
         ax.legend(frameon=False, fontsize=7)
         return ax
+
+
+def _lines(
+    frame: pd.DataFrame,
+    condition: str,
+    theta: float,
+    rivals: dict[str, float],
+    ahead: dict[str, analysis.PairedDifference],
+    by_input: float,
+    controls: dict[tuple[str, str], analysis.PairedDifference],
+) -> list[str]:
+    """The note of the verdict: every network by size, then the figures that decided."""
+    sizes = _sizes(frame)
+    largest = sizes[-1]
+    lines = [
+        f"{NOISE:g} of the cells' rms sd is the noise of a rate. I: bracket for X uniform over the test images (at "
+        f"most log2 n = {_mean(frame, condition, 'I cap', theta):.1f} bits), then the Gaussian upper bound, which "
+        "has no such cap; C_S = that bound over the synapses of the hidden layer that are not silent (in brackets: "
+        "of all layers), bits per synapse. Rates, thresholds and sparsities: fewest synapses at "
+        f"{100 * (TARGET + TOLERATED_LOSS):.2f} % of the validation images or, where none reach it, the best."
+    ]
+    for n in sizes:
+        for name in (*OURS, CHOROWSKI, BACKPROPAGATION):
+            lines.append(_line(frame, f"{name}, {n}", _chosen(frame, f"{name}, {n}")))
+        if n in PUBLISHED:
+            lines.append(f"{n} published, I and C_S by a variational encoder: {_published(n)}.")
+    lines += [
+        _line(frame, f"{SHUFFLED}, {largest}", by_input),
+        _line(frame, f"{PRUNED}, {largest}", by_input),
+        "C_S ahead " + "; ".join(f"of {name} {in_words(d, '+.3f', 1)}" for name, d in ahead.items()) + ".",
+        f"By input {by_input:g} ahead of controls with as many synapses: "
+        + "; ".join(
+            f"{name}, C_S {in_words(controls[name, 'C_S'], '+.3f', 1)}, "
+            f"accuracy {in_words(controls[name, 'accuracy'], '+.3f', unit=' points')}"
+            for name in (SHUFFLED, PRUNED)
+        )
+        + ".",
+        *(_trade_off(frame, f"{name}, {largest}") for name in (*OURS, CHOROWSKI)),
+        *(_bias_line(frame, f"{name}, {largest}, by images") for name in ("by input", BACKPROPAGATION)),
+        _noise_line(frame, {condition: theta, **{f"{name}, {largest}": x for name, x in rivals.items()}}),
+        "Published bits are not ours: their encoder and its noise are not known to us, and hundreds of bits are an "
+        "upper bound as our Gaussian one is (no sample of n images can show more than log2 n). Their I / C_S gives "
+        "784 synapses at every size, one a pixel.",
+    ]
+    return lines
 
 
 def _sizes(frame: pd.DataFrame) -> list[int]:

@@ -67,7 +67,7 @@ class TaskEncoding(Claim[TaskSettings]):
         for kappa in progress(settings.kappas, "kappa"):
             network = BioClassifier(**settings.network(seed, supervision__kappa=kappa, encoder=encoder)).fit(*train)
             H = network.transform(test.X)
-            winner = network.network_.drive(H).argmax(axis=1)
+            winner = network.network_.on_features.drive(H).argmax(axis=1)
             found = analysis.discrete_information(winner, test.y)
             yield from self._encoding("all classes", found, kappa)
             yield Found("all classes", "correction of I(label; Z)", found.correction, kappa)
@@ -100,7 +100,7 @@ class TaskEncoding(Claim[TaskSettings]):
             rows = order[np.arange(shown, round(passes * len(order))) % len(order)]
             network.partial_fit(train.X[rows], train.y[rows], classes=np.unique(train.y) if not shown else None)
             shown += len(rows)
-            winner = network.network_.drive(network.transform(test.X)).argmax(axis=1)
+            winner = network.network_.on_features.drive(network.transform(test.X)).argmax(axis=1)
             yield from self._encoding(condition, analysis.discrete_information(winner, test.y), passes)
 
     def _transfer(self, network: BioClassifier, test: Images, new: NDArray, seed: int, settings: TaskSettings) -> float:

@@ -12,7 +12,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ... import datasets
-from .. import UserError
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
@@ -70,7 +69,7 @@ def run(
     models = chosen_models(MODELS, names, plan, settings)
     ledger = ModelLedger(out, asdict(plan) if plan.grand else configuration(plan), environment())
     if plan.grand:  # its configuration leaves room for more models, so rows name their parameters
-        _check_parameters(ledger, models)
+        ledger.check_parameters(lambda name, seed: made_of(models[name].make(seed)), models)
     networks = [(seed, group) for seed in range(n_seeds) for group in _sharing(models)]
     units = [
         (seed, missing)
@@ -126,19 +125,6 @@ def configuration(plan: ComparisonPlan) -> dict[str, Any]:
         if not model.rival
     }
     return {**asdict(plan), "models": models}
-
-
-def _check_parameters(ledger: ModelLedger, models: Mapping[str, ComparedModel]) -> None:
-    """A model's rows must be of the parameters it has now."""
-    for row in ledger.rows:
-        if row.metric != "train_seconds" or row.model not in models:
-            continue
-        if row.note != (now := made_of(models[row.model].make(row.seed))):
-            there, here = (set(note.split("; ")) for note in (row.note, now))
-            raise UserError(
-                f"{ledger.path} holds {row.model} with other parameters ({'; '.join(sorted(there - here))} there, "
-                f"{'; '.join(sorted(here - there))} now): choose another --out, or delete it"
-            )
 
 
 # --- weights for the figures ---

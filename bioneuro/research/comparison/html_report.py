@@ -117,7 +117,7 @@ def _usual(frame: pd.DataFrame, plan: ComparisonPlan, folder: Path) -> Iterator[
 
 
 def _figures(frame: pd.DataFrame, folder: Path) -> Iterator[tuple[str, Figure]]:
-    """Captions and figures; those that the rows are there for."""
+    """Captions and figures, of what there are rows for."""
     accuracy = frame[frame["metric"] == "accuracy"].rename(columns={"value": "accuracy"})
     if not accuracy.empty:
         figure = blank_figure(6.4, 4.2)

@@ -76,8 +76,8 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) ->
 
     The rank is that of the mean over seeds, ties at the best rank they share. A model's rank may be as good as 1 + the
     number of models that are better beyond doubt, and as bad as their number less those that are worse beyond doubt:
-    the 95 % interval of the paired difference over seeds excludes 0, without correction for the many pairs. Of one
-    seed nothing is beyond doubt but what does not change with seeds at all.
+    the 95 % interval of the paired difference over seeds excludes 0, without correction for the many pairs. With one
+    seed nothing is beyond doubt except what no seed changes.
 
     Returns
     -------

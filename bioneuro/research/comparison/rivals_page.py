@@ -53,7 +53,8 @@ fewer images attacked, steps and queries). Equations and sources are in `bioneur
   nothing of rates that are 0.
 - training: wall time of `fit`, s, on a machine that did other things too. memory: the fitted model, pickled, MB.
 - laws of weights: what fits the excitatory weights onto those cells best, by AIC, and how many seeds say so.
-- "-": stream: the model has no `partial_fit`, which learns on.
+- "-": stream: the model has no `partial_fit`, which learns on; density, Dale and law: the row is older than their
+  measurement of that model.
 
 Intervals are 95 %, Student, over seeds. A rank's interval: as many models are better, or worse, beyond doubt as the
 paired difference over seeds shows at 95 %, not corrected for the number of pairs.

@@ -7,7 +7,7 @@ the next run skips them. Rows of different configurations never share a ledger.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
@@ -185,6 +185,29 @@ class ModelLedger(Ledger):
         import pandas as pd
 
         self.add(pd.DataFrame(list(unit), columns=Row._fields))
+
+    def check_parameters(self, made_of: Callable[[str, int], str], models: Container[str]) -> None:
+        """Refuse to mix rows of ``models`` made of different parameters, which the note of the training time holds.
+
+        Parameters
+        ----------
+        made_of : function of a model's name and a seed
+            The parameters that it has now.
+        models : names
+
+        Raises
+        ------
+        UserError
+        """
+        for row in self.rows:
+            if row.metric != "train_seconds" or row.model not in models:
+                continue
+            if row.note != (now := made_of(row.model, row.seed)):
+                there, here = (set(note.replace("; ", ", ").split(", ")) for note in (row.note, now))
+                raise UserError(
+                    f"{self.path} holds {row.model} with other parameters ({', '.join(sorted(there - here))} there, "
+                    f"{', '.join(sorted(here - there))} now): choose another --out, or delete it"
+                )
 
 
 class KeptResults(NamedTuple):

@@ -54,7 +54,7 @@ class Contender:
     Parameters
     ----------
     make : callable
-        Unfitted network for a task and a seed; once it is bound to a task (:func:`contenders`) for a seed. Entries of
+        Unfitted network for a task and a seed, or, once bound to a task (:func:`contenders`), for a seed. Entries of
         the same ``make`` share one trained network and differ in what reads it.
     readout : str
         What `predict` returns.

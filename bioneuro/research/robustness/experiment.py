@@ -269,11 +269,10 @@ def run(
         Models failed; what was found of all others is kept.
     """
     data, models = tested_on(plan, data), contenders(plan.task)
-    stratified(
-        data.y_train, plan.n_train, seed=0
-    )  # fails before anything is written if there are too few images for the classes
+    # Fails before anything is written if there are too few images for the classes.
+    stratified(data.y_train, plan.n_train, seed=0)
     ledger = ModelLedger(out, asdict(plan), environment())
-    _check_parameters(ledger, models, names)
+    ledger.check_parameters(lambda name, seed: made_of(name, models, seed), names)
     units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
     here = n_jobs == 1 and scheduler is None
     for i, (rows, images) in succeeded(
@@ -306,18 +305,6 @@ class _Attacked:
             self.trial = Trial(self.plan, self.data, seed)
         cache = None if self.out is None else _cache(self.out, name, seed)
         return measured(name, self.models, self.trial, cache, self.progress)
-
-
-def _check_parameters(ledger: ModelLedger, models: dict[str, Contender], names: Sequence[str]) -> None:
-    for row in ledger.rows:
-        if row.metric != "train_seconds" or row.model not in names:
-            continue
-        if row.note != (now := made_of(row.model, models, row.seed)):
-            there, here = (set(note.replace("; ", ", ").split(", ")) for note in (row.note, now))
-            raise UserError(
-                f"{ledger.folder} holds results of {row.model} with {', '.join(sorted(there - here)) or 'less'}, now "
-                f"{', '.join(sorted(here - there)) or 'less'}: choose another --out, or delete it"
-            )
 
 
 def _cache(out: Path, name: str, seed: int) -> Path:

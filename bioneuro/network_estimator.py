@@ -1,0 +1,246 @@
+"""What estimators of a :class:`bioneuro.network.Network` share: checks, stages of learning, answers, weights.
+
+:class:`bioneuro.BioClassifier` builds the network by itself, :class:`bioneuro.NetworkClassifier` out of layers that it
+is given.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
+from .estimators import LogitClassifier, all_or_nothing, validated, validated_with_labels
+from .image_rows import Given, given_rows
+from .layers import Retina
+from .layers.interfaces import Encoder, PlasticLayer, Space
+from .nested_parameters import NestedParameters
+from .network import Network
+from .progress import track
+from .protocols import Pullback
+from .row_sources import OneHot, Rows
+from .surrogates import variants
+from .synapses.array_checks import largest_magnitude
+from .white_box import Front, Identity, WhiteBoxMixin
+
+__all__ = ["NetworkEstimator", "OnEpoch", "refuse"]
+
+#: ``on_epoch(model, stage, done, n)``.
+OnEpoch = Callable[[Any, str, int, int], Any]
+
+
+class NetworkEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, NestedParameters, LogitClassifier
+):
+    """A subclass has the parameters ``readout``, ``schedule``, ``random_state`` and ``progress`` and a ``dtype``,
+    writes `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
+
+    encoder_: Encoder
+    network_: Network
+    image_shape_: tuple[int, ...] | None
+    readout: str
+    random_state: int | np.random.RandomState | None
+    progress: bool
+    dtype: DTypeLike
+    _rng: np.random.Generator
+
+    SAVED: ClassVar = {
+        "n_features_in_": Missing(Count(1)),
+        "classes_": Missing(Labels()),
+        "encoder_": Missing(Part(Encoder, {"n_inputs": "n_features_in_"})),
+        "network_": Missing(Part(Network, {"n_classes": "classes_.size", "encoder.n_inputs": "n_features_in_"})),
+        "image_shape_": Missing(Maybe(Part(tuple))),
+        "feature_names_in_": Missing(Strings("n_features_in_")),
+        "_rng": Missing(Part(np.random.Generator)),
+        ...: Plain(),  # parameters, which learning checks, and what scikit-learn keeps
+    }
+
+    def check_saved(self) -> None:
+        """Whether all of the parameters are there, and what has been learned goes with them
+        (:mod:`bioneuro._attributes`)."""
+        name = f"a {type(self).__name__}"
+        missing = set(self._get_param_names()) - vars(self).keys()
+        if missing:
+            raise ValueError(f"parameters of {name} are missing: {', '.join(sorted(missing))}")
+        if hasattr(self, "encoder_") and not (hasattr(self, "n_features_in_") and hasattr(self, "image_shape_")):
+            raise ValueError(f"{name} that has an encoder_ must have n_features_in_ and image_shape_")
+        shape = getattr(self, "image_shape_", None)
+        if shape is not None and (len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_):
+            raise ValueError(f"image_shape_ of {name} must make {self.n_features_in_} features, got {shape}")
+        if hasattr(self, "network_"):
+            self._check_parameters()
+            dtype = self.network_.dtype
+            if np.dtype(self.dtype) != dtype:
+                raise ValueError(f"dtype must be that of what was learned, {dtype}, got {self.dtype!r}: fit again")
+            if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
+                raise ValueError(f"{name} that has learned must have _rng, and encoder_ be that of network_")
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise an error that names a parameter which is not what it must be."""
+
+    @abstractmethod
+    def _image_shape(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
+        """How the rows that are learned from are images; None if they are plain vectors."""
+
+    def _set(self, name: str) -> Any:
+        """The settings that a parameter stands for, which are known to be some."""
+        return self._settings(name, getattr(self, name))
+
+    # --- learning ---
+
+    def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
+        network = getattr(self, "network_", None)
+        layers = network.layers.values() if network else ()
+        return all_or_nothing(self, *changed, shared=[each for each in layers if not isinstance(each, PlasticLayer)])
+
+    def _generator(self) -> np.random.Generator:
+        return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+
+    def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
+        """The passes of a stage, shown and told of."""
+        passes = list(iterable)
+        if on_epoch is not None:
+            on_epoch(self, desc, 0, len(passes))
+        for done, item in enumerate(track(passes, self.progress, desc), 1):
+            yield item
+            if on_epoch is not None:
+                on_epoch(self, desc, done, len(passes))
+
+    def _one_hot(self, y: NDArray) -> OneHot:
+        return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
+
+    def _learn_readouts(self, network: Network, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Any) -> None:
+        with self._finite_after(self.network_, "the readout"):
+            eta = self._set("schedule").readout_eta
+            network.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
+
+    @contextmanager
+    def _finite_after(self, network: Network, learner: str) -> Iterator[None]:
+        """Weights that have left the numbers are named, also where something else stumbles over them first."""
+        failure, before = None, {id(synapses): synapses.version for synapses in network.pathways().values()}
+        try:
+            yield
+        except ValueError as error:
+            failure = error
+        for name, synapses in network.pathways().items():
+            if synapses.version == before.get(id(synapses)):
+                continue
+            if not np.isfinite(largest_magnitude(synapses.weights, getattr(self, "n_threads", None))):
+                advice = "a rate or a gain is too large"
+                raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
+        if failure is not None:
+            raise failure
+
+    # --- inference ---
+
+    def surrogates(self) -> dict[str, Any]:
+        """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
+
+        Classifiers of the same classes that share its weights: softer competition, nearest wrong prototypes, the other
+        readout. :class:`bioneuro.attacks.Adaptive` follows their gradients and asks this network for the labels.
+        """
+        check_is_fitted(self, "network_")
+        found = {}
+        for name, (network, readout) in variants(self.network_, self.readout).items():
+            found[name] = copy.copy(self)
+            found[name].network_, found[name].encoder_, found[name].readout = network, network.encoder, readout
+        return found
+
+    def weights(self) -> dict[str, sp.csr_array]:
+        """Every pathway by name.
+
+        Returns
+        -------
+        dict of str to scipy.sparse.csr_array of shape (n_post, n_pre)
+            Read-only views, of the parameter ``dtype``: >= 0 of excitatory pathways, <= 0 of inhibitory ones.
+            :meth:`outgoing` says which cells make each.
+
+        Raises
+        ------
+        NotFittedError
+            :meth:`fit` or :meth:`partial_fit` was not called.
+        """
+        check_is_fitted(self, "network_")
+        return {name: synapses.to_scipy() for name, synapses in self.network_.pathways().items()}
+
+    def cuts(self) -> dict[str, NDArray]:
+        """Size below which each stored synapse would be silent, (nnz,) in CSR order, of pathways that are pruned: the
+        ``threshold`` of :func:`bioneuro.analysis.fit_weight_distribution`."""
+        check_is_fitted(self, "network_")
+        return self.network_.cuts()
+
+    def outgoing(self) -> dict[str, dict[str, sp.csr_array]]:
+        """What each population of cells makes: those of :meth:`weights` whose columns are its cells, by name."""
+        check_is_fitted(self, "network_")
+        return {
+            cells: {name: synapses.to_scipy() for name, synapses in made.items()}
+            for cells, made in self.network_.outgoing().items()
+        }
+
+    def _front(self) -> Front:
+        retina: Retina | None = getattr(self.encoder_, "retina", None)  # those of plain rates have none
+        return Identity() if retina is None else retina
+
+    def _checked(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self, "network_")
+        learned = sorted(self.network_.readouts)
+        if self.readout not in learned:
+            raise ValueError(f"readout must be one that has learned, {learned}, got {self.readout!r}: fit again for it")
+        return self._validate(X)
+
+    def _logits(self, X: ArrayLike) -> NDArray:
+        rows = self._checked(X)
+        return self.network_.logits(rows, self.readout)
+
+    def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
+        space: Space = "image" if isinstance(self._front(), Identity) else "response"
+        return self.network_.vjp(X, self.readout, space=space)
+
+    # --- checks ---
+
+    def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
+        if reset:
+            self._check_parameters()
+        given = given_rows(X)
+        rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
+        return self._checked_images(given, rows, reset), labels
+
+    def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
+        given = given_rows(X)
+        if reset:
+            self._check_parameters()
+            rows = validate_data(self, given.rows, reset=True, dtype=np.dtype(self.dtype), order="C")
+        else:
+            rows = validated(self, given.rows, self.dtype)
+        return self._checked_images(given, rows, reset)
+
+    def _checked_images(self, given: Given, rows: NDArray, reset: bool) -> NDArray:
+        """The rows as they are, if they are such images as they must be."""
+        if reset:
+            self.image_shape_ = self._image_shape(given, rows)
+        given.check(rows, self.image_shape_)
+        return rows
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # features are of the parameter dtype
+        return tags
+
+
+def refuse(model: NetworkEstimator, unsupported: dict[str, Any]) -> None:
+    """Raise TypeError if there is an argument that learning does not know."""
+    for name in unsupported:
+        advice = ": a cell is recruited by a sample, never by a share of one; repeat rows instead"
+        raise TypeError(f"{type(model).__name__} does not support {name}{advice if name == 'sample_weight' else ''}")
