@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -170,14 +169,14 @@ class Rule(ABC):
         """Hyper-parameters that must be > 0 and finite."""
         for name in names:
             value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 < value < np.inf):
+            if not (isinstance(value, int | float | np.integer | np.floating) and 0 < value < np.inf):
                 raise ValueError(f"{name} must be positive and finite, got {value!r}")
 
     def require_nonnegative(self, *names: str) -> None:
         """Hyper-parameters that must be >= 0 and finite."""
         for name in names:
             value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 <= value < np.inf):
+            if not (isinstance(value, int | float | np.integer | np.floating) and 0 <= value < np.inf):
                 raise ValueError(f"{name} must be >= 0 and finite, got {value!r}")
 
     def require_integer(self, name: str, low: int) -> None:
