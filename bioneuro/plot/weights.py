@@ -317,7 +317,7 @@ def gabor_fits(
     ax.plot(nx[~fitted], ny[~fitted], marker, markerfacecolor="none", markeredgecolor=color, markersize=4.5, alpha=0.6)
     ax.set(xscale="log", yscale="log", xlabel="$n_x = f\\sigma_x$, cycles across stripes")
     ax.set_ylabel("$n_y = f\\sigma_y$, cycles along stripes")
-    headline(ax, f"Gabor fits: length against width (hollow: R² < {good:g})")
+    headline(ax, f"Gabor fits: length against width\nhollow: R² < {good:g}")
     below(ax)
     tidy(ax, grid="both")
     return ax
