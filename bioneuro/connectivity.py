@@ -114,7 +114,7 @@ INITIALISERS: dict[str, Callable[[], Callable[[np.random.Generator, int], NDArra
 def initialiser(init: Init) -> Callable[[np.random.Generator, int], NDArray[np.float64]]:
     if callable(init):
         return init
-    if init not in INITIALISERS:
+    if not isinstance(init, str) or init not in INITIALISERS:
         raise ValueError(f"unknown initialiser {init!r}; choose one of {', '.join(INITIALISERS)}, or pass a callable")
     return INITIALISERS[init]()
 

@@ -175,6 +175,7 @@ def test_any_function_is_an_initialiser():
     [
         (lambda: con.dense(0, 3), ValueError, "n_post must be >= 1, got 0"),
         (lambda: con.random(3, 0, density=0.5), ValueError, "n_pre must be >= 1, got 0"),
+        (lambda: con.dense(2, 3, ["uniform"]), ValueError, r"unknown initialiser \['uniform'\]; choose one of"),
         (lambda: con.dense(2, 3, "cauchy"), ValueError, "unknown initialiser 'cauchy'; choose one of uniform, half"),
         (lambda: con.dense(2, 3, dtype=np.float16), TypeError, "data must be float32 or float64, got float16"),
         (lambda: con.dense(2, 3, "mixed_sign", sign="E", random_state=0), ValueError, "'E' needs weights >= 0"),

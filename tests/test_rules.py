@@ -901,6 +901,47 @@ def test_functions_that_return_something_else():
         as_rule(scalar).step(pathway(), *rates())
 
 
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (lambda n: None, TypeError, "what rule returns must be an array of numbers, got None"),
+        (lambda n: np.full(n, 1j), TypeError, "what rule returns must be an array of numbers, .*complex"),
+        (lambda n: np.full(n, "a"), TypeError, "what rule returns must be an array of numbers"),
+        (lambda n: np.ma.masked_equal(np.zeros(n), 0), ValueError, "what rule returns must not have masked values"),
+    ],
+)
+def test_functions_that_return_no_numbers(returned, error, message):
+    def rule(synapses, X, Y, gain):
+        return returned(synapses.nnz)
+
+    with pytest.raises(error, match=message):
+        as_rule(rule).step(pathway(), *rates())
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_functions_cannot_write_to_what_they_are_given(place):
+    def write(synapses, X, Y, gain):
+        (X, Y, gain)[place][:] = 0
+
+    with pytest.raises(ValueError, match="read-only"):
+        as_rule(write).step(pathway(), *rates(), np.ones(N_POST))
+
+
+def test_a_threshold_that_overflows_is_refused():
+    synapses, (X, Y) = pathway("E"), rates()  # whose weights would all have stopped at 0
+    before = synapses.weights.copy()
+    with pytest.raises(ValueError, match="theta of BCM is not finite any more: the rates are too large"):
+        rules.BCM().step(synapses, X, np.full_like(Y, 1e200))
+    np.testing.assert_array_equal(synapses.weights, before)
+    assert synapses.traces == {}
+
+
+@pytest.mark.parametrize("eta", [None, "0.1", [0.1]])
+def test_rates_of_learning_that_are_no_numbers(eta):
+    with pytest.raises(ValueError, match="eta must be positive and finite, got "):
+        rules.Oja(eta=eta)
+
+
 def test_functions_that_take_something_else():
     with pytest.raises(TypeError, match=r"function must be a function of \(synapses, X, Y, gain\), got <built-in"):
         FunctionRule(function=len)
@@ -1080,7 +1121,7 @@ def test_a_step_that_fails_leaves_weights_and_traces_as_they_were(observes):
     X, Y = rates()
     rule.step(synapses, X, Y)
     traces, before = copy.deepcopy(synapses.traces), synapses.weights.copy()
-    with pytest.raises(ValueError, match="weights . delta must be finite"):
+    with pytest.raises(ValueError, match="theta of Watching is not finite any more"):
         rule.step(synapses, X, 1e200 * Y)
     assert synapses.traces.keys() == traces.keys() and ("pre_mean" in traces) == observes
     for name, trace in traces.items():

@@ -119,6 +119,9 @@ def test_spectral_radius_is_the_largest_eigenvalue():
         ({"V": np.ones((40, 9))}, r"V must have shape \(40, 10\)"),
         ({"tol": 0.0}, "tol must be > 0"),
         ({"max_iter": 0}, "max_iter must be >= 1"),
+        ({"U": np.full((10, 40), np.nan)}, "U must hold finite weights"),
+        ({"V": np.full((40, 10), -np.inf)}, "V must hold finite weights"),
+        ({"start": np.ones((2, 2))}, "start must have the shape of drive"),
     ],
 )
 def test_refuses(change, match):

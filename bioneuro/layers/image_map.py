@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating, Part
+from ..checks import check_count
 from ..synapses import Synapses
 from .competitive import CompetitiveLayer
 from .interfaces import Space
@@ -25,6 +26,7 @@ def pooling_matrix(length: int, grid: int) -> NDArray[np.float64]:
     The stride is ``length / (grid + 1)``, rounded; a window is two strides wide; together they are centred on the
     image. What they see beyond its border is 0.
     """
+    check_count("grid", grid)
     stride = max(1, round(length / (grid + 1)))
     start = np.arange(grid) * stride - ((grid + 1) * stride - length) // 2
     position = np.arange(length)

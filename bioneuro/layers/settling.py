@@ -99,10 +99,10 @@ def settle(
     Raises
     ------
     ValueError
-        Shapes that do not fit, a drive that is not finite, ``tol`` or ``max_iter`` out of range.
+        Shapes that do not fit, a drive or weights that are not finite, ``tol`` or ``max_iter`` out of range.
     """
     U, V = matrix(U), matrix(V)
-    _check(drive, U, V, tol, max_iter)
+    _check(drive, U, V, tol, max_iter, start)
     b = drive - np.asarray(threshold, drive.dtype)
     # rectified inhibitory cells make another system for each sample; without them it is a complementarity problem
     product = -(V @ U) if (U >= 0).all() else None
@@ -303,7 +303,7 @@ def _solve(A: NDArray, b: NDArray) -> NDArray:
         return np.concatenate([_solve(A[i : i + 1], b[i : i + 1]) for i in range(len(A))])
 
 
-def _check(drive: NDArray, U: NDArray, V: NDArray, tol: float, max_iter: int) -> None:
+def _check(drive: NDArray, U: NDArray, V: NDArray, tol: float, max_iter: int, start: NDArray | None) -> None:
     if not isinstance(drive, np.ndarray) or drive.ndim != 2 or not np.isfinite(drive).all():
         raise ValueError("drive must be a finite array of shape (batch, n_E)")
     n_excitatory, n_inhibitory = drive.shape[1], len(U)
@@ -311,6 +311,11 @@ def _check(drive: NDArray, U: NDArray, V: NDArray, tol: float, max_iter: int) ->
         raise ValueError(f"U must have shape (n_I, {n_excitatory}), one column for each excitatory cell, got {U.shape}")
     if V.shape != (n_excitatory, n_inhibitory):
         raise ValueError(f"V must have shape {(n_excitatory, n_inhibitory)}, that of U transposed, got {V.shape}")
+    for name, weights in (("U", U), ("V", V)):
+        if not np.isfinite(weights).all():
+            raise ValueError(f"{name} must hold finite weights")
+    if start is not None and np.shape(start) != drive.shape:
+        raise ValueError(f"start must have the shape of drive, {drive.shape}, got {np.shape(start)}")
     if not tol > 0:
         raise ValueError(f"tol must be > 0, got {tol}")
     if max_iter < 1:

@@ -144,10 +144,17 @@ class Rule(ABC):
         Rules of one class share what they remember, whatever their parameters, so that a learning rate may fall from
         step to step; rules of other classes have names of their own. A name that ends in ``_ij`` is of a value for each
         synapse, which is forgotten when the stored pattern changes. None forgets.
+
+        Raises
+        ------
+        ValueError
+            A number or an array that is not finite, with which the next step would start.
         """
         for name, value in values.items():
             if value is None:
                 synapses.traces.pop(self._trace(name), None)
+            elif isinstance(value, float | np.ndarray) and not np.isfinite(value).all():
+                raise ValueError(f"{name} of {type(self).__name__} is not finite any more: the rates are too large")
             else:
                 synapses.traces[self._trace(name)] = value
 
@@ -161,14 +168,16 @@ class Rule(ABC):
     def require_positive(self, *names: str) -> None:
         """Hyper-parameters that must be > 0 and finite."""
         for name in names:
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.integer | np.floating) and 0 < value < np.inf):
+                raise ValueError(f"{name} must be positive and finite, got {value!r}")
 
     def require_nonnegative(self, *names: str) -> None:
         """Hyper-parameters that must be >= 0 and finite."""
         for name in names:
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.integer | np.floating) and 0 <= value < np.inf):
+                raise ValueError(f"{name} must be >= 0 and finite, got {value!r}")
 
     def require_integer(self, name: str, low: int) -> None:
         """A hyper-parameter that must be an integer >= ``low``."""

@@ -10,6 +10,7 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import plain_array
 from ..synapses import Synapses
 from .base import Rule, add_within_sign
 
@@ -24,9 +25,9 @@ class FunctionRule(Rule):
     Parameters
     ----------
     function : function of (synapses, X, Y, gain)
-        Gives the change of the stored weights, shape ``(nnz,)``. Here ``gain`` is always an array of shape
-        ``(n_post,)``, of ones where the step was given none, and the function must apply it itself. Rules of equal
-        functions are equal.
+        Gives the change of the stored weights, shape ``(nnz,)``; what it is given can be read only. Here ``gain`` is
+        always an array of shape ``(n_post,)``, of ones where the step was given none, and the function must apply it
+        itself. Rules of equal functions are equal.
     eta : float > 0, default 1
     """
 
@@ -40,11 +41,19 @@ class FunctionRule(Rule):
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         given = np.ones(synapses.n_post, synapses.dtype) if gain is None else gain
-        delta = np.asarray(self.function(synapses, X, Y, given))
+        name = self.function.__name__
+        delta = plain_array(self.function(synapses, *map(_read_only, (X, Y, given))), f"what {name} returns")
+        if delta.dtype.kind not in "biuf":
+            delta = plain_array(delta, f"what {name} returns", synapses.dtype)
         if delta.shape != (synapses.nnz,):
-            name = self.function.__name__
             raise ValueError(f"{name} must return a change of shape (nnz,) = ({synapses.nnz},), got {delta.shape}")
         add_within_sign(synapses, self.eta * delta)
+
+
+def _read_only(array: NDArray) -> NDArray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def is_rule_function(value: object) -> TypeGuard[Callable[..., NDArray]]:

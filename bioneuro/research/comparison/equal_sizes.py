@@ -211,15 +211,15 @@ def chosen_sizes(frame: pd.DataFrame, models: Mapping[str, ComparedModel]) -> di
 
 
 def size_lines(path: Path) -> str:
-    """A paragraph and a table of the page, from the file that :func:`sizes` keeps; "" where there is none."""
-    if not path.exists():
-        return ""
+    """A paragraph and a table of the page, from the file that :func:`sizes` keeps."""
     import pandas as pd
 
     frame = pd.read_csv(path)
     lines = [
-        f"Sizes. `{REFERENCE}` is what the others are equal to: within 1 % of its synapses, all pathways together, or",
-        "at least as accurate on validation images (training images from which nothing learned in that search).",
+        f"`{REFERENCE}` is what the others are equal to: within 1 % of its synapses, all pathways together, or",
+        "at least as accurate on validation images (training images from which nothing learned in that search). "
+        "Where none",
+        "of the sizes tried is, the nearest or the most accurate is shown.",
         "",
         "| | hidden cells | synapses | validation accuracy, % | equal |",
         "|---|---|---|---|---|",

@@ -98,7 +98,7 @@ def write_page(folder: Path) -> list[Path]:
     UserError
         There are no rows, or files that are none of :func:`bioneuro.research.records.ledger.kept_rows`.
     """
-    sources = sorted((folder / "data").glob("rivals-*.csv"))
+    sources = sorted((folder / "data").glob("rivals-*.csv"), key=lambda path: path.stem)
     if not sources:
         raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
     blocks, written = [INTRODUCTION], []
@@ -109,7 +109,10 @@ def write_page(folder: Path) -> list[Path]:
         ranks = rank_table(frame)
         written.append(rank_picture(ranks, picture))
         blocks.append(_section(name, frame, ranks, picture.name))
-        blocks.append(size_lines(folder / "data" / f"sizes-{name}.csv"))
+    blocks += [
+        f"## Sizes: {_title(path.stem.removeprefix('sizes-'))}\n\n{size_lines(path)}"
+        for path in sorted((folder / "data").glob("sizes-*.csv"))
+    ]
     blocks += [tuning_lines(log) for log in sorted((folder / "data").glob("tuning-*.csv"))]
     blocks.append(original_lines(folder / "data" / "originals.csv"))
     page = folder / "rivals.md"
