@@ -1045,7 +1045,7 @@ def test_files_that_are_no_plain_files_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ValueError, match="is not a file written by bioneuro.save: it is no plain file"):
         bn.load(tmp_path / "fifo")
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match="Is a folder, not a file"):
         bn.load(tmp_path)
 
 
