@@ -8,7 +8,7 @@ import pytest
 
 from bioneuro.research import UnitsFailedError, UserError
 from bioneuro.research.records.arrays import keep_arrays, kept_arrays
-from bioneuro.research.records.ledger import Ledger, ModelLedger, Row
+from bioneuro.research.records.ledger import Ledger, ModelLedger, Row, kept_results, kept_rows
 
 UNITS = [("a", 0), ("b", 0), ("a", 1)]
 calls = []
@@ -232,3 +232,27 @@ def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot keep results"):
         ModelLedger(tmp_path / "taken", {}, {})
+
+
+# --- what is kept, read without changing it
+
+
+def test_a_table_without_rows_has_nothing_finished(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text(",".join(ModelLedger.columns) + "\n")
+    with pytest.raises(UserError, match=r"results\.csv has no rows: nothing is finished yet"):
+        kept_rows(path)
+
+
+def test_a_folder_of_rows_needs_its_configuration(tmp_path):
+    (tmp_path / "results.csv").write_text(",".join(ModelLedger.columns) + "\n")
+    with pytest.raises(UserError, match=r"holds no results: there is no configuration\.json"):
+        kept_results(tmp_path)
+
+
+def test_what_is_kept_is_what_was_added(tmp_path):
+    ledger = ModelLedger(tmp_path, {"n": 1}, {"python": "3"})
+    ledger.add_rows([Row("a", "votes", 0, "accuracy", "07", 0.1 + 0.2, "NaN")])
+    kept = kept_results(tmp_path)
+    assert kept.frame.iloc[0].tolist() == ["a", "votes", 0, "accuracy", "07", 0.1 + 0.2, "NaN"]
+    assert kept.configuration == {"n": 1} and kept.environments == [{"python": "3"}]
