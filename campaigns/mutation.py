@@ -66,8 +66,8 @@ ATTACK_TESTS = {
     ("few_pixels", "frank_wolfe"): ("attacks_few_pixels",),
     ("gradient", "norms", "spaces"): ("attacks_gradient", "attacks_sparse", "attacks_apgd", "attacks_few_pixels"),
     ("landscape",): ("attacks_landscape",),
-    ("noise", "probabilities", "random_search", "square", "transfer"): ("attacks_blackbox", "attacks_goals"),
-    ("sample_random", "sparse_rs"): ("attacks_sparse",),
+    ("noise", "sample_random", "sparse_rs"): ("attacks_sparse", "attacks_blackbox"),
+    ("probabilities", "random_search", "square", "transfer"): ("attacks_blackbox", "attacks_goals"),
 }
 
 

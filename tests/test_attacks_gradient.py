@@ -282,3 +282,8 @@ def test_pgd_agrees_with_torch():
         ours = attack(model, X, y, epsilon)
         np.testing.assert_allclose(ours.adversarial[0], x.numpy(), atol=1e-9)
         np.testing.assert_array_equal(ours.success[0], (net(x).argmax(dim=1) != target).numpy())
+
+
+def test_what_is_wrong_already_is_broken_at_a_budget_of_zero_beside_others(binary):
+    model, X, y = binary
+    assert FGSM()(model, X, np.where(y == 3, 7, 3), [0, 0.02]).success.all()
