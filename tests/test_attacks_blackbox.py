@@ -5,6 +5,7 @@ import pytest
 from attack_models import EPSILONS, D, Linear, Quantised
 
 from bioneuro.attacks import PGD, Ensemble, GaussianNoise, SampleRandom, Square, Transfer, UniformNoise, worst_case
+from bioneuro.attacks.square import _odd_window_size
 from bioneuro.protocols import Classifier, WhiteBox
 
 # --- noise ---
@@ -76,6 +77,14 @@ def test_square_respects_its_number_of_queries_and_improves(binary, norm):
     assert len(asked) == 5 + 2  # and one predict before and one after
     more = Square(norm=norm, n_queries=100)(model, X, y, 0.03)
     assert more.success.mean() > few.success.mean()
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 1])
+def test_windows_of_square_have_a_middle_and_fit(share):
+    for height in range(1, 12):
+        for width in range(1, 12):
+            for side, room in zip(_odd_window_size(share, height, width), (height, width), strict=True):
+                assert side % 2 and side <= room and (side >= 3 or room < 5)
 
 
 def test_square_reads_the_shape_of_the_model(binary):

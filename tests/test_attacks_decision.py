@@ -5,7 +5,7 @@ import pytest
 from attack_models import EPSILONS, D, Linear, Quantised
 
 from bioneuro.attacks import CGBA, RayS, Square, Targeted
-from bioneuro.attacks.decision import _Oracle, _starts
+from bioneuro.attacks.decision import _directions, _Oracle, _starts
 
 ATTACKS = {"linf": RayS, "l2": CGBA}
 NORMS = pytest.mark.parametrize("norm", ATTACKS)
@@ -156,3 +156,9 @@ def test_bad_image_shape(binary):
     model, X, y = binary
     with pytest.raises(ValueError, match=r"image_shape must have a product of 36 features, got \(5, 5\)"):
         CGBA(image_shape=(5, 5))(model, X, y, 0.1)
+
+
+def test_ways_of_rays_are_signs_also_where_nothing_changes():
+    X = np.array([[0.2, 0.5, 0.8]])
+    ways = _directions(X, np.array([[[0.2, 0.6, 0.8], [0.1, 0.5, 1.0]]]))
+    assert ways.dtype == np.int8 and ways.tolist() == [[[-1, 1, 1], [-1, 1, 1]]]

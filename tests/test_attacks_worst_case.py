@@ -211,6 +211,10 @@ TAMPERED = {
     "all broken": (lambda kept: {"success": np.ones_like(kept["success"])}, "the model does not confirm"),
     "none broken": (lambda kept: {"success": np.zeros_like(kept["success"])}, "the model does not confirm"),
     "far away": (lambda kept: {"adversarial": np.ones_like(kept["adversarial"])}, "within 0.02 of the samples"),
+    "one of them far away": (
+        lambda kept: {"adversarial": kept["adversarial"] + 0.1 * (np.arange(200) == 7)[:, None]},
+        "within 0.02 of the samples",
+    ),
     "as they were": (lambda kept: {"adversarial": kept["adversarial"] * 0 + 0.5}, "within 0.02 of the samples"),
     "outside the range": (lambda kept: {"adversarial": kept["adversarial"] + 2}, r"not all in \[0, 1\]"),
     "NaN": (lambda kept: {"adversarial": np.full_like(kept["adversarial"], np.nan)}, r"not all in \[0, 1\]"),

@@ -111,6 +111,39 @@ def test_memory_that_runs_out_is_said_and_leaves_nothing(tmp_path):
     assert found["faults"] == [] and found["counts"]["refused"] > 150
 
 
+def test_a_mutant_differs_in_one_token_of_the_program(tmp_path):
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from pathlib import Path
+from campaigns import mutation
+def texts(name, text, mutants_of):
+    file = Path({str(tmp_path)!r}) / name
+    file.write_text(text)
+    for mutant in mutants_of(file):
+        mutant.write(made := file.with_stem("made"))
+        yield made.read_text()
+c = list(texts("a.c", '#define N 1 + 1\\nx = a < 2; /* 1 + 1 */ y = "1 + 1"; // 1\\np->q += .5f;', mutation.of_c))
+assert [new.split("\\n", 1)[1] for new in c] == [
+    'x = a <= 2; /* 1 + 1 */ y = "1 + 1"; // 1\\np->q += .5f;',
+    'x = a < 3; /* 1 + 1 */ y = "1 + 1"; // 1\\np->q += .5f;',
+    'x = a < 2; /* 1 + 1 */ y = "1 + 1"; // 1\\np->q -= .5f;',
+], c
+python = list(texts("a.py", "def f(x: int | None = 1) -> int | str:\\n    return not 'a + b'", mutation.of_python))
+assert python == [
+    "def f(x: int | None = 2) -> int | str:\\n    return not 'a + b'",
+    "def f(x: int | None = 1) -> int | str:\\n    return  'a + b'",
+], python
+root = Path({str(ROOT)!r})
+for table, sources in ((mutation.KERNEL_TESTS, root / "csrc"), (mutation.ATTACK_TESTS, root / "bioneuro" / "attacks")):
+    there = {{path.name.partition(".")[0] for path in sources.iterdir()}}
+    for stems, tests in table.items():
+        assert there.issuperset(stems), stems
+        assert all((root / "tests" / f"test_{{name}}.py").is_file() for name in tests), tests
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_fault_is_found():
     """The hunt itself: another error, an import, memory beyond all measure and a pickle are noticed."""
     code = f"""

@@ -225,6 +225,10 @@ def test_elastic_votes_are_shares_of_a_softmax_over_cells(digits):
             "n_copies must be an integer >= 0",
         ),
         (
+            lambda X, y: Jittered(KNeighborsClassifier(), (8, 8)).fit(np.ma.masked_equal(X, 0), y),
+            "X must not have masked values",
+        ),
+        (
             lambda X, y: Jittered(KNeighborsClassifier(), (8, 9)).fit(X, y),
             "image_shape must have a product of 64",
         ),

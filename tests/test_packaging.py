@@ -66,17 +66,13 @@ def copied(folder):
     return folder
 
 
-def build(kind, source, out, **environment):
-    """Without isolation: no network; setuptools, NumPy and build come with the test extra."""
-    run([sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, source], out, **environment)
-    (made,) = (path for path in out.iterdir() if path.suffix == {"sdist": ".gz", "wheel": ".whl"}[kind])
-    return made
-
-
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
-    out = tmp_path_factory.mktemp("sdist")
-    return build("sdist", copied(tmp_path_factory.mktemp("sources")), out)
+    """Without isolation: no network; setuptools, NumPy and build come with the test extra."""
+    out, source = tmp_path_factory.mktemp("sdist"), copied(tmp_path_factory.mktemp("sources"))
+    run([sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", out, source], out)
+    (made,) = out.glob("*.tar.gz")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +85,13 @@ def unpacked(sdist, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def wheel(unpacked, tmp_path_factory):
-    return build("wheel", unpacked, tmp_path_factory.mktemp("wheel"), BIONEURO_DEBUG="1")
+def wheel(sdist, tmp_path_factory):
+    """What ``pip install`` makes of the source distribution where there is no network."""
+    out = tmp_path_factory.mktemp("wheel")
+    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+    run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", out, sdist], out, BIONEURO_DEBUG="1")
+    (made,) = out.glob("*.whl")
+    return made
 
 
 @pytest.fixture(scope="module")

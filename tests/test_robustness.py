@@ -114,8 +114,11 @@ def test_the_same_again_trains_nothing_and_more_models_are_added(fits, tmp_path)
     assert run(*TINY, "--models", "MLP", "--out", str(tmp_path))[0] == 0
     assert fits == [((8,), 100)]
     before = (tmp_path / "results.csv").read_text()
+    left = tmp_path / "cache" / "MLP_0" / "PGD.npz"  # by a process that was killed once the model was finished
+    left.parent.mkdir(parents=True)
+    left.touch()
     assert run(*TINY, "--models", "MLP", "--out", str(tmp_path))[0] == 0
-    assert fits == [((8,), 100)]
+    assert fits == [((8,), 100)] and not left.exists()
     code, printed = run(*TINY, "--models", "MLP", "other", "--out", str(tmp_path))
     assert code == 0 and "other" in printed
     assert fits[1:] == [((9,), 100), ((8,), 100)], "images are transferred from the MLP, which is trained again"

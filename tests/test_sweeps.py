@@ -222,8 +222,13 @@ def test_a_point_whose_process_was_killed_is_tried_again(tmp_path):
     assert swept(sweep_points.dies_once_at_two, grid, tmp_path / "out", n_jobs=2)["value"].tolist() == [10, 20, 30]
 
 
-def test_a_point_that_failed_is_tried_again_by_the_next_call(tmp_path):
-    flag = tmp_path / "flag"
+def test_a_point_that_failed_is_tried_again_by_the_next_call(tmp_path, monkeypatch):
+    """Even where that is stopped as soon as the point is kept, no failure of it is left."""
+    flag, keep = tmp_path / "flag", PointFiles.keep
+
+    def keep_and_stop(*arguments):
+        keep(*arguments)
+        raise KeyboardInterrupt
 
     def fails_first(x):
         if not flag.exists():
@@ -233,6 +238,9 @@ def test_a_point_that_failed_is_tried_again_by_the_next_call(tmp_path):
     with pytest.warns(UserWarning, match="2 of 2 points failed"):
         swept(fails_first, {"x": [1, 2]}, tmp_path / "out")
     flag.touch()
+    with monkeypatch.context() as stopping, pytest.raises(KeyboardInterrupt):
+        stopping.setattr(PointFiles, "keep", keep_and_stop)
+        swept(fails_first, {"x": [1, 2]}, tmp_path / "out")
     assert swept(fails_first, {"x": [1, 2]}, tmp_path / "out")["value"].tolist() == [1, 2]
     assert not list((tmp_path / "out" / "failed").glob("*.json"))
 

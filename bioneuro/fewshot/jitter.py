@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from ..checks import Checked, Number, check_count, check_labels
+from ..checks import Checked, Number, check_count, check_labels, on_host
 from ..estimators import all_or_nothing
 from ..image_shapes import gray_shape_of
 
@@ -136,7 +136,7 @@ class Jittered(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Learn from images ``X (n, height * width)`` in [0, 1], their copies, and labels ``y (n,)``."""
         check_count("n_copies", self.n_copies, 0)
         check_labels(y)
-        rows, labels = check_X_y(X, y, dtype=[np.float32, np.float64])
+        rows, labels = check_X_y(on_host(X), y, dtype=[np.float32, np.float64])
         jitter = Jitter() if self.jitter is None else self.jitter
         with all_or_nothing(self):
             seed = int(check_random_state(self.random_state).randint(2**31))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -273,7 +274,12 @@ def run(
     stratified(data.y_train, plan.n_train, seed=0)
     ledger = ModelLedger(out, asdict(plan), environment())
     ledger.check_parameters(lambda name, seed: made_of(name, models, seed), names)
-    units = [(seed, name) for seed in range(n_seeds) for name in names if not ledger.finished(name, seed)]
+    units = []
+    for seed, name in product(range(n_seeds), names):
+        if ledger.finished(name, seed):
+            _forget(out, name, seed)  # a process that was killed may have had no time to
+        else:
+            units.append((seed, name))
     here = n_jobs == 1 and scheduler is None
     for i, (rows, images) in succeeded(
         _Attacked(plan, data, models, out.resolve() if scheduler is None else None, progress and here),
@@ -287,7 +293,7 @@ def run(
         seed, name = units[i]
         _keep(out, name, seed, images)
         ledger.add_rows(Row(name, models[name].readout, seed, *row) for row in rows)
-        shutil.rmtree(_cache(out, name, seed), ignore_errors=True)  # it is many times larger than all results
+        _forget(out, name, seed)
     return ledger
 
 
@@ -309,6 +315,11 @@ class _Attacked:
 
 def _cache(out: Path, name: str, seed: int) -> Path:
     return out / "cache" / _path(out, name, seed).stem
+
+
+def _forget(out: Path, name: str, seed: int) -> None:
+    """Remove the cache of a finished model: it is many times larger than all results."""
+    shutil.rmtree(_cache(out, name, seed), ignore_errors=True)
 
 
 def _path(out: Path, name: str, seed: int) -> Path:

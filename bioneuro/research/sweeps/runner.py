@@ -135,8 +135,8 @@ def sweep(
             record = {"point": points[i], "error": outcome.error, "traceback": outcome.trace}
             write_atomically(failures.path(keys[i]), json.dumps(record, indent=2) + "\n")
         else:
+            failures.path(keys[i]).unlink(missing_ok=True)  # first: a point that is kept is not looked at again
             files.keep(keys[i], points[i], outcome.value, outcome.seconds)
-            failures.path(keys[i]).unlink(missing_ok=True)
             found[i] = outcome.value, outcome.seconds
     if errors:
         first = min(errors)

@@ -1,0 +1,287 @@
+"""Mutation testing: one token of the sources is changed at random, and the tests of that file must fail.
+
+Of the kernels (``csrc/``, compiled for the generic instruction set) and of the attacks with their audit
+(``bioneuro/attacks/``). Mutants that do not compile do not count. Those that survive are listed: either a test is
+missing, or the change makes no difference that matters.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hypothesis
+import numpy as np
+import pytest
+
+from . import core
+from .record import main
+
+ROOT = Path(__file__).parents[1]
+#: Mutants of each half in a whole campaign, and the share of them that the tests must notice.
+MUTANTS, WANTED = 100, 0.9
+#: What a token becomes; numbers become another number.
+CHANGED = {
+    "+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "*", "**": "*", "+=": "-=", "-=": "+=", "*=": "/=",
+    "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&": "|", "|": "&", "<<": ">>", ">>": "<<",
+    "&&": "||", "||": "&&", "and": "or", "or": "and", "not": "", "!": "", "++": "--", "True": "False",
+    "False": "True", "break": "continue", "continue": "break", "min": "max", "max": "min", "minimum": "maximum",
+    "maximum": "minimum", "any": "all", "all": "any", "argmax": "argmin", "argmin": "argmax", "floor": "ceil",
+}  # fmt: skip
+C_TOKEN = re.compile(
+    r"(?P<skipped>/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|^[ ]*\#(?:\\\n|[^\n])*)"
+    r"|(?P<token>[A-Za-z_]\w*|\.?\d(?:[eEpP][+-]|[\w.])*|<<|>>|->|\+\+|--|&&|\|\||[-+*/%<>=!&|]=|.)",
+    re.DOTALL | re.MULTILINE,
+)
+#: Files of tests (``test_<name>.py``), by the sources that they test.
+KERNEL_TESTS = {
+    ("compete", "softmax"): ("kernels_compete",),
+    ("layout", "products", "single", "shuffle", "tile"): ("kernels_linear", "layouts"),
+    ("plasticity", "rng", "vmath"): ("kernels_plasticity", "kernels_hebbian"),
+    ("minmax",): ("kernels_hebbian",),
+    ("norm", "normalize"): ("kernels_hebbian", "synapses"),
+    ("map", "patches", "retina"): ("kernels_patches",),
+    ("structure",): ("kernels_structure",),
+}
+ATTACK_TESTS = {
+    ("adaptive",): ("attacks_adaptive",),
+    ("apgd", "objectives"): ("attacks_apgd",),
+    ("audit", "masking_checks"): ("attacks_audit",),
+    ("answers", "base", "goals", "inputs"): ("attacks_inputs", "attacks_goals"),
+    ("cache", "ensemble", "registry", "survivors", "worst_case"): ("attacks_worst_case", "attacks_sparse"),
+    ("decision",): ("attacks_decision",),
+    ("few_pixels", "frank_wolfe"): ("attacks_few_pixels",),
+    ("gradient", "norms", "spaces"): ("attacks_gradient", "attacks_sparse", "attacks_apgd", "attacks_few_pixels"),
+    ("landscape",): ("attacks_landscape",),
+    ("noise", "probabilities", "random_search", "square", "transfer"): ("attacks_blackbox", "attacks_goals"),
+    ("sample_random", "sparse_rs"): ("attacks_sparse",),
+}
+
+
+class Mutant(NamedTuple):
+    """``text[start:stop]`` of a file becomes ``new``."""
+
+    file: Path
+    start: int
+    stop: int
+    new: str
+
+    def __str__(self) -> str:
+        text = self.file.read_text()
+        begin = text.rfind("\n", 0, self.start) + 1
+        line = text[begin : self.start] + f"[{text[self.start : self.stop]} -> {self.new}]"
+        line += text[self.stop :].split("\n", 1)[0]
+        return f"{self.file.relative_to(ROOT)}:{text.count(chr(10), 0, self.start) + 1}: {line.strip()}"
+
+    def write(self, path: Path) -> None:
+        text = self.file.read_text()
+        path.write_text(text[: self.start] + self.new + text[self.stop :])
+
+
+def changed(token: str) -> str | None:
+    """What a token becomes, None if it stays."""
+    if re.fullmatch(r"\d+[uUlL]*", token):
+        return str(int(token.rstrip("uUlL")) + 1)
+    if re.fullmatch(r"(\d+\.\d*|\.\d+)(e[-+]?\d+)?|\d+e[-+]?\d+", token):
+        return repr(2 * float(token) or 1.0)
+    return CHANGED.get(token)
+
+
+def of_c(file: Path) -> Iterator[Mutant]:
+    """Every mutant of a file of C: of comments, texts and the preprocessor there are none."""
+    for found in C_TOKEN.finditer(file.read_text()):
+        if (token := found["token"]) and (new := changed(token)) is not None:
+            yield Mutant(file, *found.span(), new)
+
+
+def of_python(file: Path) -> Iterator[Mutant]:
+    """Every mutant of a file of Python: of texts, imports and annotations there are none."""
+    text = file.read_text()
+    starts = np.cumsum([0, *map(len, text.splitlines(keepends=True))]).tolist()
+    skipped = []
+    for node in ast.walk(ast.parse(text)):
+        inner = [getattr(node, name, None) for name in ("annotation", "returns")]
+        inner += [node] * isinstance(node, ast.Import | ast.ImportFrom)
+        skipped += [((each.lineno, each.col_offset), (each.end_lineno, each.end_col_offset)) for each in inner if each]
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if any(begin <= token.start < end for begin, end in skipped):
+            continue
+        if token.type in (tokenize.OP, tokenize.NAME, tokenize.NUMBER) and (new := changed(token.string)) is not None:
+            start, stop = (starts[line - 1] + column for line, column in (token.start, token.end))
+            yield Mutant(file, start, stop, new)
+
+
+class Core:
+    """The C core in a copy of the package, compiled again where a mutant reaches."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.csrc, self.objects = folder / "kernels", folder / "kernels" / "csrc", folder / "objects"
+        shutil.copytree(ROOT / "bioneuro", self.root / "bioneuro", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        shutil.copytree(core.CSRC, self.csrc)
+        simd = self.csrc / "simd.h"  # a third of the instances: what is the same in all is compiled once
+        simd.write_text(simd.read_text().replace("#define BIO_X86 1", "#define BIO_X86 0"))
+        self.objects.mkdir()
+        self.sources = [p for p in sorted(self.csrc.glob("*.c")) if not p.name.endswith(".tmpl.c")]
+        python = sysconfig.get_paths()["include"]
+        self.flags = ["-std=gnu11", "-O0", "-fPIC", "-pthread", "-w", f"-I{python}", f"-I{np.get_include()}"]
+        self.needs = {
+            source: {Path(name).name for name in self._cc("-MM", source).stdout.split() if name != "\\"}
+            for source in self.sources
+        }
+        assert self._make(self.sources, self.objects)
+
+    def _cc(self, *arguments: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["cc", *self.flags, *map(str, arguments)], capture_output=True, text=True)
+
+    def _make(self, sources: list[Path], objects: Path) -> bool:
+        """Compile these and link them with the others."""
+        for source in sources:
+            if self._cc("-c", source, "-o", objects / f"{source.stem}.o").returncode:
+                return False
+        linked = [
+            next(path for path in (objects / name, self.objects / name) if path.exists())
+            for name in (f"{source.stem}.o" for source in self.sources)
+        ]
+        made = self.root / "bioneuro" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+        made.unlink(missing_ok=True)
+        return not self._cc("-shared", *linked, "-lm", "-o", made).returncode
+
+    def unchanged(self) -> Path:
+        """The package as it is."""
+        assert self._make([], self.objects)
+        return self.root
+
+    def apply(self, mutant: Mutant) -> bool:
+        """Whether the mutant compiles; the package then has it."""
+        path, objects = self.csrc / mutant.file.name, self.objects.with_name("mutated")
+        kept = path.read_text()
+        shutil.rmtree(objects, ignore_errors=True)
+        objects.mkdir()
+        mutant.write(path)
+        try:
+            return self._make([source for source, needed in self.needs.items() if path.name in needed], objects)
+        finally:
+            path.write_text(kept)
+
+
+class Attacks:
+    """A copy of the package in which one file is a mutant."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "attacks"
+        shutil.copytree(ROOT / "bioneuro", self.root / "bioneuro", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def unchanged(self) -> Path:
+        """The package as it is."""
+        for file in (ROOT / "bioneuro" / "attacks").glob("*.py"):
+            shutil.copyfile(file, self.root / "bioneuro" / "attacks" / file.name)
+        return self.root
+
+    def apply(self, mutant: Mutant) -> bool:
+        """Whether the mutant is a program; the package then has it."""
+        path = self.unchanged() / "bioneuro" / "attacks" / mutant.file.name
+        mutant.write(path)
+        try:
+            compile(path.read_text(), path, "exec")
+        except SyntaxError:
+            return False
+        return True
+
+
+def judged(root: Path, tests: tuple[str, ...], seconds: int) -> tuple[str, float]:
+    """Whether these tests fail with the package in ``root``, and their seconds of processor."""
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(_tests_of(root, tests, seconds))
+        finally:
+            os._exit(70)
+    _, status, usage = os.wait4(child, 0)
+    taken = usage.ru_utime + usage.ru_stime
+    if os.WIFSIGNALED(status):
+        return ("out of time" if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM) else "crashed"), taken
+    return {0: "survived"}.get(os.WEXITSTATUS(status), "failed"), taken
+
+
+def _tests_of(root: Path, tests: tuple[str, ...], seconds: int) -> int:
+    """pytest's exit code, in a process of its own that has imported everything else already."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
+    signal.alarm(60 * seconds)  # a call that waits for ever
+    sys.dont_write_bytecode = True
+    os.environ |= {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.chdir(root)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bioneuro"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(root))
+    import bioneuro
+
+    assert Path(bioneuro.__file__).is_relative_to(root)
+    hypothesis.settings.register_profile("the same each time", derandomize=True, database=None)
+    hypothesis.settings.load_profile("the same each time")
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests]
+    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files])
+
+
+def tested(
+    made: Core | Attacks, mutants: list[Mutant], tests: dict[str, tuple[str, ...]], n: int, faults: list[str]
+) -> dict[str, Any]:
+    """Try mutants until ``n`` of them have compiled."""
+    usual: dict[tuple[str, ...], float] = {}
+    counts, survivors = Counter[str](), []
+    for mutant in mutants:
+        if counts["mutants"] == n:
+            break
+        names = tests[mutant.file.name.partition(".")[0]]
+        if names not in usual:  # the sources as they are
+            outcome, usual[names] = judged(made.unchanged(), names, 600)
+            if outcome != "survived":
+                return {"faults": [f"{names} {outcome} without any change"]}
+        if not made.apply(mutant):
+            counts["do not compile"] += 1
+            continue
+        outcome, _ = judged(made.root, names, round(4 * usual[names]) + 10)
+        counts["mutants"] += 1
+        counts[outcome] += 1
+        if outcome == "survived":
+            survivors.append(str(mutant))
+        print(f"{counts['mutants']} of {n}: {outcome}: {mutant}", file=sys.stderr, flush=True)
+    killed = 1 - counts["survived"] / max(counts["mutants"], 1)
+    if killed < WANTED:
+        faults.append(f"{made.root.name}: only {killed:.0%} of {counts['mutants']} mutants are noticed")
+    return {"counts": dict(counts), "survivors": survivors}
+
+
+def campaign(share: float, seed: int, folder: Path, halves: tuple[str, ...] = ("kernels", "attacks")) -> dict[str, Any]:
+    """Try ``share`` of the mutants of each half, drawn from all that there are."""
+    rng, faults, found = np.random.default_rng(seed), list[str](), {}
+    for name in halves:
+        kernels = name == "kernels"
+        files = sorted((core.CSRC if kernels else ROOT / "bioneuro" / "attacks").glob("*.[ch]" if kernels else "*.py"))
+        tests = {stem: names for stems, names in (KERNEL_TESTS if kernels else ATTACK_TESTS).items() for stem in stems}
+        mutants_of = of_c if kernels else of_python
+        mutants = [mutant for file in files if file.name.partition(".")[0] in tests for mutant in mutants_of(file)]
+        drawn = [mutants[k] for k in rng.permutation(len(mutants))]
+        made = (Core if kernels else Attacks)(folder)
+        found[name] = {"possible": len(mutants), **tested(made, drawn, tests, max(1, round(share * MUTANTS)), faults)}
+    return {**found, "faults": faults}
+
+
+if __name__ == "__main__":
+    sys.exit(main("mutation", campaign, __doc__))
