@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.spatial.distance import cdist
-from sklearn.utils import check_random_state
 
+from .seeds import random_state_from
 from .synapses import Sign, Synapses
 
 __all__ = [
@@ -34,7 +34,7 @@ def generator(random_state: RandomState) -> np.random.Generator:
     """A Generator as it is, or a new one keyed by an integer or a RandomState (None: NumPy's global one)."""
     if isinstance(random_state, np.random.Generator):
         return random_state
-    return np.random.default_rng(check_random_state(random_state).randint(2**31, size=4))
+    return np.random.default_rng(random_state_from(random_state).randint(2**31, size=4))
 
 
 # --- initialisers ------------------------------------------------------------------------------------------

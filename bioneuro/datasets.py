@@ -33,6 +33,7 @@ from .dataset_files import (
     reading,
     unpacked,
 )
+from .seeds import generator_from
 
 __all__ = [
     "DATASETS",
@@ -219,7 +220,7 @@ def subset_per_class(
     for label, count in zip(classes, counts, strict=True):
         if count < n_per_class:
             raise ValueError(f"class {label} has {count} samples, fewer than n_per_class={n_per_class}")
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     # The whole class is permuted whatever n_per_class is: this is what makes the draws nested.
     drawn = np.stack([rng.permutation(np.flatnonzero(y == label))[:n_per_class] for label in classes])
     rows = drawn.T.ravel()

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from .checks import check_labels, on_host, unknown_labels
+from .seeds import random_state_from
 
 __all__ = [
     "LogitClassifier",
@@ -130,7 +130,7 @@ def _rewinder(random_state: Any) -> Callable[[], None]:
         return partial(setattr, random_state.bit_generator, "state", random_state.bit_generator.state)
     if isinstance(random_state, Integral):  # each call has a generator of its own
         return lambda: None
-    source = check_random_state(random_state)
+    source = random_state_from(random_state)
     return partial(source.set_state, source.get_state())
 
 

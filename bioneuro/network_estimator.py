@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
@@ -30,6 +30,7 @@ from .network import Network
 from .progress import track
 from .protocols import Pullback
 from .row_sources import OneHot, Rows
+from .seeds import random_state_from
 from .surrogates import variants
 from .synapses.array_checks import largest_magnitude
 from .white_box import Front, Identity, WhiteBoxMixin
@@ -106,7 +107,7 @@ class NetworkEstimator(
         return all_or_nothing(self, *changed, shared=[each for each in layers if not isinstance(each, PlasticLayer)])
 
     def _generator(self) -> np.random.Generator:
-        return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        return np.random.default_rng(random_state_from(self.random_state).randint(2**31))
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""

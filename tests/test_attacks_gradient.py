@@ -225,7 +225,7 @@ def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary
     ("make", "message"),
     [
         (lambda: PGD(norm="l1"), "norm must be one of linf, l2; got 'l1'"),
-        (lambda: PGD(random_state=-1), "random_state must be at least 0"),
+        (lambda: PGD(random_state=-1), "random_state must be an integer >= 0"),
         (lambda: PGD(n_steps=0), "n_steps must be at least 1, got 0"),
         (lambda: PGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
         (lambda: PGD(n_steps=1.5), "n_steps must be an integer, got 1.5"),
@@ -234,6 +234,8 @@ def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary
         (lambda: PGD(momentum=-0.1), "momentum must be at least 0, got -0.1"),
         (lambda: PGD(loss="hinge"), "loss must be one of ce, margin, dlr; got 'hinge'"),
         (lambda: PGD(space="fourier"), "space must be one of auto, input, response"),
+        (lambda: PGD(random_start="no"), "random_start must be True or False, got 'no'"),
+        (lambda: BIM(early_stop=0), "early_stop must be True or False, got 0"),
         (lambda: PGD(n_restarts=2, random_start=False), "n_restarts > 1 needs random_start"),
     ],
 )

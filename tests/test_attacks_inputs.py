@@ -189,6 +189,13 @@ def test_masked_arrays_are_refused(name):
         PGD()(Linear(np.ones((2, D)), classes=[3, 7]), **arguments)
 
 
+@pytest.mark.parametrize("attack", [PGD(), worst_case, audit])
+def test_a_progress_that_is_no_flag_is_refused(attack):
+    model = Linear(np.random.default_rng(0).normal(size=(2, D)))
+    with pytest.raises(ValueError, match="progress must be True or False, got 'no'"):
+        attack(model, np.full((2, D), 0.5), [0, 1], 0.1, progress="no")
+
+
 # --- models that were fitted on tables
 
 

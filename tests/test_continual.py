@@ -57,6 +57,36 @@ def test_split_shows_every_sample_once_class_group_after_class_group(n_tasks, ba
         np.testing.assert_array_equal(np.unique(labels), group)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"y": np.zeros((6, 1))}, r"X must be \(n, n_features\) and y one label a row, got \(6, 2\) and \(6, 1\)"),
+        ({"X": np.zeros(6)}, r"X must be \(n, n_features\)"),
+        (
+            {"tests": ((np.eye(2), np.zeros((2, 1))),)},
+            r"tests\[0\]\[0\] must be .* tests\[0\]\[1\] one label a row",
+        ),
+        ({"part": np.zeros(5, int)}, "part must hold an integer for each row of X, ascending from 0"),
+        ({"part": np.array([0, 1, 0, 1, 1, 1])}, "part must hold an integer for each row of X, ascending from 0"),
+        ({"task_classes": ()}, "task_classes must be one for each of the 1 tests, got 0"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
+    ],
+)
+def test_a_stream_made_by_hand_is_checked(wrong, message):
+    good = {
+        "name": "mine",
+        "X": np.zeros((6, 2)),
+        "y": np.arange(6) % 2,
+        "part": np.zeros(6, int),
+        "tests": ((np.eye(2), np.arange(2)),),
+        "classes": np.arange(2),
+        "task_classes": (np.arange(2),),
+    }
+    assert len(continual.Stream(**good)) == 1
+    with pytest.raises(ValueError, match=message):
+        continual.Stream(**{**good, **wrong})
+
+
 def test_a_seed_gives_the_same_stream_again_and_another_another():
     first, again, other = (continual.split(*DATA, random_state=seed).X for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)

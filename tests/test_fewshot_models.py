@@ -87,6 +87,11 @@ def test_bad_heads(rates, head, message):
         head.fit(*rates)
 
 
+def test_features_that_cannot_be_learned_are_refused(rates):
+    with pytest.raises(TypeError, match="features must be an estimator with fit_features, .* got KNeighborsClassifier"):
+        FeatureReadout(KNeighborsClassifier()).fit(*rates)
+
+
 @pytest.mark.parametrize("head", [AssociationHead(), FeatureReadout()])
 def test_heads_refuse_one_class_and_negative_features(rates, head):
     H, y = rates

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from ..checks import check_count, check_level, plain_array
+from ..seeds import generator_from
 from .laws import DISTRIBUTIONS, Candidate, Params
 from .weight_samples import Floats, Sample, positive_weights, sample_of, stored, warn_if_cut
 
@@ -351,7 +352,7 @@ def ks_bootstrap(
     """
     check_count("n_boot", n_boot)
     candidate, sample = _candidate(distribution), sample_of(weights, threshold)
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     params = candidate.fitted(sample)
     cut = None if sample.cuts is None else sample.cuts.of_each
     survival = 1.0 if cut is None else candidate.law.sf(cut, **params)

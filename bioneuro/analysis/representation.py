@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_labels, plain_array
+from ..seeds import generator_from
 from .activity import pairwise_correlation, treves_rolls
 from .fits import pandas
 from .scaling import scaled
@@ -166,6 +167,6 @@ def representation_report(
             raise ValueError(
                 f"inputs must have one row for each stimulus ({len(rates)}), got {len(populations['inputs'])}"
             )
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     rows = [_describe(population, labels, rng) for population in populations.values()]
     return pandas().DataFrame(rows, index=list(populations))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from ..checks import check_count
+from ..checks import Flag, check, check_count
 from ..progress import track
 from ..protocols import WhiteBox
 from .gradient import PGD
@@ -110,6 +110,7 @@ def audit(
     PGD(norm=norm, n_steps=n_steps).check_model(model)
     images, labels, budgets = check_input(model, X, y, epsilon)
     check_count("random_state", random_state, 0)
+    check("progress", progress, Flag())
     named = dict(sources) if isinstance(sources, Mapping) else {str(i): source for i, source in enumerate(sources)}
     epsilon = check_budget(budgets)
     case = Case(model, images, labels, epsilon, norm, n_steps, n_queries, named, random_state, batch_size)

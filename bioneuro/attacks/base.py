@@ -10,8 +10,10 @@ from typing import ClassVar, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import Flag, check
 from ..progress import track
 from ..protocols import Classifier, WhiteBox
+from ..seeds import seed_of
 from .answers import finite, predict
 from .goals import Criterion, Goal, as_goal
 from .inputs import at_least, check_input, checked_names
@@ -88,11 +90,7 @@ class Attack(ABC):
     def __post_init__(self) -> None:
         if self.norm not in self.norms:
             raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r}")
-        if isinstance(self.random_state, int | np.integer):
-            if self.random_state < 0:
-                raise ValueError(f"random_state must be at least 0, got {self.random_state}")
-        else:
-            self.random_state = int(np.random.default_rng(self.random_state).integers(2**32))
+        self.random_state = seed_of(self.random_state)
 
     @abstractmethod
     def run(self, model: WhiteBox, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
@@ -147,6 +145,7 @@ class Attack(ABC):
         self.check_model(model)
         images, labels, budgets = check_input(model, X, y, epsilons)
         at_least("batch_size", batch_size, 1)
+        check("progress", progress, Flag())
         goal = as_goal(criterion, labels, np.asarray(model.classes_))
 
         def run(attack: Attack, rows: NDArray, epsilon: float) -> tuple[NDArray, NDArray[np.bool_]]:

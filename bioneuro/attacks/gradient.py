@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import Flag, check
 from ..estimators import class_index
 from ..losses import LOSSES
 from ..protocols import Loss, WhiteBox
@@ -57,6 +58,7 @@ class GradientAttack(Attack):
         super().__post_init__()
         at_least("n_steps", self.n_steps, 1)
         at_least("n_restarts", self.n_restarts, 1)
+        check("early_stop", self.early_stop, Flag())
         if self.loss not in ASCENTS:
             raise ValueError(f"loss must be one of {', '.join(ASCENTS)}; got {self.loss!r}")
         if self.space not in SPACES:
@@ -169,6 +171,7 @@ class PGD(GradientAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("momentum", self.momentum, 0, Real)
+        check("random_start", self.random_start, Flag())
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import Flag, check
 from ..progress import track
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, AttackResult
@@ -168,6 +169,7 @@ def worst_case(
         attack.check_model(model)
     images, labels, budgets = check_input(model, X, y, epsilons)
     at_least("batch_size", batch_size, 1)
+    check("progress", progress, Flag())
     goal = as_goal(criterion, labels, np.asarray(model.classes_))
 
     def shown(attacks: Sequence[NamedAttack], epsilon: float) -> Iterable[NamedAttack]:

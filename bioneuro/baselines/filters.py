@@ -23,6 +23,7 @@ from ..layers.feature_map import FeatureMap
 from ..layers.image_map import ImageMap, pooling_matrix
 from ..layers.retina import Retina
 from ..network import INFERENCE_BATCH, slices
+from ..seeds import generator_from
 from ..synapses import Synapses
 from ..threads import Threads
 
@@ -59,7 +60,7 @@ class FilterMap(FeatureMap):
         random_state: int | np.random.Generator | None = None,
     ) -> FilterMap:
         """The filters become the centres of k-means of patches with contrast of images ``X (n, n_pixels)``."""
-        rng = np.random.default_rng(random_state)
+        rng = generator_from(random_state)
         U = self.sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, MIN_GATE, rng)
         n = min(self.n_columns, len(U))
         centres = KMeans(n, n_init=1, random_state=int(rng.integers(2**31))).fit(U).cluster_centers_

@@ -22,6 +22,7 @@ from ..estimators import (
     learned,
     validated_with_labels,
 )
+from ..seeds import generator_from
 from .pathways import feed_forward, membership
 
 __all__ = ["ExemplarNeighbours", "NearestClassMean", "StreamingLDA", "StreamingLeastSquares"]
@@ -311,7 +312,7 @@ class ExemplarNeighbours(StreamingClassifier):
     def _start(self, n_classes: int, n_features: int) -> None:
         check_count("n_exemplars", self.n_exemplars)
         check_count("n_neighbors", self.n_neighbors)
-        self.reservoir_ = Reservoir(self.n_exemplars, n_features, n_classes, np.random.default_rng(self.random_state))
+        self.reservoir_ = Reservoir(self.n_exemplars, n_features, n_classes, generator_from(self.random_state))
 
     def _show(self, X: NDArray, true: NDArray) -> None:
         self.reservoir_.add(X, true)

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from ..checks import Choice, Integer, Number, check, check_count, check_labels, check_number, plain_array
 from ..image_shapes import image_shape_of
+from ..seeds import generator_from
 
 #: Degrees.
 ANGLE = Number(-np.inf, np.inf)
@@ -46,6 +47,11 @@ class Stream:
     task_known : bool
         Whether a test tells which task it is of (task-incremental): only that task's labels are then answers.
     batch_size : int >= 1
+
+    Raises
+    ------
+    ValueError
+        Labels or parts that are not one a row, parts out of order, another number of tests than of tasks.
     """
 
     name: str
@@ -57,6 +63,19 @@ class Stream:
     task_classes: tuple[NDArray, ...]
     task_known: bool = False
     batch_size: int = 50
+
+    def __post_init__(self) -> None:
+        check_count("batch_size", self.batch_size)
+        _check_rows("X", self.X, "y", self.y)
+        for i, (X, y) in enumerate(self.tests):
+            _check_rows(f"tests[{i}][0]", X, f"tests[{i}][1]", y)
+        part = np.asarray(self.part)
+        if part.shape != (len(self.X),) or part.dtype.kind not in "iu" or not _ascends_from_0(part):
+            raise ValueError(f"part must hold an integer for each row of X, ascending from 0, got {self.part!r}")
+        if len(self.task_classes) != len(self.tests):
+            raise ValueError(
+                f"task_classes must be one for each of the {len(self.tests)} tests, got {len(self.task_classes)}"
+            )
 
     @property
     def n_tasks(self) -> int:
@@ -131,7 +150,7 @@ def split(
         raise ValueError(f"class_order must hold each of the labels {classes} once, got {order}")
     _check_tasks("n_tasks", n_tasks, len(classes), "classes")
     groups = np.array_split(order, n_tasks)
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     rows = [rng.permutation(np.flatnonzero(np.isin(y, group))) for group in groups]
     tests = [np.flatnonzero(np.isin(y_test, group)) for group in groups]
     shown = np.concatenate(rows)
@@ -165,7 +184,7 @@ def permuted(
     """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
     _check_tasks("n_tasks", n_tasks, len(y), "samples")
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     orders = [np.arange(X.shape[1]), *(rng.permutation(X.shape[1]) for _ in range(n_tasks - 1))]
     changes = [lambda A, order=order: A[:, order] for order in orders]
     return _domains("permuted", X, y, X_test, y_test, changes, batch_size, rng)
@@ -189,7 +208,7 @@ def rotated(
         check(f"angles[{i}]", angle, ANGLE)
     _check_tasks("the number of angles", len(angles), len(y), "samples")
     changes = [lambda A, angle=angle: turned(A, image_shape, np.full(len(A), angle)) for angle in angles]
-    return _domains("rotated", X, y, X_test, y_test, changes, batch_size, np.random.default_rng(random_state))
+    return _domains("rotated", X, y, X_test, y_test, changes, batch_size, generator_from(random_state))
 
 
 def drifting(
@@ -212,7 +231,7 @@ def drifting(
     image_shape = _image_shape(image_shape, X.shape[1])
     check("angle", angle, ANGLE)
     _check_tasks("n_tasks", n_tasks, len(y), "samples")
-    rows = np.random.default_rng(random_state).permutation(len(y))
+    rows = generator_from(random_state).permutation(len(y))
     n, place = len(y), np.arange(len(y))
     middles = (np.arange(n_tasks) + 0.5) / n_tasks * angle
     classes = np.unique(y)
@@ -234,7 +253,7 @@ def blurred(stream: Stream, width: float = 0.2, *, random_state: int | np.random
     Parts are then equal stretches of the stream, not tasks. ``width`` is >= 0.
     """
     check_number("width", width, ">= 0")
-    n, rng = len(stream.y), np.random.default_rng(random_state)
+    n, rng = len(stream.y), generator_from(random_state)
     n_parts = int(stream.part.max()) + 1
     rows = np.argsort(np.arange(n) + rng.normal(0, width * n / n_parts, n), kind="stable")
     return replace(
@@ -252,7 +271,7 @@ def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.ra
     ``ratio >= 1`` is the commonest class over the rarest (Cui et al. 2019, arXiv:1901.05555). Tests stay as they are.
     """
     check("ratio", ratio, Number(1))
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     largest = min(np.count_nonzero(stream.y == c) for c in stream.classes)
     sizes = np.maximum(1, np.round(largest * ratio ** -np.linspace(0, 1, len(stream.classes)))).astype(int)
     order = rng.permutation(stream.classes)
@@ -302,6 +321,17 @@ def _domains(
     )
 
 
+def _ascends_from_0(part: NDArray) -> bool:
+    return not part.size or bool(part[0] >= 0 and (part[1:] >= part[:-1]).all())
+
+
+def _check_rows(X_name: str, X: NDArray, y_name: str, y: NDArray) -> None:
+    if np.ndim(X) != 2 or np.shape(y) != (len(X),):
+        raise ValueError(
+            f"{X_name} must be (n, n_features) and {y_name} one label a row, got {np.shape(X)} and {np.shape(y)}"
+        )
+
+
 def _check_tasks(name: str, n_tasks: Any, most: int, of: str) -> None:
     """Every task needs one at least of what it is made of."""
     check(name, n_tasks, Integer(1))
@@ -324,11 +354,8 @@ def _checked(
     check_labels(y)
     check_labels(y_test, "y_test")
     y, y_test = plain_array(y, "y"), plain_array(y_test, "y_test")
-    for name, rows, labels in (("", X, y), ("_test", X_test, y_test)):
-        if rows.ndim != 2 or labels.shape != (len(rows),):
-            raise ValueError(
-                f"X{name} must be (n, n_features) and y{name} one label a row, got {rows.shape} and {labels.shape}"
-            )
+    _check_rows("X", X, "y", y)
+    _check_rows("X_test", X_test, "y_test", y_test)
     if X.shape[1] != X_test.shape[1]:
         raise ValueError(f"X_test must have the {X.shape[1]} features of X, got {X_test.shape[1]}")
     if missing := sorted(set(np.unique(y).tolist()) ^ set(np.unique(y_test).tolist()), key=repr):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_labels, plain_array
 from ..image_shapes import image_shape_of
+from ..seeds import generator_from
 
 #: What the turns of :func:`with_rotations` are, in quarters.
 QUARTER_TURNS = (0, 1, 2, 3)
@@ -63,7 +64,7 @@ def split_classes(
         if rest < 0:
             lack[counts == 1] = np.inf
         counts[lack.argmax() if rest > 0 else lack.argmin()] += np.sign(rest)
-    drawn = np.random.default_rng(random_state).permutation(classes)
+    drawn = generator_from(random_state).permutation(classes)
     train, validation, test = (np.sort(part) for part in np.split(drawn, np.cumsum(counts)[:-1]))
     return ClassSplit(train, validation, test, labels_sha256(train, validation, test))
 

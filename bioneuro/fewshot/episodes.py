@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_count, check_labels, plain_array
+from ..seeds import seed_of
 from .class_splits import labels_sha256
 
 
@@ -183,11 +184,3 @@ class EpisodeSampler:
         other = copy.copy(self)
         other.X = H
         return other
-
-
-def seed_of(random_state: int | np.random.Generator | None) -> int:
-    """An integer seed; a Generator or None gives a new one each time."""
-    if isinstance(random_state, int | np.integer):
-        check_count("random_state", random_state, 0)
-        return int(random_state)
-    return int(np.random.default_rng(random_state).integers(2**32))

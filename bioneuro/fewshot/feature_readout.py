@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Integer, Number, check_parameters, on_host
@@ -15,6 +14,7 @@ from ..estimators import LogitClassifier, all_or_nothing, check_classes, validat
 from ..layers import DeltaReadout, PassedOn, UnitNorm
 from ..layers.interfaces import Encoder
 from ..network import batches
+from ..seeds import random_state_from
 
 
 class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClassifier):
@@ -71,7 +71,7 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
             rows, labels = validated_with_labels(self, X, y, np.float32)
             self.classes_, index = np.unique(labels, return_inverse=True)
             check_classes(self.classes_)
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+            rng = np.random.default_rng(random_state_from(self.random_state).randint(2**31))
             self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
             self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
         return self
@@ -85,6 +85,11 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
     def _learned_encoder(self, X: NDArray) -> Encoder:
         if self.features is None:
             return UnitNorm(X.shape[1])
+        if not hasattr(self.features, "fit_features"):
+            raise TypeError(
+                "features must be an estimator with fit_features, such as BioClassifier, or None, "
+                f"got {type(self.features).__name__}"
+            )
         learner = clone(self.features)
         if "random_state" in learner.get_params() and learner.random_state is None:
             learner.set_params(random_state=self.random_state)

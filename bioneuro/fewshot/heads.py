@@ -13,7 +13,6 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Choice, Integer, Number, check_count, check_labels, check_parameters, on_host, plain_array
@@ -21,6 +20,7 @@ from ..connectivity import HalfNormal, MixedSign, dense
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
+from ..seeds import random_state_from
 from .feature_readout import FeatureReadout
 
 #: Passes over the support by the association, and updates of its readout at least.
@@ -87,7 +87,7 @@ class AssociationHead(LogitClassifier):
 
     def _learn(self, encoder: UnitNorm, T: NDArray) -> None:
         H = self.support_
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = np.random.default_rng(random_state_from(self.random_state).randint(2**31))
         self.network_ = untaught(
             encoder,
             min(self.n_cells, len(H)),

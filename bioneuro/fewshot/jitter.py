@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from ..checks import Checked, Number, check_count, check_labels, on_host
 from ..estimators import all_or_nothing
 from ..image_shapes import gray_shape_of
+from ..seeds import random_state_from
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Jittered(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         rows, labels = check_X_y(on_host(X), y, dtype=[np.float32, np.float64])
         jitter = Jitter() if self.jitter is None else self.jitter
         with all_or_nothing(self):
-            seed = int(check_random_state(self.random_state).randint(2**31))
+            seed = int(random_state_from(self.random_state).randint(2**31))
             copies = jitter.copies(rows, self.image_shape, self.n_copies, seed)
             shown = np.concatenate([rows, copies])
             self.estimator_ = clone(self.estimator).fit(shown, np.tile(labels, self.n_copies + 1))

@@ -12,7 +12,7 @@ from ..checks import check_count, check_labels, plain_array, unknown_labels
 from ..datasets import subset_per_class
 from ..estimators import made
 from ..progress import track
-from .episodes import seed_of
+from ..seeds import seed_of
 from .evaluation import accuracy, frame
 
 if TYPE_CHECKING:

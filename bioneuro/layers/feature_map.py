@@ -12,6 +12,7 @@ from .._attributes import Array, Part
 from ..connectivity import Init
 from ..row_sources import Rows
 from ..rules import LogRelaxation, RuleLike
+from ..seeds import generator_from
 from ..threads import Threads
 from .competitive import CompetitiveLayer
 from .image_map import ImageMap, pooling_matrix
@@ -73,7 +74,7 @@ class FeatureMap(ImageMap):
     ) -> None:
         height, width, channels = (*image_shape, 1)[:3]
         retina = Retina(n_threads=n_threads) if retina is None else retina
-        rng = np.random.default_rng(random_state)
+        rng = generator_from(random_state)
         n_patch = 2 * retina.patch_size**2 * channels
         synapses = connectivity.dense(n_columns, n_patch, init, sign="E", random_state=rng, dtype=dtype)
         synapses.normalize_rows()
@@ -115,7 +116,7 @@ class FeatureMap(ImageMap):
         At most ``n_patches`` patches of contrast (gate above ``min_gate``) of at most ``n_images`` images, drawn at
         random, are shown ``n_epochs`` times in batches.
         """
-        rng = np.random.default_rng(random_state)
+        rng = generator_from(random_state)
         U = self.sample_patches(X[rng.permutation(len(X))[:n_images]], n_patches, min_gate, rng)
         for _ in progress(range(n_epochs), desc="feature map"):
             order = rng.permutation(len(U))

@@ -15,6 +15,7 @@ from ..checks import Choice
 from ..connectivity import Init
 from ..row_sources import Rows
 from ..rules import RuleLike
+from ..seeds import generator_from
 from ..threads import Threads
 from .feature_map import COLUMN_RULE, FeatureMap
 from .hypercolumns import Hypercolumns
@@ -130,7 +131,7 @@ class LocalMap(ImageMap):
         rows, cols = (len(range(length)[every(stride, length)]) for length in (height, width))
         # the retina's outputs are an image of rows x cols positions with n_patch channels
         n_patch = 2 * retina.patch_size**2 * channels
-        rng = np.random.default_rng(random_state)
+        rng = generator_from(random_state)
         synapses = connectivity.local_receptive_fields(
             (rows, cols, n_patch), 1, 1, n_columns, init=init, sign="E", random_state=rng, dtype=dtype
         )
@@ -184,7 +185,7 @@ class LocalMap(ImageMap):
         those that have contrast there (gate above ``min_gate``). Cells at positions that never have contrast stay as
         they started.
         """
-        rng = np.random.default_rng(random_state)
+        rng = generator_from(random_state)
         if self.start == "tied":
             self._copy_tied(X, min_gate, rng, progress)
         drawn = X[rng.permutation(len(X))[:n_images]]
