@@ -56,8 +56,11 @@ def pathway_report(model: BioClassifier) -> pd.DataFrame:
 
     Raises
     ------
+    TypeError
+        `model` is no BioClassifier.
     sklearn.exceptions.NotFittedError
     """
+    _check_model(model)
     outgoing = model.outgoing()
     indices = analysis.dale_indices(outgoing)
     smallest = {name: np.nanmin(indices[cells]) for cells, made in outgoing.items() for name in made}
@@ -90,10 +93,13 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
 
     Raises
     ------
+    TypeError
+        `model` is no BioClassifier.
     ValueError
         `y` without `X`, or of another length.
     sklearn.exceptions.NotFittedError
     """
+    _check_model(model)
     if X is None and y is not None:
         raise ValueError("y must come with X: labels describe samples")
     weights = model.weights()
@@ -119,6 +125,11 @@ def report(model: BioClassifier, X: ArrayLike | None = None, y: ArrayLike | None
     rows = [[name.replace("_", " "), described[name]] for name in PRINTED_RATES if name in described]
     _table(axes[2, 1], [["rates of the association", f"{len(rates)} samples"], *rows], "Representation")
     return figure
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, BioClassifier):
+        raise TypeError(f"model must be a BioClassifier, got {type(model).__name__}")
 
 
 def _fields(model: BioClassifier, weights: dict[str, Any], ax: Axes) -> None:

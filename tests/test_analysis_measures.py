@@ -78,12 +78,45 @@ def test_weight_report_of_a_pathway_of_equal_weights_beside_another():
         (np.diag([1, -1]), {"sign": "I"}, r"weights\[1\] = -1 is negative"),
         (np.zeros((2, 2)), {}, "weights is empty"),
         (np.full((1, 2), np.nan), {}, "must be finite"),
-        (np.eye(2), {"threshold": 3.0}, r"threshold\[0\] = 3 is above weights\[0\] = 1"),
+        (np.eye(2), {"threshold": 3.0}, r"threshold 3 is above weights\[0\] = 1"),
     ],
 )
 def test_weight_report_errors(W, kwargs, message):
     with pytest.raises(ValueError, match=message):
         analysis.weight_report(sparse.csr_array(W), **kwargs)
+
+
+def test_row_thresholds_of_an_array_with_zeros_are_those_of_its_matrix():
+    W = np.random.default_rng(0).lognormal(size=(30, 40))
+    W[W < 0.1 * W.max(axis=1, keepdims=True)] = 0
+    dense, matrix = (
+        analysis.fit_weight_distribution(A, threshold=analysis.row_thresholds(A, 0.1)) for A in (W, sparse.csr_array(W))
+    )
+    assert dense.equals(matrix) and dense.attrs == matrix.attrs
+
+
+@pytest.mark.parametrize("power", [-1000, 1000])
+def test_measures_do_not_depend_on_scale(power):
+    """To the last bit, though squares and sums are beyond float64."""
+    W = np.random.default_rng(0).lognormal(size=(40, 30))
+    signed = W * np.random.default_rng(1).choice([-1, 1], W.shape)
+    for measure, values in (
+        (analysis.gini, W),
+        (analysis.dale_index, signed),
+        (lambda V: analysis.dale_index(V, V[:5], np.zeros((0, 30))), signed),
+        (analysis.treves_rolls, W),
+        (lambda R: analysis.treves_rolls(R, axis=0), W),
+        (analysis.participation_ratio, W),
+        (analysis.pairwise_correlation, W),
+        (lambda R: analysis.class_selectivity(R, np.arange(40) % 3), W),
+    ):
+        expected = measure(values)
+        assert np.isfinite(expected).all()
+        np.testing.assert_array_equal(measure(np.ldexp(values, power)), expected)
+
+
+def test_cells_of_very_different_scales_each_have_a_dale_index():
+    assert analysis.dale_index([[3e307, 3e-320], [3e307, 3e-320]]).tolist() == [1, 1]
 
 
 def test_dale_index_by_hand():

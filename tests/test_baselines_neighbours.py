@@ -40,6 +40,19 @@ def test_is_the_nearest_neighbour_rule(digits):
     np.testing.assert_array_equal(seen[np.arange(50), digits.y_train[:50]], 0)  # no rounding of small distances
 
 
+@pytest.mark.parametrize("offset", [1e4, -1e5])
+def test_an_offset_does_not_change_the_neighbours(offset):
+    rng = np.random.default_rng(0)
+    X, X_test = (np.float32(rng.normal(offset, 1, (n, 8))) for n in (300, 200))
+    model = NearestNeighbour().fit(X, np.arange(300) % 5)
+    squares = np.square(X_test[:, None] - X.astype(float)).sum(axis=2)
+    expected = -squares.reshape(200, 60, 5).min(axis=1)
+    np.testing.assert_allclose(model.decision_function(X_test), expected, rtol=1e-5)
+    np.testing.assert_array_equal(model.predict(X_test), expected.argmax(axis=1))
+    soft = NearestNeighbour(softness=0.01).fit(X, np.arange(300) % 5)
+    np.testing.assert_allclose(soft.decision_function(X_test), expected, atol=0.02)
+
+
 def test_soft_minimum_is_the_density_of_gaussian_kernels():
     model, X, _ = small(softness=0.08)
     expected = np.stack(

@@ -128,6 +128,12 @@ def test_cells_that_never_fire_are_refused():
         bn.plot.rate_distribution(np.zeros(5))
 
 
+@pytest.mark.parametrize("function", [bn.report, bn.pathway_report])
+def test_another_model_is_refused(function):
+    with pytest.raises(TypeError, match="model must be a BioClassifier, got NearestNeighbour"):
+        function(bn.baselines.NearestNeighbour())
+
+
 def test_an_unfitted_network_is_refused():
     from sklearn.exceptions import NotFittedError
 

@@ -141,7 +141,22 @@ def test_the_figure_of_a_panel_has_no_inset_and_its_numbers_cover_no_data(W):
     assert plot.weight_distribution(W, panel, inset=True).child_axes
 
 
+def test_weight_distribution_refuses_an_unknown_law(W):
+    with pytest.raises(ValueError, match=r"distributions\[1\] must be one of .*'lognormal'.*, got 'nope'"):
+        plot.weight_distribution(W, distributions=("gamma", "nope"))
+
+
+def test_weight_distribution_refuses_text():
+    with pytest.raises(TypeError, match="weights must be an array of numbers, got list"):
+        plot.weight_distribution(["a", "b"])
+
+
 # --- weight_comparison --------------------------------------------------------------------------------
+
+
+def test_weight_comparison_refuses_a_list(W):
+    with pytest.raises(TypeError, match="models must be a dict of name to model or weights, got list"):
+        plot.weight_comparison([W])
 
 
 def test_weight_comparison_draws_densities_on_the_same_bins_and_names_the_laws(W):

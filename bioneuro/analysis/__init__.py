@@ -7,7 +7,7 @@ that ignores the cut.
 
 `weight_samples` holds weights and their cuts, `laws` the candidate laws, `fits` which law it is, `weight_measures`
 what describes one matrix, each built on those before it; `intervals` over seeds, `proportions` of images and the
-`information` in rates stand alone.
+`information` in rates stand alone; `scaling` keeps sums inside float64.
 `representation` describes the rates of a population, `gabor` the shape of receptive fields.
 """
 

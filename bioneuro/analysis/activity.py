@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import plain_array
+from .scaling import scaled
 
 
 class PairwiseCorrelation(NamedTuple):
@@ -42,6 +43,7 @@ def pairwise_correlation(rates: ArrayLike) -> PairwiseCorrelation:
         raise ValueError(f"rates must have shape (n_stimuli >= 2, n_cells), got {rates.shape}")
     if not np.isfinite(rates).all():
         raise ValueError("rates must be finite")
+    rates = scaled(rates, axis=0)
     centred = rates - rates.mean(axis=0)
     norm = np.linalg.norm(centred, axis=0)
     varies = norm > 1e-12 * np.linalg.norm(rates, axis=0)
@@ -96,6 +98,7 @@ def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> N
     rates = plain_array(rates, "rates", np.float64)
     if not np.isfinite(rates).all() or (rates < 0).any():
         raise ValueError("rates must be finite and >= 0")
+    rates = scaled(rates, axis)
     mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))
     ratio = np.divide(mean**2, square, out=np.full(square.shape, np.nan), where=square > 0)
     n = rates.shape[axis]

@@ -115,7 +115,8 @@ def fit_weight_distribution(
         entries of a sparse matrix are one weight, their sum; masked values are left out.
     threshold : float or array_like, optional
         Where weights were cut: one value, or one per weight in the order of `weights` (of the stored
-        values in CSR order if sparse; see `row_thresholds`). 0 <= threshold <= weight.
+        values in CSR order if sparse, see `row_thresholds`; the zeros of an array may be left out).
+        0 <= threshold <= weight.
     distributions : sequence of str, optional
         Keys of `DISTRIBUTIONS`; all by default.
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import check_labels, plain_array
 from .activity import pairwise_correlation, treves_rolls
 from .fits import pandas
+from .scaling import scaled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ def class_selectivity(rates: ArrayLike, labels: ArrayLike) -> Floats:
     ----------
     .. [1] A. S. Morcos et al., ICLR 2018, arXiv:1803.06959.
     """
-    rates = _rates(rates)
+    rates = scaled(_rates(rates), axis=0)
     index = _labels(labels, len(rates))
     member = np.eye(index.max() + 1)[index]
     means = (member.T @ rates) / member.sum(axis=0)[:, None]
@@ -83,7 +84,7 @@ def participation_ratio(rates: ArrayLike) -> float:
     ----------
     rates : array_like (n_stimuli, n_cells)
     """
-    rates = _rates(rates)
+    rates = scaled(_rates(rates))
     centred = rates - rates.mean(axis=0)
     # trace and square norm of the covariance, from the smaller of the two products that have its eigenvalues
     product = centred.T @ centred if rates.shape[1] < len(rates) else centred @ centred.T

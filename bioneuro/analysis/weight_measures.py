@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ..checks import SHARE, check
 from .fits import fit_weight_distribution, log_moments, pandas
+from .scaling import exponents, scaled
 from .weight_samples import Floats, as_matrix, check_cut, check_weights, positive_part, stored
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def row_thresholds(W: Any, theta: float) -> Floats:
     Returns
     -------
     ndarray, (nnz,)
-        In CSR order.
+        In CSR order: of the weights of an array that are not 0.
     """
     check("theta", theta, SHARE)
     W = as_matrix(W)
@@ -174,8 +175,13 @@ def dale_index(W: Any, *others: Any) -> Floats:
     n_pre = {V.shape[1] for V in pathways}
     if len(n_pre) > 1:
         raise ValueError(f"pathways must have the same pre-synaptic cells (columns), got {sorted(n_pre)}")
-    net = np.sum([V.sum(axis=0) for V in pathways], axis=0)
-    total = np.sum([abs(V).sum(axis=0) for V in pathways], axis=0)
+    largest = np.zeros(*n_pre)
+    for V in pathways:
+        np.maximum.at(largest, V.indices, np.abs(V.data))
+    down = exponents(largest)
+    parts = [sparse.csr_array((np.ldexp(V.data, -down[V.indices]), V.indices, V.indptr), V.shape) for V in pathways]
+    net = np.sum([V.sum(axis=0) for V in parts], axis=0)
+    total = np.sum([abs(V).sum(axis=0) for V in parts], axis=0)
     return np.divide(np.abs(net), total, out=np.full(total.shape, np.nan), where=total > 0)
 
 
@@ -220,7 +226,7 @@ def gini(weights: Any, *, silent: bool = False) -> float:
     .. [1] N. Hurley & S. Rickard, IEEE Trans. Information Theory 55:4723 (2009).
     """
     values, size, _ = stored(weights)
-    w = np.sort(positive_part(values, None)[0])
+    w = np.sort(scaled(positive_part(values, None)[0]))
     n = size if silent else w.size
     rank = np.arange(n - w.size + 1, n + 1)
     return float(2 * (rank @ w) / (n * w.sum()) - (n + 1) / n)

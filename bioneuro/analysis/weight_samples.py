@@ -130,16 +130,21 @@ def check_weights(values: Floats) -> None:
 
 
 def check_cut(values: Floats, threshold: ArrayLike) -> Floats:
-    """Broadcast `threshold` to one cut a weight; silent weights may lie below theirs."""
+    """Broadcast `threshold` to one cut a weight; silent weights may lie below theirs, or have none."""
     cut = plain_array(threshold, "threshold", np.float64)
-    if not (_is_scalar(cut) or cut.size == values.size):
+    live = np.flatnonzero(values)
+    if not (_is_scalar(cut) or cut.size in (values.size, live.size)):
         raise ValueError(f"threshold must be a scalar or one per weight ({values.size}), got {cut.size}")
-    cut = np.broadcast_to(cut if _is_scalar(cut) else cut.ravel(), values.shape)
+    if _is_scalar(cut) or cut.size == values.size:
+        cut = np.broadcast_to(cut if _is_scalar(cut) else cut.ravel(), values.shape)
+    else:  # of an array without its zeros
+        of_live, cut = cut.ravel(), np.zeros(values.shape)
+        cut[live] = of_live
     if (i := _first(~(np.isfinite(cut) & (cut >= 0)))) is not None:
-        raise ValueError(f"threshold must be finite and >= 0: threshold[{i}] is {cut[i]}")
+        raise ValueError(f"threshold must be finite and >= 0: that of weights[{i}] is {cut[i]}")
     # A weight pruned in float32 may sit one float32 rounding below a cut computed in float64.
     if (i := _first((values > 0) & (cut > values * (1 + 1e-6)))) is not None:
-        raise ValueError(f"threshold[{i}] = {cut[i]:g} is above weights[{i}] = {values[i]:g}")
+        raise ValueError(f"threshold {cut[i]:g} is above weights[{i}] = {values[i]:g}")
     return np.minimum(cut, values)
 
 

@@ -70,7 +70,10 @@ class NearestNeighbour(GradientClassifier):
             kept = [self._centres(R[y == c], rng) for c in self.classes_]
             self.prototypes_ = np.concatenate(kept)
             self.ends_ = np.cumsum([len(rows) for rows in kept])
-            self._squares = np.einsum("ij,ij->i", self.prototypes_, self.prototypes_)
+            # products lose the digits of a distance far from 0: they are of what is centred
+            self._centre = self.prototypes_.mean(axis=0, dtype=np.float64).astype(self.dtype)
+            self._centred = self.prototypes_ - self._centre
+            self._squares = np.einsum("ij,ij->i", self._centred, self._centred)
         return self
 
     def _centres(self, R: NDArray, rng: np.random.Generator) -> NDArray:
@@ -86,33 +89,33 @@ class NearestNeighbour(GradientClassifier):
 
     def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
         chunks = slices(len(R), max(1, CHUNK // len(self.prototypes_)))
-        logits, means = zip(*(self._nearest(R[rows]) for rows in chunks), strict=True)
-        means = np.concatenate(means)
+        logits, steps = zip(*(self._nearest(R[rows]) for rows in chunks), strict=True)
+        steps = np.concatenate(steps)
 
         def pullback(dlogits: NDArray) -> NDArray:
-            # sum_c D_c dz_c / dR, where dz_c / dR = -2 (R - mean_c)
-            D = np.asarray(dlogits, R.dtype)
-            return 2 * (np.einsum("nc,ncf->nf", D, means) - D.sum(axis=1, keepdims=True) * R)
+            # sum_c D_c dz_c / dR, where dz_c / dR = 2 (mean_c - R)
+            return 2 * np.einsum("nc,ncf->nf", np.asarray(dlogits, R.dtype), steps)
 
         return np.concatenate(logits), pullback
 
     def _nearest(self, R: NDArray) -> tuple[NDArray, NDArray]:
-        """Logits (n, n_classes), and (n, n_classes, n_features) the nearest prototypes or, if soft, mean ones."""
-        squares = self._squares - 2 * R @ self.prototypes_.T  # of the distances, up to |R|^2
-        means = np.empty((len(R), len(self.classes_), R.shape[1]), R.dtype)
-        soft = np.empty(means.shape[:2], R.dtype)
+        """Logits (n, n_classes), and (n, n_classes, n_features) nearest prototypes or, if soft, mean ones, minus R."""
+        centred = R - self._centre
+        squares = self._squares - 2 * centred @ self._centred.T  # of the distances, up to |centred|^2
+        steps = np.empty((len(R), len(self.classes_), R.shape[1]), R.dtype)
+        soft = np.empty(steps.shape[:2], R.dtype)
         for c, (start, end) in enumerate(pairwise([0, *self.ends_])):
             of_class = squares[:, start:end]
             if self.softness:
                 nearness = -of_class / self.softness
-                means[:, c] = softmax(nearness, axis=1) @ self.prototypes_[start:end]
+                steps[:, c] = softmax(nearness, axis=1) @ self._centred[start:end] - centred
                 soft[:, c] = self.softness * logsumexp(nearness, axis=1)
             else:
-                means[:, c] = self.prototypes_[start + of_class.argmin(axis=1)]
+                steps[:, c] = self.prototypes_[start + of_class.argmin(axis=1)] - R
         if self.softness:
-            return soft - np.einsum("nf,nf->n", R, R)[:, None], means
+            return soft - np.einsum("nf,nf->n", centred, centred)[:, None], steps
         # from the differences: the product above has lost the digits of a small distance
-        return -np.square(R[:, None] - means).sum(axis=2), means
+        return -np.square(steps).sum(axis=2), steps
 
     # --- for reports --------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from scipy import optimize, sparse, stats
 
 from .. import analysis
 from ..analysis.weight_samples import as_matrix
-from ..checks import check_count, plain_array
+from ..checks import Choice, check, check_count, plain_array
 from ._style import (
     BLACK,
     BLUE,
@@ -61,7 +61,7 @@ def _weights_of(model_or_weights: Any, layer: str, threshold: ArrayLike | None) 
         weights = weights.to_scipy()
     if sparse.issparse(weights):
         return (-weights if weights.nnz and weights.data.max() <= 0 else weights), threshold
-    weights = np.ma.asarray(weights) if np.ma.is_masked(weights) else np.asarray(weights)
+    weights = weights if np.ma.is_masked(weights) else plain_array(weights, "weights", np.float64)
     return (-weights if weights.size and weights.max() <= 0 else weights), threshold
 
 
@@ -123,7 +123,7 @@ def weight_distribution(
     layer : str
         Key of `model.weights()`.
     distributions : tuple of str
-        Laws to overlay; the best of all by AIC is added.
+        Keys of `analysis.DISTRIBUTIONS` to overlay; the best of all by AIC is added.
     bins : int
     inset : bool, optional
         Whether a quantile plot of the lognormal fit is drawn inside; by default only in a figure of its own.
@@ -135,6 +135,8 @@ def weight_distribution(
         legend has the best law first. The dashed curve is the *shape* of the cortex (lognormal, sigma 0.9355, Song et
         al. 2005): its units are mV, so its median is put at the weights' own, under the same cut.
     """
+    for i, name in enumerate(distributions):
+        check(f"distributions[{i}]", name, Choice(analysis.DISTRIBUTIONS))
     inset = ax is None if inset is None else inset
     ax = axes(ax, (7.2, 4.8))
     weights, threshold = _weights_of(model_or_weights, layer, threshold)
@@ -206,6 +208,8 @@ def weight_comparison(
         The legend names, for each, the law (none where the best does not fit), its KS distance, sigma of the
         (truncated) lognormal and the share of synapses that are silent.
     """
+    if not isinstance(models, Mapping):
+        raise TypeError(f"models must be a dict of name to model or weights, got {type(models).__name__}")
     if not models:
         raise ValueError("models must not be empty")
     check_count("bins", bins)
