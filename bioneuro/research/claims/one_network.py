@@ -13,6 +13,7 @@ from ... import analysis, attacks, continual, fewshot
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
+from ...network_classifier import NetworkClassifier
 from ..differences import in_words
 from ..task_streams import MAP, MODELS, OURS, StreamPlan, streams
 from .adversarial_robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
@@ -232,13 +233,16 @@ class OneNetwork(Claim[OneSettings]):
 
     @staticmethod
     def _cost(network: BioClassifier, parts: Split, settings: OneSettings, seed: int) -> Iterator[Found]:
-        """Points of delta lost to networks with all synapses, and without mixing."""
+        """Points of delta lost to networks with all synapses, without mixing, and without an association."""
         ours = network.score(*parts.test)
         for measure, changed in zip(LOST, (DENSE, FORMER), strict=True):
             rival = _like(network, settings, seed, **changed).fit(*parts.train)
             yield Found(NETWORK, measure, 100 * (rival.score(*parts.test) - ours))
         plain = _like(network, settings, seed, mixing=0).fit(*parts.train)
         yield Found(NETWORK, "points lost without mixing", 100 * (ours - plain.score(*parts.test)))
+        below = list(network.network_.layers.items())[:-1]
+        alone = NetworkClassifier(below, random_state=seed).fit(*parts.train)
+        yield Found(NETWORK, "points lost without association", 100 * (ours - alone.score(*parts.test)))
 
     @staticmethod
     def _law(
