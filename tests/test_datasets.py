@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import struct
 import sys
 import tarfile
@@ -144,8 +145,7 @@ def test_cifar10_archive_and_folder_agree(tmp_path, tiny_cifar10):
         np.testing.assert_array_equal(image[..., channel], np.float32(planes[5, 1, channel]) / np.float32(255))
 
     archive = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
-    with tarfile.open(archive) as content:
-        content.extractall(tmp_path / "cifar10", filter="data")
+    shutil.unpack_archive(archive, tmp_path / "cifar10")
     archive.unlink()
     from_folder = load("cifar10", data_dir=tmp_path)
     np.testing.assert_array_equal(from_folder.X_train, from_archive.X_train)
@@ -288,8 +288,7 @@ def test_corrupt_cifar10_archive_is_named(tmp_path, tiny_cifar10):
 )  # fmt: skip
 def test_corrupt_cifar10_batch_is_named(tmp_path, tiny_cifar10, damage, message):
     folder = tmp_path / "cifar10"
-    with tarfile.open(folder / "cifar-10-binary.tar.gz") as content:
-        content.extractall(folder, filter="data")
+    shutil.unpack_archive(folder / "cifar-10-binary.tar.gz", folder)
     path = folder / "cifar-10-batches-bin" / "test_batch.bin"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DatasetCorruptError, match=message):

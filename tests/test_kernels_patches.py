@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bioneuro import kernels, reference
@@ -34,6 +34,7 @@ def upstream(U, gate, seed=1):
     value=st.sampled_from(VALUES),
     seed=st.integers(0, 99),
 )
+@example(batch=2, height=5, width=8, channels=4, patch_size=3, c0=0.01, gate=(0.5, 1.0), value=np.float32, seed=99)
 def test_matches_the_twin(batch, height, width, channels, patch_size, c0, gate, value, seed):
     """Even patches, patches larger than the image, colour."""
     R = responses(batch, height, width, channels, value=value, seed=seed)
@@ -44,6 +45,8 @@ def test_matches_the_twin(batch, height, width, channels, patch_size, c0, gate, 
     if patch_size == 1:
         return  # every patch is flat: nothing but the kink
     dU, dgate = upstream(U, gate)
+    at_the_mean = np.maximum(*np.split(U, 2, axis=1)) < 10 * TOLERANCE[value]
+    dU[np.tile(at_the_mean, 2)] = 0  # a pixel is ON to the one, OFF to the other: either slope is right
     expected = reference.patches_grad(R, dU, dgate, **keywords)
     actual = kernels.patches_grad(R, dU, dgate, **keywords)
     np.testing.assert_allclose(

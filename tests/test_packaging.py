@@ -78,8 +78,7 @@ def sdist(tmp_path_factory):
 @pytest.fixture(scope="module")
 def unpacked(sdist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unpacked")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(sdist, folder)
     (only,) = folder.iterdir()
     return only
 
