@@ -139,6 +139,8 @@ class BioClassifier(NetworkEstimator):
         },
         "map_beta": ("encoder__beta",),
         "beta": ("competition__beta",),
+        "eta": ("rule__eta",),
+        "sigma": ("rule__sigma",),
         "kappa": ("supervision__kappa",),
         "teaching": ("supervision__eta",),
         **{name: (f"turnover__{name}",) for name in ("birth", "death", "gamma")},
@@ -147,6 +149,7 @@ class BioClassifier(NetworkEstimator):
         "n_epochs": ("schedule__association_epochs",),
         **{name: (f"schedule__{name}",) for name in ("teaching_epochs", "readout_epochs", "readout_eta")},
     }  # fmt: skip
+    FORMER_BEFORE_FILES: ClassVar = frozenset({"eta", "sigma"})
     FINISHED: ClassVar = {"encoder": MapSettings}
 
     @takes_long_names

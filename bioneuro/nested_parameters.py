@@ -28,6 +28,8 @@ class NestedParameters(BaseEstimator):
 
     #: Former names of parameters, and the long names that they have now.
     FORMER: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Those of them that went before the oldest files that are read.
+    FORMER_BEFORE_FILES: ClassVar[frozenset[str]] = frozenset()
     #: Parameters that may be finished parts in place of settings, beside which fields of settings have no effect; and
     #: the settings that such fields are of.
     FINISHED: ClassVar[Mapping[str, type]] = {}
@@ -114,7 +116,7 @@ class NestedParameters(BaseEstimator):
         now = {name: value for name, value in state.items() if name not in cls.FORMER}
         if len(now) == len(state):
             return now
-        if missing := cls.FORMER.keys() - state.keys():
+        if missing := cls.FORMER.keys() - cls.FORMER_BEFORE_FILES - state.keys():
             raise ValueError(f"parameters of a {cls.__name__} are missing: {', '.join(sorted(missing))}")
         defaults = inspect.signature(cls.__init__).parameters
         inner: dict[str, dict[str, Any]] = {}

@@ -36,6 +36,8 @@ FORMER = {
     "g0": 0.3, "gate_exponent": 2.0, "map_beta": 20.0, "beta": 5.0, "kappa": 1.0, "teaching": 0.3, "birth": 0.01,
     "death": 0.02, "gamma": 1.0, "vigilance": 0.5, "init": "lognormal", "n_epochs": 3, "teaching_epochs": 2,
     "readout_epochs": 2, "readout_eta": 0.2,
+    "eta": 0.2,
+    "sigma": 0.05,
 }  # fmt: skip
 
 
