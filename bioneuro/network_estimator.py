@@ -37,7 +37,7 @@ from .network import Network
 from .progress import track
 from .protocols import Pullback
 from .row_sources import OneHot, Rows
-from .seeds import random_state_from
+from .seeds import drawn_generator
 from .surrogates import variants
 from .synapses.array_checks import largest_magnitude
 from .threads import one_blas_thread
@@ -157,7 +157,7 @@ class NetworkEstimator(
         return all_or_nothing(self, *changed, shared=[each for each in layers if not isinstance(each, PlasticLayer)])
 
     def _generator(self) -> np.random.Generator:
-        return np.random.default_rng(random_state_from(self.random_state).randint(2**31))
+        return drawn_generator(self.random_state)
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""

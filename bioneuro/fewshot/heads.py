@@ -20,7 +20,7 @@ from ..connectivity import HalfNormal, MixedSign, dense
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
 from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
-from ..seeds import random_state_from
+from ..seeds import drawn_generator
 from .feature_readout import FeatureReadout
 
 #: Passes over the support by the association, and updates of its readout at least.
@@ -87,7 +87,7 @@ class AssociationHead(LogitClassifier):
 
     def _learn(self, encoder: UnitNorm, T: NDArray) -> None:
         H = self.support_
-        rng = np.random.default_rng(random_state_from(self.random_state).randint(2**31))
+        rng = drawn_generator(self.random_state)
         self.network_ = untaught(
             encoder,
             min(self.n_cells, len(H)),
