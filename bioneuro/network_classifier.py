@@ -17,7 +17,7 @@ from .checks import Choice, Flag, Instance, check, check_parameters
 from .estimators import check_classes
 from .image_rows import Given
 from .layers import READOUTS
-from .layers.interfaces import Layer, PlasticLayer, Progress
+from .layers.interfaces import Layer, PlasticLayer, Progress, feature_dtype
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import CACHED, Network, check_layers, population
 from .network_estimator import NetworkEstimator, OnEpoch, refuse
@@ -114,7 +114,7 @@ class NetworkClassifier(NetworkEstimator):
     def dtype(self) -> np.dtype:  # type: ignore[override]
         """float32 or float64, that of the layers."""
         first: Any = self.layers[0]
-        return np.dtype(getattr(first[1] if _is_pair(first) else first, "dtype", np.float32))
+        return feature_dtype(first[1] if _is_pair(first) else first)
 
     def __repr__(self) -> str:
         network = self._shown()
