@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import SHARE, Integer, Number, check_parameters, on_host
-from ..estimators import all_or_nothing
+from ..estimators import all_or_nothing, validated
 from ..image_shapes import gray_shape_of
 from ..layers import FeatureMap, Retina
 from ..seeds import drawn_generator
@@ -137,7 +137,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Points of the drawings ``X (n, height * width)``: ``(n, n_points, 2 + n_descriptor)``, the place first."""
         check_is_fitted(self, "map_")
-        images = self._normalised(validate_data(self, on_host(X), reset=False, dtype=np.float32, order="C"))
+        images = self._normalised(validated(self, X, np.float32))
         n_descriptor = sum(n_angles for _, n_angles, _, _ in self.rings) * self.n_columns
         out = np.empty((len(images), self.n_points, 2 + n_descriptor), np.float32)
         squares = images.reshape(-1, self.side, self.side)

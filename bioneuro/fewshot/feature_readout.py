@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Integer, Number, check_parameters, on_host
-from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated, validated_with_labels
 from ..layers import DeltaReadout, PassedOn, UnitNorm
 from ..layers.interfaces import Encoder
 from ..network import batches
@@ -114,7 +114,7 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
     def transform(self, X: ArrayLike) -> NDArray:
         """Features ``h (n, n_features)``."""
         check_is_fitted(self, "encoder_")
-        return self.encoder_.encode(validate_data(self, on_host(X), reset=False, dtype=np.float32, order="C"))
+        return self.encoder_.encode(validated(self, X, np.float32))
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "readout_")

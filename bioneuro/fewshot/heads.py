@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Choice, Integer, Number, check_count, check_labels, check_parameters, on_host, plain_array
 from ..connectivity import HalfNormal, MixedSign, dense
-from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated, validated_with_labels
 from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
 from ..seeds import drawn_generator
@@ -109,7 +109,7 @@ class AssociationHead(LogitClassifier):
 
     def _encoded(self, H: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
-        return self.network_.encoder.encode(validate_data(self, on_host(H), reset=False, dtype=np.float32, order="C"))
+        return self.network_.encoder.encode(validated(self, H, np.float32))
 
     def winners(self, H: ArrayLike, n: int = 3) -> tuple[NDArray[np.intp], NDArray]:
         """The support samples behind a decision.
