@@ -92,8 +92,12 @@ class _Offline(logging.Filter):
 
 
 def _skip(app, what, name, obj, skip, options):
-    """Methods that scikit-learn makes for its metadata routing."""
-    return True if re.fullmatch(r"get_metadata_routing|set_\w+_request", name) else None
+    """What other projects' bases give a class, and methods that scikit-learn makes for its metadata routing."""
+    if re.fullmatch(r"get_metadata_routing|set_\w+_request", name):
+        return True
+    defined = obj.fget if isinstance(obj, property) else obj
+    foreign = inspect.isroutine(defined) and not (getattr(defined, "__module__", None) or "").startswith("bioneuro")
+    return True if what == "class" and foreign else None
 
 
 def setup(app):

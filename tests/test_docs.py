@@ -48,6 +48,10 @@ def test_no_conflict_is_left(page):
     assert not re.search(r"^(<<<<<<<|=======|>>>>>>>)( |$)", page.read_text(encoding="utf-8"), re.MULTILINE)
 
 
+#: Estimators whose methods stand in classes that have no page.
+MODELS = ("BioClassifier", "NetworkClassifier")
+
+
 # --- the site
 
 
@@ -83,6 +87,13 @@ def test_every_public_name_is_in_the_reference(site):
         package = importlib.import_module(module)
         names = [name for name in package.__all__ if not inspect.ismodule(getattr(package, name))]
         assert not [name for name in names if f"{module}.{name}" not in known], module
+
+
+def test_methods_that_a_class_has_from_another_of_the_package_are_in_the_reference(site):
+    known = documented(site[1] / "objects.inv")
+    inherited = {"partial_fit", "predict", "weights", "outgoing", "input_gradient", "surrogates"}
+    assert {f"bioneuro.{name}.{method}" for name in MODELS for method in inherited} <= known
+    assert not [name for name in known if name.endswith((".set_output", ".__sklearn_tags__"))]  # scikit-learn's
 
 
 def test_every_public_module_has_a_page():
