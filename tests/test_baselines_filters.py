@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from rival_checks import slope
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
-from test_baselines import slope
 
 from bioneuro import BioClassifier
 from bioneuro.baselines import FilterBank, OrientationHistogram
