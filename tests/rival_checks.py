@@ -1,7 +1,19 @@
 """What the tests of several rivals ask of them."""
 
 import numpy as np
+import pytest
 from scipy.special import log_softmax
+
+from bioneuro.baselines import make
+
+
+def small_rival(name, **params):
+    """The rival of that name, with those of the parameters that it has; the CNN is a small one."""
+    if name == "cnn":
+        pytest.importorskip("torch")
+        params |= {"channels": (2, 3), "hidden": 5}
+    model = make(name)
+    return model.set_params(**{key: value for key, value in params.items() if key in model.get_params()})
 
 
 def begun(X, model):
