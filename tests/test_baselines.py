@@ -9,17 +9,12 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import baselines
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
-from bioneuro.datasets import load, subset_per_class
+from bioneuro.datasets import subset_per_class
 from bioneuro.estimators import LogitClassifier
 from bioneuro.protocols import ResponseFront
 from bioneuro.reference import contrast_response
 
 RETINA = (4.0, 0.5)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def small(hidden=(7, 6), dtype="float64", contrast=None, n_classes=4, n_epochs=3):

@@ -9,13 +9,7 @@ from test_baselines import RETINA, X3, Y3
 
 from bioneuro.attacks import PGD
 from bioneuro.baselines import NearestNeighbour, make
-from bioneuro.datasets import load
 from bioneuro.protocols import DifferentiableFront
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def small(**params):

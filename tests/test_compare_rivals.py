@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from bioneuro import BioClassifier, datasets, plot
+from bioneuro import BioClassifier, plot
 from bioneuro.baselines import BASELINES, BackpropMLP, ConvNet, LocalHPCAClassifier, NearestNeighbour, make
 from bioneuro.research import UserError
 from bioneuro.research.commands import main
@@ -24,11 +24,6 @@ in_a_checkout = pytest.mark.skipif(
     not (DOCS / "data").is_dir(), reason="no documents here: this is not a source checkout"
 )
 PLAN = ComparisonPlan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=(0.1, 0.2), rivals=True)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 # --- which models

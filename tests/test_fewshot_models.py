@@ -32,11 +32,6 @@ def rates():
     return np.float32(np.eye(3)[y].repeat(4, axis=1) + 0.3 * rng.random((60, 12))), y
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return bn.datasets.load("digits")
-
-
 # --- heads ---
 
 
