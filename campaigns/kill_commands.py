@@ -110,20 +110,21 @@ def campaign(share: float, seed: int, folder: Path, names: Sequence[str] = tuple
     undisturbed: dict[str, tuple[dict[str, bytes], float]] = {}
     wanted = max(1, round(share * KILLS))
     try:
-        for run in count():
-            left = [name for name in names if counts[name]["kills"] < wanted and not (run and name not in undisturbed)]
+        for name in names:
+            inner = folder / f"{name}-0"
+            inner.mkdir()
+            start = time.perf_counter()
+            if code := ended(context, name, inner):
+                faults.append(f"{name}: exit code {code}")
+            else:
+                undisturbed[name] = contents(inner), time.perf_counter() - start
+        for run in count(1):
+            left = [name for name in undisturbed if counts[name]["kills"] < wanted]
             if not left:
                 break
             for name in left:
                 inner = folder / f"{name}-{run}"
                 inner.mkdir()
-                if not run:
-                    start = time.perf_counter()
-                    if code := ended(context, name, inner):
-                        faults.append(f"{name}: exit code {code}")
-                    else:
-                        undisturbed[name] = contents(inner), time.perf_counter() - start
-                    continue
                 expected, seconds = undisturbed[name]
                 for _ in range(min(KILLS_OF_A_RUN, wanted - counts[name]["kills"])):
                     if ended(context, name, inner, rng.uniform(0, seconds / 2)) is not None:
