@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "KINDS",
     "REFERENCE",
     "Equal",
     "Size",
@@ -35,7 +34,6 @@ __all__ = [
 
 #: What is made equal.
 Equal: TypeAlias = Literal["synapses", "accuracy"]
-KINDS = ("synapses", "accuracy")
 #: The model that the others are made equal to.
 REFERENCE = "bioneuro"
 #: Numbers of hidden cells that are tried for an accuracy, from the fewest on.
