@@ -2,7 +2,7 @@
 
 Each command runs undisturbed once. Then it is started in a new folder, killed after a random time, started again, and
 so on; when it is let finish, every file of the folder and what was printed must be those of the undisturbed run, byte
-for byte. The clock of the commands stands still, so that the seconds that they write down are the same, too.
+for byte. The clocks of the commands stand still, so that the seconds that they write down are the same, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def command(name: str, folder: Path) -> None:
     """Run one command in ``folder``; in a session of its own, so that its processes are killed with it."""
     os.setsid()
     os.chdir(folder)
-    time.perf_counter = lambda: 0.0
+    time.perf_counter = time.process_time = lambda: 0.0
     from bioneuro.research.commands import main as run
 
     with open("printed.txt", "w") as file:
