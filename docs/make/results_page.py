@@ -26,6 +26,7 @@ from bioneuro.research.claims.one_network import NETWORK, Target, goals_of
 from bioneuro.research.claims.rows import values_of
 from bioneuro.research.differences import MIN_SEEDS
 from bioneuro.research.records.ledger import KeptResults, kept_results
+from bioneuro.research.records.text_table import markdown
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "docs" / "data"
@@ -58,11 +59,6 @@ def ledgers(claim: str) -> dict[str, KeptResults]:
             kept = kept_results(folder)
             found[name] = kept._replace(frame=frame_of(kept.frame, n_seeds=1 + kept.frame["seed"].max()))
     return found
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def titles(found: dict[str, KeptResults], *, images: bool = True) -> list[str]:

@@ -11,6 +11,7 @@ from .. import UserError
 from ..audit_verdicts import audit_lines, warned
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
+from ..records.text_table import markdown
 from .equal_sizes import size_lines
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
@@ -124,6 +125,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
     table = value_table(frame, overall(ranks))
     n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
     n_seeds = frame["seed"].nunique()
+    rows = [[model, *cells, _law(frame, model)] for model, *cells in table.itertuples(name=None)]
     lines = [
         f"## {_title(name)}: {n_train} training images, {n_seeds} seed{'s' * (n_seeds > 1)}",
         "",
@@ -133,9 +135,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
         "",
         verdict_sentence(frame),
         "",
-        "| | " + " | ".join(table.columns) + " | law of weights |",
-        "|---|" + "---|" * (len(table.columns) + 1),
-        *(f"| {model} | {' | '.join(cells)} | {_law(frame, model)} |" for model, *cells in table.itertuples(name=None)),
+        markdown(["", *table.columns, "law of weights"], rows),
         "",
         "Audits (first seed):",
         "",

@@ -15,6 +15,7 @@ import numpy as np
 from ... import datasets
 from .. import UserError
 from ..records.configuration import read_configuration
+from ..records.text_table import markdown
 from ..trial import seeing, validation_split
 
 if TYPE_CHECKING:
@@ -198,16 +199,15 @@ def tuning_lines(log: Path) -> str:
         "",
         textwrap.fill(said, 120),
         "",
-        "| | trials | default, % | best, % | settings of the best |",
-        "|---|---|---|---|---|",
     ]
+    rows = []
     for name, trials in frame.groupby("model", sort=False):
         best = best_trial(trials)
         if best is None:
-            lines.append(f"| {name} | {len(trials)} | - | - | every trial failed |")
+            rows.append([name, f"{len(trials)}", "-", "-", "every trial failed"])
             continue
         default = trials.loc[trials["trial"] == 0, "accuracy"].iloc[0]
         settings = ", ".join(f"{key} {value:.3g}" for key, value in json.loads(best["parameters"]).items())
         found = settings if best["trial"] else "its defaults"
-        lines.append(f"| {name} | {len(trials)} | {100 * default:.1f} | {100 * best['accuracy']:.1f} | {found} |")
-    return "\n".join(lines)
+        rows.append([name, f"{len(trials)}", f"{100 * default:.1f}", f"{100 * best['accuracy']:.1f}", found])
+    return "\n".join([*lines, markdown(["", "trials", "default, %", "best, %", "settings of the best"], rows)])
