@@ -13,6 +13,7 @@ from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import markdown
 from .equal_sizes import size_lines
+from .models import in_order
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
 from .tuning import tuning_lines
@@ -104,7 +105,7 @@ def write_page(folder: Path) -> list[Path]:
         raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
     blocks, written = [INTRODUCTION], []
     for source in sources:
-        frame = kept_rows(source)
+        frame = in_order(kept_rows(source))
         name = source.stem.removeprefix("rivals-")
         picture = folder / f"rivals_{name}.png"
         ranks = rank_table(frame)
