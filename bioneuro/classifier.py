@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .blockwise_encoding import Check, adapted, features
 from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
-from .estimators import check_classes, class_index, known_classes
+from .estimators import check_classes
 from .image_rows import Given, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing
 from .layers.cells import excitatory_rule
@@ -80,7 +80,7 @@ class BioClassifier(NetworkEstimator):
         through learned inhibitory cells (``"circuit"``, :class:`bioneuro.layers.CircuitSettings`). With a pool a sample
         has the same logits alone and in any batch, with a circuit but for rounding.
     n_cells : int, default 3000
-        Association cells; ``fit`` takes at most one for each sample.
+        Association cells; ``fit`` takes at most one for each sample, ``partial_fit`` all of them.
     mixing : int, default 4000
         Cells of the mixing layer between features and association (:class:`bioneuro.layers.Mixing`); 0: none.
     rule : str, Rule or function, default "log-covariance"
@@ -282,55 +282,16 @@ class BioClassifier(NetworkEstimator):
                 network.teach(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
         self._learn_readouts(network, H, T, schedule.of_readout(len(H)), passes)
 
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any
-    ) -> BioClassifier:
-        """Go on learning from one batch, shown once.
-
-        Retina, map and mixing learn at the first call and stay as they are; ``n_cells`` association cells wait to be
-        recruited.
-
-        Parameters
-        ----------
-        X : array-like
-            As for :meth:`fit`; at least one row.
-        y : array-like of shape (n,)
-            Labels out of ``classes``.
-        classes : array-like of shape (n_classes,), optional
-            All labels that will ever come; needed at the first call, and unchanged after.
-        **unsupported
-            As for :meth:`fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            As for :meth:`fit`; also ``classes`` that are missing at the first call or others at a later one, or a label
-            that is not among them.
-        TypeError
-            An argument that is not supported.
-        """
-        refuse(self, unsupported)
-        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
-            self._partial_fit(X, y, classes)
-        return self
-
-    def _partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None) -> None:
-        first = not hasattr(self, "network_")
-        X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
-        known = known_classes(self, classes, first)
-        class_index(y, known)  # before anything is learned
+    def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
         passes = partial(self._passes, None)
-        if first:
+        H: NDArray | Rows
+        if classes is None:
+            H = self.encoder_.encode(X)
+        else:
             rng = self._generator()
             if not hasattr(self, "encoder_"):
                 self._learn_encoder(X, rng, passes)
-            H = self._start(X, known, self.n_cells, rng)
-        else:
-            H = self.encoder_.encode(X)
+            H = self._start(X, classes, self.n_cells, rng)
         network = self.network_.on_features
         network.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .analysis.weight_samples import as_matrix
+from .analysis.weight_samples import stored
 from .checks import check_count
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ class History:
         """Density of the pathway, and sizes of some of its synapses."""
         if self.weights not in pathways:
             raise ValueError(f"weights must be one of {', '.join(map(repr, pathways))}, got {self.weights!r}")
-        matrix = as_matrix(pathways[self.weights])
-        sizes = np.abs(matrix.data[matrix.data != 0])
-        density = sizes.size / max(matrix.shape[0] * matrix.shape[1], 1)
+        values, n_pairs, _ = stored(pathways[self.weights])
+        sizes = np.abs(values[values != 0])
+        density = sizes.size / max(n_pairs, 1)
         if sizes.size > N_WEIGHTS:
             sizes = np.random.default_rng(0).choice(sizes, N_WEIGHTS, replace=False)
         return density, sizes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ._attributes import Each, Part
 from .layers.association import Association
-from .layers.interfaces import Encoder, Layer, Progress, ReadCells, Readout, Space
+from .layers.interfaces import Encoder, Layer, Progress, ReadCells, Readout, Space, feature_dtype
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -102,7 +102,7 @@ class Network:
     @property
     def dtype(self) -> np.dtype:
         """Of what readouts read."""
-        return np.dtype(getattr(self.association, "dtype", np.float32))
+        return feature_dtype(self.association)
 
     @property
     def n_classes(self) -> int:
@@ -339,7 +339,7 @@ def check_layers(layers: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"layer {name!r} takes {layer.n_inputs} inputs, but {below!r} below it makes {maker.n_features}"
             )
-        made, taken = (np.dtype(getattr(each, "dtype", np.float32)) for each in (maker, layer))
+        made, taken = feature_dtype(maker), feature_dtype(layer)
         if made != taken:
             raise ValueError(f"layer {name!r} takes inputs of {taken}, but {below!r} below it makes {made}")
 

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .checks import Choice, Flag, Instance, check, check_parameters
-from .estimators import check_classes, class_index, known_classes
+from .estimators import check_classes
 from .image_rows import Given
 from .layers import READOUTS
-from .layers.interfaces import Layer, PlasticLayer, Progress
+from .layers.interfaces import Layer, PlasticLayer, Progress, feature_dtype
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import CACHED, Network, check_layers, population
 from .network_estimator import NetworkEstimator, OnEpoch, refuse
@@ -114,7 +114,7 @@ class NetworkClassifier(NetworkEstimator):
     def dtype(self) -> np.dtype:  # type: ignore[override]
         """float32 or float64, that of the layers."""
         first: Any = self.layers[0]
-        return np.dtype(getattr(first[1] if _is_pair(first) else first, "dtype", np.float32))
+        return feature_dtype(first[1] if _is_pair(first) else first)
 
     def __repr__(self) -> str:
         network = self._shown()
@@ -173,46 +173,9 @@ class NetworkClassifier(NetworkEstimator):
             self._learn(network, X, self._one_hot(y), schedule, partial(self._passes, on_epoch))
         return self
 
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any
-    ) -> NetworkClassifier:
-        """Go on learning from one batch, shown once.
-
-        Layers that learn in steps, and the readout, go on for ever; others, such as a map or mixing, learn at the first
-        call and stay as they are.
-
-        Parameters
-        ----------
-        X : array-like
-            As for :meth:`fit`; at least one row.
-        y : array-like of shape (n,)
-            Labels out of ``classes``.
-        classes : array-like of shape (n_classes,), optional
-            All labels that will ever come; needed at the first call, and unchanged after.
-        **unsupported
-            As for :meth:`fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            As for :meth:`fit`; also ``classes`` that are missing at the first call or others at a later one, or a label
-            that is not among them.
-        TypeError
-            As for :meth:`fit`.
-        """
-        refuse(self, unsupported)
-        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
-            first = not hasattr(self, "network_")
-            X, y = self._validate_labelled(X, y, reset=first)
-            known = known_classes(self, classes, first)
-            class_index(y, known)  # before anything is learned
-            network = self._untaught(known) if first else self.network_
-            self._learn(network, X, self._one_hot(y), None, partial(self._passes, None), first=first)
-        return self
+    def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
+        network = self.network_ if classes is None else self._untaught(classes)
+        self._learn(network, X, self._one_hot(y), None, partial(self._passes, None), first=classes is not None)
 
     def _untaught(self, classes: NDArray) -> Network:
         """Copies of the layers, and readouts of the last, that know nothing yet."""

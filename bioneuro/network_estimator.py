@@ -11,7 +11,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,7 +21,14 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from .estimators import LogitClassifier, all_or_nothing, validated, validated_with_labels
+from .estimators import (
+    LogitClassifier,
+    all_or_nothing,
+    class_index,
+    known_classes,
+    validated,
+    validated_with_labels,
+)
 from .image_rows import Given, given_rows
 from .layers import Retina
 from .layers.interfaces import Encoder, PlasticLayer, Space
@@ -30,9 +37,10 @@ from .network import Network
 from .progress import track
 from .protocols import Pullback
 from .row_sources import OneHot, Rows
-from .seeds import random_state_from
+from .seeds import drawn_generator
 from .surrogates import variants
 from .synapses.array_checks import largest_magnitude
+from .threads import one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
 
 __all__ = ["NetworkEstimator", "OnEpoch", "refuse"]
@@ -45,7 +53,7 @@ class NetworkEstimator(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, NestedParameters, LogitClassifier
 ):
     """A subclass has the parameters ``readout``, ``schedule``, ``random_state`` and ``progress`` and a ``dtype``,
-    writes `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
+    writes `fit`, `_learn_batch`, `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
 
     encoder_: Encoder
     network_: Network
@@ -95,11 +103,53 @@ class NetworkEstimator(
     def _image_shape(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
         """How the rows that are learned from are images; None if they are plain vectors."""
 
+    @abstractmethod
+    def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
+        """Go on learning; ``classes`` are given the first time, when there is no network yet."""
+
     def _set(self, name: str) -> Any:
         """The settings that a parameter stands for, which are known to be some."""
         return self._settings(name, getattr(self, name))
 
     # --- learning ---
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any) -> Self:
+        """Go on learning from one batch, shown once.
+
+        Layers that learn in steps, such as an association, and the readout go on for ever; others, such as a map or
+        mixing, learn at the first call and stay as they are. Association cells wait to be recruited.
+
+        Parameters
+        ----------
+        X : array-like
+            As for :meth:`fit`; at least one row.
+        y : array-like of shape (n,)
+            Labels out of ``classes``.
+        classes : array-like of shape (n_classes,), optional
+            All labels that will ever come; needed at the first call, and unchanged after.
+        **unsupported
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`fit`; also ``classes`` that are missing at the first call or others at a later one, or a label
+            that is not among them.
+        TypeError
+            As for :meth:`fit`.
+        """
+        refuse(self, unsupported)
+        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
+            first = not hasattr(self, "network_")
+            X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
+            known = known_classes(self, classes, first)
+            class_index(y, known)  # before anything is learned
+            self._learn_batch(X, y, known if first else None)
+        return self
 
     def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
         network = getattr(self, "network_", None)
@@ -107,7 +157,7 @@ class NetworkEstimator(
         return all_or_nothing(self, *changed, shared=[each for each in layers if not isinstance(each, PlasticLayer)])
 
     def _generator(self) -> np.random.Generator:
-        return np.random.default_rng(random_state_from(self.random_state).randint(2**31))
+        return drawn_generator(self.random_state)
 
     def _passes(self, on_epoch: OnEpoch | None, iterable: Iterable[int], desc: str) -> Iterator[int]:
         """The passes of a stage, shown and told of."""

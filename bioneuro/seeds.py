@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from sklearn.utils import check_random_state
 
-__all__ = ["generator_from", "random_state_from", "seed_of"]
+__all__ = ["drawn_generator", "generator_from", "random_state_from", "seed_of"]
 
 T = TypeVar("T")
 
@@ -31,6 +31,16 @@ def random_state_from(random_state: Any) -> np.random.RandomState:
     ValueError
     """
     return _made(check_random_state, random_state)
+
+
+def drawn_generator(random_state: Any) -> np.random.Generator:
+    """A new Generator, keyed by a draw from :func:`random_state_from`: that of an estimator's learning.
+
+    Raises
+    ------
+    ValueError
+    """
+    return np.random.default_rng(random_state_from(random_state).randint(2**31))
 
 
 def seed_of(random_state: int | np.random.Generator | None) -> int:

@@ -49,11 +49,6 @@ class NearestCells(VotesReadout):
         super().__init__(association, association.n_classes)
         self.gain = gain
 
-    @property
-    def n_classes(self) -> int:
-        """Classes that the cells vote for."""
-        return self.association.n_classes
-
     def logits(self, drive: NDArray) -> NDArray:
         """Logits ``(batch, n_classes)`` from the drive ``(batch, n_cells)``."""
         scores = self.gain * self.association.gain * drive

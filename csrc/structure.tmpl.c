@@ -314,10 +314,8 @@ static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I
                                 const T *restrict data, size_t n, double rate, uint8_t *restrict dies) {
     const double gamma = job->rule->gamma, size = job->rule->size;
     const double most = n ? rate * pow((double)NAME(row_minimum)(data, n) / size, -gamma) : 0;
-    if (!(most > SHORTEST)) { /* nor where it is 0 times infinity */
-        memset(dies, 0, n);
-        return 0;
-    }
+    memset(dies, 0, n);
+    if (!(most > SHORTEST)) return 0; /* nor where it is 0 times infinity */
     const double reach = reach_of(size, rate, gamma), last = most * (1 + 1e-6) * 0x1p32;
     const uint32_t fatal = last < UINT32_MAX ? UINT32_MAX - (uint32_t)last : 0;
     size_t n_died = 0;
@@ -331,13 +329,9 @@ static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I
         }
         uint32_t top = 0;
         for (size_t l = 0; l < here; l++) top = word[0][l] > top ? word[0][l] : top;
-        if (top < fatal) {
-            memset(dies + k, 0, here);
-            continue;
-        }
+        if (top < fatal) continue;
         for (size_t l = 0; l < here; l++) {
             const double w = fabs((double)data[k + l]);
-            dies[k + l] = 0;
             /* the bound may underflow to 0, which a weight of 0 must not pass for */
             if (w > 0 && w >= reach * job->bound[word[0][l] / (UINT32_C(1) << 24)]) continue;
             const bio_random random = {{word[0][l], word[1][l]}};

@@ -5,7 +5,7 @@ import pytest
 
 from bioneuro import BioClassifier, attacks, baselines, connectivity, continual, datasets, fewshot
 from bioneuro.analysis import ks_bootstrap, representation_report
-from bioneuro.seeds import generator_from, random_state_from, seed_of
+from bioneuro.seeds import drawn_generator, generator_from, random_state_from, seed_of
 
 X, Y = np.random.default_rng(0).random((12, 4)), np.arange(12) % 2
 
@@ -37,5 +37,7 @@ def test_generators_are_those_of_the_libraries():
     assert random_state_from(3).rand() == np.random.RandomState(3).rand()
     for source, make in ((np.random.default_rng(0), generator_from), (np.random.RandomState(0), random_state_from)):
         assert make(source) is source
+    drawn = np.random.RandomState(3).randint(2**31)
+    assert drawn_generator(3).random() == np.random.default_rng(drawn).random()
     assert seed_of(np.int64(7)) == 7
     assert seed_of(np.random.default_rng(0)) == np.random.default_rng(0).integers(2**32)

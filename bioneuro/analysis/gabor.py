@@ -164,7 +164,7 @@ class _Search:
     def slopes(self, p: Floats) -> Floats:
         """Jacobian at the solved weights, less what changing these would undo (Kaufman's approximation)."""
         sx, sy = np.exp(p[3:5])
-        even, odd = pair = np.stack(_pair(self.grid, p[0], p[1], p[2], sx, sy, p[5]))
+        even, odd = pair = np.stack(self.pair(p))
         a, b = _weights(even, odd, self.field)
         wave, quarter = a * even + b * odd, b * even - a * odd  # the second: its derivative by the phase
         dx, dy = self.grid[0] - p[0], self.grid[1] - p[1]

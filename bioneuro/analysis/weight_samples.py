@@ -132,14 +132,13 @@ def check_weights(values: Floats) -> None:
 def check_cut(values: Floats, threshold: ArrayLike) -> Floats:
     """Broadcast `threshold` to one cut a weight; silent weights may lie below theirs, or have none."""
     cut = plain_array(threshold, "threshold", np.float64)
-    live = np.flatnonzero(values)
-    if not (_is_scalar(cut) or cut.size in (values.size, live.size)):
-        raise ValueError(f"threshold must be a scalar or one per weight ({values.size}), got {cut.size}")
-    if _is_scalar(cut) or cut.size == values.size:
-        cut = np.broadcast_to(cut if _is_scalar(cut) else cut.ravel(), values.shape)
-    else:  # of an array without its zeros
+    if not _is_scalar(cut) and cut.size != values.size:  # of an array without its zeros
+        live = values != 0
+        if cut.size != np.count_nonzero(live):
+            raise ValueError(f"threshold must be a scalar or one per weight ({values.size}), got {cut.size}")
         of_live, cut = cut.ravel(), np.zeros(values.shape)
         cut[live] = of_live
+    cut = np.broadcast_to(cut if _is_scalar(cut) else cut.ravel(), values.shape)
     if (i := _first(~(np.isfinite(cut) & (cut >= 0)))) is not None:
         raise ValueError(f"threshold must be finite and >= 0: that of weights[{i}] is {cut[i]}")
     # A weight pruned in float32 may sit one float32 rounding below a cut computed in float64.

@@ -16,12 +16,13 @@ from sklearn.utils.validation import validate_data
 from ..checks import plain_array, unknown_labels
 from ..protocols import Classifier
 
-__all__ = ["at_least", "check_budget", "check_fitted", "check_images", "check_input", "checked_names"]
+__all__ = ["at_least", "check_budget", "check_images", "check_input", "checked_names"]
 
 
 def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
     """Images (n, features), labels (n,) and budgets (K,): arrays that are safe to read, never to be written to."""
-    check_fitted(model)
+    if not hasattr(model, "classes_"):
+        raise TypeError(f"model must be fitted, but {type(model).__name__} lacks classes_")
     X, y = check_images(X), np.asarray(y)
     if y.shape != (len(X),):
         raise ValueError(f"y must have one label for each of the {len(X)} rows of X, got shape {y.shape}")
@@ -34,12 +35,6 @@ def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArr
     if not (np.isfinite(budgets) & (budgets >= 0)).all():
         raise ValueError(f"epsilons must be finite and at least 0, got {budgets.tolist()}")
     return X, y, budgets.astype(np.float64)
-
-
-def check_fitted(model: Classifier) -> None:
-    """Raise TypeError if the model knows no classes."""
-    if not hasattr(model, "classes_"):
-        raise TypeError(f"model must be fitted, but {type(model).__name__} lacks classes_")
 
 
 def check_images(X: Any) -> NDArray:

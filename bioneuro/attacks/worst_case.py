@@ -16,7 +16,7 @@ from ..protocols import Classifier, WhiteBox
 from .base import Attack, AttackResult
 from .cache import Cache
 from .goals import Criterion, as_goal
-from .inputs import at_least, check_fitted, check_input, checked_names
+from .inputs import at_least, check_input, checked_names
 from .norms import NORMS, distances
 from .probabilities import with_logits
 from .registry import NamedAttack, named_attacks, tier_attacks
@@ -160,14 +160,13 @@ def worst_case(
     given, model = model, with_logits(model)
     chosen = tier_attacks(tier or "quick", norm) if attacks is None else attacks
     named = named_attacks(model, chosen, norm, sources, int(random_state))
-    check_fitted(model)
+    images, labels, budgets = check_input(model, X, y, epsilons)
     if attacks is None:
         named = [one for one in named if not one.attack.lacking(model)]
     if not named:
         raise ValueError("attacks must be at least one; what was asked for comes to none")
     for _, attack in named:
         attack.check_model(model)
-    images, labels, budgets = check_input(model, X, y, epsilons)
     at_least("batch_size", batch_size, 1)
     check("progress", progress, Flag())
     goal = as_goal(criterion, labels, np.asarray(model.classes_))

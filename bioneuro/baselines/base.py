@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Kind, check_dtype, check_parameters
@@ -18,6 +19,7 @@ from ..network import INFERENCE_BATCH, slices
 from ..protocols import Pullback
 from ..white_box import Front, WhiteBoxMixin
 from .input_responses import input_response
+from .pathways import feed_forward
 
 __all__ = ["GradientClassifier"]
 
@@ -27,8 +29,8 @@ class GradientClassifier(WhiteBoxMixin, LogitClassifier):
     """A rival that sees its input through ``r(X)`` and knows the gradient of its logits.
 
     The parameters of an estimator are the fields of its class and of its bases: a dataclass writes the constructor that
-    scikit-learn reads. A subclass writes :meth:`_start`, :meth:`_network` and :meth:`_vjp`, and in `constraints` what
-    its own parameters may be.
+    scikit-learn reads. A subclass writes :meth:`_start`, :meth:`_network`, :meth:`_vjp` and :meth:`weights`, and in
+    `constraints` what its own parameters may be.
 
     Parameters
     ----------
@@ -56,6 +58,10 @@ class GradientClassifier(WhiteBoxMixin, LogitClassifier):
     def _vjp(self, R: NDArray) -> tuple[NDArray, Pullback]:
         """Logits of R, and the map from a gradient with respect to them to that with respect to R."""
 
+    @abstractmethod
+    def weights(self) -> dict[str, csr_array]:
+        """Every pathway's weights (rows: post-synaptic cells), by name, from the inputs on."""
+
     def _start(self, classes: NDArray) -> None:
         """A fresh network for these classes; the parameters and ``n_features_in_`` are already checked."""
         check_classes(classes)
@@ -78,6 +84,12 @@ class GradientClassifier(WhiteBoxMixin, LogitClassifier):
 
     def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
         return self._vjp(self._front().response(X))
+
+    # --- for reports --------------------------------------------------------------------------------------
+
+    def outgoing(self) -> dict[str, dict[str, csr_array]]:
+        """What each population of cells makes, by name: ``{"inputs": {"hidden_1": W}, "hidden_1": {"output": W}}``."""
+        return feed_forward(self.weights())
 
     # --- checks of data -----------------------------------------------------------------------------------
 

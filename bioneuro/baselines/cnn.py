@@ -220,7 +220,7 @@ class ConvNet(BackpropClassifier):
     def _kernels(self) -> dict[str, NDArray]:
         check_is_fitted(self, "parameters_")
         names = ("conv_1", "conv_2", "hidden_1", "output")
-        return {name: W.detach().numpy().copy() for name, W in zip(names, self.parameters_[::2], strict=True)}
+        return {name: W.detach().numpy() for name, W in zip(names, self.parameters_[::2], strict=True)}
 
     # --- checks -------------------------------------------------------------------------------------------
 

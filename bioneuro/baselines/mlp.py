@@ -19,7 +19,6 @@ from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
 from .backprop import BackpropClassifier, mean_cross_entropy
-from .pathways import feed_forward
 
 __all__ = ["BackpropMLP", "layer_names"]
 
@@ -145,10 +144,6 @@ class BackpropMLP(BackpropClassifier):
         check_is_fitted(self, "pathways_")
         names = layer_names(len(self.pathways_))
         return {name: W.to_scipy() for name, W in zip(names, self.pathways_, strict=True)}
-
-    def outgoing(self) -> dict[str, dict[str, csr_array]]:
-        """What each population of cells makes: ``{"inputs": {"hidden_1": W}, "hidden_1": ...}``."""
-        return feed_forward(self.weights())
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

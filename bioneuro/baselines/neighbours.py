@@ -18,7 +18,7 @@ from ..estimators import all_or_nothing
 from ..network import slices
 from ..protocols import Pullback
 from .base import GradientClassifier
-from .pathways import feed_forward, membership
+from .pathways import membership
 
 __all__ = ["NearestNeighbour"]
 
@@ -131,7 +131,3 @@ class NearestNeighbour(GradientClassifier):
             "samples": csr_array(self.prototypes_),
             "output": csr_array(membership(classes, len(self.classes_))),
         }
-
-    def outgoing(self) -> dict[str, dict[str, csr_array]]:
-        """What each population makes: ``{"inputs": {"samples": W}, "samples": {"output": W}}``."""
-        return feed_forward(self.weights())

@@ -22,7 +22,6 @@ from ..protocols import Pullback
 from ..synapses import Synapses
 from .adam import Adam
 from .backprop import BackpropClassifier, mean_cross_entropy
-from .pathways import feed_forward
 
 __all__ = ["UnsupervisedClassifier"]
 
@@ -166,7 +165,3 @@ class UnsupervisedClassifier(BackpropClassifier):
         """Both layers' weights as read-only csr_arrays (rows: post-synaptic cells), by name."""
         check_is_fitted(self, "hidden_")
         return {"hidden_1": self.hidden_.to_scipy(), "output": self.output_.to_scipy()}
-
-    def outgoing(self) -> dict[str, dict[str, csr_array]]:
-        """What each population of cells makes: ``{"inputs": {"hidden_1": W}, "hidden_1": {"output": W}}``."""
-        return feed_forward(self.weights())

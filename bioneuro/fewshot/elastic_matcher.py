@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import SHARE, Integer, Number, check_parameters, on_host
-from ..estimators import all_or_nothing
+from ..estimators import all_or_nothing, validated
 from ..image_shapes import gray_shape_of
 from ..layers import FeatureMap, Retina
-from ..seeds import random_state_from
+from ..seeds import drawn_generator
 from ..threads import Threads
 from .alignment import PointSets, similarity_of
 from .normalisation import inked, normalised
@@ -123,7 +123,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
             raise ValueError(f"rings must be (radius, n_angles, blur, weight) each, got {self.rings}")
         rows = validate_data(self, on_host(X), dtype=np.float32, order="C")
         self.image_shape_ = gray_shape_of(self.image_shape, rows.shape[1])
-        rng = np.random.default_rng(random_state_from(self.random_state).randint(2**31))
+        rng = drawn_generator(self.random_state)
         rows = rows[rng.permutation(len(rows))[: self.n_images]]
         self.map_ = FeatureMap(
             (self.side, self.side),
@@ -137,7 +137,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Points of the drawings ``X (n, height * width)``: ``(n, n_points, 2 + n_descriptor)``, the place first."""
         check_is_fitted(self, "map_")
-        images = self._normalised(validate_data(self, on_host(X), reset=False, dtype=np.float32, order="C"))
+        images = self._normalised(validated(self, X, np.float32))
         n_descriptor = sum(n_angles for _, n_angles, _, _ in self.rings) * self.n_columns
         out = np.empty((len(images), self.n_points, 2 + n_descriptor), np.float32)
         squares = images.reshape(-1, self.side, self.side)

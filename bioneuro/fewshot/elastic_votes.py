@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ..checks import Number, check, on_host
-from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
+from ..checks import Number, check
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated, validated_with_labels
 from ..image_shapes import image_shape_of
 from ..network import slices
 from .elastic_matcher import ElasticMatcher
@@ -65,7 +65,7 @@ class ElasticVotes(LogitClassifier):
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "points_")
-        rows = validate_data(self, on_host(X), reset=False, dtype=np.float32, order="C")
+        rows = validated(self, X, np.float32)
         drive = np.concatenate([self._drive(rows[batch]) for batch in slices(len(rows), BATCH)])
         members = [self._class_of_cell == c for c in range(len(self.classes_))]
         return np.stack([logsumexp(self.beta * drive[:, cells], axis=1) for cells in members], axis=1)

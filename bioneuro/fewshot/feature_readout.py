@@ -10,11 +10,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Integer, Number, check_parameters, on_host
-from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated, validated_with_labels
 from ..layers import DeltaReadout, PassedOn, UnitNorm
 from ..layers.interfaces import Encoder
 from ..network import batches
-from ..seeds import random_state_from
+from ..seeds import drawn_generator
 
 
 class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitClassifier):
@@ -71,7 +71,7 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
             rows, labels = validated_with_labels(self, X, y, np.float32)
             self.classes_, index = np.unique(labels, return_inverse=True)
             check_classes(self.classes_)
-            rng = np.random.default_rng(random_state_from(self.random_state).randint(2**31))
+            rng = drawn_generator(self.random_state)
             self.encoder_ = self._learned_encoder(rows) if self.encoder is None else self.encoder
             self._learn(self.encoder_.encode(rows), np.eye(len(self.classes_), dtype=np.float32)[index], rng)
         return self
@@ -114,7 +114,7 @@ class FeatureReadout(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LogitCla
     def transform(self, X: ArrayLike) -> NDArray:
         """Features ``h (n, n_features)``."""
         check_is_fitted(self, "encoder_")
-        return self.encoder_.encode(validate_data(self, on_host(X), reset=False, dtype=np.float32, order="C"))
+        return self.encoder_.encode(validated(self, X, np.float32))
 
     def _logits(self, X: ArrayLike) -> NDArray:
         check_is_fitted(self, "readout_")

@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import Choice, Integer, Number, check_count, check_labels, check_parameters, on_host, plain_array
 from ..connectivity import HalfNormal, MixedSign, dense
-from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated_with_labels
+from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated, validated_with_labels
 from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
-from ..seeds import random_state_from
+from ..seeds import drawn_generator
 from .feature_readout import FeatureReadout
 
 #: Passes over the support by the association, and updates of its readout at least.
@@ -87,7 +87,7 @@ class AssociationHead(LogitClassifier):
 
     def _learn(self, encoder: UnitNorm, T: NDArray) -> None:
         H = self.support_
-        rng = np.random.default_rng(random_state_from(self.random_state).randint(2**31))
+        rng = drawn_generator(self.random_state)
         self.network_ = untaught(
             encoder,
             min(self.n_cells, len(H)),
@@ -109,7 +109,7 @@ class AssociationHead(LogitClassifier):
 
     def _encoded(self, H: ArrayLike) -> NDArray:
         check_is_fitted(self, "network_")
-        return self.network_.encoder.encode(validate_data(self, on_host(H), reset=False, dtype=np.float32, order="C"))
+        return self.network_.encoder.encode(validated(self, H, np.float32))
 
     def winners(self, H: ArrayLike, n: int = 3) -> tuple[NDArray[np.intp], NDArray]:
         """The support samples behind a decision.

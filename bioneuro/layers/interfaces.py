@@ -87,6 +87,11 @@ class Layer(Encoder, Protocol):
         ...
 
 
+def feature_dtype(layer: Any) -> np.dtype:
+    """The ``dtype`` of a layer's features."""
+    return np.dtype(getattr(layer, "dtype", np.float32))
+
+
 @runtime_checkable
 class PlasticLayer(Layer, Protocol):
     """A layer that learns in steps, each on a minibatch, and may go on learning for ever."""

@@ -17,7 +17,7 @@ from ..checks import Number, check, check_count
 from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
-from .interfaces import Encoder, ReadCells, Readout
+from .interfaces import Encoder, ReadCells, Readout, feature_dtype
 from .numeric_limits import GAIN_OR_NONE
 from .passed_on import PassedOn
 
@@ -39,8 +39,7 @@ def read_cells(layer: ReadCells | Encoder) -> ReadCells:
     """The cells that a readout of a layer reads: its own, or what it encodes."""
     if isinstance(layer, ReadCells):
         return layer
-    dtype, n_threads = getattr(layer, "dtype", np.float32), getattr(layer, "n_threads", None)
-    return PassedOn(layer.n_features, dtype=dtype, n_threads=n_threads)
+    return PassedOn(layer.n_features, dtype=feature_dtype(layer), n_threads=getattr(layer, "n_threads", None))
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .. import analysis
 
@@ -54,6 +54,14 @@ def tidy(ax: Axes, *, grid: str = "y") -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis=grid, color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
+
+
+def log_axis(ax: Axes, values: ArrayLike) -> None:
+    """A horizontal axis on a log scale, with ticks at these values and nowhere between."""
+    tried = np.unique(values)
+    ax.set_xscale("log")
+    ax.set_xticks(tried, labels=[f"{value:g}" for value in tried])
+    ax.minorticks_off()
 
 
 def size_of(ax: Axes) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from ._style import (
     curves,
     evidence,
     headline,
+    log_axis,
     need_columns,
     points_a_unit,
     tidy,
@@ -43,10 +44,7 @@ def low_data_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float 
     """
     ax = axes(ax)
     curves(frame, "n_shot", "accuracy", ax, level)
-    ax.set_xscale("log")
-    shots = np.unique(frame["n_shot"])
-    ax.set_xticks(shots, labels=[f"{shot:g}" for shot in shots])
-    ax.minorticks_off()
+    log_axis(ax, frame["n_shot"])
     ax.set(xlabel="training images per class", ylabel="test accuracy")
     headline(ax, f"Learning from few images\n{evidence(frame, level)}")
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..checks import check_count
-from ._style import BLACK, COLOURS, GREY, axes, below, curves, evidence, headline, need_columns, size_of, tidy
+from ._style import BLACK, COLOURS, GREY, axes, below, curves, evidence, headline, log_axis, need_columns, size_of, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,10 +145,7 @@ def density_by_turnover(frame: pd.DataFrame, ax: Axes | None = None, *, level: f
         raise ValueError(f"turnover must be > 0 for a logarithmic axis, got {frame['turnover'].min():g}")
     ax = axes(ax)
     curves(frame, "turnover", "density", ax, level)
-    ax.set_xscale("log")
-    tried = np.unique(frame["turnover"])
-    ax.set_xticks(tried, labels=[f"{ratio:g}" for ratio in tried])
-    ax.minorticks_off()
+    log_axis(ax, frame["turnover"])
     ax.set(xlabel="turnover: death / birth of synapses", ylabel="density")
     ax.set_ylim(0, min(1.02, 1.2 * frame["density"].max()))
     headline(ax, f"Synapses that remain\n{evidence(frame, level)}")

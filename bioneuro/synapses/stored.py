@@ -230,7 +230,7 @@ class StoredSynapses:
         """Hold these arrays, which nobody else has. Only the weights stay writeable, and only here."""
         traces = {name: trace for name, trace in dict(self.traces).items() if not name.endswith("_ij")}
         layouts = Layouts(indptr, indices, data, self._n_pre)
-        sealed = _sealed(indptr), _sealed(indices), _sealed(data)
+        sealed = sealed_view(indptr), sealed_view(indices), sealed_view(data)
         # All or nothing: no calls from here on, after which Ctrl-C might come.
         self._indptr, self._indices, self._weights = sealed
         self._data = data
@@ -264,7 +264,7 @@ class StoredSynapses:
             )
 
 
-def _sealed(array: NDArray) -> NDArray:
+def sealed_view(array: NDArray) -> NDArray:
     """A view that nobody can make writeable: it knows its memory as a read-only buffer, not as an array."""
     if not array.flags.writeable:
         return array

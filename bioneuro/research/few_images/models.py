@@ -13,12 +13,12 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.utils import check_random_state
 
 from ...baselines import FilterBank, OrientationHistogram, make
 from ...classifier import BioClassifier
 from ...fewshot import ElasticMatcher, ElasticVotes, FeatureReadout, Jittered
 from ...layers import FeatureMap, MapSettings
+from ...seeds import drawn_generator
 
 #: Where the columns of a :class:`FixedColumns` come from.
 Origin = Literal["random", "patches", "k-means"]
@@ -72,7 +72,7 @@ class FixedColumns(BaseEstimator):
         """Make the columns, from ``X (n, n_pixels)`` alone where they come from images."""
         if self.origin not in ORIGINS:
             raise ValueError(f"origin must be one of {ORIGINS}, got {self.origin!r}")
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = drawn_generator(self.random_state)
         network = BioClassifier(
             image_shape=self.image_shape,
             encoder=MapSettings(n_columns=self.n_columns, patch_size=self.patch_size, exponent=self.exponent),
