@@ -227,7 +227,10 @@ def test_rank_map_draws_every_rank_and_refuses_none():
 def test_the_page_is_what_the_command_makes_of_the_data(tmp_path, capsys):
     (tmp_path / "data").mkdir()
     for source in (path for path in (DOCS / "data").iterdir() if path.is_file()):
-        (tmp_path / "data" / source.name).write_bytes(source.read_bytes())
+        head, *rows = source.read_text(encoding="utf-8").splitlines(keepends=True)
+        if source.name.startswith("rivals-"):  # a ledger has its models in the order in which they were finished
+            rows.sort(key=lambda row: row.partition(",")[0], reverse=True)
+        (tmp_path / "data" / source.name).write_text("".join([head, *rows]), encoding="utf-8")
     assert main(["compare", "--page", str(tmp_path)]) == 0
     assert (tmp_path / "rivals.md").read_text(encoding="utf-8") == (DOCS / "rivals.md").read_text(encoding="utf-8")
 
