@@ -2,7 +2,7 @@
 
 Each command runs undisturbed once. Then it is started in a new folder, killed after a random time, started again, and
 so on; when it is let finish, every file of the folder and what was printed must be those of the undisturbed run, byte
-for byte. The clock of the commands stands still, so that the seconds that they write down are the same, too.
+for byte. The clocks of the commands stand still, so that the seconds that they write down are the same, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def command(name: str, folder: Path) -> None:
     """Run one command in ``folder``; in a session of its own, so that its processes are killed with it."""
     os.setsid()
     os.chdir(folder)
-    time.perf_counter = lambda: 0.0
+    time.perf_counter = time.process_time = lambda: 0.0
     from bioneuro.research.commands import main as run
 
     with open("printed.txt", "w") as file:
@@ -110,20 +110,21 @@ def campaign(share: float, seed: int, folder: Path, names: Sequence[str] = tuple
     undisturbed: dict[str, tuple[dict[str, bytes], float]] = {}
     wanted = max(1, round(share * KILLS))
     try:
-        for run in count():
-            left = [name for name in names if counts[name]["kills"] < wanted and not (run and name not in undisturbed)]
+        for name in names:
+            inner = folder / f"{name}-0"
+            inner.mkdir()
+            start = time.perf_counter()
+            if code := ended(context, name, inner):
+                faults.append(f"{name}: exit code {code}")
+            else:
+                undisturbed[name] = contents(inner), time.perf_counter() - start
+        for run in count(1):
+            left = [name for name in undisturbed if counts[name]["kills"] < wanted]
             if not left:
                 break
             for name in left:
                 inner = folder / f"{name}-{run}"
                 inner.mkdir()
-                if not run:
-                    start = time.perf_counter()
-                    if code := ended(context, name, inner):
-                        faults.append(f"{name}: exit code {code}")
-                    else:
-                        undisturbed[name] = contents(inner), time.perf_counter() - start
-                    continue
                 expected, seconds = undisturbed[name]
                 for _ in range(min(KILLS_OF_A_RUN, wanted - counts[name]["kills"])):
                     if ended(context, name, inner, rng.uniform(0, seconds / 2)) is not None:

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import tokenize
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from . import core
 from .record import main
 
 ROOT = Path(__file__).parents[1]
+ATTACKS = ROOT / "bioneuro" / "attacks"
 #: Mutants of each half in a whole campaign, and the share of them that the tests must notice.
 MUTANTS, WANTED = 100, 0.9
 #: What a token becomes; numbers become another number.
@@ -186,7 +187,7 @@ class Attacks:
 
     def unchanged(self) -> Path:
         """The package as it is."""
-        for file in (ROOT / "bioneuro" / "attacks").glob("*.py"):
+        for file in ATTACKS.glob("*.py"):
             shutil.copyfile(file, self.root / "bioneuro" / "attacks" / file.name)
         return self.root
 
@@ -242,7 +243,7 @@ def _tests_of(root: Path, tests: tuple[str, ...], seconds: int) -> int:
 def tested(
     made: Core | Attacks, mutants: list[Mutant], tests: dict[str, tuple[str, ...]], n: int, faults: list[str]
 ) -> dict[str, Any]:
-    """Try mutants until ``n`` of them have compiled."""
+    """Try mutants until ``n`` of them have compiled; what is wrong is added to ``faults``."""
     usual: dict[tuple[str, ...], float] = {}
     counts, survivors = Counter[str](), []
     for mutant in mutants:
@@ -252,7 +253,8 @@ def tested(
         if names not in usual:  # the sources as they are
             outcome, usual[names] = judged(made.unchanged(), names, 600)
             if outcome != "survived":
-                return {"faults": [f"{names} {outcome} without any change"]}
+                faults.append(f"{names} {outcome} without any change")
+                return {}
         if not made.apply(mutant):
             counts["do not compile"] += 1
             continue
@@ -268,17 +270,32 @@ def tested(
     return {"counts": dict(counts), "survivors": survivors}
 
 
-def campaign(share: float, seed: int, folder: Path, halves: tuple[str, ...] = ("kernels", "attacks")) -> dict[str, Any]:
+class Half(NamedTuple):
+    """Sources, the files of tests by them, their mutants, and where a mutant is tried."""
+
+    folder: Path
+    pattern: str
+    tests: dict[tuple[str, ...], tuple[str, ...]]
+    mutants_of: Callable[[Path], Iterator[Mutant]]
+    made: type[Core] | type[Attacks]
+
+
+HALVES = {
+    "kernels": Half(core.CSRC, "*.[ch]", KERNEL_TESTS, of_c, Core),
+    "attacks": Half(ATTACKS, "*.py", ATTACK_TESTS, of_python, Attacks),
+}
+
+
+def campaign(share: float, seed: int, folder: Path, halves: tuple[str, ...] = tuple(HALVES)) -> dict[str, Any]:
     """Try ``share`` of the mutants of each half, drawn from all that there are."""
     rng, faults, found = np.random.default_rng(seed), list[str](), {}
     for name in halves:
-        kernels = name == "kernels"
-        files = sorted((core.CSRC if kernels else ROOT / "bioneuro" / "attacks").glob("*.[ch]" if kernels else "*.py"))
-        tests = {stem: names for stems, names in (KERNEL_TESTS if kernels else ATTACK_TESTS).items() for stem in stems}
-        mutants_of = of_c if kernels else of_python
-        mutants = [mutant for file in files if file.name.partition(".")[0] in tests for mutant in mutants_of(file)]
+        half = HALVES[name]
+        tests = {stem: names for stems, names in half.tests.items() for stem in stems}
+        files = [file for file in sorted(half.folder.glob(half.pattern)) if file.name.partition(".")[0] in tests]
+        mutants = [mutant for file in files for mutant in half.mutants_of(file)]
         drawn = [mutants[k] for k in rng.permutation(len(mutants))]
-        made = (Core if kernels else Attacks)(folder)
+        made = half.made(folder)
         found[name] = {"possible": len(mutants), **tested(made, drawn, tests, max(1, round(share * MUTANTS)), faults)}
     return {**found, "faults": faults}
 

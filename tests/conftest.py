@@ -1,4 +1,4 @@
-"""The option for claims at full size; the order of tests; figures without a screen; tasks that attacks' tests share."""
+"""The option for claims at full size; the order of tests; figures without a screen; data and tasks that tests share."""
 
 import os
 import sys
@@ -35,6 +35,13 @@ def _close_figures():
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from bioneuro.datasets import load
+
+    return load("digits")
 
 
 @pytest.fixture

@@ -225,7 +225,6 @@ def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary
     ("make", "message"),
     [
         (lambda: PGD(norm="l1"), "norm must be one of linf, l2; got 'l1'"),
-        (lambda: PGD(random_state=-1), "random_state must be an integer >= 0"),
         (lambda: PGD(n_steps=0), "n_steps must be at least 1, got 0"),
         (lambda: PGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
         (lambda: PGD(n_steps=1.5), "n_steps must be an integer, got 1.5"),

@@ -95,4 +95,3 @@ def test_figures_draw_the_frames(binary):
     assert max(len(line.get_xdata()) for line in ax.get_lines()) == 4
     with pytest.raises(ValueError, match=r"frame lacks the columns \['step'\]"):
         plot.loss_by_step(frame)
-    plt.close("all")

@@ -2,23 +2,19 @@
 
 import numpy as np
 import pytest
+from rival_checks import losses, slope
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import baselines
 from bioneuro.baselines import BackpropMLP, NonNegativeMLP
-from bioneuro.datasets import load, subset_per_class
+from bioneuro.datasets import subset_per_class
 from bioneuro.estimators import LogitClassifier
 from bioneuro.protocols import ResponseFront
 from bioneuro.reference import contrast_response
 
 RETINA = (4.0, 0.5)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def small(hidden=(7, 6), dtype="float64", contrast=None, n_classes=4, n_epochs=3):
@@ -27,32 +23,6 @@ def small(hidden=(7, 6), dtype="float64", contrast=None, n_classes=4, n_epochs=3
     X, y = rng.uniform(0.05, 0.95, (15, 5)).astype(dtype), np.arange(15) % n_classes
     model = BackpropMLP(hidden, n_epochs=n_epochs, dtype=dtype, contrast=contrast, random_state=0, n_threads=1)
     return model.fit(X, y), X, y
-
-
-def losses(model, X, y, loss):
-    """Loss of each sample, from the definition and ``decision_function`` alone."""
-    z = model.decision_function(X)
-    z = np.stack([0 * z, z], axis=1) if z.ndim == 1 else z
-    true = np.searchsorted(model.classes_, y)
-    rows = np.arange(len(z))
-    if loss == "ce":
-        return -log_softmax(z, axis=1)[rows, true]
-    others = z.copy()
-    others[rows, true] = -np.inf
-    return others.max(axis=1) - z[rows, true]
-
-
-def slope(f, x, h=1e-6):
-    """Central difference of ``f()`` for each entry of ``x``, which is changed and put back."""
-    out = np.empty(x.shape)
-    for k in np.ndindex(x.shape):
-        kept = x[k]
-        x[k] = kept + h
-        up = f()
-        x[k] = kept - h
-        out[k] = (up - f()) / (2 * h)
-        x[k] = kept
-    return out
 
 
 # --- registry

@@ -5,22 +5,17 @@ import sys
 
 import numpy as np
 import pytest
+from rival_checks import losses, slope
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
-from test_baselines import RETINA, X3, Y3, losses, slope
+from test_baselines import RETINA, X3, Y3
 
 from bioneuro.attacks import PGD, Square
 from bioneuro.baselines import BackpropMLP, ConvNet
 from bioneuro.baselines.input_responses import Threshold
-from bioneuro.datasets import load
 from bioneuro.protocols import DifferentiableFront
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 @pytest.fixture(scope="module")

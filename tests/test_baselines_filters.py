@@ -2,21 +2,14 @@
 
 import numpy as np
 import pytest
+from rival_checks import slope
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
-from test_baselines import slope
 
 from bioneuro import BioClassifier
 from bioneuro.baselines import FilterBank, OrientationHistogram
-from bioneuro.datasets import load
 from bioneuro.layers import Retina
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
-
 
 BANKS = [
     FilterBank(16, filters="random", retina=Retina(5, n_threads=1), random_state=0, n_threads=1),

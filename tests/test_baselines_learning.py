@@ -8,10 +8,11 @@ from dataclasses import fields, is_dataclass
 import joblib
 import numpy as np
 import pytest
+from rival_checks import small_rival
 from sklearn.base import clone
 
 import bioneuro as bn
-from bioneuro.baselines import BASELINES, ElasticMLP, ReplayMLP, StreamingLDA, StreamingLeastSquares, make
+from bioneuro.baselines import BASELINES, ElasticMLP, ReplayMLP, StreamingLDA, StreamingLeastSquares
 
 #: What keeps learning short, for whoever has the parameter.
 SMALL = {"hidden": (6,), "n_hidden": 6, "n_epochs": 2, "density": 0.5, "n_exemplars": 7, "n_prototypes": 2}
@@ -21,13 +22,9 @@ X, Y = RNG.uniform(0.1, 0.9, (30, 9)).astype(np.float32), np.arange(30) % 3
 
 
 def model(name, random_state=0):
-    if name == "cnn":
-        pytest.importorskip("torch")
     if name == "bio":
         return bn.BioClassifier(n_cells=12, mixing=20, image_shape=None, random_state=random_state)
-    made = make(name)
-    small = SMALL | {"random_state": random_state} | ({"channels": (2, 3), "hidden": 5} if name == "cnn" else {})
-    return made.set_params(**{parameter: value for parameter, value in small.items() if parameter in made.get_params()})
+    return small_rival(name, **SMALL, random_state=random_state)
 
 
 def state(fitted):

@@ -19,7 +19,6 @@ from bioneuro.baselines import (
     make,
 )
 from bioneuro.baselines.nonnegative_inputs import NonNegativeInputs
-from bioneuro.datasets import load
 from bioneuro.rules import PredictiveCoding, PresynapticCompetition, Sanger
 
 RNG = np.random.default_rng(0)
@@ -32,11 +31,6 @@ MODELS = [
     HebbPerturbationClassifier(6, **SMALL, theta=0.0),
     LocalHPCAClassifier(2, **SMALL, patch_size=2, stride=1),
 ]
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def excitatory(seed=0, n_post=5, n_pre=7, density=1.0):

@@ -2,19 +2,14 @@
 
 import numpy as np
 import pytest
+from rival_checks import losses, slope
 from sklearn.neighbors import KernelDensity, KNeighborsClassifier
 from sklearn.utils.estimator_checks import check_estimator
-from test_baselines import RETINA, X3, Y3, losses, slope
+from test_baselines import RETINA, X3, Y3
 
 from bioneuro.attacks import PGD
 from bioneuro.baselines import NearestNeighbour, make
-from bioneuro.datasets import load
 from bioneuro.protocols import DifferentiableFront
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def small(**params):

@@ -6,16 +6,10 @@ from rival_checks import begun
 from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro.baselines import BackpropMLP, ExponentiatedMLP, FeedbackAlignmentMLP, make
-from bioneuro.datasets import load
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.uniform(0.1, 0.9, (40, 7)), np.arange(40) % 3
 ONE_STEP = {"hidden": (6, 5), "n_epochs": 1, "batch_size": 40, "random_state": 0, "dtype": "float64"}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def backprop(weights, biases, feedback=None, direct=False):

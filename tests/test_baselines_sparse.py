@@ -14,15 +14,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from bioneuro import Synapses
 from bioneuro.baselines import BackpropMLP, SparseMLP, layer_densities, make
 from bioneuro.baselines.sparse import exchange
-from bioneuro.datasets import load
 
 REWIRINGS = ("none", "set", "rigl")
 each_rewiring = pytest.mark.parametrize("rewiring", REWIRINGS)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def small(rewiring="none", n_epochs=3, **params):

@@ -8,18 +8,12 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from bioneuro import Synapses
 from bioneuro.baselines import HPCAClassifier, KrotovHopfieldClassifier, SoftHebbClassifier, make
-from bioneuro.datasets import load
 from bioneuro.protocols import DifferentiableFront
 from bioneuro.rules import KrotovHopfield, Sanger, SoftHebb
 
 KINDS = [KrotovHopfieldClassifier, SoftHebbClassifier, HPCAClassifier]
 RNG = np.random.default_rng(0)
 X, Y = RNG.uniform(0.1, 0.9, (40, 7)), np.arange(40) % 3
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
 
 
 def pathway(n_post, n_pre, seed=0, density=1.0):

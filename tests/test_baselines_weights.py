@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rival_checks import small_rival
 from sklearn.exceptions import NotFittedError
 
 from bioneuro.analysis import dale_indices
@@ -16,14 +17,9 @@ LINEAR = ("class-means", "streaming-lda", "streaming-least-squares")
 
 
 def fitted(name, **params):
-    if name == "cnn":
-        pytest.importorskip("torch")
-        params = {"hidden": 5, "channels": (2, 3), **params}
     if name == "hpca-local":
         params = {"n_hidden": 2, "patch_size": 2, "stride": 2, **params}
-    model = make(name)
-    short = {key: value for key, value in {**SHORT, **params}.items() if key in model.get_params()}
-    return model.set_params(**short).fit(X, Y)
+    return small_rival(name, **{**SHORT, **params}).fit(X, Y)
 
 
 @pytest.mark.parametrize("name", BASELINES)

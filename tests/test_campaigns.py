@@ -139,6 +139,12 @@ for table, sources in ((mutation.KERNEL_TESTS, root / "csrc"), (mutation.ATTACK_
     for stems, tests in table.items():
         assert there.issuperset(stems), stems
         assert all((root / "tests" / f"test_{{name}}.py").is_file() for name in tests), tests
+class Made:
+    def unchanged(self): return root
+mutation.judged = lambda *_: ("failed", 1.0)
+mutants, faults = [mutation.Mutant(root / "csrc" / "map.c", 0, 1, "")], []
+assert mutation.tested(Made(), mutants, {{"map": ("kernels_patches",)}}, 1, faults) == {{}}
+assert faults == ["('kernels_patches',) failed without any change"], faults
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from bioneuro import BioClassifier, analysis, datasets
+from bioneuro import BioClassifier, analysis
 from bioneuro.layers import READOUTS, Circuit
 
 
@@ -144,11 +144,6 @@ def test_refuses(argument, value):
 
 
 # --- classifier ---
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 @pytest.fixture(scope="module")

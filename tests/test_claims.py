@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bioneuro import analysis, datasets
+from bioneuro import analysis
 from bioneuro.research import UnitsFailedError, UserError
 from bioneuro.research.claims import CLAIMS, experiment, findings
 from bioneuro.research.claims.settings import Settings, split_images
@@ -16,11 +16,6 @@ from bioneuro.research.differences import in_words
 
 COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
 N_SEEDS = 2
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from bioneuro import BioClassifier, datasets
+from bioneuro import BioClassifier
 from bioneuro.attacks import worst_case
 from bioneuro.layers import Retina
 from bioneuro.research.claims import lesions as ablated
@@ -162,11 +162,6 @@ def test_cells_of_one_synapse_keep_it():
     one = sparse.csr_array(np.eye(3, dtype=np.float32))
     for quantile in (ablated.normal_quantile, ablated.lognormal_quantile):
         assert ablated.relawed(one, ablated.by_rank(quantile), np.random.default_rng(0)).data == pytest.approx(1)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return bn.datasets.load("digits")
-
-
-@pytest.fixture(scope="module")
 def small(digits):
     return BioClassifier(**SMALL).fit(digits.X_train[:400], digits.y_train[:400])
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.naive_bayes import GaussianNB
 
-from bioneuro import BioClassifier, continual, datasets, plot
+from bioneuro import BioClassifier, continual, plot
 from bioneuro.baselines import (
     ElasticMLP,
     ExemplarNeighbours,
@@ -28,11 +28,6 @@ X = np.abs(rng.normal(size=(N, 16))).astype(np.float32)  # distinct rows: a row 
 Y = np.arange(N) % 10
 X_TEST, Y_TEST = np.abs(rng.normal(size=(50, 16))).astype(np.float32), np.arange(50) % 10
 DATA = (X, Y, X_TEST, Y_TEST)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 def rows_of(stream):

@@ -168,23 +168,15 @@ def small_models():
         yield
 
 
-@pytest.fixture
-def close_figures():
-    yield
-    from matplotlib import pyplot
-
-    pyplot.close("all")
-
-
 @pytest.mark.parametrize("name", ["pathway", "synapse", "cells"])
-def test_concept_can_be_drawn_and_is_shown(name, small_models, close_figures):
+def test_concept_can_be_drawn_and_is_shown(name, small_models):
     from docs.make.concepts import PICTURES
 
     assert PICTURES[name]().axes
     assert f"images/{name}.svg" in (DOCS / "concepts.md").read_text(encoding="utf-8")
 
 
-def test_picture_of_the_readme_can_be_drawn(small_models, close_figures, tmp_path, monkeypatch):
+def test_picture_of_the_readme_can_be_drawn(small_models, tmp_path, monkeypatch):
     from docs.make import bell, pictures
 
     monkeypatch.setattr(pictures, "IMAGES", tmp_path)
@@ -204,7 +196,7 @@ def test_gallery_shows_every_figure():
 
 
 @pytest.mark.parametrize("name", bn.plot.__all__)
-def test_figure_of_the_gallery_can_be_drawn(name, small_models, close_figures):
+def test_figure_of_the_gallery_can_be_drawn(name, small_models):
     from docs.make.gallery import GALLERY
 
     assert GALLERY[name]().figure.axes

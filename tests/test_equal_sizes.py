@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bioneuro import datasets
 from bioneuro.baselines import BackpropMLP, HPCAClassifier, SparseMLP, make
 from bioneuro.research.commands import compare, main
 from bioneuro.research.comparison import equal_sizes, models
@@ -16,11 +15,6 @@ from bioneuro.research.comparison.plan import ComparisonPlan
 
 PLAN = ComparisonPlan.for_dataset("digits", 1297, n_train=100, quick=True, epsilons=(0.1,), rivals=True)
 TARGET = Size(REFERENCE, 0, 5000, 0.9, True)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 def of(made, **params):

@@ -17,11 +17,6 @@ from bioneuro.research.few_images import models as few_shot_models
 from bioneuro.research.few_images.models import ORIGINS, FixedColumns, few_image_models
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return bn.datasets.load("digits")
-
-
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_other_columns_have_the_same_architecture(digits, origin):
     X = digits.X_train[:30]

@@ -24,11 +24,6 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return bn.datasets.load("digits")
-
-
 def local_map(shape=(8, 8), **options):
     defaults = {"n_columns": 5, "retina": Retina(3, 2.0, 0.5), "random_state": 0, "dtype": np.float64}
     return LocalMap(shape, **{**defaults, **options})

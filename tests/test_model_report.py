@@ -118,16 +118,6 @@ def test_rate_distribution_counts_silent_cells():
     assert f"lognormal, σ {sigma:.2f}" in labels
 
 
-def test_rates_below_zero_are_refused():
-    with pytest.raises(ValueError, match="rates must be finite and >= 0"):
-        bn.plot.rate_distribution([0.1, -0.2])
-
-
-def test_cells_that_never_fire_are_refused():
-    with pytest.raises(ValueError, match="at least 2 cells that fire, got 0"):
-        bn.plot.rate_distribution(np.zeros(5))
-
-
 @pytest.mark.parametrize("function", [bn.report, bn.pathway_report])
 def test_another_model_is_refused(function):
     with pytest.raises(TypeError, match="model must be a BioClassifier, got NearestNeighbour"):

@@ -14,11 +14,6 @@ from bioneuro import BioClassifier
 RULES = {"class": own_rules.Covariance(eta=0.05), "function": own_rules.hebb}
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return bn.datasets.load("digits")
-
-
 def network(kind, **options):
     small = {
         "n_cells": 100,

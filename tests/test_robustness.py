@@ -29,11 +29,6 @@ TINY = ["attack", "--n-train", "100", "--epsilons", "0.05", "0.1", "--n-attacked
 QUICK = registry.TIERS["quick"]
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
-
-
 @pytest.fixture
 def fits(monkeypatch):
     """Three small contenders, and one that cannot be made here; the list grows by a name with every training."""

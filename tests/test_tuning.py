@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from bioneuro import datasets
 from bioneuro.baselines import BackpropMLP, HebbPerturbationClassifier, make
 from bioneuro.research import UserError
 from bioneuro.research.commands import main
@@ -19,11 +18,6 @@ from bioneuro.research.comparison.tuning import Range, TuningPlan, chosen_settin
 from bioneuro.research.trial import validation_split
 
 PLAN = TuningPlan("digits", n_train=80, n_validation=60, n_trials=4, seconds=60)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
 
 
 def mlp(seed, **params):

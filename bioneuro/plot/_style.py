@@ -70,6 +70,12 @@ def size_of(ax: Axes) -> tuple[float, float]:
     return float(points[0]), float(points[1])
 
 
+def points_a_unit(ax: Axes, width: float, height: float) -> float:
+    """Points of the axes for each unit of something so large that is shown in them, whole and undistorted."""
+    across, up = size_of(ax)
+    return min(across / width, up / height)
+
+
 def letters(ax: Axes, fontsize: float) -> int:
     """How many letters of this size, about, have room beside each other over the axes."""
     return max(12, int(size_of(ax)[0] / (0.58 * fontsize)))

@@ -50,5 +50,5 @@ def task_matrix(accuracy: ArrayLike, ax: Axes | None = None) -> Axes:
     ax.set_xticks(range(R.shape[1]), labels=[str(task + 1) for task in range(R.shape[1])])
     ax.set_yticks(range(R.shape[0]), labels=[str(part + 1) for part in range(R.shape[0])])
     ax.set(xlabel="tested on task", ylabel="after part")
-    ax.set_title("Accuracy, %", loc="left", fontsize=10)
+    headline(ax, "Accuracy, %")
     return ax

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..analysis.weight_samples import as_matrix
-from ._style import BLUE, GREY, VERMILION, axes, below, headline, size_of
+from ._style import BLUE, GREY, VERMILION, axes, below, headline, points_a_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,8 +87,7 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     bottom = min(y for _, y in places.values())
     width, height = right + 2 * HALF_WIDTH + 0.2, top - bottom + 2 * HALF_HEIGHT + 0.2
     ax = axes(ax, (INCHES * width, INCHES * height + 0.7))
-    across, up = size_of(ax)
-    scale = min(1.0, 1.3 * across / (72 * INCHES * width), 1.3 * up / (72 * INCHES * height))
+    scale = min(1.0, 1.3 * points_a_unit(ax, width, height) / (72 * INCHES))
     for name, place in places.items():
         _draw_population(ax, name, place, pathways, scale)
     for pathway in pathways:

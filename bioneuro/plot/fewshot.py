@@ -22,7 +22,7 @@ from ._style import (
     headline,
     log_axis,
     need_columns,
-    size_of,
+    points_a_unit,
     tidy,
 )
 
@@ -122,8 +122,7 @@ def winning_prototypes(
     ax = axes(ax, (1.0 * (rows.shape[1] + 1) + 0.6, 1.0 * len(rows) + 0.5))
     gap = 0.15 * width
     sheet = (rows.shape[1] + 1) * (width + gap) + 3 * gap, len(rows) * (height + 3 * gap) + gap
-    per_pixel = min(a / b for a, b in zip(size_of(ax), sheet, strict=True))  # points
-    fontsize = min(8.0, 2.2 * gap * per_pixel)
+    fontsize = min(8.0, 2.2 * gap * points_a_unit(ax, *sheet))
     for i, query in enumerate(queries):
         for k, image in enumerate([query, *supports[rows[i]]]):
             left = k * (width + gap) + gap * (k > 0)

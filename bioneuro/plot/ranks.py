@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import axes, need_columns, pyplot
+from ._style import axes, headline, need_columns, pyplot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.text(*place, f"{row.rank:g}{interval}", ha="center", va="center", fontsize=6.5, color=colour)
     ax.set_xticks(range(len(criteria)), criteria, rotation=35, ha="left", fontsize=8)
     ax.xaxis.tick_top()
-    ax.set_title("Ranks (1: best)", loc="left", fontsize=10)
+    headline(ax, "Ranks (1: best)")
     ax.set_yticks(range(len(models)), models, fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

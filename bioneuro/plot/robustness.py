@@ -20,8 +20,8 @@ from ._style import (
     evidence,
     headline,
     need_columns,
+    points_a_unit,
     pyplot,
-    size_of,
     tidy,
 )
 
@@ -161,8 +161,7 @@ def adversarial_examples(
         sheet[top : top + height, :, :width] = images.transpose(1, 0, 2, 3)
     sheet = sheet.reshape(len(sheet), -1, 3)[:, :-gap]
     ax.imshow(sheet, interpolation="nearest")
-    per_pixel = min(points / pixels for points, pixels in zip(size_of(ax), sheet.shape[1::-1], strict=True))
-    fontsize = min(8.0, 0.8 * line * per_pixel)
+    fontsize = min(8.0, 0.8 * line * points_a_unit(ax, *sheet.shape[1::-1]))
     for i, (top, row_texts) in enumerate(zip(tops, texts, strict=True)):
         for j, text in enumerate(row_texts or ()):
             wrong = i and labels is not None and text != str(np.asarray(labels)[j])

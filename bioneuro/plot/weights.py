@@ -232,7 +232,7 @@ def weight_comparison(
         outline = np.repeat(edges, 2), np.pad(np.repeat(heights, 2), 1)
         ax.plot(*outline, dash, color=colour, linewidth=1.8, label=label)
     ax.set(xlabel="log$_{10}$ weight" + (", relative to the median" if relative else ""), ylabel="probability density")
-    ax.set_title(f"Weights: {layer}", loc="left", fontsize=10)
+    headline(ax, f"Weights: {layer}")
     ax.set_xlim(edges[seen.argmax()], edges[len(seen) - seen[::-1].argmax()])
     ax.set_ylim(0, None)
     below(ax)
@@ -282,7 +282,7 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     meaning = "ON − OFF" if on_off else "weight"
-    ax.set_title(f"Receptive fields of {len(fields)} cells", loc="left", fontsize=10)
+    headline(ax, f"Receptive fields of {len(fields)} cells")
     bar = ax.figure.colorbar(picture, ax=ax, shrink=0.5, ticks=[-1, 0, 1])
     bar.set_label(f"{meaning} (of each cell's largest)")
     return ax
@@ -350,7 +350,7 @@ def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 4
         grid = np.linspace(active.min(), active.max(), 200)
         ax.plot(grid, stats.norm.pdf(grid, mean, sd), color=BLUE, label=f"lognormal, σ {sd * np.log(10):.2f}")
     ax.set(xlabel="log$_{10}$ mean rate", ylabel="probability density")
-    ax.set_title("Firing rates of the cells", loc="left", fontsize=10)
+    headline(ax, "Firing rates of the cells")
     below(ax)
     tidy(ax)
     return ax

@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bioneuro.analysis import mean_interval
+from bioneuro.analysis import MeanInterval, mean_interval
 from bioneuro.research.claims.experiment import frame_of
 from bioneuro.research.claims.one_network import NETWORK, Target, goals_of
 from bioneuro.research.claims.rows import values_of
-from bioneuro.research.records.ledger import KeptResults, Row, kept_results
+from bioneuro.research.differences import MIN_SEEDS
+from bioneuro.research.records.ledger import KeptResults, kept_results
+from bioneuro.research.records.text_table import markdown
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "docs" / "data"
@@ -32,8 +34,6 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
 #: Data sets that have a column, in their order.
 COLUMNS = {"digits": "digits", "mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 LEDGER = ("results.csv", "configuration.json")
-#: Of fewer there is no interval worth the name.
-MIN_SEEDS = 3
 
 #: Rows of the short table: name, measure, what it was taken at, factor, decimals.
 HEADLINES = (
@@ -57,14 +57,8 @@ def ledgers(claim: str) -> dict[str, KeptResults]:
         folder = DATA / name / claim
         if (folder / "results.csv").exists():
             kept = kept_results(folder)
-            rows = [Row(*row) for row in kept.frame[list(Row._fields)].itertuples(index=False, name=None)]
-            found[name] = kept._replace(frame=frame_of(rows, n_seeds=1 + max(row.seed for row in rows)))
+            found[name] = kept._replace(frame=frame_of(kept.frame, n_seeds=1 + kept.frame["seed"].max()))
     return found
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def titles(found: dict[str, KeptResults], *, images: bool = True) -> list[str]:
@@ -91,13 +85,18 @@ def headline_table() -> str:
 
 
 def plus_minus(values: np.ndarray, decimals: int) -> str:
-    """Mean and half-width of the interval; of fewer than three seeds each value, for which an interval says nothing."""
+    """Mean and half-width of the interval."""
+    form = f"z.{decimals}f"
+    return in_cell(values, form, lambda found: f"{found.mean:{form}} ± {found.half_width:.{decimals}f}")
+
+
+def in_cell(values: np.ndarray, form: str, described: Callable[[MeanInterval], str]) -> str:
+    """The interval of the values, as `described`; of fewer than three seeds, for which it says nothing, each value."""
     if np.ptp(values) == 0:
-        return f"{values[0]:z.{decimals}f}"
+        return f"{values[0]:{form}}"
     if values.size < MIN_SEEDS:
-        return ", ".join(f"{value:z.{decimals}f}" for value in values)
-    interval = mean_interval(values)
-    return f"{interval.mean:z.{decimals}f} ± {(interval.high - interval.low) / 2:.{decimals}f}"
+        return ", ".join(f"{value:{form}}" for value in values)
+    return described(mean_interval(values))
 
 
 def goals_table() -> str:
@@ -142,14 +141,9 @@ def measured(frame: pd.DataFrame, key: tuple[str, str], goals: dict) -> str:
 
 
 def reached(values: np.ndarray, n_seeds: int) -> str:
-    """Mean and interval; of fewer than three seeds each value. Says so where it was not measured for every seed."""
+    """Mean and interval. Says so where it was not measured for every seed."""
     of = "" if values.size == n_seeds else f", {values.size} of {n_seeds} seeds"
-    if np.ptp(values) == 0:
-        return f"{values[0]:.3g}{of}"
-    if values.size < MIN_SEEDS:
-        return ", ".join(f"{value:.3g}" for value in values) + of
-    interval = mean_interval(values)
-    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}]{of}"
+    return in_cell(values, ".3g", lambda found: f"{found.mean:.3g} [{found.low:.3g}, {found.high:.3g}]") + of
 
 
 def by_setting(measures: dict[str, str], first: str) -> str:

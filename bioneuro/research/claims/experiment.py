@@ -99,7 +99,7 @@ def run(
         description=dataset,
     ):
         ledgers[units[i][0].number].add_rows(rows)
-    return {number: frame_of(ledger.rows, n_seeds) for number, ledger in ledgers.items()}
+    return {number: frame_of(ledger.frame(), n_seeds) for number, ledger in ledgers.items()}
 
 
 def _configuration(number: str, dataset: str, settings: Settings) -> dict[str, Any]:
@@ -127,10 +127,10 @@ def _rows(data: Dataset, progress: Any, claim: Claim[Any], seed: int, settings: 
     return rows
 
 
-def frame_of(rows: Sequence[Row], n_seeds: int) -> pd.DataFrame:
+def frame_of(rows: pd.DataFrame, n_seeds: int) -> pd.DataFrame:
     """Rows of a ledger as a tidy frame; x is NaN where nothing was varied."""
     import pandas as pd
 
-    frame = pd.DataFrame(rows, columns=Row._fields).rename(columns=COLUMNS)[list(COLUMNS.values())]
+    frame = rows.rename(columns=COLUMNS)[list(COLUMNS.values())]
     frame["x"] = pd.to_numeric(frame["x"])
     return frame[frame["seed"] < n_seeds].reset_index(drop=True)

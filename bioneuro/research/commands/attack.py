@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="to choose settings: test on the last N training images, which nothing then learns from",
     )
-    add_processes(parser, 1, "1")
+    add_processes(parser, 1)
     add_out(parser, "attack-<dataset>-<norm>-<tier>")
 
 

@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="full settings (minutes to hours) instead of small ones")
     rules = ("log-covariance", "log-relaxation")
     parser.add_argument("--rule", choices=rules, help="rule of the association (not in C3 and C8; default the first)")
-    add_processes(parser, 1, "1")
+    add_processes(parser, 1)
     add_out(parser, "claims-<dataset>")
 
 

@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_n_train(parser, "training images, drawn for each seed (default: all of digits, 20000 of the others)")
     parser.add_argument("--epsilons", type=fraction, nargs="+", metavar="E", help="Linf budgets of the attacks")
     add_out(parser, "<dataset>")
-    add_processes(parser, None, "one for each processor")
+    add_processes(parser, None)
     parser.add_argument(
         "--quick", action="store_true", help="fewer seeds, images and PGD steps (in results/<dataset>-quick)"
     )

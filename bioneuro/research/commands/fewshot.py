@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--n-test", type=whole, metavar="N", help="test images of the curve (default all, with --quick 500)"
     )
     parser.add_argument("--episodes", type=whole, metavar="N", help="in all (default 1000, with --quick 50)")
-    add_processes(parser, 1, "1")
+    add_processes(parser, 1)
     add_out(parser, "fewshot-<dataset>")
     parser.add_argument("--quick", action="store_true", help="few shots, repeats, episodes and test images")
 

@@ -91,8 +91,9 @@ def add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder of the results (default results/{default})")
 
 
-def add_processes(parser: argparse.ArgumentParser, default: int | None, described: str) -> None:
-    """``--n-jobs`` and ``--scheduler``: where the points of an experiment run."""
+def add_processes(parser: argparse.ArgumentParser, default: int | None) -> None:
+    """``--n-jobs`` and ``--scheduler``: where the points of an experiment run; ``default`` None: on all processors."""
+    described = "one for each processor" if default is None else f"{default}"
     parser.add_argument(
         "--n-jobs", "--jobs", type=whole, metavar="N", default=default, help=f"processes (default {described})"
     )

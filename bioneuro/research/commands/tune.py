@@ -68,10 +68,10 @@ def run(options: argparse.Namespace) -> int:
             rows = ledger.complete(
                 lambda name, make=model.make: tuning.search(name, make, plan, data), [(name,)], description=name
             )
-            if rows["accuracy"].isna().all():
+            best = tuning.best_trial(rows)
+            if best is None:
                 print(f"{name}: every trial failed ({len(rows)} trials)")
                 continue
-            best = rows.loc[rows["accuracy"].idxmax()]
             print(
                 f"{name}: {100 * rows['accuracy'].iloc[0]:.1f} % by default, {100 * best['accuracy']:.1f} % with "
                 f"{best['parameters']} ({len(rows)} trials, {rows['seconds'].sum():.0f} s)"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ... import datasets
 from ..records.environment import environment
 from ..records.ledger import Ledger
+from ..records.text_table import markdown
 from ..trial import seeing, stratified, validation_split
 from .models import ComparedModel
 from .plan import ComparisonPlan
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "KINDS",
     "REFERENCE",
     "Equal",
     "Size",
@@ -35,7 +35,6 @@ __all__ = [
 
 #: What is made equal.
 Equal: TypeAlias = Literal["synapses", "accuracy"]
-KINDS = ("synapses", "accuracy")
 #: The model that the others are made equal to.
 REFERENCE = "bioneuro"
 #: Numbers of hidden cells that are tried for an accuracy, from the fewest on.
@@ -221,11 +220,11 @@ def size_lines(path: Path) -> str:
         "Where none",
         "of the sizes tried is, the nearest or the most accurate is shown.",
         "",
-        "| | hidden cells | synapses | validation accuracy, % | equal |",
-        "|---|---|---|---|---|",
     ]
+    rows = []
     for row in frame.itertuples():
         accuracy = "-" if np.isnan(row.accuracy) else f"{100 * row.accuracy:.1f}"
         cells = f"{row.cells:,}" if row.cells else "its own"
-        lines.append(f"| {row.model} | {cells} | {row.synapses:,} | {accuracy} | {'yes' if row.equal else 'no'} |")
-    return "\n".join(lines)
+        rows.append([row.model, cells, f"{row.synapses:,}", accuracy, "yes" if row.equal else "no"])
+    head = ["", "hidden cells", "synapses", "validation accuracy, %", "equal"]
+    return "\n".join([*lines, markdown(head, rows)])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import baselines, datasets
+from ..records.text_table import markdown
 from ..trial import stratified
 
 __all__ = ["ORIGINALS", "Original", "measured", "original_lines"]
@@ -99,21 +100,20 @@ def original_lines(path: Path) -> str:
         return ""
     import pandas as pd
 
-    rows = [_line(row) for row in pd.read_csv(path).itertuples() if row.model in ORIGINALS]
+    rows = [_cells(row) for row in pd.read_csv(path).itertuples() if row.model in ORIGINALS]
     head = [
         "## Against the published figures",
         "",
         "MNIST, whole test set (of the classes used), one seed a row; rows of `python -m bioneuro compare --originals",
         "--n-train N`. Cells and passes are those of `research/comparison/originals.py`.",
         "",
-        "| | images here | here, % | published, % | published with | a gap |",
-        "|---|---|---|---|---|---|",
     ]
-    return "\n".join([*head, *rows])
+    columns = ["", "images here", "here, %", "published, %", "published with", "a gap"]
+    return "\n".join([*head, markdown(columns, rows)])
 
 
-def _line(row: Any) -> str:
+def _cells(row: Any) -> list[str]:
     original = ORIGINALS[row.model]
     accuracy = 100 * row.accuracy
     gap = original.gap if accuracy < original.published - 1 else "within one point"
-    return f"| {row.model} | {row.n_train:,} | {accuracy:.2f} | {original.published:.2f} | {original.source} | {gap} |"
+    return [row.model, f"{row.n_train:,}", f"{accuracy:.2f}", f"{original.published:.2f}", original.source, gap]

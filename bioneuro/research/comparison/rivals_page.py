@@ -11,7 +11,9 @@ from .. import UserError
 from ..audit_verdicts import audit_lines, warned
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
+from ..records.text_table import markdown
 from .equal_sizes import size_lines
+from .models import in_order
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
 from .tuning import tuning_lines
@@ -103,7 +105,7 @@ def write_page(folder: Path) -> list[Path]:
         raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
     blocks, written = [INTRODUCTION], []
     for source in sources:
-        frame = kept_rows(source)
+        frame = in_order(kept_rows(source))
         name = source.stem.removeprefix("rivals-")
         picture = folder / f"rivals_{name}.png"
         ranks = rank_table(frame)
@@ -124,6 +126,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
     table = value_table(frame, overall(ranks))
     n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
     n_seeds = frame["seed"].nunique()
+    rows = [[model, *cells, _law(frame, model)] for model, *cells in table.itertuples(name=None)]
     lines = [
         f"## {_title(name)}: {n_train} training images, {n_seeds} seed{'s' * (n_seeds > 1)}",
         "",
@@ -133,9 +136,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
         "",
         verdict_sentence(frame),
         "",
-        "| | " + " | ".join(table.columns) + " | law of weights |",
-        "|---|" + "---|" * (len(table.columns) + 1),
-        *(f"| {model} | {' | '.join(cells)} | {_law(frame, model)} |" for model, *cells in table.itertuples(name=None)),
+        markdown(["", *table.columns, "law of weights"], rows),
         "",
         "Audits (first seed):",
         "",

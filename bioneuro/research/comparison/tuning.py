@@ -15,12 +15,13 @@ import numpy as np
 from ... import datasets
 from .. import UserError
 from ..records.configuration import read_configuration
+from ..records.text_table import markdown
 from ..trial import seeing, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Range", "TuningPlan", "chosen_settings", "search", "space_of", "tuning_lines"]
+__all__ = ["Range", "TuningPlan", "best_trial", "chosen_settings", "search", "space_of", "tuning_lines"]
 
 #: Parameters that are searched from a fifth of a model's default to five times that.
 SCALES = (
@@ -153,6 +154,12 @@ def search(name: str, make: Callable[[int], Any], plan: TuningPlan, data: datase
     return pd.DataFrame(rows, columns=["model", "trial", "accuracy", "seconds", "parameters"])
 
 
+def best_trial(trials: pd.DataFrame) -> pd.Series | None:
+    """The most accurate trial of a model, of equal ones the first; None where all failed."""
+    found = trials["accuracy"]
+    return None if found.isna().all() else trials.loc[found.idxmax()]
+
+
 def chosen_settings(log: Path) -> dict[str, dict[str, float]]:
     """By model, the settings of the most accurate trial of its log; of equal ones the first.
 
@@ -164,9 +171,8 @@ def chosen_settings(log: Path) -> dict[str, dict[str, float]]:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(log).dropna(subset="accuracy").sort_values("accuracy", ascending=False, kind="stable")
-        best = frame.drop_duplicates("model")
-        return {row.model: json.loads(row.parameters) for row in best.itertuples()}
+        best = {name: best_trial(trials) for name, trials in pd.read_csv(log).groupby("model", sort=False)}
+        return {name: json.loads(trial["parameters"]) for name, trial in best.items() if trial is not None}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{log} is not the log of a search ({error}): see bioneuro tune --help") from error
 
@@ -193,16 +199,15 @@ def tuning_lines(log: Path) -> str:
         "",
         textwrap.fill(said, 120),
         "",
-        "| | trials | default, % | best, % | settings of the best |",
-        "|---|---|---|---|---|",
     ]
+    rows = []
     for name, trials in frame.groupby("model", sort=False):
-        if trials["accuracy"].isna().all():
-            lines.append(f"| {name} | {len(trials)} | - | - | every trial failed |")
+        best = best_trial(trials)
+        if best is None:
+            rows.append([name, f"{len(trials)}", "-", "-", "every trial failed"])
             continue
-        best = trials.loc[trials["accuracy"].idxmax()]
         default = trials.loc[trials["trial"] == 0, "accuracy"].iloc[0]
         settings = ", ".join(f"{key} {value:.3g}" for key, value in json.loads(best["parameters"]).items())
         found = settings if best["trial"] else "its defaults"
-        lines.append(f"| {name} | {len(trials)} | {100 * default:.1f} | {100 * best['accuracy']:.1f} | {found} |")
-    return "\n".join(lines)
+        rows.append([name, f"{len(trials)}", f"{100 * default:.1f}", f"{100 * best['accuracy']:.1f}", found])
+    return "\n".join([*lines, markdown(["", "trials", "default, %", "best, %", "settings of the best"], rows)])

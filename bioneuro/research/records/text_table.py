@@ -1,10 +1,10 @@
-"""Tables in plain text."""
+"""Tables in plain text, and of pages in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["grid", "left_aligned"]
+__all__ = ["grid", "left_aligned", "markdown"]
 
 
 def grid(rows: Sequence[Sequence[str]], n_head: int = 1) -> str:
@@ -22,3 +22,9 @@ def left_aligned(rows: Sequence[Sequence[str]]) -> str:
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

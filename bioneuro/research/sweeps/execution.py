@@ -10,7 +10,7 @@ import pickle
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import ExitStack
 from functools import partial
@@ -22,7 +22,7 @@ from ... import dask_workers
 from ...threads import available_cpus
 from .. import UnitsFailedError
 
-__all__ = ["BACKENDS", "Backend", "Outcome", "completed", "succeeded"]
+__all__ = ["BACKENDS", "Backend", "Outcome", "completed", "shown", "succeeded"]
 
 Backend: TypeAlias = Literal["joblib", "dask"]
 BACKENDS = ("joblib", "dask")
@@ -118,27 +118,24 @@ def succeeded(
     UnitsFailedError
         Calls failed; raised after the last, so that what the others found can be kept first.
     """
-    from tqdm.auto import tqdm
-
     outcomes = completed(
         function, calls, backend="joblib" if scheduler is None else "dask", n_jobs=n_jobs, scheduler=scheduler
     )
     total, failed = n_finished + len(calls), []
-    for outcome in tqdm(
-        outcomes,
-        desc=description,
-        total=total,
-        initial=n_finished,
-        unit=unit,
-        leave=False,
-        disable=None if progress else True,
-    ):
+    for outcome in shown(outcomes, description, unit, total, n_finished) if progress else outcomes:
         if outcome.error:
             failed.append(f"{names[outcome.number]}: {outcome.error}")
         else:
             yield outcome.number, outcome.value
     if failed:
         raise UnitsFailedError(f"{len(failed)} of {total} failed ({'; '.join(failed[:3])})")
+
+
+def shown(outcomes: Iterator[Outcome], description: str, unit: str, total: int, n_finished: int) -> Iterable[Outcome]:
+    """The outcomes, with a bar over what is finished and them, on a terminal."""
+    from tqdm.auto import tqdm
+
+    return tqdm(outcomes, desc=description, unit=unit, total=total, initial=n_finished, leave=False, disable=None)
 
 
 def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -> Outcome:

@@ -16,7 +16,7 @@ from ...atomic_write import write_atomically
 from ..records.configuration import keep_configuration
 from ..records.environment import environment
 from ..records.ledger import folder_for_results
-from .execution import BACKENDS, Backend, completed
+from .execution import BACKENDS, Backend, completed, shown
 from .grid import Grid, Point, child_of, key_of, points_of
 from .point_files import CorruptPointError, PointFiles, Rows, rows_of
 
@@ -116,19 +116,15 @@ def sweep(
     found, missing = _finished(files, points, keys)
     task = functools.partial(_rows_at, function, seed)
     errors: dict[int, str] = {}
-    for outcome in _shown(
-        completed(
-            task,
-            [(points[i], keys[i]) for i in missing],
-            backend=backend,
-            n_jobs=n_jobs,
-            scheduler=scheduler,
-            n_threads=n_threads,
-        ),
-        len(points),
-        len(found),
-        progress,
-    ):
+    outcomes = completed(
+        task,
+        [(points[i], keys[i]) for i in missing],
+        backend=backend,
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        n_threads=n_threads,
+    )
+    for outcome in shown(outcomes, "sweep", "point", len(points), len(found)) if progress else outcomes:
         i = missing[outcome.number]
         if outcome.error:
             errors[i] = outcome.error
@@ -205,14 +201,6 @@ def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) ->
     if SEED not in point and SEED not in bound and SEED in inspect.signature(function).parameters:
         given[SEED] = child_of(seed, key)
     return rows_of(function(**given), [*point, SECONDS, ERROR])
-
-
-def _shown(outcomes: Any, total: int, finished: int, progress: bool) -> Any:
-    if not progress:
-        return outcomes
-    from tqdm.auto import tqdm
-
-    return tqdm(outcomes, desc="sweep", unit="point", total=total, initial=finished, leave=False, disable=None)
 
 
 def _frame(points: list[Point], found: dict[int, tuple[Rows, float]], errors: dict[int, str]) -> pd.DataFrame:
