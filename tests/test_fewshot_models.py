@@ -366,6 +366,10 @@ def test_picture_of_the_winners():
     arguments = (rng.random((2, 64)), rng.random((5, 64)), [[0, 4, 2], [1, 3, 0]], np.full((2, 3), 1 / 3), (8, 8))
     ax = bn.plot.winning_prototypes(*arguments, ax=Figure().subplots(), right=[True, False])
     assert len(ax.images) == 8 and len(ax.texts) == 6 and len(ax.lines) == 2
+    with pytest.raises(ValueError, match=r"rows must lie in \[0, 5\), got 1 to 5"):
+        bn.plot.winning_prototypes(*arguments[:2], [[1, 5], [1, 2]], np.ones((2, 2)), (8, 8))
+    with pytest.raises(ValueError, match="rows and shares must be 2 x k"):
+        bn.plot.winning_prototypes(*arguments[:2], [[1, 2]], np.ones((1, 2)), (8, 8))
 
 
 def test_features_of_a_readout_have_names_and_come_in_the_container_asked_for(digits):

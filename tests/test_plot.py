@@ -440,6 +440,7 @@ def test_task_matrix_is_a_matrix():
     ("rates", "message"),
     [
         ([0.1, -0.1], r"rates must be finite and >= 0, one for each cell, got shape \(2,\)"),
+        ([0.1, -0.2], "rates must be finite and >= 0"),
         ([0.1, 0.0, 0.0], "rates must hold at least 2 cells that fire, got 1"),
         (np.zeros(5), "rates must hold at least 2 cells that fire, got 0"),
     ],
