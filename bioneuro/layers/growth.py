@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..checks import Checked
 from ..connectivity import Init, initialiser
+from ..spelling import spelled
 from .interfaces import GrowingCells, TakeOver
 from .numeric_limits import SOME
 
@@ -20,6 +21,7 @@ from .numeric_limits import SOME
 SILENT = 0.1
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings(Checked):
     """How association cells are recruited, as a parameter of :class:`bioneuro.BioClassifier`.
