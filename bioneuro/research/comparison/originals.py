@@ -53,7 +53,7 @@ ORIGINALS: dict[str, Original] = {
     "soft-hebb": Original(
         97.8,
         "Moraitis et al. 2022: about 97 to 98 with 2,000 cells, 60,000 images",
-        {"n_hidden": 2000, "hidden_epochs": 10, "n_epochs": 20},
+        {"n_hidden": 2000, "hidden_epochs": 10, "n_epochs": 20, "readout_beta": 10.0},
         gap="fewer images and passes, and a readout of rates as sharp as those of learning (gain 100), where the "
         "authors' preset 2SoftMlpMNIST has a softer one: with 400 cells the readout gains 5 points at a gain of 10 "
         "(readout_beta)",
