@@ -44,9 +44,9 @@ static void find_runs(const bio_layout *layout, size_t t, size_t *next) {
 
 static const bio_task count_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(count);
 static const bio_task fill_table[][BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = {BIO_TABLE(fill),
-                                                                             BIO_TABLE(fill_transpose)};
+                                                                               BIO_TABLE(fill_transpose)};
 static const bio_task refresh_table[][BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = {BIO_TABLE(refresh),
-                                                                                BIO_TABLE(refresh_transpose)};
+                                                                                  BIO_TABLE(refresh_transpose)};
 static bio_deposit *const deposit_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(deposit);
 
 #define PLACE_NS 0.5 /* about what moving a synapse costs */
