@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .blockwise_encoding import Check, adapted, features
-from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
+from .blockwise_encoding import adapted, features
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
 from .estimators import check_classes
 from .image_rows import Given, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing
@@ -23,7 +21,7 @@ from .layers.interfaces import CompetitionMaker, Encoder, Progress
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import untaught
 from .network_estimator import NetworkEstimator, OnEpoch, refuse
-from .row_sources import Rows, opened
+from .row_sources import Rows
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision
@@ -260,12 +258,7 @@ class BioClassifier(NetworkEstimator):
         return self
 
     def _fit(self, X: Any, y: ArrayLike, passes: Progress, client: Client | None) -> None:
-        self._check_parameters()
-        source = opened(X, self.dtype)
-        if source is None:
-            source, y = self._validate_labelled(X, y, reset=True)
-        else:
-            y = self._validate_source(source, y)
+        source, y = self._opened(X, y)
         rng = self._generator()
         self._learn_encoder(source, rng, passes, client)
         n_cells = min(self.n_cells, len(source))
@@ -357,7 +350,7 @@ class BioClassifier(NetworkEstimator):
         if self.mixing:
             n_features = self.encoder_.n_features
             mixing = Mixing(n_features, self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
-        H = features(self.encoder_, mixing, X, self._check_of_blocks(), client)
+        H = features(self.encoder_.encode, mixing, X, self._check_of_blocks(), client)
         competition = competition_maker(self.competition)
         supervision: Supervision = self._set("supervision")
         self.network_ = untaught(
@@ -411,21 +404,6 @@ class BioClassifier(NetworkEstimator):
         return self.encoder_.encode(self._validate(X))
 
     # --- checks ---
-
-    def _validate_source(self, X: Rows, y: Any) -> NDArray:
-        """Labels, checked, of rows that are not in memory, of which the first alone are looked at; the others are when
-        they are read."""
-        if hasattr(y, "compute"):  # a Dask array
-            y = y.compute()
-        check_labels(y)
-        y = column_or_1d(y)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        self._validate(X[:1], reset=True)
-        return y
-
-    def _check_of_blocks(self) -> Check:
-        return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
     def _image_shape(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
         return shape_of_rows(self.image_shape, given, rows)

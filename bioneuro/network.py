@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._attributes import Each, Part
+from .checks import Choice, check
 from .layers.association import Association
-from .layers.interfaces import Encoder, Layer, Progress, ReadCells, Readout, Space, feature_dtype
+from .layers.interfaces import LEARNS_FROM, Encoder, Layer, Progress, ReadCells, Readout, Space, feature_dtype
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -157,12 +158,18 @@ class Network:
                 layer.rewire()
         layer.rewire()
 
-    def learn_at_once(self, X: NDArray, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
-        """The last layer learns from all samples in one call, if it learns at all."""
+    def learn_at_once(self, X: NDArray | Rows, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
+        """The last layer learns, if it does, from all samples in one call, or from batches, as its ``learns_from``
+        says (:class:`bioneuro.layers.Layer`)."""
         learn = getattr(self.association, "learn", None)
-        if learn is not None:
-            offered = {"T": T[:], "random_state": rng, "progress": progress}
-            learn(self.seen(X), **{name: value for name, value in offered.items() if takes(learn, name)})
+        if learn is None:
+            return
+        source = getattr(self.association, "learns_from", "all")
+        check("learns_from", source, Choice(LEARNS_FROM))
+        for s in slices(len(X), INFERENCE_BATCH if source == "batches" else len(X)):
+            seen = X if source == "rows" and len(self.layers) == 1 else self.seen(X[s])
+            offered = {"T": T[s], "random_state": rng, "progress": progress}
+            learn(seen, **{name: value for name, value in offered.items() if takes(learn, name)})
 
     def teach(
         self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .blockwise_encoding import Check, check_rows, features
 from .checks import Choice, Flag, Instance, check, check_parameters
 from .estimators import check_classes
 from .image_rows import Given
@@ -25,6 +26,9 @@ from .network_table import text_table
 from .row_sources import Rows
 from .schedule import Schedule
 from .threads import one_blas_thread
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["NetworkClassifier"]
 
@@ -134,9 +138,22 @@ class NetworkClassifier(NetworkEstimator):
     # --- learning ---
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None, **unsupported: Any
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        on_epoch: OnEpoch | None = None,
+        client: Client | None = None,
+        **unsupported: Any,
     ) -> NetworkClassifier:
         """Learn from scratch, layer by layer.
+
+        ``X`` may be larger than memory, as of :meth:`bioneuro.BioClassifier.fit`: of a memory map above 256 MiB or a
+        Dask array, one block of rows is in memory at a time. It is read once to be checked, before anything is learned.
+        Weights are the same, bit for bit, as from an array in memory, and with any number of workers, where what each
+        layer makes of a row does not depend on the rows beside it; those of the package, except an association with a
+        circuit, are like that. A layer of your own that learns from all samples at once has them in memory all the
+        same, unless its ``learns_from`` says that it need not (:class:`bioneuro.layers.Layer`).
 
         A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
         :meth:`partial_fit`.
@@ -150,6 +167,8 @@ class NetworkClassifier(NetworkEstimator):
         on_epoch : function of (model, stage, done, n), optional
             Called before the first and after every pass of a stage: the name of a layer ("feature map" of a map),
             "teaching", "readout". The model has its ``network_`` once the last layer begins to learn.
+        client : distributed.Client, optional
+            The workers of its cluster take blocks of rows through the first layer; all layers learn here.
         **unsupported
             Refused by name, such as ``sample_weight``.
 
@@ -167,10 +186,12 @@ class NetworkClassifier(NetworkEstimator):
         """
         refuse(self, unsupported)
         with self._all_or_nothing(), one_blas_thread():
-            X, y = self._validate_labelled(X, y, reset=True)
+            rows, y = self._opened(X, y)
+            if not isinstance(rows, np.ndarray):
+                check_rows(rows, self._check_of_blocks())
             network = self._untaught(np.unique(y))
             schedule: Schedule = self._set("schedule")
-            self._learn(network, X, self._one_hot(y), schedule, partial(self._passes, on_epoch))
+            self._learn(network, rows, self._one_hot(y), schedule, partial(self._passes, on_epoch), client=client)
         return self
 
     def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
@@ -190,10 +211,20 @@ class NetworkClassifier(NetworkEstimator):
         return Network(layers, {name: READOUTS[name](top, len(classes), seed=seed) for name in names})
 
     def _learn(
-        self, network: Network, X: NDArray, T: Rows, schedule: Schedule | None, passes: Progress, *, first: bool = True
+        self,
+        network: Network,
+        X: NDArray | Rows,
+        T: Rows,
+        schedule: Schedule | None,
+        passes: Progress,
+        *,
+        first: bool = True,
+        client: Client | None = None,
     ) -> None:
         """Layer by layer, then the readouts; by a schedule, or with each sample shown once."""
         start, H = 0, X  # what the layers up to `start` make of X is kept
+        elsewhere = client is not None or not isinstance(X, np.ndarray)
+        checked = Check(np.dtype(self.dtype), images=False)
         for k, (name, layer) in enumerate(network.layers.items(), 1):
             part = network.part(start, k)
             if k == len(network.layers):
@@ -207,12 +238,16 @@ class NetworkClassifier(NetworkEstimator):
                 if made.shape != (1, layer.n_features) or not np.isfinite(made).all():
                     wanted = f"numbers of shape (n, {layer.n_features})"
                     raise ValueError(f"must encode n rows to finite {wanted}, got {made.shape} of 1 row")
-            if k < len(network.layers) and len(X) * layer.n_features <= CACHED:
-                start, H = k, network.part(start, k + 1).seen(H)
+            if k < len(network.layers) and ((k == 1 and elsewhere) or len(X) * layer.n_features <= CACHED):
+                with _named(name):
+                    H = features(network.part(start, k + 1).seen, None, H, checked, client if k == 1 else None)
+                start = k
         n_epochs = 1 if schedule is None else schedule.of_readout(len(X))
         self._learn_readouts(network.part(start), H, T, n_epochs, passes)
 
-    def _learn_in_steps(self, part: Network, H: NDArray, T: Rows, schedule: Schedule | None, passes: Progress) -> None:
+    def _learn_in_steps(
+        self, part: Network, H: NDArray | Rows, T: Rows, schedule: Schedule | None, passes: Progress
+    ) -> None:
         """The last layer of a part of the network."""
         layer, n_epochs = part.association, 1
         if schedule is not None:

@@ -17,11 +17,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
-from .checks import Checked
+from .blockwise_encoding import Check
+from .checks import Checked, check_labels
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -37,7 +39,7 @@ from .nested_parameters import NestedParameters
 from .network import Network
 from .progress import track
 from .protocols import Pullback
-from .row_sources import OneHot, Rows
+from .row_sources import OneHot, Rows, opened
 from .rules import Rule
 from .seeds import drawn_generator
 from .surrogates import variants
@@ -268,6 +270,25 @@ class NetworkEstimator(
         given = given_rows(X)
         rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
         return self._checked_images(given, rows, reset), labels
+
+    def _opened(self, X: Any, y: Any) -> tuple[NDArray | Rows, NDArray]:
+        """Rows to learn from, and their labels, checked; of rows that are not in memory only the first is looked at:
+        the others are when they are read."""
+        self._check_parameters()
+        source = opened(X, self.dtype)
+        if source is None:
+            return self._validate_labelled(X, y, reset=True)
+        if hasattr(y, "compute"):  # a Dask array
+            y = y.compute()
+        check_labels(y)
+        y = column_or_1d(y)
+        check_consistent_length(source, y)
+        check_classification_targets(y)
+        self._validate(source[:1], reset=True)
+        return source, y
+
+    def _check_of_blocks(self) -> Check:
+        return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         given = given_rows(X)

@@ -159,6 +159,7 @@ class DeltaReadout:
             raise ValueError(f"w_start must lie in (0, {LARGEST_WEIGHT:g}], got {w_start}")
         if prune_every is not None:
             check_count("prune_every", prune_every)
+        check_count("seed", seed, 0)
         self.association = association = read_cells(association)
         self.rng = np.random.default_rng(seed)
         n_cells, dtype = association.n_cells, association.dtype
