@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from .config import build
 from .options import add_dataset, add_n_train, whole
 from .printing import show
 from .user_errors import load_data, need_extra
@@ -24,11 +25,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     need_extra("pandas")
 
-    from ..._core import config
     from .. import speed
 
     rows = speed.measured(load_data(options.dataset), options.n_train or 500, options.repeats)
-    built = config()
+    _, built = build()
     head = f"{options.dataset}, at most {built['n_threads']} thread{'s' * (built['n_threads'] > 1)}, {built['simd']}"
     show(
         options,

@@ -15,10 +15,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    page, config = build()
+    show(options, page, **config)
+    return 0
+
+
+def build() -> tuple[str, dict[str, Any]]:
+    """How this installation was built, as it is printed and by name."""
     from ... import show_config
 
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         config: dict[str, Any] = show_config()
-    show(options, told.getvalue().rstrip("\n"), **config)
-    return 0
+    return told.getvalue().rstrip("\n"), config
