@@ -159,9 +159,10 @@ class Network:
     def learn_at_once(self, X: NDArray, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
         """The last layer learns from all samples in one call, if it learns at all."""
         learn = getattr(self.association, "learn", None)
-        if learn is not None:
-            offered = {"T": T[:], "random_state": rng, "progress": progress}
-            learn(self.seen(X), **{name: value for name, value in offered.items() if takes(learn, name)})
+        if learn is None:
+            return
+        offered = {"random_state": rng, "progress": progress} | ({"T": T[:]} if takes(learn, "T") else {})
+        learn(self.seen(X), **{name: value for name, value in offered.items() if takes(learn, name)})
 
     def teach(
         self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress

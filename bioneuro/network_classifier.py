@@ -138,20 +138,15 @@ class NetworkClassifier(NetworkEstimator):
     ) -> NetworkClassifier:
         """Learn from scratch, layer by layer.
 
-        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
-        :meth:`partial_fit`.
-
         Parameters
         ----------
         X : array-like of shape (n, n_inputs), (n, height, width) or (n, height, width, channels)
-            For a first layer of images they lie in [0, 1].
-        y : array-like of shape (n,)
-            Labels, at least two different ones.
+            What the first layer takes; for one of images it lies in [0, 1].
+        y, **unsupported
+            As for :meth:`bioneuro.BioClassifier.fit`.
         on_epoch : function of (model, stage, done, n), optional
-            Called before the first and after every pass of a stage: the name of a layer ("feature map" of a map),
-            "teaching", "readout". The model has its ``network_`` once the last layer begins to learn.
-        **unsupported
-            Refused by name, such as ``sample_weight``.
+            As there. A stage is the name of a layer ("feature map" of a map), "teaching" or "readout". The model has
+            its ``network_`` once the last layer begins to learn.
 
         Returns
         -------
@@ -161,7 +156,7 @@ class NetworkClassifier(NetworkEstimator):
         ------
         ValueError
             No layers, one that does not fit the one below it, a name given twice, a layer of another number of classes
-            than ``y`` has, or another parameter out of its range; X and y as of :meth:`bioneuro.BioClassifier.fit`.
+            than ``y`` has, or what :meth:`bioneuro.BioClassifier.fit` refuses.
         TypeError
             Something that is no layer, a readout of votes on a layer that has none, or an unsupported argument.
         """

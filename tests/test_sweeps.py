@@ -93,7 +93,7 @@ def test_a_bad_grid_is_refused(grid, message, tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"backend": "ray"}, r"backend must be one of \('joblib', 'dask'\), got 'ray'"),
+        ({"backend": "ray"}, r"backend must be one of \['dask', 'joblib'\], got 'ray'"),
         ({"n_jobs": 0}, "n_jobs must be an integer >= 1 or None, got 0"),
         ({"n_threads": True}, "n_threads must be an integer >= 1 or None, got True"),
         ({"seed": -1}, "seed must be an integer >= 0, got -1"),

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from ..checks import check_count
 from ..image_shapes import resolve_shape
 from ..protocols import Classifier
 from .answers import predict
 from .base import Attack
 from .goals import Goal
-from .inputs import at_least
 from .norms import L2
 from .sample_random import SampleRandom
 
@@ -48,7 +48,7 @@ class _Decision(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_queries", self.n_queries, LEAST_QUERIES)
+        check_count("n_queries", self.n_queries, LEAST_QUERIES)
 
 
 @dataclass(kw_only=True)

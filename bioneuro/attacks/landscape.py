@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import check_number
+from ..checks import check_count, check_number
 from ..protocols import Classifier, Loss, WhiteBox
 from .answers import losses_of
 from .goals import Goal
 from .gradient import FGSM, PGD, offers_response
-from .inputs import at_least, check_budget, check_input, checked_names
+from .inputs import check_budget, check_input, checked_names
 from .norms import NORMS
 from .sample_random import SampleRandom
 
@@ -78,7 +78,7 @@ def loss_landscape(
         pandas is not installed.
     """
     pd = _pandas()
-    at_least("n_points", n_points, 2)
+    check_count("n_points", n_points, 2)
     check_number("reach", reach, "> 0")
     images, labels, epsilon = _checked(model, X, y, epsilon, norm)
     frames = []

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from ..checks import Number
+from ..checks import POSITIVE
 from ..rules import SoftHebb
 from .unsupervised import ToInput, UnsupervisedClassifier
 
@@ -50,7 +50,7 @@ class SoftHebbClassifier(UnsupervisedClassifier):
 
     first_length = FIRST_LENGTH
 
-    constraints = {"beta": (Number(0, ends="(]"),), "readout_beta": (Number(0, ends="(]"), None)}
+    constraints = {"beta": (POSITIVE,), "readout_beta": (POSITIVE, None)}
 
     def _hidden_step(self, R: NDArray, rate: float) -> None:
         U, _ = _unit(R)

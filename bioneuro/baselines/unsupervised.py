@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted
 
-from ..checks import Integer, Number
+from ..checks import POSITIVE, Integer
 from ..connectivity import HalfNormal, MixedSign, dense
 from ..losses import loss_gradient
 from ..network import batches
@@ -73,7 +73,7 @@ class UnsupervisedClassifier(BackpropClassifier):
     constraints = {
         "n_hidden": (Integer(),),
         "hidden_epochs": (Integer(), "auto"),
-        "hidden_rate": (Number(0, ends="(]"),),
+        "hidden_rate": (POSITIVE,),
     }
 
     @abstractmethod

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._attributes import Need
-from ..checks import check_count
+from ..checks import check_count, check_number
 from ..synapses import Sign, Synapses
 from ..synapses.array_checks import check_array, check_range
 from ..threads import Threads
@@ -168,16 +168,12 @@ class Rule(ABC):
     def require_positive(self, *names: str) -> None:
         """Hyper-parameters that must be > 0 and finite."""
         for name in names:
-            value = getattr(self, name)
-            if not (isinstance(value, int | float | np.integer | np.floating) and 0 < value < np.inf):
-                raise ValueError(f"{name} must be positive and finite, got {value!r}")
+            check_number(name, getattr(self, name), "> 0")
 
     def require_nonnegative(self, *names: str) -> None:
         """Hyper-parameters that must be >= 0 and finite."""
         for name in names:
-            value = getattr(self, name)
-            if not (isinstance(value, int | float | np.integer | np.floating) and 0 <= value < np.inf):
-                raise ValueError(f"{name} must be >= 0 and finite, got {value!r}")
+            check_number(name, getattr(self, name), ">= 0")
 
     def require_integer(self, name: str, low: int) -> None:
         """A hyper-parameter that must be an integer >= ``low``."""

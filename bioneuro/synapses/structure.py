@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .. import _core
+from ..checks import SHARE, check, check_count, check_number
 from ..threads import Threads
 from .array_checks import check_range
 from .stored import StoredSynapses
@@ -23,8 +24,7 @@ class Structure(StoredSynapses):
         int
             Number of synapses removed.
         """
-        if not 0 <= theta <= 1:
-            raise ValueError(f"theta must lie in [0, 1], got {theta}")
+        check("theta", theta, SHARE)
         with self._changing:
             before = self.nnz
             self._replace(*_core.prune(self._indptr, self._indices, self._data, theta, n_threads=n_threads))
@@ -66,11 +66,9 @@ class Structure(StoredSynapses):
         int
             Number of synapses born.
         """
-        for name, value in ("n_grow", n_grow), ("n_candidates", n_candidates):
-            if value < 0:
-                raise ValueError(f"{name} must be >= 0, got {value}")
-        if not 0 < weight < np.inf:
-            raise ValueError(f"weight must be positive and finite, got {weight}")
+        check_count("n_grow", n_grow, 0)
+        check_count("n_candidates", n_candidates, 0)
+        check_number("weight", weight, "> 0")
         self._check_batch(X, "X", self._n_pre)
         self._check_batch(Y, "Y", self.n_post)
         if n_grow == 0 or n_candidates == 0:

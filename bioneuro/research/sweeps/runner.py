@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...atomic_write import write_atomically
+from ...checks import Choice, Integer, check, check_count
 from ..records.configuration import keep_configuration
 from ..records.environment import environment
 from ..records.ledger import folder_for_results
@@ -147,15 +148,12 @@ def sweep(
 def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed: Any, n_threads: int | None) -> None:
     if not callable(function):
         raise ValueError(f"function must be callable, got {function!r}")
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    check("backend", backend, Choice(BACKENDS))
     if scheduler is not None and backend != "dask":
         raise ValueError("scheduler must be None unless backend='dask'")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
-    for name, value in (("n_jobs", n_jobs), ("n_threads", n_threads)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} must be an integer >= 1 or None, got {value!r}")
+    check_count("seed", seed, 0)
+    check("n_jobs", n_jobs, Integer(), None)
+    check("n_threads", n_threads, Integer(), None)
 
 
 def _finished(
