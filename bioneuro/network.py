@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ._attributes import Each, Part
 from .layers.association import Association
-from .layers.interfaces import Encoder, Layer, Progress, ReadCells, Readout, Space, feature_dtype
+from .layers.interfaces import Encoder, GradientSpace, Layer, Progress, ReadCells, Readout, feature_dtype
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -234,7 +234,7 @@ class Network:
         out = [self.readouts[readout].logits(self.drive(X[s])) for s in slices(len(X), INFERENCE_BATCH)]
         return np.concatenate(out)
 
-    def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
+    def vjp(self, X: NDArray, readout: str, *, space: GradientSpace = "image") -> tuple[NDArray, Pullback]:
         """Logits at ``X``, and the map from a gradient with respect to them to that with respect to ``X``; with
         ``space="response"``, where the first layer has a retina, to that with respect to its contrast response."""
         layers, inputs, output = list(self.layers.values()), self._inputs(X), self.readouts[readout]

@@ -31,7 +31,7 @@ from .estimators import (
 )
 from .image_rows import Given, given_rows
 from .layers import Retina
-from .layers.interfaces import Encoder, PlasticLayer, Space
+from .layers.interfaces import Encoder, GradientSpace, PlasticLayer
 from .nested_parameters import NestedParameters
 from .network import Network
 from .progress import track
@@ -256,7 +256,7 @@ class NetworkEstimator(
         return self.network_.logits(rows, self.readout)
 
     def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
-        space: Space = "image" if isinstance(self._front(), Identity) else "response"
+        space: GradientSpace = "image" if isinstance(self._front(), Identity) else "response"
         return self.network_.vjp(X, self.readout, space=space)
 
     # --- checks ---

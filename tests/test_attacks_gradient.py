@@ -5,7 +5,7 @@ import pytest
 from attack_models import EPSILONS, Contrast, D, Linear, OnePass
 
 from bioneuro.attacks import BIM, FGSM, PGD
-from bioneuro.attacks.gradient import attacked_gradient
+from bioneuro.attacks.spaces import attacked_gradient
 
 
 def unambiguous(model, X, y, norm, slack=0.03):

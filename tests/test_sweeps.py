@@ -22,7 +22,7 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.records.ledger import Ledger
 from bioneuro.research.sweeps.grid import child_of, key_of, points_of
-from bioneuro.research.sweeps.point_files import PointFiles, rows_of
+from bioneuro.research.sweeps.point_files import PointFiles, records_of
 
 GRID = {"a": [1, 2], "b": [0.5, 1.5, 2.5]}
 
@@ -125,7 +125,7 @@ def test_what_is_no_function_is_refused(tmp_path):
     ],
 )
 def test_what_a_function_returns_becomes_rows(value, rows):
-    assert rows_of(value) == rows
+    assert records_of(value) == rows
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_what_a_function_returns_becomes_rows(value, rows):
 )
 def test_what_is_no_row_is_refused(value, message):
     if message is None:
-        assert rows_of(value) == [{"value": "text"}]
+        assert records_of(value) == [{"value": "text"}]
         return
     with pytest.raises((TypeError, ValueError), match=message):
-        rows_of(value, ["x"])
+        records_of(value, ["x"])
 
 
 @given(st.floats())

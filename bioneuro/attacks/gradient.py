@@ -12,19 +12,16 @@ from numpy.typing import NDArray
 
 from ..checks import POSITIVE, Choice, Flag, check, check_count, check_number
 from ..estimators import class_index
-from ..losses import LOSSES
-from ..protocols import Loss, WhiteBox
-from . import spaces
+from ..protocols import WhiteBox
 from .answers import logits
 from .base import Attack
 from .goals import Goal
-from .norms import NORMS
 from .objectives import ASCENTS, Ascent
 from .sample_random import SampleRandom
-from .spaces import SPACES, Space, View, offers_response, space_for
+from .spaces import SPACES, Space, View, space_for
 from .survivors import attack_survivors
 
-__all__ = ["BIM", "FGSM", "LOSSES", "PGD", "GradientAttack", "attacked_gradient", "offers_response"]
+__all__ = ["BIM", "FGSM", "PGD", "GradientAttack"]
 
 
 @dataclass(kw_only=True)
@@ -239,11 +236,6 @@ class FGSM(PGD):
     random_start: bool = field(default=False, init=False)
     momentum: float = field(default=0.0, init=False)
     early_stop: bool = field(default=True, init=False)
-
-
-def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: str) -> NDArray:
-    """The gradient that PGD with ``space="auto"`` follows at X, (n, features), see `spaces.attacked_gradient`."""
-    return spaces.attacked_gradient(model, X, y, loss, NORMS[norm])
 
 
 def towards_runners_up(model: WhiteBox, X: NDArray, goal: Goal, n_classes: int) -> list[Goal]:

@@ -16,10 +16,11 @@ from ..checks import check_count, check_number
 from ..protocols import Classifier, Loss, WhiteBox
 from .answers import losses_of
 from .goals import Goal
-from .gradient import FGSM, PGD, offers_response
+from .gradient import FGSM, PGD
 from .inputs import check_budget, check_input, checked_names
 from .norms import NORMS
 from .sample_random import SampleRandom
+from .spaces import offers_response
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,10 @@ from scipy.special import softmax
 
 from ..checks import POSITIVE
 from ..rules import SoftHebb
-from .unsupervised import ToInput, UnsupervisedClassifier
+from .unsupervised import LONG, ToInput, UnsupervisedClassifier
 
 __all__ = ["SoftHebbClassifier"]
 
-#: Longer than what is learned, so that all cells come to win, as in Journe et al. 2023 (arXiv:2209.11883).
-FIRST_LENGTH = 8.0
 #: Most that a step may change a weight vector, relative to its length.
 LARGEST_STEP = 0.5
 
@@ -48,7 +46,7 @@ class SoftHebbClassifier(UnsupervisedClassifier):
     readout_beta: float | None = None
     hidden_rate: float = 0.1
 
-    first_length = FIRST_LENGTH
+    first_length = LONG
 
     constraints = {"beta": (POSITIVE,), "readout_beta": (POSITIVE, None)}
 

@@ -23,7 +23,11 @@ from ..synapses import Synapses
 from .adam import Adam
 from .backprop import BackpropClassifier, mean_cross_entropy
 
-__all__ = ["UnsupervisedClassifier"]
+__all__ = ["LONG", "UnsupervisedClassifier"]
+
+#: A first length beyond that of learned weights: a winner shrinks and leaves the next sample to another cell, so that
+#: all come to win (for SoftHebb as in Journe et al. 2023, arXiv:2209.11883).
+LONG = 8.0
 
 #: From a gradient with respect to hidden rates to that with respect to the input of the layer.
 ToInput = Callable[[NDArray], NDArray]

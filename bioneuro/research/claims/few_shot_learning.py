@@ -12,7 +12,7 @@ from ... import analysis, fewshot
 from ...datasets import Dataset
 from ..differences import ALPHA, in_words
 from ..few_images.models import ORIGINS, few_image_models
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, Verdict, weak
@@ -51,7 +51,7 @@ class FewShotLearning(Claim[FewShotSettings]):
     small = FewShotSettings(**SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 300}, n_draws=1)
     full = FewShotSettings()
 
-    def run(self, data: Dataset, seed: int, settings: FewShotSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: FewShotSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         models = self._models(data, settings)
         for name, model in progress(models.items(), "models"):

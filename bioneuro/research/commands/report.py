@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .user_errors import need_extra
+from .failures import need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ... import plot
 from ...atomic_write import write_atomically
-from .. import UserError
 from ..audit_verdicts import audit_lines, audited, bounded
 from ..differences import ALPHA, MIN_SEEDS
+from ..errors import UserError
 from ..records import html
 from ..records.ledger import KeptResults, kept_results
 from ..records.pictures import blank_figure
@@ -21,7 +21,7 @@ from .experiment import weight_samples
 from .models import in_order, sides
 from .plan import ComparisonPlan
 from .ranks import overall, rank_table, value_table
-from .rivals_page import rank_figure, verdict_sentence
+from .rivals_page import better_by_criterion, rank_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +144,7 @@ def _grand(frame: pd.DataFrame, plan: ComparisonPlan) -> Iterator[str]:
     yield from map(html.paragraph, findings.heading(frame, plan))
     ranks = rank_table(frame)
     rows = value_table(frame, overall(ranks)).rename_axis("model").reset_index()
-    yield html.section("Verdict", html.paragraph(verdict_sentence(frame).replace("`", "")))
+    yield html.section("Verdict", html.paragraph(better_by_criterion(frame).replace("`", "")))
     yield html.section("Results", html.table(rows.astype(str)))
     yield html.section("Ranks", html.picture(rank_figure(ranks), "Ranks of all models under all criteria"))
     yield html.section("Audits of the attack", html.bullets(line.strip() for line in audit_lines(frame)))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ... import plot
 from ...atomic_write import write_atomically
-from .. import UserError
 from ..audit_verdicts import audit_lines, warned
+from ..errors import UserError
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import markdown
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["grand_text", "rank_figure", "rank_picture", "verdict_sentence", "write_page"]
+__all__ = ["grand_text", "rank_figure", "rank_picture", "better_by_criterion", "write_page"]
 
 INTRODUCTION = """# Rivals
 
@@ -134,7 +134,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) 
         "",
         f"Budgets of attacks: Linf {_budgets(frame, 'robust_accuracy')}; L2 {_budgets(frame, 'robust_accuracy_l2')}.",
         "",
-        verdict_sentence(frame),
+        better_by_criterion(frame),
         "",
         markdown(["", *table.columns, "law of weights"], rows),
         "",
@@ -165,7 +165,7 @@ def _law(frame: pd.DataFrame, model: str) -> str:
     return ", ".join(f"{law} {n}" for law, n in counts.items()) or "-"
 
 
-def verdict_sentence(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
+def better_by_criterion(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
     """Who is better than our network, criterion by criterion; robustness that is doubted says so."""
     parts, doubted, one_seed = [], warned(frame), frame["seed"].nunique() == 1
     for criterion in CRITERIA:

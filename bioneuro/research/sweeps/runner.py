@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...atomic_write import write_atomically
 from ...checks import Choice, Integer, check, check_count
+from ..execution import BACKENDS, Backend, completed, with_progress
 from ..records.configuration import keep_configuration
 from ..records.environment import environment
 from ..records.ledger import folder_for_results
-from .execution import BACKENDS, Backend, completed, shown
 from .grid import Grid, Point, child_of, key_of, points_of
-from .point_files import CorruptPointError, PointFiles, Rows, rows_of
+from .point_files import CorruptPointError, PointFiles, Records, records_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def sweep(
         scheduler=scheduler,
         n_threads=n_threads,
     )
-    for outcome in shown(outcomes, "sweep", "point", len(points), len(found)) if progress else outcomes:
+    for outcome in with_progress(outcomes, "sweep", "point", len(points), len(found)) if progress else outcomes:
         i = missing[outcome.number]
         if outcome.error:
             errors[i] = outcome.error
@@ -158,7 +158,7 @@ def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed
 
 def _finished(
     files: PointFiles, points: list[Point], keys: list[str]
-) -> tuple[dict[int, tuple[Rows, float]], list[int]]:
+) -> tuple[dict[int, tuple[Records, float]], list[int]]:
     """What is finished already, by number of the point, and the numbers of the others."""
     found, missing = {}, []
     for i, (point, key) in enumerate(zip(points, keys, strict=True)):
@@ -192,16 +192,16 @@ def _identity(function: Any) -> dict[str, str]:
     return identity
 
 
-def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) -> Rows:
+def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) -> Records:
     """What a worker does: the call, and its answer as rows that can be kept."""
     given: dict[str, Any] = dict(point)
     bound = getattr(function, "keywords", {})  # of a partial
     if SEED not in point and SEED not in bound and SEED in inspect.signature(function).parameters:
         given[SEED] = child_of(seed, key)
-    return rows_of(function(**given), [*point, SECONDS, ERROR])
+    return records_of(function(**given), [*point, SECONDS, ERROR])
 
 
-def _frame(points: list[Point], found: dict[int, tuple[Rows, float]], errors: dict[int, str]) -> pd.DataFrame:
+def _frame(points: list[Point], found: dict[int, tuple[Records, float]], errors: dict[int, str]) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
