@@ -7,9 +7,9 @@ out the same, bit for bit, for any number of workers, whichever of them is lost,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,14 +19,13 @@ from .dask_workers import held_by_workers
 from .estimators import sum_is_finite
 from .image_rows import check_pixels
 from .layers import Adaptation, Mixing
-from .layers.interfaces import Encoder
 from .moments import Moments
 from .network import INFERENCE_BATCH, slices
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Check", "adapted", "features"]
+__all__ = ["Check", "adapted", "check_rows", "features"]
 
 #: Most rows of a block, and about how many bytes one is. It is of whole batches of inference, so that statistics are of
 #: the same samples however rows are read.
@@ -50,15 +49,18 @@ class Check(NamedTuple):
         return block
 
 
+#: Features ``(n, n_features)`` of rows; what a row becomes must depend on that row alone.
+Encode: TypeAlias = Callable[[NDArray], NDArray]
+
+
 def features(
-    encoder: Encoder, mixing: Mixing | None, X: NDArray | row_sources.Rows, check: Check, client: Client | None = None
+    encode: Encode, mixing: Mixing | None, X: NDArray | row_sources.Rows, check: Check, client: Client | None = None
 ) -> NDArray | row_sources.StoredRows:
     """Features ``(n, n_features)`` of rows ``X``; ``mixing`` learns from them.
 
     Parameters
     ----------
-    encoder : Encoder
-        What a row becomes must depend on that row alone.
+    encode : function of rows
     mixing : Mixing or None
     X : array (n, n_inputs) that has been checked, or Rows, which are checked as they are read
     check : Check
@@ -71,13 +73,13 @@ def features(
     :data:`bioneuro.row_sources.IN_MEMORY`.
     """
     if isinstance(X, np.ndarray) and client is None:
-        H = encoder.encode(X)
+        H = encode(X)
         if mixing is not None:
             for batch in slices(len(H), INFERENCE_BATCH):
                 mixing.learn(H[batch])
         return H
     kept: _InMemory | row_sources.StoredRows | None = None
-    for block, moments in _done(_Encoding(encoder, mixing, check), X, client):
+    for block, moments in _done(_Encoding(encode, mixing, check), X, client):
         if kept is None:
             n_bytes = len(X) * block[:1].nbytes
             small = isinstance(X, np.ndarray) or n_bytes <= row_sources.IN_MEMORY
@@ -97,15 +99,21 @@ def adapted(X: row_sources.Rows, check: Check, dtype: DTypeLike, client: Client 
     return encoder
 
 
+def check_rows(X: row_sources.Rows, check: Check) -> None:
+    """Read all of the rows once, and raise ValueError if one is not as it must be."""
+    for _ in _done(check, X, None):
+        pass
+
+
 class _Encoding(NamedTuple):
     """What is done of a block, here or by a worker: its features, and their statistics as mixing wants them."""
 
-    encoder: Encoder
+    encode: Encode
     mixing: Mixing | None
     check: Check
 
     def __call__(self, start: int, block: NDArray) -> tuple[NDArray, list[Moments]]:
-        H = self.encoder.encode(self.check(start, block))
+        H = self.encode(self.check(start, block))
         if self.mixing is None:
             return H, []
         return H, [self.mixing.measure(H[batch]) for batch in slices(len(H), INFERENCE_BATCH)]

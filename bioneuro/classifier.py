@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .blockwise_encoding import Check, adapted, features
-from .checks import Choice, Flag, Instance, Integer, check_dtype, check_labels, check_parameters
+from .blockwise_encoding import adapted, features
+from .checks import Choice, Flag, Instance, Integer, check_dtype, check_parameters
 from .estimators import check_classes
 from .image_rows import Given, shape_of_rows
 from .layers import COMPETITIONS, READOUTS, Adaptation, GrowthSettings, MapSettings, Mixing
@@ -22,8 +20,8 @@ from .layers.competitions import CompetitionLike, competition_maker
 from .layers.interfaces import CompetitionMaker, Encoder, Progress
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import untaught
-from .network_estimator import NetworkEstimator, OnEpoch, refuse
-from .row_sources import Rows, opened
+from .network_estimator import NetworkEstimator, OnEpoch
+from .row_sources import Rows
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision
@@ -116,6 +114,9 @@ class BioClassifier(NetworkEstimator):
     ``encoder__n_columns``: in :meth:`get_params` and :meth:`set_params`, in grids of a search, and in the constructor.
     Beside an encoder that has learned, those of ``encoder`` have no effect.
 
+    Images give the same weights, bit for bit, in memory, from a file and with any number of workers, of which some may
+    be lost; plain vectors in memory differ by rounding from those in blocks.
+
     Examples
     --------
     >>> import bioneuro as bn
@@ -201,75 +202,11 @@ class BioClassifier(NetworkEstimator):
 
     # --- learning ---
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        on_epoch: OnEpoch | None = None,
-        client: Client | None = None,
-        **unsupported: Any,
-    ) -> BioClassifier:
-        """Learn from scratch.
-
-        ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
-        array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
-        than 256 MiB, they wait in a file in the folder of temporary files. Images give the same weights, bit for bit,
-        in memory, from a file and with any number of workers, of which some may be lost; plain vectors in memory differ
-        by rounding from those in blocks.
-
-        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
-        :meth:`partial_fit` and :meth:`fit_features`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_features), (n, height, width) or (n, height, width, channels)
-            Images in [0, 1]. Given as such, with channels last, they have the shape that ``image_shape`` says, and
-            ``"auto"`` is theirs. Arrays of torch, JAX and whatever knows ``__array__`` or DLPack will do.
-        y : array-like of shape (n,)
-            Labels, at least two different ones.
-        on_epoch : function of (model, stage, done, n), optional
-            Called before the first and after every pass of a stage: "feature map", "association", "teaching",
-            "readout". It sees the model as it is at that moment.
-        client : distributed.Client, optional
-            The workers of its cluster encode blocks of rows; the cells learn here.
-        **unsupported
-            Refused by name. There is no ``sample_weight``: a cell is recruited by a sample, never by a share of one;
-            repeat rows instead.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
-            shape; labels that are NaN or None, or all alike.
-        TypeError
-            An argument that is not supported.
-
-        Warns
-        -----
-        UserWarning
-            ``image_shape="auto"`` takes rows for images, but they look like a table.
-        """
-        refuse(self, unsupported)
-        with self._all_or_nothing(), one_blas_thread():
-            self._fit(X, y, partial(self._passes, on_epoch), client)
-        return self
-
-    def _fit(self, X: Any, y: ArrayLike, passes: Progress, client: Client | None) -> None:
-        self._check_parameters()
-        source = opened(X, self.dtype)
-        if source is None:
-            source, y = self._validate_labelled(X, y, reset=True)
-        else:
-            y = self._validate_source(source, y)
+    def _fit(self, rows: NDArray | Rows, y: NDArray, passes: Progress, client: Client | None) -> None:
         rng = self._generator()
-        self._learn_encoder(source, rng, passes, client)
-        n_cells = min(self.n_cells, len(source))
-        H = self._start(source, np.unique(y), n_cells, rng, client)
+        self._learn_encoder(rows, rng, passes, client)
+        n_cells = min(self.n_cells, len(rows))
+        H = self._start(rows, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
         network = self.network_.on_features
@@ -357,7 +294,7 @@ class BioClassifier(NetworkEstimator):
         if self.mixing:
             n_features = self.encoder_.n_features
             mixing = Mixing(n_features, self.mixing, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)
-        H = features(self.encoder_, mixing, X, self._check_of_blocks(), client)
+        H = features(self.encoder_.encode, mixing, X, self._check_of_blocks(), client)
         competition = competition_maker(self.competition)
         supervision: Supervision = self._set("supervision")
         self.network_ = untaught(
@@ -411,21 +348,6 @@ class BioClassifier(NetworkEstimator):
         return self.encoder_.encode(self._validate(X))
 
     # --- checks ---
-
-    def _validate_source(self, X: Rows, y: Any) -> NDArray:
-        """Labels, checked, of rows that are not in memory, of which the first alone are looked at; the others are when
-        they are read."""
-        if hasattr(y, "compute"):  # a Dask array
-            y = y.compute()
-        check_labels(y)
-        y = column_or_1d(y)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        self._validate(X[:1], reset=True)
-        return y
-
-    def _check_of_blocks(self) -> Check:
-        return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
     def _image_shape(self, given: Given, rows: NDArray) -> tuple[int, ...] | None:
         return shape_of_rows(self.image_shape, given, rows)

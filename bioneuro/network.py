@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._attributes import Each, Part
+from .checks import Choice, check
 from .layers.association import Association
-from .layers.interfaces import Encoder, GradientSpace, Layer, Progress, ReadCells, Readout, feature_dtype
+from .layers.interfaces import LEARNS_FROM, Encoder, GradientSpace, Layer, Progress, ReadCells, Readout, feature_dtype
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -156,13 +157,19 @@ class Network:
                 layer.rewire()
         layer.rewire()
 
-    def learn_at_once(self, X: NDArray, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
-        """The last layer learns from all samples in one call, if it learns at all."""
+    def learn_at_once(self, X: NDArray | Rows, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
+        """The last layer learns, if it does, from all samples in one call, or from batches, as its ``learns_from``
+        says (:class:`bioneuro.layers.Layer`)."""
         learn = getattr(self.association, "learn", None)
         if learn is None:
             return
-        offered = {"random_state": rng, "progress": progress} | ({"T": T[:]} if takes(learn, "T") else {})
-        learn(self.seen(X), **{name: value for name, value in offered.items() if takes(learn, name)})
+        source = getattr(self.association, "learns_from", "all")
+        check("learns_from", source, Choice(LEARNS_FROM))
+        offered: dict[str, Any] = {"random_state": rng, "progress": progress}
+        taken, labelled = {name: value for name, value in offered.items() if takes(learn, name)}, takes(learn, "T")
+        for s in slices(len(X), INFERENCE_BATCH if source == "batches" else len(X)):
+            seen = X if source == "rows" and len(self.layers) == 1 else self.seen(X[s])
+            learn(seen, **taken, **({"T": T[s]} if labelled else {}))
 
     def teach(
         self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .blockwise_encoding import Check, check_rows, features
 from .checks import Choice, Flag, Instance, check, check_parameters
 from .estimators import check_classes
 from .image_rows import Given
@@ -20,11 +21,13 @@ from .layers import READOUTS
 from .layers.interfaces import Layer, PlasticLayer, Progress, feature_dtype
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import CACHED, Network, check_layers, population
-from .network_estimator import NetworkEstimator, OnEpoch, refuse
+from .network_estimator import NetworkEstimator
 from .network_table import text_table
 from .row_sources import Rows
 from .schedule import Schedule
-from .threads import one_blas_thread
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["NetworkClassifier"]
 
@@ -71,6 +74,22 @@ class NetworkClassifier(NetworkEstimator):
         The first of them.
     image_shape_ : tuple or None
         Of the images that the first layer takes.
+
+    Raises
+    ------
+    ValueError
+        In learning: no layers, one that does not fit the one below it, a name given twice, or a layer of another number
+        of classes than ``y`` has.
+    TypeError
+        In learning: something that is no layer, or a readout of votes on a layer that has none.
+
+    Notes
+    -----
+    Rows that are not in memory are read once to be checked, before anything is learned. Weights are the same, bit for
+    bit, as from an array in memory, and with any number of workers, where what each layer makes of a row does not
+    depend on the rows beside it; those of the package, except an association with a circuit, are like that. A layer of
+    your own that learns from all samples at once has them in memory all the same, unless its ``learns_from`` says that
+    it need not (:class:`bioneuro.layers.Layer`).
 
     See Also
     --------
@@ -133,40 +152,11 @@ class NetworkClassifier(NetworkEstimator):
 
     # --- learning ---
 
-    def fit(
-        self, X: ArrayLike, y: ArrayLike, *, on_epoch: OnEpoch | None = None, **unsupported: Any
-    ) -> NetworkClassifier:
-        """Learn from scratch, layer by layer.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_inputs), (n, height, width) or (n, height, width, channels)
-            What the first layer takes; for one of images it lies in [0, 1].
-        y, **unsupported
-            As for :meth:`bioneuro.BioClassifier.fit`.
-        on_epoch : function of (model, stage, done, n), optional
-            As there. A stage is the name of a layer ("feature map" of a map), "teaching" or "readout". The model has
-            its ``network_`` once the last layer begins to learn.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            No layers, one that does not fit the one below it, a name given twice, a layer of another number of classes
-            than ``y`` has, or what :meth:`bioneuro.BioClassifier.fit` refuses.
-        TypeError
-            Something that is no layer, a readout of votes on a layer that has none, or an unsupported argument.
-        """
-        refuse(self, unsupported)
-        with self._all_or_nothing(), one_blas_thread():
-            X, y = self._validate_labelled(X, y, reset=True)
-            network = self._untaught(np.unique(y))
-            schedule: Schedule = self._set("schedule")
-            self._learn(network, X, self._one_hot(y), schedule, partial(self._passes, on_epoch))
-        return self
+    def _fit(self, rows: NDArray | Rows, y: NDArray, passes: Progress, client: Client | None) -> None:
+        if not isinstance(rows, np.ndarray):
+            check_rows(rows, self._check_of_blocks())
+        network = self._untaught(np.unique(y))
+        self._learn(network, rows, self._one_hot(y), self._set("schedule"), passes, client=client)
 
     def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
         network = self.network_ if classes is None else self._untaught(classes)
@@ -185,10 +175,20 @@ class NetworkClassifier(NetworkEstimator):
         return Network(layers, {name: READOUTS[name](top, len(classes), seed=seed) for name in names})
 
     def _learn(
-        self, network: Network, X: NDArray, T: Rows, schedule: Schedule | None, passes: Progress, *, first: bool = True
+        self,
+        network: Network,
+        X: NDArray | Rows,
+        T: Rows,
+        schedule: Schedule | None,
+        passes: Progress,
+        *,
+        first: bool = True,
+        client: Client | None = None,
     ) -> None:
         """Layer by layer, then the readouts; by a schedule, or with each sample shown once."""
         start, H = 0, X  # what the layers up to `start` make of X is kept
+        elsewhere = client is not None or not isinstance(X, np.ndarray)
+        checked = Check(np.dtype(self.dtype), images=False)
         for k, (name, layer) in enumerate(network.layers.items(), 1):
             part = network.part(start, k)
             if k == len(network.layers):
@@ -202,12 +202,16 @@ class NetworkClassifier(NetworkEstimator):
                 if made.shape != (1, layer.n_features) or not np.isfinite(made).all():
                     wanted = f"numbers of shape (n, {layer.n_features})"
                     raise ValueError(f"must encode n rows to finite {wanted}, got {made.shape} of 1 row")
-            if k < len(network.layers) and len(X) * layer.n_features <= CACHED:
-                start, H = k, network.part(start, k + 1).seen(H)
+            if k < len(network.layers) and ((k == 1 and elsewhere) or len(X) * layer.n_features <= CACHED):
+                with _named(name):
+                    H = features(network.part(start, k + 1).seen, None, H, checked, client if k == 1 else None)
+                start = k
         n_epochs = 1 if schedule is None else schedule.of_readout(len(X))
         self._learn_readouts(network.part(start), H, T, n_epochs, passes)
 
-    def _learn_in_steps(self, part: Network, H: NDArray, T: Rows, schedule: Schedule | None, passes: Progress) -> None:
+    def _learn_in_steps(
+        self, part: Network, H: NDArray | Rows, T: Rows, schedule: Schedule | None, passes: Progress
+    ) -> None:
         """The last layer of a part of the network."""
         layer, n_epochs = part.association, 1
         if schedule is not None:

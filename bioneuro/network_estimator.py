@@ -11,16 +11,20 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
+from .blockwise_encoding import Check
+from .checks import check_labels
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -31,19 +35,22 @@ from .estimators import (
 )
 from .image_rows import Given, given_rows
 from .layers import Retina
-from .layers.interfaces import Encoder, GradientSpace, PlasticLayer
+from .layers.interfaces import Encoder, GradientSpace, PlasticLayer, Progress
 from .nested_parameters import NestedParameters
 from .network import Network
 from .progress import track
 from .protocols import Pullback
-from .row_sources import OneHot, Rows
+from .row_sources import OneHot, Rows, opened
 from .seeds import drawn_generator
 from .surrogates import variants
 from .synapses.array_checks import largest_magnitude
 from .threads import one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
 
-__all__ = ["NetworkEstimator", "OnEpoch", "refuse"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["NetworkEstimator", "OnEpoch"]
 
 #: ``on_epoch(model, stage, done, n)``.
 OnEpoch = Callable[[Any, str, int, int], Any]
@@ -53,7 +60,7 @@ class NetworkEstimator(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, NestedParameters, LogitClassifier
 ):
     """A subclass has the parameters ``readout``, ``schedule``, ``random_state`` and ``progress`` and a ``dtype``,
-    writes `fit`, `_learn_batch`, `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
+    writes `_fit`, `_learn_batch`, `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
 
     encoder_: Encoder
     network_: Network
@@ -104,6 +111,10 @@ class NetworkEstimator(
         """How the rows that are learned from are images; None if they are plain vectors."""
 
     @abstractmethod
+    def _fit(self, rows: NDArray | Rows, y: NDArray, passes: Progress, client: Client | None) -> None:
+        """Learn from scratch; parameters, rows and labels are checked."""
+
+    @abstractmethod
     def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
         """Go on learning; ``classes`` are given the first time, when there is no network yet."""
 
@@ -112,6 +123,66 @@ class NetworkEstimator(
         return self._settings(name, getattr(self, name))
 
     # --- learning ---
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        on_epoch: OnEpoch | None = None,
+        client: Client | None = None,
+        **unsupported: Any,
+    ) -> Self:
+        """Learn from scratch, layer by layer, and in the end the readout.
+
+        ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
+        array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
+        than 256 MiB, they wait in a file in the folder of temporary files. Notes of the class say which weights are the
+        same to the last bit.
+
+        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
+        :meth:`partial_fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, height, width) or (n, height, width, channels)
+            Images in [0, 1]. Given as such, with channels last, they have the shape that ``image_shape`` or the first
+            layer says; ``image_shape="auto"`` is theirs. Arrays of torch, JAX and whatever knows ``__array__`` or
+            DLPack will do.
+        y : array-like of shape (n,)
+            Labels, at least two different ones.
+        on_epoch : function of (model, stage, done, n), optional
+            Called before the first and after every pass of a stage: "feature map", "association" or another layer that
+            learns in passes, by its name, "teaching", "readout". It sees the model as it is at that moment, which has
+            its ``network_`` once the last layer begins to learn.
+        client : distributed.Client, optional
+            The workers of its cluster take blocks of rows through the first layer; the others learn here.
+        **unsupported
+            Refused by name. There is no ``sample_weight``: a cell is recruited by a sample, never by a share of one;
+            repeat rows instead.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
+            shape; labels that are NaN or None, or all alike.
+        TypeError
+            An argument that is not supported.
+
+        Warns
+        -----
+        UserWarning
+            ``image_shape="auto"`` takes rows for images, but they look like a table.
+        """
+        refuse(self, unsupported)
+        with self._all_or_nothing(), one_blas_thread():
+            rows, y = self._opened(X, y)
+            self._fit(rows, y, partial(self._passes, on_epoch), client)
+        return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any) -> Self:
         """Go on learning from one batch, shown once.
@@ -267,6 +338,25 @@ class NetworkEstimator(
         given = given_rows(X)
         rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
         return self._checked_images(given, rows, reset), labels
+
+    def _opened(self, X: Any, y: Any) -> tuple[NDArray | Rows, NDArray]:
+        """Rows to learn from, and their labels, checked; of rows that are not in memory only the first is looked at:
+        the others are when they are read."""
+        self._check_parameters()
+        source = opened(X, self.dtype)
+        if source is None:
+            return self._validate_labelled(X, y, reset=True)
+        if hasattr(y, "compute"):  # a Dask array
+            y = y.compute()
+        check_labels(y)
+        y = column_or_1d(y)
+        check_consistent_length(source, y)
+        check_classification_targets(y)
+        self._validate(source[:1], reset=True)
+        return source, y
+
+    def _check_of_blocks(self) -> Check:
+        return Check(np.dtype(self.dtype), images=self.image_shape_ is not None)
 
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         given = given_rows(X)

@@ -107,9 +107,9 @@ def campaign(share: float, seed: int, folder: Path) -> dict[str, Any]:
             if n_workers == 1:
                 with held_by_workers(client, Moved(n_features)) as submit:
                     move = seconds(lambda submit=submit: submit(0, block).result(), 5) / len(block)
-            blockwise_encoding.features(encoder, None, block, check, client)  # what is made at first use
+            blockwise_encoding.features(encoder.encode, None, block, check, client)  # what is made at first use
             start = time.perf_counter()
-            H = blockwise_encoding.features(encoder, None, X, check, client)
+            H = blockwise_encoding.features(encoder.encode, None, X, check, client)
             measured[n_workers] = n / (time.perf_counter() - start)
             if not np.array_equal(H[: len(block)], alone):
                 faults.append(f"{n_workers} workers gave other features")

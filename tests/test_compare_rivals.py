@@ -243,10 +243,32 @@ def test_a_page_needs_data(tmp_path, capsys):
 
 
 def test_the_page_says_who_is_better_than_the_network():
-    frame = pd.concat([frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9, 0.91, 0.93], b=[0.7, 0.9, 0.8])], ignore_index=True)
-    assert "beyond doubt (paired over seeds, 95 %), by column. clean: a." in rivals_page.better_by_criterion(frame)
-    one = rivals_page.better_by_criterion(frame[frame["seed"] == 1])
-    assert "one seed, none beyond doubt, by column. clean: a, b." in one
+    frame = frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9, 0.91, 0.93], b=[0.7, 0.9, 0.8], c=[0.6, 0.7, 0.5])
+    assert rivals_page.better_than(frame).to_numpy().tolist() == [["clean", "1 of 3", "a"]]
+    one = frame[frame["seed"] == 1]
+    assert rivals_page.better_than(one).to_numpy().tolist() == [["clean", "2 of 3", "all but c"]]
+    assert rivals_page.doubt_of(frame).startswith("beyond doubt") and "one seed" in rivals_page.doubt_of(one)
+
+
+def test_a_better_figure_that_is_an_upper_bound_is_named_as_one():
+    rows = [Row(m, "r", s, "robust_accuracy", "0.1", v, "") for m, v in (("bioneuro", 0.1), ("a", 0.2)) for s in (0, 1)]
+    rows += [Row(m, "r", 0, "audit", "check", 0.0, said) for m, said in (("bioneuro", "pass"), ("a", "warn"))]
+    found = rivals_page.better_than(pd.DataFrame(rows, columns=Row._fields))
+    assert found.to_numpy().tolist() == [["robust Linf", "1 of 1", "a (≤)"]]
+
+
+def test_the_page_says_which_models_have_fewer_seeds_and_which_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(rivals_page, "MODELS", dict.fromkeys(["bioneuro", "a", "slow"]))
+    monkeypatch.setattr(rivals_page, "UNMEASURED", {"slow": "an hour a seed"})
+    frame = frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9])
+    rows = [Row("bioneuro", "r", 0, "train_seconds", "1000", 1.0, "")]
+    (tmp_path / "data").mkdir()
+    pd.concat([frame, pd.DataFrame(rows, columns=Row._fields)]).to_csv(tmp_path / "data" / "rivals-x.csv", index=False)
+    rivals_page.write_page(tmp_path)
+    text = (tmp_path / "rivals.md").read_text(encoding="utf-8")
+    assert "## x: 1,000 training images, 3 seeds" in text and "| clean | 0 of 1 |" in text
+    assert "Fewer seeds, so that little of it is beyond doubt: a (1)." in text
+    assert "Not measured here: slow (an hour a seed)." in text
 
 
 # --- published figures

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 import bioneuro as bn
 
@@ -118,10 +120,40 @@ def test_rate_distribution_counts_silent_cells():
     assert f"lognormal, σ {sigma:.2f}" in labels
 
 
+def stack(*layers):
+    schedule = bn.Schedule(association_epochs=1, teaching_epochs=1, readout_epochs=1)
+    return bn.NetworkClassifier(list(layers), schedule=schedule, random_state=0)
+
+
+def test_report_of_a_stack_by_hand(data):
+    layers = bn.layers
+    features = layers.FeatureMap((8, 8), n_columns=4, random_state=0)
+    cells = layers.Mixing(64, 60), ("v2", layers.Association(30, 60, 10)), layers.Association(20, 30, 10)
+    model = stack(features, *cells).fit(data.X_train[:60], data.y_train[:60])
+    figure = bn.report(model, data.X_test[:40], data.y_test[:40])
+    figure.canvas.draw()
+    assert {"Weights: association", "Weights: v2"} <= {*titles(figure)} and figure.axes[0].images
+    assert {"v2", "map", "rates of association", "40 samples"} <= {*texts(figure)}
+    rates = model.network_.association.respond(model.transform(data.X_test[:40], up_to="v2"))
+    assert f"{np.nanmean(bn.analysis.class_selectivity(rates, data.y_test[:40])):.3g}" in texts(figure)
+    assert list(bn.pathway_report(model)["layer"]) == list(model.weights())
+
+
+def test_report_of_a_last_layer_without_cells(data):
+    model = stack(bn.layers.UnitNorm(64), ("mix", bn.layers.Mixing(64, 40))).fit(data.X_train[:60], data.y_train[:60])
+    figure = bn.report(model, data.X_test[:40])
+    assert "rates of mix" in texts(figure)
+    assert [ax.texts[0].get_text() for ax in figure.axes[1:3]] == ["no more layers whose weights differ"] * 2
+
+
 @pytest.mark.parametrize("function", [bn.report, bn.pathway_report])
-def test_another_model_is_refused(function):
-    with pytest.raises(TypeError, match="model must be a BioClassifier, got NearestNeighbour"):
+def test_another_model_is_refused(function, model):
+    with pytest.raises(TypeError, match="model must be a BioClassifier or a NetworkClassifier, got NearestNeighbour$"):
         function(bn.baselines.NearestNeighbour())
+    with pytest.raises(TypeError, match=r"got Pipeline: pass the network in it, model\[-1\]$"):
+        function(make_pipeline(model))
+    with pytest.raises(TypeError, match="got GridSearchCV: pass the network in it, model.best_estimator_$"):
+        function(GridSearchCV(model, {}))
 
 
 def test_an_unfitted_network_is_refused():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bioneuro as bn
-from bioneuro import blockwise_encoding, row_sources
+from bioneuro import blockwise_encoding, network_classifier, row_sources
 from bioneuro.moments import Moments
 
 SMALL = {
@@ -157,7 +157,7 @@ def test_a_file_gives_the_same_weights(data, mapped, in_blocks, changed):
 def test_features_of_a_file_are_in_a_file(data, mapped, in_blocks):
     model = bn.BioClassifier(**SMALL).fit(mapped, data.y_train)
     check = blockwise_encoding.Check(np.dtype(np.float32), images=True)
-    H = blockwise_encoding.features(model.encoder_, None, row_sources.opened(mapped, np.float32), check)
+    H = blockwise_encoding.features(model.encoder_.encode, None, row_sources.opened(mapped, np.float32), check)
     assert isinstance(H, row_sources.StoredRows)
     np.testing.assert_array_equal(H[:], model.transform(data.X_train))
 
@@ -181,6 +181,81 @@ def test_plain_vectors_of_a_file_differ_by_rounding(data, mapped, in_blocks):
     fitted = [bn.BioClassifier(**SMALL, image_shape=None).fit(X, data.y_train).encoder_ for X in (data.X_train, mapped)]
     np.testing.assert_allclose(fitted[0].mean, fitted[1].mean, rtol=1e-12)
     np.testing.assert_allclose(fitted[0].sd, fitted[1].sd, rtol=1e-12)
+
+
+class Centred:
+    """A layer of one's own, whose features are in double precision and which learns from all samples at once."""
+
+    def __init__(self, n_inputs):
+        self.n_inputs = self.n_features = n_inputs
+
+    def learn(self, X):
+        assert type(X) is np.ndarray
+        self.mean = X.mean(axis=0, dtype=float)
+
+    def encode(self, X):
+        return X - self.mean
+
+    def encode_grad(self, X, dH):
+        return dH
+
+
+def image_stack():
+    map_ = bn.layers.FeatureMap((8, 8), n_columns=8, random_state=0)
+    mixing = bn.layers.Mixing(map_.n_features, 80)
+    return [map_, mixing, bn.layers.Association(40, 80, 10, teacher="contrastive"), bn.layers.Association(30, 40, 10)]
+
+
+STACKS = {
+    "images": image_stack,
+    "plain": lambda: [bn.layers.Adaptation(64), bn.layers.Mixing(128, 60), bn.layers.Association(30, 60, 10)],
+    "own": lambda: [Centred(64), bn.layers.Mixing(64, 60), bn.layers.Association(30, 60, 10)],
+    "one": lambda: [bn.layers.Association(30, 64, 10)],
+}
+
+
+def stacked(layers, X, y, **options):
+    schedule = bn.Schedule(association_epochs=1, teaching_epochs=1, readout_epochs=1)
+    return bn.NetworkClassifier(layers, schedule=schedule, random_state=0).fit(X, y, **options)
+
+
+@pytest.fixture(params=STACKS)
+def layers(request):
+    return STACKS[request.param]()
+
+
+def test_a_stack_learns_the_same_from_a_file(data, mapped, in_blocks, layers):
+    assert_same(stacked(layers, data.X_train, data.y_train), stacked(layers, mapped, data.y_train))
+
+
+def test_a_stack_learns_the_same_from_a_file_whatever_is_kept(data, mapped, in_blocks, monkeypatch):
+    whole = stacked(image_stack(), data.X_train, data.y_train)
+    monkeypatch.setattr(network_classifier, "CACHED", 0)
+    assert_same(whole, stacked(image_stack(), mapped, data.y_train))
+    assert_same(whole, stacked(image_stack(), data.X_train, data.y_train))
+
+
+def test_a_stack_learns_the_same_from_a_dask_array(data, in_blocks):
+    da = pytest.importorskip("dask.array")
+    X, y = da.from_array(data.X_train, chunks=(700, 64)), da.from_array(data.y_train, chunks=200)
+    assert_same(stacked(image_stack(), data.X_train, data.y_train), stacked(image_stack(), X, y))
+
+
+def test_a_stack_names_a_bad_value_far_into_a_file_before_it_learns(tmp_path, data, in_blocks):
+    X = data.X_train.copy()
+    X[1000, 3] = -1
+    model, stages = bn.NetworkClassifier(image_stack(), random_state=0), []
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=r"^X must lie in \[0, 1\] for images, but X\[1000, 3\] = -1.0"):
+        model.fit(write(tmp_path / "X.npy", X), data.y_train, on_epoch=lambda *at: stages.append(at))
+    assert vars(model) == before and not stages
+
+
+def test_a_layer_that_learns_from_something_else_is_refused(data):
+    layer = Centred(64)
+    layer.learns_from = "batch"
+    with pytest.raises(ValueError, match="layer 'centred': learns_from must be .*, got 'batch'"):
+        stacked([layer, bn.layers.Association(30, 64, 10)], data.X_train, data.y_train)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +305,12 @@ def test_workers_give_the_same_weights_from_memory_and_from_dask(data, in_blocks
     alone = bn.BioClassifier(**SMALL).fit(data.X_train, data.y_train)
     for X in (data.X_train, da.from_array(data.X_train, chunks=(300, 64))):
         assert_same(alone, bn.BioClassifier(**SMALL).fit(X, data.y_train, client=cluster))
+
+
+def test_workers_take_rows_through_the_first_layer_of_a_stack(data, mapped, in_blocks, cluster, layers):
+    alone = stacked(layers, data.X_train, data.y_train)
+    for X in (data.X_train, mapped):
+        assert_same(alone, stacked(layers, X, data.y_train, client=cluster))
 
 
 def test_a_bad_value_that_a_worker_finds_is_named(tmp_path, data, in_blocks, cluster):

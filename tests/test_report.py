@@ -194,7 +194,8 @@ def test_page_of_chosen_models_has_ranks_and_every_criterion(made):
     page = made(True)[2]
     assert len(page.pictures) == 1
     assert set(page.table("model", "clean")["model"]) == {OURS, REFERENCE}
-    assert any(words.startswith("Better than bioneuro ") for words in page.words)
+    assert any(words.startswith(f"Better than {OURS}, ") for words in page.words)
+    assert "clean" in set(page.table("criterion", "how many")["criterion"])
 
 
 @pytest.mark.parametrize("rivals", [False, True])

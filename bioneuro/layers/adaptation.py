@@ -26,6 +26,8 @@ class Adaptation:
         "_squares": Array("mean.size", low=0),
     }
 
+    learns_from: ClassVar[str] = "batches"
+
     def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
         self.count = 0

@@ -65,6 +65,7 @@ class ImageMap:
 
     population: ClassVar[str] = "features"
     presynaptic: ClassVar[dict[str, str]] = {"map": "retina"}
+    learns_from: ClassVar[str] = "rows"  # some images are enough
 
     #: Pixels handled at a time: patches and columns of one chunk stay near the cache.
     chunk_pixels = 16384

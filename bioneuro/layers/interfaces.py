@@ -23,6 +23,9 @@ __all__ = [
 #: What a gradient is taken with respect to: the input itself, or the retina's response to it.
 GradientSpace = Literal["image", "response"]
 
+#: What a layer that does not learn in steps may learn from.
+LEARNS_FROM = ("all", "batches", "rows")
+
 #: Numbers of the cells that take over inputs, and of the rows of the batch that they take over, one for each.
 TakeOver = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -67,6 +70,11 @@ class Layer(Encoder, Protocol):
         Learns from all that the layers below make of the samples, and from one-hot labels ``T (n, n_classes)`` if it
         takes them; also ``random_state`` (a Generator) and ``progress`` (wraps an iterable as ``tqdm`` does, with
         ``desc``), by these names. It is called once. A :class:`PlasticLayer` learns in steps instead.
+    ``learns_from``
+        ``"all"`` (if it does not say): ``learn`` is called once, with an array of all samples. ``"batches"``: it is
+        called again and again, with 512 samples each time, so that no more need be in memory. ``"rows"``: it is called
+        once, with rows that may be in a file: they have a length and a shape, and are read by a slice or by an array of
+        their numbers.
     ``dtype``
         Of its features, which are float32 where it does not say.
     ``pathways()``

@@ -172,6 +172,7 @@ class Mixing:
         through = self.to_inhibitory.input_grad(self.inhibitory.input_grad(dP, n_threads=n), n_threads=n)
         return self.excitatory.input_grad(dP, n_threads=n) + through
 
+    learns_from: ClassVar[str] = "batches"
     population: ClassVar[str] = "mixing"
     #: Population that makes what the layer below does not make.
     presynaptic: ClassVar[dict[str, str]] = {"mixing_inhibitory": "mixing_i"}

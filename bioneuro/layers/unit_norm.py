@@ -18,6 +18,7 @@ class UnitNorm:
     """
 
     SAVED: ClassVar = {"n_features": Count(1), "dtype": Floating()}
+    learns_from: ClassVar[str] = "batches"
 
     def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
         self.n_features = int(n_inputs)

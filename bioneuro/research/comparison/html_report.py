@@ -21,7 +21,7 @@ from .experiment import weight_samples
 from .models import in_order, sides
 from .plan import ComparisonPlan
 from .ranks import overall, rank_table, value_table
-from .rivals_page import better_by_criterion, rank_figure
+from .rivals_page import better_than, doubt_of, rank_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +144,10 @@ def _grand(frame: pd.DataFrame, plan: ComparisonPlan) -> Iterator[str]:
     yield from map(html.paragraph, findings.heading(frame, plan))
     ranks = rank_table(frame)
     rows = value_table(frame, overall(ranks)).rename_axis("model").reset_index()
-    yield html.section("Verdict", html.paragraph(better_by_criterion(frame).replace("`", "")))
+    ours = sides()[0][0]
+    if ours in ranks["model"].values:
+        better = html.table(better_than(frame, ours).rename(columns={"n": "how many"}), texts=True)
+        yield html.section("Verdict", html.paragraph(f"Better than {ours}, {doubt_of(frame)}:"), better)
     yield html.section("Results", html.table(rows.astype(str)))
     yield html.section("Ranks", html.picture(rank_figure(ranks), "Ranks of all models under all criteria"))
     yield html.section("Audits of the attack", html.bullets(line.strip() for line in audit_lines(frame)))

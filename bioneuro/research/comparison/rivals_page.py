@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +13,19 @@ from ..errors import UserError
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import markdown
-from .equal_sizes import size_lines
-from .models import in_order
+from .equal_sizes import REFERENCE, size_lines
+from .models import MODELS, in_order
 from .originals import original_lines
 from .ranks import CRITERIA, beyond_doubt, overall, rank_table, scores, value_table
 from .tuning import tuning_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["grand_text", "rank_figure", "rank_picture", "better_by_criterion", "write_page"]
+__all__ = ["better_than", "doubt_of", "grand_text", "rank_figure", "rank_picture", "write_page"]
 
 INTRODUCTION = """# Rivals
 
@@ -81,6 +84,14 @@ def rank_figure(ranks: pd.DataFrame) -> Figure:
     return figure
 
 
+SUMMARY = """## How many are better than the network
+
+Models that are better than `bioneuro` beyond doubt, of how many; sections below name them. Of one seed alone: models
+with the better figure.
+"""
+#: Why a model may be missing from a table.
+UNMEASURED: dict[str, str] = {}
+
 #: What rows of ``rivals-<dataset>-<variant>.csv`` were made with, by variant.
 VARIANTS = {
     "tuned": "tuned settings",
@@ -103,14 +114,17 @@ def write_page(folder: Path) -> list[Path]:
     sources = sorted((folder / "data").glob("rivals-*.csv"), key=lambda path: path.stem)
     if not sources:
         raise UserError(f"{folder / 'data'} has no rivals-<dataset>.csv: run compare --models all first")
-    blocks, written = [INTRODUCTION], []
+    sections, written, counts = [], [], {}
     for source in sources:
         frame = in_order(kept_rows(source))
         name = source.stem.removeprefix("rivals-")
         picture = folder / f"rivals_{name}.png"
-        ranks = rank_table(frame)
+        ranks, better = rank_table(frame), better_than(frame)
         written.append(rank_picture(ranks, picture))
-        blocks.append(_section(name, frame, ranks, picture.name))
+        sections.append(_section(name, frame, ranks, better, picture.name))
+        if "-equal-" not in name:
+            counts[f"{_title(name)}{_seeds(frame)}"] = better.set_index("criterion")["n"]
+    blocks = [INTRODUCTION, _summary(counts), *sections]
     blocks += [
         f"## Sizes: {_title(path.stem.removeprefix('sizes-'))}\n\n{size_lines(path)}"
         for path in sorted((folder / "data").glob("sizes-*.csv"))
@@ -122,27 +136,64 @@ def write_page(folder: Path) -> list[Path]:
     return [page, *written]
 
 
-def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, picture: str) -> str:
-    table = value_table(frame, overall(ranks))
-    n_train = frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0]
-    n_seeds = frame["seed"].nunique()
-    rows = [[model, *cells, _law(frame, model)] for model, *cells in table.itertuples(name=None)]
-    lines = [
-        f"## {_title(name)}: {n_train} training images, {n_seeds} seed{'s' * (n_seeds > 1)}",
-        "",
-        f"![Ranks of all models under all criteria]({picture})",
-        "",
-        f"Budgets of attacks: Linf {_budgets(frame, 'robust_accuracy')}; L2 {_budgets(frame, 'robust_accuracy_l2')}.",
-        "",
-        better_by_criterion(frame),
-        "",
-        markdown(["", *table.columns, "law of weights"], rows),
-        "",
-        "Audits (first seed):",
-        "",
-        *(f"-{line.removeprefix(' ')}" for line in audit_lines(frame)),
+def _summary(counts: Mapping[str, pd.Series]) -> str:
+    """How many models are better than ours, by criterion and table."""
+    rows = [
+        [criterion.label, *(str(found.get(criterion.label, "-")) for found in counts.values())]
+        for criterion in CRITERIA
+        if any(criterion.label in found for found in counts.values())
     ]
-    return "\n".join(lines)
+    return f"{SUMMARY}\n{markdown(['', *counts], rows)}"
+
+
+def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, better: pd.DataFrame, picture: str) -> str:
+    table = value_table(frame, overall(ranks))
+    n_train = int(frame.loc[frame["metric"] == "train_seconds", "setting"].iloc[0])
+    rows = [[model, *cells, _law(frame, model)] for model, *cells in table.itertuples(name=None)]
+    blocks = [
+        f"## {_title(name)}: {n_train:,} training images{_seeds(frame)}",
+        f"![Ranks of all models under all criteria]({picture})",
+        f"Budgets of attacks: Linf {_budgets(frame, 'robust_accuracy')}; L2 {_budgets(frame, 'robust_accuracy_l2')}.",
+        *([] if "-equal-" in name else _incomplete(frame)),
+        f"Better than `{REFERENCE}`, {doubt_of(frame)}:",
+        markdown(["criterion", "how many", "models"], better.to_numpy().tolist()),
+        "All figures:",
+        markdown(["", *table.columns, "law of weights"], rows),
+        *_audits(frame),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _seeds(frame: pd.DataFrame) -> str:
+    n = frame["seed"].nunique()
+    return f", {n} seed{'s' * (n > 1)}"
+
+
+def _incomplete(frame: pd.DataFrame) -> Iterator[str]:
+    """Models with fewer seeds than others, and those that are not there at all."""
+    seeds = frame.groupby("model", sort=False)["seed"].nunique()
+    few = [f"{model} ({n})" for model, n in seeds.items() if n < seeds.max()]
+    if few:
+        yield _wrapped(f"Fewer seeds, so that little of it is beyond doubt: {'; '.join(few)}.")
+    missing = [f"{model} ({UNMEASURED.get(model, 'not run')})" for model in MODELS if model not in seeds]
+    if missing:
+        yield _wrapped(f"Not measured here: {'; '.join(missing)}.")
+
+
+def _audits(frame: pd.DataFrame) -> Iterator[str]:
+    """Of the first seed: those that pass in one paragraph, the warnings of the others in a table."""
+    doubted = warned(frame)
+    passing = [model for model in frame.loc[frame["metric"] == "audit", "model"].unique() if model not in doubted]
+    if passing:
+        yield _wrapped(f"The audit of the attack (first seed) passes all its checks of: {'; '.join(passing)}.")
+    lines = [line.strip().partition(": WARNS: ") for line in audit_lines(frame)]
+    if warnings := [[model, said] for model, _, said in lines if said]:
+        yield "It warns of:"
+        yield markdown(["", "what it found"], warnings)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _title(name: str) -> str:
@@ -165,18 +216,46 @@ def _law(frame: pd.DataFrame, model: str) -> str:
     return ", ".join(f"{law} {n}" for law, n in counts.items()) or "-"
 
 
-def better_by_criterion(frame: pd.DataFrame, ours: str = "bioneuro") -> str:
-    """Who is better than our network, criterion by criterion; robustness that is doubted says so."""
-    parts, doubted, one_seed = [], warned(frame), frame["seed"].nunique() == 1
+def better_than(frame: pd.DataFrame, ours: str = REFERENCE) -> pd.DataFrame:
+    """Who is better than our network, criterion by criterion; robustness that is doubted says so.
+
+    Better is what is beyond doubt, or with one seed what has the better figure. Where that is most of the models, those
+    that are not are named instead.
+
+    Returns
+    -------
+    DataFrame
+        Columns criterion, n (better ones, of how many), models; no row for a criterion that our network has no value
+        of.
+    """
+    import pandas as pd
+
+    rows, doubted, one_seed = [], warned(frame), frame["seed"].nunique() == 1
     for criterion in CRITERIA:
         values = scores(frame, criterion) * (1 if criterion.higher else -1)
         if ours not in values:
             continue
+        rivals = [model for model in values if model != ours]
         better = [
-            model + (" (upper bound)" if criterion.metric.startswith("robust") and model in doubted else "")
-            for model in values
+            model
+            for model in rivals
             if (values[model].mean() > values[ours].mean() if one_seed else beyond_doubt(values[model], values[ours]))
         ]
-        parts.append(f"{criterion.label}: {', '.join(better) or 'none'}")
-    doubt = "by the figures of one seed, none beyond doubt" if one_seed else "beyond doubt (paired over seeds, 95 %)"
-    return f"Better than `{ours}` {doubt}, by column. " + ". ".join(parts) + "."
+        bounds = doubted if criterion.metric.startswith("robust") else set()
+        named = [model + " (≤)" * (model in bounds) for model in better]
+        others = [model for model in rivals if model not in better]
+        if not better:
+            said = "none"
+        elif len(others) < len(better) and not bounds.intersection(better):
+            said = f"all but {'; '.join(others)}" if others else "all"
+        else:
+            said = "; ".join(named)
+        rows.append((criterion.label, f"{len(better)} of {len(rivals)}", said))
+    return pd.DataFrame(rows, columns=["criterion", "n", "models"])
+
+
+def doubt_of(frame: pd.DataFrame) -> str:
+    """By what the models of :func:`better_than` are better."""
+    if frame["seed"].nunique() == 1:
+        return "by the figures of one seed, which leaves every one in doubt"
+    return "beyond doubt (paired over seeds, 95 %)"
