@@ -365,7 +365,7 @@ def _pathway(
     indptr = np.zeros(len(row_sizes) + 1, index)
     np.cumsum(row_sizes, out=indptr[1:])
     weights = np.array(initialiser(init)(rng, len(columns)), dtype=dtype, order="C")  # it may return what it keeps
-    return Synapses._of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
+    return Synapses.of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
 
 
 def _bernoulli(n: int, p: float, rng: np.random.Generator) -> NDArray[np.int64]:

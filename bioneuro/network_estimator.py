@@ -241,7 +241,7 @@ class NetworkEstimator(
                 on_epoch(self, desc, done, len(passes))
 
     def _one_hot(self, y: NDArray) -> OneHot:
-        return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
+        return OneHot(class_index(y, self.classes_), len(self.classes_), self.dtype)
 
     def _learn_readouts(self, network: Network, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Any) -> None:
         with self._finite_after(self.network_, "the readout"):
@@ -266,6 +266,12 @@ class NetworkEstimator(
             raise failure
 
     # --- inference ---
+
+    def checked_rows(self, X: ArrayLike) -> NDArray:
+        """Rows of ``X`` as ``network_`` takes them, (n, n_features_in_) of the parameter ``dtype``; what :meth:`predict`
+        refuses is refused."""
+        check_is_fitted(self, "encoder_")
+        return self._validate(X)
 
     def surrogates(self) -> dict[str, Any]:
         """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._attributes import Need
 from ..checks import check_count, check_number
 from ..synapses import Sign, Synapses
-from ..synapses.array_checks import check_array, check_range
+from ..synapses.array_checks import check_array, check_range, check_vector
 from ..threads import Threads
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
@@ -102,7 +102,7 @@ class Rule(ABC):
         if len(X) != len(Y):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
         if gain is not None:
-            synapses._check_vector(gain, "gain", synapses.n_post)
+            check_vector(gain, "gain", synapses.n_post, synapses.dtype)
             check_range(gain, "gain", 0.0, self.n_threads)
         self._check_reward(reward)
         with synapses.exclusive():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..checks import SHARE, check, check_count, check_number
 from ..threads import Threads
-from .array_checks import check_range
+from .array_checks import check_batch, check_range, check_vector
 from .stored import StoredSynapses
 
 
@@ -69,8 +69,8 @@ class Structure(StoredSynapses):
         check_count("n_grow", n_grow, 0)
         check_count("n_candidates", n_candidates, 0)
         check_number("weight", weight, "> 0")
-        self._check_batch(X, "X", self._n_pre)
-        self._check_batch(Y, "Y", self.n_post)
+        check_batch(X, "X", self._n_pre, self.dtype)
+        check_batch(Y, "Y", self.n_post, self.dtype)
         if n_grow == 0 or n_candidates == 0:
             return 0
         with self._changing:
@@ -134,7 +134,7 @@ class Structure(StoredSynapses):
         if self._sign == "mixed":
             raise ValueError("turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'")
         if time is not None:
-            self._check_vector(time, "time", self.n_post)
+            check_vector(time, "time", self.n_post, self.dtype)
             check_range(time, "time", 0.0, n_threads)
         with self._changing:
             before = self.nnz
