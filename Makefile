@@ -1,10 +1,10 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: help build test docs pictures results-page sanitize fuzz coverage lint-tools lint format bench clean
+.PHONY: help build test docs pictures results-page sanitize sanitize-threads fuzz coverage lint-tools lint format bench clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 build:  ## editable install with every extra that the tests need
 	$(PYTHON) -m pip install -e ".[test]"
@@ -29,6 +29,13 @@ sanitize:  ## kernels and their tests under AddressSanitizer and UBSan, in a bui
 	BIONEURO_SANITIZE=address,undefined BIONEURO_DEBUG=1 $(PYTHON) setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize-tmp --force
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests -k "kernels or layouts or synapses or bindings"
+
+sanitize-threads:  ## tests with threads under ThreadSanitizer, in a build folder of its own
+	mkdir -p build/tsan && cp -r bioneuro build/tsan/ && rm -f build/tsan/bioneuro/_core*.so
+	$(PYTHON) setup.py -q egg_info --egg-base build/tsan
+	BIONEURO_SANITIZE=thread $(PYTHON) setup.py -q build_ext --build-lib build/tsan --build-temp build/tsan-tmp --force
+	cd build/tsan && LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=suppress_equal_addresses=0:exitcode=0 PYTHONPATH=. \
+	    setarch -R $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests/test_synapses_threads.py ../../tests/test_threads.py
 
 fuzz:  ## coverage-guided fuzzing of the kernels, with clang; SHARE=.01 for a share of it
 	$(PYTHON) -m campaigns.fuzz --share $(or $(SHARE),1)

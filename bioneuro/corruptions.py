@@ -103,6 +103,7 @@ def corrupt(
         An unknown name, a severity, shape or seed out of range, or X out of shape or range.
     """
     corruption, severity = _named(name), _checked_severity(severity)
+    check_count("random_state", random_state, 0)
     X = check_images(X)
     shape = _two_sided(X.shape[1], image_shape, None)
     return _apply(X, corruption, severity, shape, random_state)
@@ -158,6 +159,7 @@ def evaluate(
         raise ImportError("tables of results need pandas: pip install pandas") from error
     rows, labels, _ = check_input(model, X, y, 0.0)
     check_count("batch_size", batch_size)
+    check_count("random_state", random_state, 0)
     shape = _two_sided(rows.shape[1], image_shape, model)
     names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
     cases = [(name, _named(name), _checked_severity(level)) for name in names for level in severities]
@@ -177,7 +179,6 @@ def evaluate(
 def _apply(
     X: NDArray, corruption: Corruption, severity: int, shape: tuple[int, int, int], random_state: int
 ) -> NDArray:
-    check_count("random_state", random_state, 0)
     images = X.reshape(len(X), *shape).astype(np.float64)
     draws = Draws(SampleRandom(int(random_state), X), images.shape)
     changed = corruption.apply(images, corruption.strengths[severity - 1], draws)

@@ -2,13 +2,20 @@
 
 Of the kernels (``csrc/``, compiled for the generic instruction set) and of the attacks with their audit
 (``bioneuro/attacks/``). Mutants that do not compile do not count. Those that survive are listed: either a test is
-missing, or the change makes no difference that matters.
+missing, or the change makes no difference that matters. Of the tests by a file of Python those are run that reach the
+changed line, the fastest first; all, if it is a line of the module itself.
+
+Each outcome is kept at once in ``build/mutation.jsonl``, and a run that is started again goes on there: what was
+noticed stays so as long as its source is the same, what survived is tried again, for there may be a test now.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import hashlib
 import io
+import json
 import os
 import re
 import resource
@@ -17,10 +24,13 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
+import time
 import tokenize
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -32,8 +42,10 @@ from .record import main
 
 ROOT = Path(__file__).parents[1]
 ATTACKS = ROOT / "bioneuro" / "attacks"
+OUTCOMES = ROOT / "build" / "mutation.jsonl"
 #: Mutants of each half in a whole campaign, and the share of them that the tests must notice.
 MUTANTS, WANTED = 100, 0.9
+NO_PROGRAM = "does not compile"
 #: What a token becomes; numbers become another number.
 CHANGED = {
     "+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "*", "**": "*", "+=": "-=", "-=": "+=", "*=": "/=",
@@ -85,7 +97,17 @@ class Mutant(NamedTuple):
         begin = text.rfind("\n", 0, self.start) + 1
         line = text[begin : self.start] + f"[{text[self.start : self.stop]} -> {self.new}]"
         line += text[self.stop :].split("\n", 1)[0]
-        return f"{self.file.relative_to(ROOT)}:{text.count(chr(10), 0, self.start) + 1}: {line.strip()}"
+        return f"{self.file.relative_to(ROOT)}:{self.line.partition(':')[2]}: {line.strip()}"
+
+    @property
+    def line(self) -> str:
+        """Name of the file, and number of the line."""
+        return f"{self.file.name}:{self.file.read_text().count(chr(10), 0, self.start) + 1}"
+
+    @property
+    def key(self) -> str:
+        """The change and the source that it is made to."""
+        return hashlib.sha256(f"{self.start}{self.new}{self.file.read_text()}".encode()).hexdigest()
 
     def write(self, path: Path) -> None:
         text = self.file.read_text()
@@ -123,6 +145,26 @@ def of_python(file: Path) -> Iterator[Mutant]:
         if token.type in (tokenize.OP, tokenize.NAME, tokenize.NUMBER) and (new := changed(token.string)) is not None:
             start, stop = (starts[line - 1] + column for line, column in (token.start, token.end))
             yield Mutant(file, start, stop, new)
+
+
+class Outcomes:
+    """What became of mutants, in a file of lines that outlives the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        self.known = {line["key"]: line["outcome"] for line in map(json.loads, path.read_text().splitlines())}
+
+    def of(self, mutant: Mutant) -> str | None:
+        """What is known of a mutant; what survived is to be tried again."""
+        outcome = self.known.get(mutant.key)
+        return None if outcome == "survived" else outcome
+
+    def keep(self, mutant: Mutant, outcome: str) -> None:
+        """Write down what became of a mutant."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"key": mutant.key, "outcome": outcome, "mutant": str(mutant)}) + "\n")
 
 
 class Core:
@@ -202,12 +244,78 @@ class Attacks:
         return True
 
 
-def judged(root: Path, tests: tuple[str, ...], seconds: int) -> tuple[str, float]:
+class Reached:
+    """A plugin of pytest: which tests reach which lines of the attacks. What fixtures reach, all tests of a file do."""
+
+    def __init__(self, folder: Path, result: Path) -> None:
+        self.folder, self.result = str(folder), result
+        self.tests: dict[str, float] = {}
+        self.lines: dict[str, list[str]] = {}
+        self.here: set[str] = set()
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
+        name = frame.f_code.co_filename
+        if not name.startswith(self.folder):
+            return None
+        if event == "line":
+            self.here.add(f"{os.path.basename(name)}:{frame.f_lineno}")
+        return self._trace
+
+    @contextlib.contextmanager
+    def _traced(self) -> Iterator[None]:
+        self.here = set()
+        sys.settrace(self._trace)
+        threading.settrace(self._trace)
+        try:
+            yield
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)  # type: ignore[arg-type]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        """Lines that fixtures reach, by the file."""
+        with self._traced():
+            yield
+        self._keep(item.nodeid.partition("::")[0])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """Lines that the test reaches."""
+        start = time.process_time()
+        with self._traced():
+            yield
+        self.tests[item.nodeid] = time.process_time() - start
+        self._keep(item.nodeid)
+
+    def _keep(self, name: str) -> None:
+        for line in self.here:
+            self.lines.setdefault(line, []).append(name)
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand it to the parent process."""
+        self.result.write_text(json.dumps({"tests": self.tests, "lines": self.lines}))
+
+
+class Chosen:
+    """A plugin of pytest: only the tests that reach a line, the fastest first."""
+
+    def __init__(self, reached: dict[str, Any], line: str) -> None:
+        self.seconds, self.names = reached["tests"], set(reached["lines"].get(line, ()))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out, and sort within the files."""
+        if self.names:
+            items[:] = [one for one in items if self.names & {one.nodeid, one.nodeid.partition("::")[0]}]
+        items.sort(key=lambda one: (one.nodeid.partition("::")[0], self.seconds.get(one.nodeid, 0.0)))
+
+
+def judged(root: Path, tests: tuple[str, ...], seconds: int, *plugins: object) -> tuple[str, float]:
     """Whether these tests fail with the package in ``root``, and their seconds of processor."""
     child = os.fork()
     if not child:
         try:
-            os._exit(_tests_of(root, tests, seconds))
+            os._exit(_tests_of(root, tests, seconds, plugins))
         finally:
             os._exit(70)
     _, status, usage = os.wait4(child, 0)
@@ -217,7 +325,7 @@ def judged(root: Path, tests: tuple[str, ...], seconds: int) -> tuple[str, float
     return {0: "survived"}.get(os.WEXITSTATUS(status), "failed"), taken
 
 
-def _tests_of(root: Path, tests: tuple[str, ...], seconds: int) -> int:
+def _tests_of(root: Path, tests: tuple[str, ...], seconds: int, plugins: Sequence[object]) -> int:
     """pytest's exit code, in a process of its own that has imported everything else already."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
@@ -237,30 +345,44 @@ def _tests_of(root: Path, tests: tuple[str, ...], seconds: int) -> int:
     hypothesis.settings.register_profile("the same each time", derandomize=True, database=None)
     hypothesis.settings.load_profile("the same each time")
     files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests]
-    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files])
+    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files], [*plugins])
 
 
 def tested(
-    made: Core | Attacks, mutants: list[Mutant], tests: dict[str, tuple[str, ...]], n: int, faults: list[str]
+    made: Core | Attacks,
+    mutants: list[Mutant],
+    tests: dict[str, tuple[str, ...]],
+    n: int,
+    faults: list[str],
+    outcomes: Outcomes,
 ) -> dict[str, Any]:
     """Try mutants until ``n`` of them have compiled; what is wrong is added to ``faults``."""
-    usual: dict[tuple[str, ...], float] = {}
+    usual: dict[tuple[str, ...], tuple[float, dict[str, Any]]] = {}
     counts, survivors = Counter[str](), []
     for mutant in mutants:
         if counts["mutants"] == n:
             break
-        names = tests[mutant.file.name.partition(".")[0]]
-        if names not in usual:  # the sources as they are
-            outcome, usual[names] = judged(made.unchanged(), names, 600)
-            if outcome != "survived":
-                faults.append(f"{names} {outcome} without any change")
-                return {}
-        if not made.apply(mutant):
-            counts["do not compile"] += 1
-            continue
-        outcome, _ = judged(made.root, names, round(4 * usual[names]) + 10)
-        counts["mutants"] += 1
+        outcome = outcomes.of(mutant)
+        if outcome is None:
+            names = tests[mutant.file.name.partition(".")[0]]
+            if names not in usual:  # the sources as they are
+                result = outcomes.path.with_name("reached.json")
+                reached = Reached(made.root / "bioneuro" / "attacks", result)
+                unchanged, seconds = judged(made.unchanged(), names, 600, reached)
+                if unchanged != "survived":
+                    faults.append(f"{names} {unchanged} without any change")
+                    return {}
+                usual[names] = seconds, json.loads(result.read_text())
+            seconds, lines = usual[names]
+            if made.apply(mutant):
+                outcome, _ = judged(made.root, names, round(4 * seconds) + 10, Chosen(lines, mutant.line))
+            else:
+                outcome = NO_PROGRAM
+            outcomes.keep(mutant, outcome)
         counts[outcome] += 1
+        if outcome == NO_PROGRAM:
+            continue
+        counts["mutants"] += 1
         if outcome == "survived":
             survivors.append(str(mutant))
         print(f"{counts['mutants']} of {n}: {outcome}: {mutant}", file=sys.stderr, flush=True)
@@ -288,15 +410,15 @@ HALVES = {
 
 def campaign(share: float, seed: int, folder: Path, halves: tuple[str, ...] = tuple(HALVES)) -> dict[str, Any]:
     """Try ``share`` of the mutants of each half, drawn from all that there are."""
-    rng, faults, found = np.random.default_rng(seed), list[str](), {}
+    faults, found, outcomes = list[str](), {}, Outcomes(OUTCOMES)
     for name in halves:
         half = HALVES[name]
         tests = {stem: names for stems, names in half.tests.items() for stem in stems}
         files = [file for file in sorted(half.folder.glob(half.pattern)) if file.name.partition(".")[0] in tests]
         mutants = [mutant for file in files for mutant in half.mutants_of(file)]
-        drawn = [mutants[k] for k in rng.permutation(len(mutants))]
-        made = half.made(folder)
-        found[name] = {"possible": len(mutants), **tested(made, drawn, tests, max(1, round(share * MUTANTS)), faults)}
+        drawn = [mutants[k] for k in np.random.default_rng(seed).permutation(len(mutants))]
+        n = max(1, round(share * MUTANTS))
+        found[name] = {"possible": len(mutants), **tested(half.made(folder), drawn, tests, n, faults, outcomes)}
     return {**found, "faults": faults}
 
 

@@ -391,8 +391,6 @@ def test_bad_ensembles(binary):
         worst_case(*binary, 0.1, "l2", attacks=[PGD()])
     with pytest.raises(ValueError, match=r"norm must be one of \['l0', 'l0-rgb', 'l2', 'linf'\], got 'l1'"):
         worst_case(*binary, 0.1, "l1")
-    with pytest.raises(TypeError, match="random_state must be an integer"):
-        worst_case(*binary, 0.1, random_state=None)
 
 
 @pytest.mark.parametrize(

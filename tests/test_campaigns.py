@@ -140,11 +140,26 @@ for table, sources in ((mutation.KERNEL_TESTS, root / "csrc"), (mutation.ATTACK_
         assert there.issuperset(stems), stems
         assert all((root / "tests" / f"test_{{name}}.py").is_file() for name in tests), tests
 class Made:
+    root = root
     def unchanged(self): return root
 mutation.judged = lambda *_: ("failed", 1.0)
 mutants, faults = [mutation.Mutant(root / "csrc" / "map.c", 0, 1, "")], []
-assert mutation.tested(Made(), mutants, {{"map": ("kernels_patches",)}}, 1, faults) == {{}}
+class Item:
+    def __init__(self, nodeid): self.nodeid = nodeid
+items = [Item(f"a.py::{{name}}") for name in "xyz"]
+reached = {{"tests": {{"a.py::x": 2.0, "a.py::y": 1.0, "a.py::z": 0.0}}, "lines": {{"m.py:3": ["a.py::x", "a.py::y"]}}}}
+mutation.Chosen(reached, "m.py:4").pytest_collection_modifyitems(items)
+assert [item.nodeid for item in items] == ["a.py::z", "a.py::y", "a.py::x"]
+mutation.Chosen(reached, "m.py:3").pytest_collection_modifyitems(items)
+assert [item.nodeid for item in items] == ["a.py::y", "a.py::x"]
+outcomes = mutation.Outcomes(Path({str(tmp_path)!r}) / "build" / "outcomes.jsonl")
+assert mutation.tested(Made(), mutants, {{"map": ("kernels_patches",)}}, 1, faults, outcomes) == {{}}
 assert faults == ["('kernels_patches',) failed without any change"], faults
+outcomes.keep(mutants[0], "crashed")
+assert mutation.Outcomes(outcomes.path).of(mutants[0]) == "crashed"  # a run that goes on
+assert mutation.tested(None, mutants, {{}}, 1, faults, mutation.Outcomes(outcomes.path))["counts"]["crashed"] == 1
+outcomes.keep(mutants[0], "survived")
+assert mutation.Outcomes(outcomes.path).of(mutants[0]) is None
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -232,6 +232,15 @@ def test_statistics_do_not_depend_on_the_order_of_the_stream(model):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", [NearestClassMean, StreamingLDA, StreamingLeastSquares])
+def test_statistics_far_from_zero_are_those_of_the_moved_data(model, dtype):
+    """Sixteenths beside 10^6 are exact in both types."""
+    near, there = (np.round(16 * rows) / 16 for rows in (X, X_TEST))
+    z = model().fit((near + 1e6).astype(dtype), Y).decision_function((there + 1e6).astype(dtype))
+    np.testing.assert_allclose(z, model().fit(near, Y).decision_function(there), rtol=1e-5, atol=1e-5)
+
+
 def test_streaming_lda_is_scikit_learns_with_equal_priors():
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 

@@ -208,7 +208,6 @@ def test_evaluate_reads_the_shape_of_the_model():
         ({"image_shape": (3, 5)}, r"image_shape must have a product of 16 features, got \(3, 5\)"),
         ({"image_shape": (16, 1)}, "rows of 16 features are none: give image_shape"),
         ({"X": np.zeros((2, 15))}, "rows of 15 features are none: give image_shape"),
-        ({"random_state": -1}, "random_state must be an integer >= 0, got -1"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from attack_models import Linear
 
-from bioneuro import BioClassifier, attacks, baselines, connectivity, continual, datasets, fewshot
+from bioneuro import BioClassifier, attacks, baselines, connectivity, continual, corruptions, datasets, fewshot, layers
 from bioneuro.analysis import ks_bootstrap, representation_report
+from bioneuro.research import natural_images
 from bioneuro.seeds import drawn_generator, generator_from, random_state_from, seed_of
 
 X, Y = np.random.default_rng(0).random((12, 4)), np.arange(12) % 2
+
+MODEL, ASSOCIATION = Linear(np.eye(2, 4)), layers.Association(4, 4, 2)
 
 #: One of each place where a seed is taken.
 TAKES_A_SEED = {
@@ -21,8 +25,33 @@ TAKES_A_SEED = {
     "network": lambda seed: BioClassifier(image_shape=None, random_state=seed).fit(X, Y),
     "baseline": lambda seed: baselines.NearestNeighbour(random_state=seed).fit(X, Y),
     "exemplars": lambda seed: baselines.ExemplarNeighbours(random_state=seed).fit(X, Y),
+    "leaves": lambda seed: natural_images.dead_leaves(1, (4, 4), random_state=seed),
+    "twin": lambda seed: natural_images.gaussian_twin(X, (2, 2), random_state=seed),
     "readout": lambda seed: fewshot.FeatureReadout(random_state=seed).fit(X, Y),
 }
+
+
+#: Where nothing but a number will do.
+TAKES_A_NUMBER = {
+    "worst case": lambda seed: attacks.worst_case(MODEL, X, Y, 0.1, random_state=seed),
+    "audit": lambda seed: attacks.audit(MODEL, X, Y, random_state=seed),
+    "landscape": lambda seed: attacks.loss_landscape(MODEL, X, Y, random_state=seed),
+    "loss by step": lambda seed: attacks.loss_by_step(MODEL, X, Y, random_state=seed),
+    "corrupt": lambda seed: corruptions.corrupt(X, "rotate", random_state=seed),
+    "corruptions": lambda seed: corruptions.evaluate(MODEL, X, Y, corruptions=[], random_state=seed),
+    "competitive": lambda seed: layers.CompetitiveLayer(ASSOCIATION.synapses, beta=1.0, seed=seed),
+    "association": lambda seed: layers.Association(4, 4, 2, seed=seed),
+    "inhibition": lambda seed: layers.InhibitoryCells(4, seed=seed),
+    "pool": lambda seed: layers.SoftmaxPool(4, seed=seed),
+    "delta": lambda seed: layers.DeltaReadout(ASSOCIATION, 2, seed=seed),
+}
+
+
+@pytest.mark.parametrize("seed", [-1, "x", 1.5, None])
+@pytest.mark.parametrize("name", TAKES_A_NUMBER)
+def test_a_bad_number_is_refused_by_name(name, seed):
+    with pytest.raises(ValueError, match=f"(random_state|seed) must be an integer >= 0, got {seed!r}"):
+        TAKES_A_NUMBER[name](seed)
 
 
 @pytest.mark.parametrize("seed", [-1, "x", 1.5])

@@ -63,7 +63,7 @@ def loss_landscape(
         Points on a line, from 0 to `reach`.
     reach : float > 0
         How far to go, relative to the end points; pixels stop at 0 and at 1.
-    random_state : int
+    random_state : int >= 0
 
     Returns
     -------
@@ -81,7 +81,7 @@ def loss_landscape(
     pd = _pandas()
     check_count("n_points", n_points, 2)
     check_number("reach", reach, "> 0")
-    images, labels, epsilon = _checked(model, X, y, epsilon, norm)
+    images, labels, epsilon = _checked(model, X, y, epsilon, norm, random_state)
     frames = []
     with checked_names(model, X):
         ends = end_points(model, images, labels, epsilon, norm, loss, random_state)
@@ -140,7 +140,7 @@ def loss_by_step(
         pandas is not installed.
     """
     pd = _pandas()
-    images, labels, epsilon = _checked(model, X, y, epsilon, norm)
+    images, labels, epsilon = _checked(model, X, y, epsilon, norm, random_state)
     seen = _Recorder(model)
     attack = PGD(norm=norm, loss=loss, n_steps=n_steps, early_stop=False, random_state=random_state)
     with checked_names(model, X):
@@ -180,8 +180,11 @@ class _Recorder:
         return self._recorded("input_gradient")
 
 
-def _checked(model: Classifier, X: Any, y: Any, epsilon: float, norm: str) -> tuple[NDArray, NDArray, float]:
+def _checked(
+    model: Classifier, X: Any, y: Any, epsilon: float, norm: str, random_state: int
+) -> tuple[NDArray, NDArray, float]:
     FGSM(norm=norm).check_model(model)
+    check_count("random_state", random_state, 0)
     X, y, budgets = check_input(model, X, y, epsilon)
     return X, y, check_budget(budgets)
 

@@ -128,7 +128,7 @@ def worst_case(
         The result of each attack at each budget is kept there, and not run again as long as model, samples and the
         attack's parameters are the same: what was interrupted goes on. A model is known by its answers on X and
         around it, so these are asked for each time. Many models and samples may share a folder.
-    random_state : int
+    random_state : int >= 0
         Seed of the attacks made here, each with a seed of its own; Attack objects keep theirs.
     batch_size, progress
         See `Attack.__call__`.
@@ -151,8 +151,7 @@ def worst_case(
     UserWarning
         A file of the cache is damaged, or not what its name says: it is replaced.
     """
-    if not isinstance(random_state, int | np.integer):
-        raise TypeError(f"random_state must be an integer, got {random_state!r}")
+    check_count("random_state", random_state, 0)
     if tier is not None and attacks is not None:
         raise ValueError(f"give either tier or attacks, got tier={tier!r} and {len(attacks)} attacks")
     check("norm", norm, Choice(NORMS))

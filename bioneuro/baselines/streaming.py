@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import POSITIVE_SHARE, check, check_count, check_number, on_host
@@ -119,8 +120,7 @@ class NearestClassMean(StreamingClassifier):
             self.means_[c] += (mine - self.means_[c]).sum(axis=0) / self.counts_[c]
 
     def _scores(self, X: NDArray) -> NDArray:
-        z = 2 * X @ self.means_.T - (self.means_**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
-        return _of_seen(z, self.counts_)
+        return _of_seen(-cdist(X, self.means_, "sqeuclidean"), self.counts_)  # products lose digits far from 0
 
     def _pathways(self) -> dict[str, NDArray]:
         return {"output": 2 * self.means_}  # |x|^2 is the same for all classes
@@ -135,7 +135,8 @@ class StreamingLDA(NearestClassMean):
 
     The scatter grows by ``n / (n + 1) (x - m_y)(x - m_y)^T`` (here in whole batches: a class's about its mean, combined
     as in Chan, Golub & LeVeque 1979); ``S`` is that of N samples over N, ``L = ((1 - e) S + e tr(S) / d I)^-1`` in d
-    dimensions, ``z_c = m_c^T L x - m_c^T L m_c / 2``. As long as nothing has varied, ``L = I``.
+    dimensions, ``z_c = m_c^T L x - m_c^T L m_c / 2``, x and m_c less the mean of all samples. As long as nothing has
+    varied, ``L = I``.
 
     Parameters
     ----------
@@ -167,15 +168,20 @@ class StreamingLDA(NearestClassMean):
         super()._show(X, true)
 
     def _pathways(self) -> dict[str, NDArray]:
+        return {"output": self._weights_of(self.means_)}
+
+    def _weights_of(self, means: NDArray) -> NDArray:
         S = self.scatter_ / max(self.counts_.sum(), 1)
         variance = S.trace() / len(S)
         if not _varied(variance, self.means_):
-            return {"output": self.means_}  # of the nearest mean: no direction is known to vary more than another
-        return {"output": _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * variance, self.means_.T).T}
+            return means  # of the nearest mean: no direction is known to vary more than another
+        return _solve_ridge((1 - self.shrinkage) * S, self.shrinkage * variance, means.T).T
 
     def _scores(self, X: NDArray) -> NDArray:
-        W = self._pathways()["output"]
-        return _of_seen(X @ W.T - (W * self.means_).sum(axis=1) / 2, self.counts_)
+        origin = self.counts_ @ self.means_ / self.counts_.sum()  # far from 0 products lose digits
+        means = self.means_ - origin
+        W = self._weights_of(means)
+        return _of_seen((X - origin) @ W.T - (W * means).sum(axis=1) / 2, self.counts_)
 
     def n_stored(self) -> int:
         """Numbers kept; the covariance is symmetric."""

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .._attributes import Array, Count, Part, Pathway, ThreadCount
-from ..checks import SHARE, Flag, check
+from ..checks import SHARE, Flag, check, check_count
 from ..connectivity import Constant
 from ..rules import Rule, RuleLike, Turnover, as_rule
 from ..synapses import Synapses
@@ -93,6 +93,7 @@ class PlasticCells:
         check("rate_memory", rate_memory, GAIN)
         check("homeostasis", homeostasis, GAIN_OR_NONE)
         check("recruitment", recruitment, SHARE)
+        check_count("seed", seed, 0)
         self.synapses, self.competition = synapses, competition
         self.rule = own_rule(rule, seed, n_threads)
         self.turnover, self.intrinsic, self.init = turnover or Turnover(birth=0, death=0), bool(intrinsic), init

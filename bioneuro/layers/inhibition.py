@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import connectivity
 from .._attributes import Array, Pathway, ThreadCount
 from ..analysis import row_index
-from ..checks import POSITIVE_SHARE, PROPER_SHARE, Number, Only, check
+from ..checks import POSITIVE_SHARE, PROPER_SHARE, Number, Only, check, check_count
 from ..synapses import Synapses
 from ..threads import Threads
 from .interfaces import Learned
@@ -124,6 +124,7 @@ class InhibitoryCells:
         check("inhibitory_density", inhibitory_density, POSITIVE_SHARE)
         check("inhibition", inhibition, INHIBITION)
         check("specificity", specificity, SPECIFICITY)
+        check_count("seed", seed, 0)
         gains = {"beta": beta, "sharpening": sharpening, "activity": activity}
         for name, value in gains.items():
             check(name, value, GAIN)

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import _core
 from .._attributes import Count, Maybe, ThreadCount
-from ..checks import check
+from ..checks import check, check_count
 from ..synapses import Synapses
 from ..threads import Threads
 from .interfaces import Learned
@@ -64,6 +64,7 @@ class SoftmaxPool:
     ) -> None:
         check("beta", beta, GAIN)
         check("sharpening", sharpening, GAIN)
+        check_count("seed", seed, 0)
         if n_rivals is not None and (n_rivals < 1 or n_cells % n_rivals):
             raise ValueError(f"n_rivals must divide the {n_cells} cells, got {n_rivals}")
         self.beta, self.sharpening, self.k = float(beta), float(sharpening), k

@@ -13,7 +13,7 @@ from scipy.special import log_softmax, softmax
 from .. import _core, connectivity
 from .._attributes import Array, Count, Maybe, Part, Pathway
 from ..analysis import row_thresholds
-from ..checks import Integer, Number, check
+from ..checks import Integer, Number, check, check_count
 from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
@@ -157,6 +157,7 @@ class DeltaReadout:
     ) -> None:
         check("w_start", w_start, Number(0, LARGEST_WEIGHT, ends="(]"))
         check("prune_every", prune_every, Integer(), None)
+        check_count("seed", seed, 0)
         self.association = association = read_cells(association)
         self.rng = np.random.default_rng(seed)
         n_cells, dtype = association.n_cells, association.dtype

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 
 from ..checks import check_count
+from ..seeds import generator_from
 
 __all__ = ["dead_leaves", "gaussian_twin", "spectral_slope"]
 
@@ -87,7 +88,7 @@ def dead_leaves(
     low, high = map(float, (1, max(2, height, width)) if radii is None else radii)
     if not 0 < low < high < np.inf:
         raise ValueError(f"radii must be (smallest, largest) with 0 < smallest < largest, got {radii}")
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     # Of the discs of the plane those within r of the image matter; their radii are drawn as r^-3 (h + 2r)(w + 2r).
     r = np.geomspace(low, high, N_RADII)
     density = r**-3 * (height + 2 * r) * (width + 2 * r)
@@ -144,7 +145,7 @@ def gaussian_twin(
         In [0, 1].
     """
     images = _images(X, shape)
-    rng = np.random.default_rng(random_state)
+    rng = generator_from(random_state)
     noise = fft.ifft2(fft.fft2(rng.standard_normal(images.shape)) * np.sqrt(_power(images))).real
     noise -= noise.mean()
     noise *= NOISE_SD / noise.std()

@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import UserError
 from .failures import FAILED, kept_in, need_extra
 from .options import add_processes, whole, whole_or_zero
+from .printing import show
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +60,7 @@ def run(options: argparse.Namespace) -> int:
             raise UserError(str(error)) from error
     for warning in told:
         print(f"bioneuro: {warning.message}", file=sys.stderr)
-    print(frame.to_string(index=False))
-    print(f"\nWritten: {write_table(frame, out / 'sweep.csv')}")
+    show(options, frame.to_string(index=False), [write_table(frame, out / "sweep.csv")], frame)
     return FAILED if frame["error"].any() else 0
 
 
