@@ -104,10 +104,7 @@ def sweep(
     >>> bn.research.sweep(accuracy, {"n_cells": [100, 300], "repeat": range(3)}, out="cells")  # doctest: +SKIP
     """
     _check(function, backend, n_jobs, scheduler, seed, n_threads)
-    points = points_of(grid)
-    taken = [name for name in (SECONDS, ERROR) if any(name in point for point in points)]
-    if taken:
-        raise ValueError(f"grid must not have a parameter named {taken[0]!r}: it is a column of the result")
+    points = _points(grid)
     keys = [key_of(point) for point in points]
     configuration, folder = {"seed": seed, **_identity(function)}, Path(out)
     with folder_for_results(folder):
@@ -137,11 +134,8 @@ def sweep(
             found[i] = outcome.value, outcome.seconds
     if errors:
         first = min(errors)
-        warnings.warn(
-            f"{len(errors)} of {len(points)} points failed, the first {points[first]}: {errors[first]} (see column "
-            f"'error', and {failures.folder})",
-            stacklevel=2,
-        )
+        failed = f"{len(errors)} of {len(points)} points failed, the first {points[first]}: {errors[first]}"
+        warnings.warn(f"{failed} (see column 'error', and {failures.folder})", stacklevel=2)
     return _frame(points, found, errors)
 
 
@@ -154,6 +148,15 @@ def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed
     check_count("seed", seed, 0)
     check("n_jobs", n_jobs, Integer(), None)
     check("n_threads", n_threads, Integer(), None)
+
+
+def _points(grid: Grid) -> list[Point]:
+    """The points of a grid, none of whose parameters has the name of a column of the result."""
+    points = points_of(grid)
+    taken = [name for name in (SECONDS, ERROR) if any(name in point for point in points)]
+    if taken:
+        raise ValueError(f"grid must not have a parameter named {taken[0]!r}: it is a column of the result")
+    return points
 
 
 def _finished(
