@@ -190,7 +190,7 @@ class Attack(ABC):
             )
 
     def lacking(self, model: Classifier) -> list[str]:
-        """Names of what this attack uses of a model, and this one has not."""
+        """Names of what this attack uses and the model lacks."""
         return [name for name in self.requires if not hasattr(model, name)]
 
     @property

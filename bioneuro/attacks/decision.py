@@ -208,7 +208,7 @@ def _directions(X: NDArray, images: NDArray) -> NDArray:
 
 
 def _nearest(oracle: _Oracle, rays: NDArray, lengths: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Of each sample's rays (n, k, features), given to their ends: that which is adversarial nearest to X.
+    """Of each sample's rays, given by their ends (n, k, features), the one that turns adversarial nearest to X.
 
     Returns its index, the share of it to go, and whether there is one (else 0, 1, False), each (n,). `lengths` (n, k)
     are those of the rays.

@@ -26,14 +26,14 @@ def check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int =
 
 
 def check_vector(array: Any, name: str, size: int, dtype: np.dtype) -> None:
-    """An array of one dimension and so many entries."""
+    """A vector of ``size`` entries."""
     check_array(array, name, (dtype,))
     if len(array) != size:
         raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
 
 
 def check_batch(array: Any, name: str, width: int, dtype: np.dtype) -> None:
-    """An array of any number of rows with so many entries."""
+    """A matrix of ``width`` columns and any number of rows."""
     check_array(array, name, (dtype,), ndim=2)
     if array.shape[1] != width:
         raise ValueError(f"{name} must have shape (batch, {width}), got {array.shape}")
