@@ -194,10 +194,14 @@ def tuning_lines(log: Path) -> str:
         "few images; what it is worth only test images say. Models without a line have nothing to tune or were not "
         "searched."
     )
+    counts = frame.groupby("model", sort=False).size()
+    short = [f"{name} ({n})" for name, n in counts.items() if n < plan["n_trials"]]
+    if short:
+        said += f" The seconds ended before the last trial of: {'; '.join(short)}."
     lines = [
         f"## Tuning on {plan['dataset']}",
         "",
-        textwrap.fill(said, 120),
+        textwrap.fill(said, 120, break_on_hyphens=False),
         "",
     ]
     rows = []
