@@ -144,7 +144,7 @@ class NetworkClassifier(NetworkEstimator):
         return super()._repr_html_() if network is None else network._repr_html_()
 
     def _shown(self) -> Network | None:
-        """What a table can show: the network that was learned, or the layers as they were given; None if they are no layers."""
+        """What a table can show: the network that was learned, or the layers as given; None if they are no layers."""
         try:
             return self.network_ if hasattr(self, "network_") else Network(named_layers(self.layers), {})
         except (TypeError, ValueError, AttributeError):

@@ -188,8 +188,8 @@ class NetworkEstimator(
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any) -> Self:
         """Go on learning from one batch, shown once.
 
-        Layers that learn in steps, such as an association, and the readout learn in every call; others, such as a map or
-        mixing, learn at the first call and stay as they are. Association cells wait to be recruited.
+        Layers that learn in steps, such as an association, and the readout learn in every call; others, such as a map
+        or mixing, learn at the first call and stay as they are. Association cells wait to be recruited.
 
         Parameters
         ----------
