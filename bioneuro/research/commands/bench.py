@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from .config import build
+from .failures import load_data, need_extra
 from .options import add_dataset, add_n_train, whole
 from .printing import show
-from .user_errors import load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +25,12 @@ def run(options: argparse.Namespace) -> int:
     need_extra("pandas")
 
     from .. import speed
+    from ..records.environment import environment
 
     rows = speed.measured(load_data(options.dataset), options.n_train or 500, options.repeats)
-    _, built = build()
-    head = f"{options.dataset}, at most {built['n_threads']} thread{'s' * (built['n_threads'] > 1)}, {built['simd']}"
+    built = environment()
+    n_threads = int(built["n_threads"])
+    head = f"{options.dataset}, at most {n_threads} thread{'s' * (n_threads > 1)}, {built['simd']}"
     show(
         options,
         f"{head}; best of {options.repeats} calls, of fit the only one\n\n{speed.text(rows)}",

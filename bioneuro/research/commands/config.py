@@ -15,16 +15,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    page, config = build()
-    show(options, page, **config)
-    return 0
-
-
-def build() -> tuple[str, dict[str, Any]]:
-    """How this installation was built, as it is printed and by name."""
     from ... import show_config
 
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         config: dict[str, Any] = show_config()
-    return told.getvalue().rstrip("\n"), config
+    show(options, told.getvalue().rstrip("\n"), **config)
+    return 0
