@@ -106,8 +106,8 @@ def grow(
 ) -> tuple[_Index, _Index, _Values]: ...  # fmt: skip
 def turnover(
     indptr: _Index, indices: _Index, data: _Values, n_cols: int, *, birth: float, death: float, gamma: float,
-    size: float, time: _Values | None = None, sign: Literal["E", "I"] = "E", seed: int, step: int,
-    n_threads: Threads = None, check: bool = False,
+    size: float, time: _Values | None = None, sign: Literal["E", "I"] = "E",
+    normalize: bool = False, seed: int, step: int, n_threads: Threads = None, check: bool = False,
 ) -> tuple[_Index, _Index, _Values, int]: ...  # fmt: skip
 def patches(
     R: _Values, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0,

@@ -265,7 +265,7 @@ class BioClassifier(NetworkEstimator):
         H = self._start(source, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
-        network = self.network_.on_features
+        network, H = self.network_.on_features.narrowed(H, share=0.5)  # the readout keeps as much again
         with self._finite_after(self.network_, "the association"):
             n_epochs = schedule.of_association(len(H), n_cells)
             network.learn(H, T, n_epochs=n_epochs, rng=rng, progress=passes)
@@ -285,7 +285,7 @@ class BioClassifier(NetworkEstimator):
             if not hasattr(self, "encoder_"):
                 self._learn_encoder(X, rng, passes)
             H = self._start(X, classes, self.n_cells, rng)
-        network = self.network_.on_features
+        network, H = self.network_.on_features.narrowed(H)
         network.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)
         with self._finite_after(self.network_, "the association"):

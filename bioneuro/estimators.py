@@ -76,17 +76,19 @@ def all_or_nothing(model: Any, *changed: str, shared: Iterable[Any] = ()) -> Ite
     """
     before = dict(vars(model))
     source = getattr(model, "random_state", 0)
-    rewind = _rewinder(source)
-    memo = {id(part): part for part in (*shared, source)}
     in_place = {name: before[name] for name in changed if name in before}
-    copies = copy.deepcopy(in_place, memo)
-    if _is_mapped(in_place, set()):
+    leaves = list(_leaves(in_place, {id(part) for part in shared}))
+    generators = [leaf for leaf in leaves if isinstance(leaf, np.random.Generator)]
+    rewinders = [_rewinder(each) for each in (source, *generators)]
+    copies = copy.deepcopy(in_place, {id(part): part for part in (*shared, source, *generators)})
+    if any(isinstance(leaf, np.memmap) and not leaf.flags.writeable for leaf in leaves):
         vars(model).update(copies)
         copies = in_place
     try:
         yield
     except BaseException:  # Ctrl-C, too
-        rewind()
+        for rewind in rewinders:
+            rewind()
         model.__dict__ = before | copies
         raise
 
@@ -134,18 +136,20 @@ def _rewinder(random_state: Any) -> Callable[[], None]:
     return partial(source.set_state, source.get_state())
 
 
-def _is_mapped(value: Any, seen: set[int]) -> bool:
-    """Whether an array in it is a memory map that cannot be written to."""
-    if isinstance(value, np.ndarray):
-        return isinstance(value, np.memmap) and not value.flags.writeable
-    if id(value) in seen or hasattr(type(value), "__deepcopy__"):  # a pathway copies its arrays itself
-        return False
+def _leaves(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Arrays and random generators in it, but for those in what was ``seen`` and in pathways, which copy their own."""
+    if isinstance(value, np.ndarray | np.random.Generator):
+        yield value
+    if id(value) in seen or hasattr(type(value), "__deepcopy__"):
+        return
     seen.add(id(value))
     if isinstance(value, dict):
         parts: Iterable[Any] = value.values()
     else:
         parts = value if isinstance(value, list | tuple) else getattr(value, "__dict__", {}).values()
-    return any(_is_mapped(part, seen) for part in parts if not isinstance(part, int | float | str | None))
+    for part in parts:
+        if not isinstance(part, int | float | str | None):
+            yield from _leaves(part, seen)
 
 
 def validated(model: BaseEstimator, X: ArrayLike, dtype: DTypeLike) -> NDArray:

@@ -587,8 +587,8 @@ def grow(
 
 def turnover(
     indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int, *, birth: float, death: float, gamma: float,
-    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E", seed: int = 0, step: int = 0,
-    n_threads: Threads = None,
+    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E",
+    normalize: bool = False, seed: int = 0, step: int = 0, n_threads: Threads = None,
 ) -> tuple[NDArray, NDArray, NDArray, int]:  # fmt: skip
     """New pathway after random births and deaths of synapses: the weak are short-lived, the silent may wake.
 
@@ -615,6 +615,8 @@ def turnover(
         ``None``: 1 for all.
     sign : {"E", "I"}
         Whether newborns are positive or negative.
+    normalize : bool
+        Whether all rows are then scaled to unit norm, as by :func:`normalize_rows`.
     seed, step : int
         Key of the draws, in [0, 2**64). A death depends on ``(seed, step, row, column)``, the births of a row on
         ``(seed, step, row)``, and on rates and weights.
@@ -624,7 +626,7 @@ def turnover(
     Returns
     -------
     indptr, indices, data : ndarray
-        New arrays of the types given. A synapse that died is not born again in the same call. Rows are not scaled.
+        New arrays of the types given. A synapse that died is not born again in the same call.
     n_died : int
 
     Raises
@@ -640,7 +642,7 @@ def turnover(
     """
     return _core.turnover(
         indptr, indices, data, n_cols, birth=birth, death=death, gamma=gamma, size=size, time=time, sign=sign,
-        seed=seed, step=step, n_threads=n_threads, check=True,
+        normalize=normalize, seed=seed, step=step, n_threads=n_threads, check=True,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -184,13 +185,19 @@ class Network:
 
     def _seen(self, X: NDArray | Rows, n_epochs: int) -> Callable[[NDArray[np.int64]], NDArray]:
         """What the last layer sees of rows of ``X``, each of which is asked for ``n_epochs`` times."""
+        top, H = (self, X) if n_epochs == 1 else self.narrowed(X)
+        return lambda rows: top.seen(H[rows])
+
+    def narrowed(self, X: NDArray | Rows, share: float = 1.0) -> tuple[Network, NDArray | Rows]:
+        """The last layer as a network of its own, and what it sees of ``X``; where nothing lies below, or that is more
+        than a ``share`` of what may be kept, this network and ``X``."""
         below = list(self.layers.values())[:-1]
-        if not below or n_epochs == 1 or len(X) * below[-1].n_features > CACHED:
-            return lambda rows: self.seen(X[rows])
+        if not below or len(X) * below[-1].n_features > share * CACHED:
+            return self, X
         H = np.empty((len(X), below[-1].n_features), self.dtype)
         for s in slices(len(X), INFERENCE_BATCH):
             H[s] = self.seen(X[s])
-        return H.__getitem__
+        return self.part(-1), H
 
     def learn_readouts(
         self,
@@ -353,13 +360,22 @@ def check_layers(layers: Mapping[str, Any]) -> None:
 
 def population(layer: Any) -> str:
     """What the cells of a layer are called, unless a stack names them otherwise."""
-    name = type(layer).__name__
-    return str(getattr(layer, "population", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
+    return str(getattr(layer, "population", _snake_case(type(layer).__name__)))
+
+
+@lru_cache(maxsize=256)
+def _snake_case(name: str) -> str:
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def takes(function: Callable[..., Any], argument: str) -> bool:
     """Whether a function has an argument of that name."""
-    return argument in inspect.signature(function).parameters
+    return argument in _arguments(getattr(function, "__func__", function))
+
+
+@lru_cache(maxsize=256)
+def _arguments(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
 
 
 def _begins(name: str, cells: str) -> bool:

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._attributes import Count, Labels, Maybe, Missing, Part, Plain, Strings
 from .blockwise_encoding import Check
-from .checks import check_labels
+from .checks import Checked, check_labels
 from .estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -40,6 +40,7 @@ from .network import Network
 from .progress import track
 from .protocols import Pullback
 from .row_sources import OneHot, Rows, opened
+from .rules import Rule
 from .seeds import drawn_generator
 from .surrogates import variants
 from .synapses.array_checks import largest_magnitude
@@ -155,9 +156,8 @@ class NetworkEstimator(
         return self
 
     def _all_or_nothing(self, *changed: str) -> AbstractContextManager[None]:
-        network = getattr(self, "network_", None)
-        layers = network.layers.values() if network else ()
-        return all_or_nothing(self, *changed, shared=[each for each in layers if not isinstance(each, PlasticLayer)])
+        layers = self.network_.layers.values() if hasattr(self, "network_") else ()
+        return all_or_nothing(self, *changed, shared=[part for layer in layers for part in _fixed(layer)])
 
     def _generator(self) -> np.random.Generator:
         return drawn_generator(self.random_state)
@@ -310,6 +310,13 @@ class NetworkEstimator(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # features are of the parameter dtype
         return tags
+
+
+def _fixed(layer: Any) -> list[Any]:
+    """What learning in steps never changes: a layer that learned before, or the settings of one that learns."""
+    if not isinstance(layer, PlasticLayer):
+        return [layer]
+    return [part for part in getattr(layer, "__dict__", {}).values() if isinstance(part, Rule | Checked)]
 
 
 def refuse(model: NetworkEstimator, unsupported: dict[str, Any]) -> None:

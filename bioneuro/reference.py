@@ -418,8 +418,8 @@ def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArra
 
 def turnover(
     indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int, *, birth: float, death: float, gamma: float,
-    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E", seed: int = 0, step: int = 0,
-    n_threads: object = None,
+    size: float, time: NDArray | None = None, sign: Literal["E", "I"] = "E",
+    normalize: bool = False, seed: int = 0, step: int = 0, n_threads: object = None,
 ) -> tuple[NDArray, NDArray, NDArray, int]:  # fmt: skip
     """New CSR after random births and deaths of synapses, and how many died.
 
@@ -427,7 +427,7 @@ def turnover(
     numbered by its column, is below that exponent; a silent pair is born with probability ``1 - exp(-birth time_i)`` at
     weight ``size`` (``-size`` for ``sign="I"``). Births: row i walks its columns from the left; the t-th draw skips
     ``floor(lifetime / (birth time_i))`` of them and hits the next, which lets that column be born unless it was stored,
-    even if it dies in this very call. All in double precision; rows are not scaled.
+    even if it dies in this very call. All in double precision. With ``normalize`` :func:`normalize_rows` follows.
     """
     rows, n_rows = _rows(indptr), len(indptr) - 1
     pace = np.ones(n_rows) if time is None else time.astype(float)
@@ -454,7 +454,10 @@ def turnover(
         new_indices.append(columns[order].astype(indices.dtype))
         new_data.append(weights[order].astype(data.dtype))
         new_indptr[i + 1] = new_indptr[i] + len(order)
-    return new_indptr, np.concatenate(new_indices), np.concatenate(new_data), int(dies.sum())
+    made = new_indptr, np.concatenate(new_indices), np.concatenate(new_data)
+    if normalize:
+        normalize_rows(*made)
+    return *made, int(dies.sum())
 
 
 # --- retina ------------------------------------------------------------------------------------------------

@@ -58,8 +58,8 @@ static inline size_t bio_row_length(const bio_csr *w, size_t i) {
 typedef struct bio_layout bio_layout;
 
 /* A layout of w, or of its transpose; without weights where w->data is NULL. *layout is NULL on failure.
- * O(nnz). Memory: 2 + sizeof(index) + sizeof(value) bytes a synapse (as CSR, and 2), runs padded to 4 places, and 4
- * bytes for each row and block. */
+ * O(nnz). Memory: 2 + sizeof(value) bytes a synapse, and sizeof(index) more in a transpose, runs padded to 4 places, 4
+ * bytes for each row and block, and 8 for each row. */
 bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_layout **layout);
 void bio_layout_free(bio_layout *layout);
 
@@ -240,6 +240,7 @@ typedef struct {
     double size;         /* |w| at which the hazard is `death`, and that of newborns; > 0 and finite as a w->value */
     const void *time;    /* (n_rows) of w->value, >= 0: how much time passes for each cell; NULL: 1 for all */
     int inhibitory;      /* newborns are negative */
+    int normalize;       /* then rows are scaled to unit norm, as by bio_normalize_rows */
     uint64_t seed, step; /* key of the draws */
 } bio_turnover_rule;
 

@@ -11,7 +11,7 @@
 typedef struct {
     const bio_csr *w;
     bio_layout *layout;
-    size_t **scratch; /* fill, of each worker: next place of each run of a unit */
+    size_t **scratch; /* fill of a transpose, of each worker: next place of each run of a unit */
 } transfer_job;
 
 /* Rows of tile t in the order of their runs' lengths, so that a loop over one mostly ends after as many turns as that
@@ -43,8 +43,10 @@ static void find_runs(const bio_layout *layout, size_t t, size_t *next) {
 #include "template.h"
 
 static const bio_task count_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(count);
-static const bio_task fill_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(fill);
-static const bio_task refresh_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(refresh);
+static const bio_task fill_table[][BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = {BIO_TABLE(fill),
+                                                                               BIO_TABLE(fill_transpose)};
+static const bio_task refresh_table[][BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = {BIO_TABLE(refresh),
+                                                                                  BIO_TABLE(refresh_transpose)};
 static bio_deposit *const deposit_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(deposit);
 
 #define PLACE_NS 0.5 /* about what moving a synapse costs */
@@ -92,15 +94,18 @@ bio_status bio_layout_new(const bio_csr *w, int transposed, int n_threads, bio_l
 
     const size_t places = bio_layout_places(layout);
     layout->column = calloc(places + 1, sizeof *layout->column);
-    layout->source = calloc(places + 1, bio_index_size(w->index));
+    if (transposed) layout->source = calloc(places + 1, bio_index_size(w->index));
+    else layout->next = calloc(layout->n_rows + 1, sizeof *layout->next);
     if (w->data) layout->data = bio_alloc(places * bio_value_size(w->value));
-    job.scratch = (size_t **)bio_scratch_new(
-        share.workers, (transposed ? layout->n_chunks : layout->n_blocks) * layout->chunk * sizeof **job.scratch);
-    const int ready = layout->column && layout->source && (layout->data || !w->data) && job.scratch;
-    if (ready) bio_parallel(BIO_PICK(fill_table, w->value, w->index), &job, share);
+    if (transposed)
+        job.scratch =
+            (size_t **)bio_scratch_new(share.workers, layout->n_chunks * layout->chunk * sizeof **job.scratch);
+    const int ready = layout->column && (layout->data || !w->data) &&
+                      (transposed ? layout->source && job.scratch : layout->next != NULL);
+    if (ready) bio_parallel(BIO_PICK(fill_table[layout->transposed], w->value, w->index), &job, share);
     bio_scratch_free((void **)job.scratch, share.workers);
     if (!ready) goto fail;
-    if (w->data) bio_layout_refresh(layout, w, n_threads);
+    if (w->data && transposed) bio_layout_refresh(layout, w, n_threads);
     return BIO_OK;
 fail:
     bio_layout_free(layout);
@@ -115,6 +120,7 @@ void bio_layout_free(bio_layout *layout) {
     free(layout->row);
     free(layout->column);
     free(layout->source);
+    free(layout->next);
     bio_free(layout->data);
     drop(layout->spare);
     free(layout);
@@ -137,8 +143,9 @@ void bio_layout_give_back(bio_layout *layout, void *scratch) {
 
 void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
     transfer_job job = {.w = w, .layout = layout};
-    const bio_task task = BIO_PICK(refresh_table, w->value, w->index);
-    bio_parallel(task, &job, share_out(w->nnz ? bio_layout_places(layout) : 0, w, n_threads));
+    const bio_task task = BIO_PICK(refresh_table[layout->transposed], w->value, w->index);
+    const size_t units = layout->transposed ? bio_layout_places(layout) : layout->n_chunks;
+    bio_parallel(task, &job, share_out(w->nnz ? units : 0, w, n_threads));
 }
 
 bio_deposit *bio_layout_deposit(const bio_layout *layout) {
@@ -156,6 +163,7 @@ size_t bio_layout_bytes(const bio_layout *layout) {
     const size_t size = layout->data ? bio_value_size(layout->value) : 0;
     return sizeof *layout + (n_tiles + 1) * sizeof *layout->start +
            n_tiles * layout->chunk * (sizeof *layout->length + sizeof *layout->row) +
-           places * (sizeof *layout->column + bio_index_size(layout->index) + size) +
+           places * (sizeof *layout->column + size) +
+           (layout->transposed ? places * bio_index_size(layout->index) : layout->n_rows * sizeof *layout->next) +
            (layout->spare ? *capacity(layout->spare) : 0);
 }

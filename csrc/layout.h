@@ -28,7 +28,8 @@ struct bio_layout {
     uint16_t *length; /* synapses of each run: tile x chunk + row within the chunk */
     uint16_t *row;    /* which row each run of a tile is of */
     uint16_t *column; /* of each place, within its block */
-    void *source;     /* of each place, in w */
+    void *source;     /* of each place of a transpose, in w; else NULL: a run lies together in w, too */
+    size_t *next;     /* of each row, for a refresh: where its next run lies in w; NULL in a transpose */
     void *data;       /* weight of each place; NULL where only the structure counts */
     void *spare;      /* scratch of the last product, kept for the next: fresh memory costs more than filling it */
 };

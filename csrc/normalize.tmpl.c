@@ -1,5 +1,7 @@
 #include "norm.tmpl.h"
 
+static void NAME(normalize_row)(void *row, size_t n) { NAME(unit_norm)(row, n); }
+
 static void NAME(normalize)(void *context, size_t begin, size_t end, size_t worker) {
     const bio_csr *w = context;
     const I *indptr = w->indptr;

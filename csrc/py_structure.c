@@ -242,10 +242,11 @@ static int check_time(const char *call, const py_array *time, int n_threads) {
 static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "turnover", rate[] = "a finite number >= 0", positive[] = "a finite number > 0";
     static const char *const signs[] = {"E", "I"};
-    static char *names[] = {"indptr", "indices", "data", "n_cols", "birth",     "death", "gamma", "size",
-                            "time",   "sign",    "seed", "step",   "n_threads", "check", NULL};
+    static char *names[] = {"indptr", "indices", "data",      "n_cols", "birth", "death",     "gamma", "size",
+                            "time",   "sign",    "normalize", "seed",   "step",  "n_threads", "check", NULL};
     PyObject *indptr, *indices, *data, *cols, *birth = NULL, *death = NULL, *gamma = NULL, *size = NULL;
     PyObject *time_object = NULL, *sign = NULL, *seed = NULL, *step = NULL, *threads = NULL, *check_object = NULL;
+    PyObject *normalize = NULL;
     bio_turnover_rule rule = {.time = NULL};
     size_t n_cols, n_died, where = 0;
     new_csr made = {NULL, NULL, NULL};
@@ -254,9 +255,9 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
     py_array time;
     py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOOOO:turnover", names, &indptr, &indices, &data, &cols,
-                                     &birth, &death, &gamma, &size, &time_object, &sign, &seed, &step, &threads,
-                                     &check_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOOOOOOOO:turnover", names, &indptr, &indices, &data, &cols,
+                                     &birth, &death, &gamma, &size, &time_object, &sign, &normalize, &seed, &step,
+                                     &threads, &check_object))
         return NULL;
     if (py_required(call, birth, "birth") || py_required(call, death, "death") || py_required(call, gamma, "gamma") ||
         py_required(call, size, "size") || py_required(call, seed, "seed") || py_required(call, step, "step"))
@@ -266,7 +267,8 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
         py_real(call, death, "death", 0, DBL_MAX, rate, &rule.death) ||
         py_real(call, gamma, "gamma", 0, DBL_MAX, rate, &rule.gamma) ||
         py_real(call, size, "size", DBL_TRUE_MIN, DBL_MAX, positive, &rule.size) ||
-        py_choice(call, sign, "sign", signs, 2, &rule.inhibitory) || py_key(call, seed, "seed", &rule.seed) ||
+        py_choice(call, sign, "sign", signs, 2, &rule.inhibitory) ||
+        py_truth(call, normalize, "normalize", &rule.normalize) || py_key(call, seed, "seed", &rule.seed) ||
         py_key(call, step, "step", &rule.step) || py_threads(call, threads, &n_threads) ||
         py_truth(call, check_object, "check", &check))
         return NULL;
@@ -327,7 +329,8 @@ PyMethodDef py_structure_methods[] = {
            "grow(indptr, indices, data, cand_indptr, cand_indices, score, n_grow, weight, *, n_threads=None, "
            "check=False)\n--\n\nCSR in which each row has gained its n_grow best candidates."),
     METHOD(turnover,
-           "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', seed, "
-           "step, n_threads=None, check=False)\n--\n\nCSR after random births and deaths, and how many died."),
+           "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', "
+           "normalize=False, seed, step, n_threads=None, check=False)\n--\n\nCSR after random births and deaths, and "
+           "how many died."),
     {NULL, NULL, 0, NULL},
 };

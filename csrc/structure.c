@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bio.h"
+#include "norm.h"
 #include "parallel.h"
 #include "rng.h"
 

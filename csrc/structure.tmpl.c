@@ -302,6 +302,7 @@ typedef struct {
     const bio_turnover_rule *rule;
     bio_random deaths, births; /* keys */
     const double *bound;       /* fill_bounds; not read by the second call */
+    bio_scaling *scaling;      /* of each new row; NULL: none */
     uint8_t *dies;
     I *new_indptr, *new_indices; /* new_indices NULL: only count */
     T *new_data;
@@ -364,6 +365,7 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         else if (stop - to == n && !memchr(dies, 1, n)) { /* nobody dies, so nobody is born */
             memcpy(job->new_indices + to, indices, n * sizeof(I));
             memcpy(job->new_data + to, data, n * SIZE);
+            if (job->scaling) job->scaling(job->new_data + to, n);
             continue;
         }
         uint32_t draw = 0;
@@ -389,6 +391,7 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         }
         if (!fill) job->new_indptr[i + 1] = (I)to;
         else if (to < stop) has_changed(&job->changed);
+        else if (job->scaling) job->scaling(job->new_data + job->new_indptr[i], stop - (size_t)job->new_indptr[i]);
     }
 }
 
@@ -400,6 +403,7 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
                               bio_stream_key(rule->seed, rule->step, DEATHS),
                               bio_stream_key(rule->seed, rule->step, BIRTHS),
                               bound,
+                              rule->normalize ? bio_scaling_of(w->value) : NULL,
                               dies,
                               new_indptr,
                               new_indices,

@@ -89,7 +89,8 @@ def calls(seed=0, value=np.float32, index=np.int32):
         "candidates": pattern(n_cols=N_COLS, n_candidates=4, **key, **common),
         "grow": grow,
         "turnover": weighted(
-            n_cols=N_COLS, birth=0.1, death=0.1, gamma=1.0, size=0.4, time=array(N_ROWS), sign="I", **key, **common
+            n_cols=N_COLS, birth=0.1, death=0.1, gamma=1.0, size=0.4, time=array(N_ROWS), sign="I", normalize=True,
+            **key, **common
         ),
         "patches": {"R": R, **retina},
         "patches_grad": {"R": R, "dU": array(places, 18), "dgate": array(places), **retina},

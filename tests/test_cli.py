@@ -1,14 +1,20 @@
 """The command line: exit codes, and one line for every mistake."""
 
 import errno
+import json
+import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import bioneuro
+from bioneuro.research import speed
 from bioneuro.research.commands import COMMANDS, main
+from bioneuro.research.commands.options import Parser
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +122,65 @@ def test_full_disk_says_what_is_kept(capsys, monkeypatch, tmp_path):
     assert main(["continual", "--out", str(tmp_path), "--seeds", "1", "--n-train", "100"]) == 1
     message = capsys.readouterr().err
     assert f"No space left on device: {tmp_path / 'class.csv'}; what is finished is kept in {tmp_path}" in message
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_that_is_understood(capsys, name):
+    assert main([name, "--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    example = re.search(rf"Example[^:]*: bioneuro {name}((?: [^()]+)?)", printed)
+    assert example and "--json" in printed
+    parser = Parser()
+    COMMANDS[name].add_options(parser)
+    parser.parse_args(example[1].split())
+
+
+def test_pages_of_the_docs_name_commands_and_options_that_there_are():
+    """Where a command is written out, with what it needs."""
+    root = Path(__file__).parent.parent
+    if not (root / "docs").is_dir():
+        pytest.skip("no docs here: this is not a source checkout")
+    pages, n = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "notebooks").glob("*.ipynb")], 0
+    for page in pages:
+        for written in re.finditer(
+            r"python -m bioneuro ([a-z]+)((?: [^`\n|;#&\\]*)?)", page.read_text(encoding="utf-8")
+        ):
+            assert written[1] in COMMANDS, f"{page.name}: {written[0]}"
+            parser = Parser()
+            COMMANDS[written[1]].add_options(parser)
+            known, options = (
+                {o for a in parser._actions for o in a.option_strings},
+                re.findall(r"--[a-z-]+", written[2]),
+            )
+            assert set(options) <= known, f"{page.name}: {written[0]}"
+            n += 1
+    assert n > 20
+
+
+def test_json_is_one_object_with_rows_and_files(capsys, tmp_path):
+    pytest.importorskip("joblib")
+    (tmp_path / "halves.py").write_text(
+        "def half(x):\n    if x == 3:\n        raise ValueError('odd')\n    return x / 2\n"
+    )
+    assert main(["sweep", "halves:half", "x=1,2,3", "--n-jobs", "1", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [row["value"] for row in found["rows"]] == [0.5, 1.0, None] and "odd" in found["rows"][2]["error"]
+    assert [Path(path).name for path in found["written"]] == ["sweep.csv"] and Path(found["written"][0]).exists()
+
+
+def test_json_of_the_build(capsys):
+    assert main(["config", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bioneuro"] == bioneuro.__version__
+
+
+def test_bench_times_learning_answers_and_products(capsys):
+    assert main(["bench", "--n-train", "30", "--repeats", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    names = ["fit", "transform", "predict", "input_gradient", "forward", "input_grad", "weight_grad"]
+    assert [row["what"] for row in rows] == names and all(row["seconds"] > 0 for row in rows)
+    assert rows[0]["per_second"] == pytest.approx(30 / rows[0]["seconds"])
+    words = speed.text(pd.DataFrame(rows)).splitlines()
+    assert words[2].split()[0] == "fit" and words[2].endswith("images/s") and words[-1].endswith("GFLOP/s")
 
 
 def test_help_names_every_command_and_option(capsys):

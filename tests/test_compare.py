@@ -53,13 +53,14 @@ def fits(monkeypatch):
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """One real run of the usual models: folder and what was printed."""
+    """One real run of the usual models: folder, what was printed, and what is with --details."""
     out = tmp_path_factory.mktemp("compare")
     with pytest.MonkeyPatch.context() as patch:
         _small(patch, USUAL)
-        code, printed = _run([*TINY, "--seeds", "1", "--out", str(out)])
-    assert code == 0
-    return out, printed
+        code, page = _run([*TINY, "--seeds", "1", "--out", str(out)])
+        assert code == 0
+        _, details = _run([*TINY, "--seeds", "1", "--out", str(out), "--details"])
+    return out, page, details
 
 
 def _small(patch, names):
@@ -125,18 +126,26 @@ def test_values_have_the_sense_they_claim(real):
 
 
 def test_table_names_every_model_metric_and_readout(real):
-    _, printed = real
-    for words in (*USUAL, "delta", "votes", "softmax", "clean accuracy", "k = 1 images", "k = 5 images",
-                  "k = 10 images", "PGD ε = 0.1", "density", "lognormal σ", "best law", "Dale index", "training, s",
-                  "QUICK RUN", "Ours minus MLP", "Audit", "Total time"):  # fmt: skip
-        assert words in printed
-    assert "PGD ε = 0," not in printed
+    _, page, details = real
+    for printed in (page, details):
+        for words in (*USUAL, "delta", "votes", "softmax", "clean accuracy", "k = 1 images", "k = 5 images",
+                      "k = 10 images", "PGD ε = 0.1", "density", "lognormal σ", "best law", "Dale index", "training, s",
+                      "QUICK RUN", "This run took"):  # fmt: skip
+            assert words in printed
+        assert "PGD ε = 0," not in printed
+    assert "Ours minus MLP" in details and "Audit" in details
     for model in USUAL:  # each has its line of the audit
-        assert f"\n  {model}: " in printed
+        assert f"\n  {model}: " in details
+
+
+def test_what_is_printed_is_a_page(real):
+    _, page, details = real
+    assert page.count("\n") < 40 < details.count("\n") and "Ours minus" not in page
+    assert "bioneuro against MLP: open, a verdict needs 3 seeds." in page.splitlines()
 
 
 def test_configuration_and_figures_are_written(real):
-    out, _ = real
+    out, *_ = real
     kept = json.loads((out / "configuration.json").read_text())
     assert kept["configuration"]["dataset"] == "digits"
     assert kept["configuration"]["n_train"] == 100
@@ -211,7 +220,7 @@ def test_a_network_that_fails_is_named_and_loses_no_other(fits, tmp_path, monkey
 
 def _without_times(printed):
     """What a run prints, but for the lines that time and folder change."""
-    return [line for line in printed.splitlines() if not line.startswith(("training, s", "Written", "Total time"))]
+    return [line for line in printed.splitlines() if not line.startswith(("training, s", "Written", "This run took"))]
 
 
 def test_what_is_printed_does_not_depend_on_who_was_first():
@@ -316,6 +325,22 @@ def test_differences_are_paired_and_say_where_ours_is_worse(shift, verdict):
     (found,) = report.differences(_as_frame(_rows("a", ours), _rows("b", reference)), ["a"], "b")
     assert found.found.mean == pytest.approx(100 * (ours - reference).mean())
     assert found.verdict == verdict
+
+
+def test_the_page_has_a_sentence_for_each_of_ours():
+    shift = np.array([0.004, -0.004, 0.003, -0.002])
+    clean = _rows("a", 0.7 + shift), _rows("b", [0.6] * 4)
+    few = _rows("a", 0.3 + shift, "low_data_accuracy", "1"), _rows("b", [0.4] * 4, "low_data_accuracy", "1")
+    even = _rows("a", 0.5 + shift, "low_data_accuracy", "5"), _rows("b", [0.5] * 4, "low_data_accuracy", "5")
+    plan = ComparisonPlan.for_dataset("digits", 1297, n_train=100, quick=False, epsilons=None)
+    (line,) = [
+        line
+        for line in report.page(_as_frame(*clean, *few, *even), plan, ours=["a"], references=["b"]).splitlines()
+        if line.startswith("a against")
+    ]
+    assert line == (
+        "a against b: WORSE at k = 1 images a class; better at clean accuracy; unclear at k = 5 images a class."
+    )
 
 
 def test_two_seeds_that_agree_by_chance_decide_nothing():

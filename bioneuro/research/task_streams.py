@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -167,17 +166,39 @@ def _all_at_once(plan: StreamPlan, stream: Stream, seed: int) -> pd.DataFrame:
     )
 
 
-def run(plan: StreamPlan, dataset: str, data: Dataset, n_seeds: int, out: Path) -> pd.DataFrame:
-    """:func:`measure` at seeds 0 to ``n_seeds - 1``.
+class _Learning:
+    """The rows of one model at one seed; what models of a seed are shown is made once in each process."""
+
+    def __init__(self, plan: StreamPlan, data: Dataset) -> None:
+        self.plan, self.data = plan, data
+        self.shown: tuple[int, dict[str, Stream]] | None = None
+
+    def __call__(self, seed: int, name: str) -> pd.DataFrame:
+        if self.shown is None or self.shown[0] != seed:
+            self.shown = seed, streams(self.plan, self.data, seed)
+        return _measured(self.plan, self.shown[1], name, seed)
+
+
+def run(
+    plan: StreamPlan,
+    dataset: str,
+    data: Dataset,
+    n_seeds: int,
+    out: Path,
+    *,
+    n_jobs: int | None = 1,
+    scheduler: str | None = None,
+) -> pd.DataFrame:
+    """:func:`measure` at seeds 0 to ``n_seeds - 1``, on processes or a cluster
+    (:mod:`bioneuro.research.sweeps.execution`).
 
     ``out`` is the folder of ``<stream>.csv``, which grows by one model at a time: what is there is not run again.
     """
     configuration = {"dataset": dataset, "plan": asdict(plan), "network": network_defaults()}
     table = Ledger(out / f"{plan.stream}.csv", configuration, environment())
-    shown = lru_cache(maxsize=1)(lambda seed: streams(plan, data, seed))
     units = [(seed, name) for seed in range(n_seeds) for name in (*MODELS, ALL_AT_ONCE)]
     return table.complete(
-        lambda seed, name: _measured(plan, shown(seed), name, seed), units, description=f"{dataset}, {plan.stream}"
+        _Learning(plan, data), units, n_jobs=n_jobs, scheduler=scheduler, description=f"{dataset}, {plan.stream}"
     )
 
 

@@ -74,13 +74,10 @@ class Turnover(Checked):
         if not self:
             return 0, 0
         size = 1 / np.sqrt(synapses.n_pre)
-        died, born = synapses.turnover(
+        return synapses.turnover(
             birth=self.birth, death=self.death, gamma=self.gamma, size=size, time=time, seed=seed, step=step,
-            n_threads=n_threads,
+            normalize=scale, n_threads=n_threads,
         )  # fmt: skip
-        if scale and (died or born):
-            synapses.normalize_rows(n_threads=n_threads)
-        return died, born
 
     def settle(self, W: NDArray, rng: np.random.Generator) -> sp.csr_array:
         """What is left after long turnover of cells whose synapses have the weights ``W (n, n_pre)`` > 0 while all are

@@ -100,9 +100,10 @@ class Structure(StoredSynapses):
         time: NDArray | None = None,
         seed: int,
         step: int,
+        normalize: bool = False,
         n_threads: Threads = None,
     ) -> tuple[int, int]:
-        """Random births and deaths: weak synapses are short-lived, silent pairs may wake. Rows are not scaled.
+        """Random births and deaths: weak synapses are short-lived, silent pairs may wake.
 
         A stored synapse dies with probability ``1 - exp(-death time_i (|w_ij| / size)^-gamma)``, a silent pair is born
         at strength ``size`` with probability ``1 - exp(-birth time_i)``. Density is what remains:
@@ -120,6 +121,8 @@ class Structure(StoredSynapses):
             How much time passes for each cell, >= 0, such as its amount of change; 1 for all where none is given.
         seed, step : int >= 0
             Key of the draws: count the steps, or every call draws the same.
+        normalize : bool
+            Whether all rows are then scaled to unit norm, if any synapse died or was born.
         n_threads : int >= 1, "auto" or None
 
         Returns
@@ -142,7 +145,7 @@ class Structure(StoredSynapses):
             before = self.nnz
             *arrays, died = _core.turnover(
                 self._indptr, self._indices, self._data, self._n_pre, birth=birth, death=death, gamma=gamma, size=size,
-                time=time, sign=self._sign, seed=seed, step=step, n_threads=n_threads,
+                time=time, sign=self._sign, normalize=normalize, seed=seed, step=step, n_threads=n_threads,
             )  # fmt: skip
             born = len(arrays[1]) - (before - died)
             if died or born:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from .verdict import NOT_SHOWN, Verdict
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["figures", "text", "write_csv"]
+__all__ = ["all_rows", "figures", "text", "verdict_rows", "write_csv"]
 
 WIDTH = 120
 
@@ -48,11 +49,23 @@ def _in_short(verdict: Verdict, n_seeds: int) -> str:
     return f"FAILED; {verdict.form}" + ", but goals are missed" * (verdict.form != NOT_SHOWN)
 
 
-def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
-    """All rows of all claims in one tidy file."""
+def all_rows(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Of all claims, in one tidy table."""
     import pandas as pd
 
-    return write_table(pd.concat(frames.values()), path)
+    return pd.concat(frames.values(), ignore_index=True)
+
+
+def verdict_rows(verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
+    """A row for each claim."""
+    import pandas as pd
+
+    return pd.DataFrame([{"claim": number, **asdict(verdict)} for number, verdict in verdicts.items()])
+
+
+def write_csv(frames: Mapping[str, pd.DataFrame], path: Path) -> Path:
+    """All rows of all claims in one tidy file."""
+    return write_table(all_rows(frames), path)
 
 
 def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:

@@ -14,8 +14,9 @@ from importlib.metadata import version
 from typing import Protocol
 
 from .. import UserError
-from . import attack, claims, compare, config, continual, fewshot, report, sweep, tune
+from . import attack, bench, claims, compare, config, continual, fewshot, report, sweep, tune
 from .options import Parser
+from .printing import add_json
 from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
 __all__ = ["COMMANDS", "Command", "main"]
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "fewshot": fewshot,
     "continual": continual,
     "sweep": sweep,
+    "bench": bench,
     "config": config,
 }
 
@@ -68,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = COMMANDS[chosen.command]
         parser = Parser(prog=f"bioneuro {chosen.command}", description=command.__doc__)
         command.add_options(parser)
+        add_json(parser)
         return command.run(parser.parse_args(chosen.arguments))
     except UserError as error:
         _say(str(error))

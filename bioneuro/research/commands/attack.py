@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import UserError
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, positive, whole
+from .printing import say, show
 from .user_errors import kept_in, load_data, need_extra
 
 
@@ -17,7 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = (
         "Finished models are kept in results.csv whatever happens; the same command again goes on where it stopped, "
-        "and more --models or --seeds add to it. Models: " + ", ".join(f'"{name}"' for name in contenders.CONTENDERS)
+        "and more --models or --seeds add to it. Models: "
+        + ", ".join(f'"{name}"' for name in contenders.CONTENDERS)
+        + ". Example: bioneuro attack --models bioneuro MLP --n-train 200 --n-attacked 20"
     )
     add_dataset(parser)
     parser.add_argument("--norm", choices=("linf", "l2"), default="linf")
@@ -61,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         f"attack-{options.dataset}-{options.norm}-{options.tier}" + "-validation" * bool(options.validation)
     )
     for line in left_out:
-        print(line)
+        say(options, line)
     with kept_in(out):
         ledger = experiment.run(
             plan,
@@ -76,9 +79,8 @@ def run(options: argparse.Namespace) -> int:
     frame = ledger.frame()
     frame = frame[frame["model"].isin(names) & (frame["seed"] < options.seeds)]
     images = experiment.kept(out, names, range(options.seeds))
-    print(findings.text(frame, images, plan))
     written = findings.figures(frame, images, plan, data.image_shape, out)
-    print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
+    show(options, findings.text(frame, images, plan), [ledger.path, ledger.configuration_path, *written], frame)
     return 0
 
 

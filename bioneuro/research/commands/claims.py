@@ -7,13 +7,14 @@ from pathlib import Path
 
 from .. import UserError
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds
+from .printing import show
 from .user_errors import kept_in, load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "A claim that fails is printed as failed; the exit code says only whether all of them ran. Finished seeds are "
-        "kept: the same command again goes on where it stopped."
+        "kept: the same command again goes on where it stopped. Example: bioneuro claims C1 C2 --dataset digits"
     )
     parser.add_argument("claims", nargs="*", metavar="C", help="numbers of claims, such as C1 C2 (default: all)")
     add_dataset(parser)
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
             scheduler=options.scheduler,
         )
     verdicts = {claim.number: claim.verdict(frames[claim.number]) for claim in chosen}
-    print(findings.text(chosen, verdicts, options.dataset, n_seeds, options.full))
+    page = findings.text(chosen, verdicts, options.dataset, n_seeds, options.full)
     written = [findings.write_csv(frames, out / "claims.csv"), *findings.figures(chosen, frames, out)]
-    print(f"\nWritten: {', '.join(map(str, written))}")
+    show(options, page, written, findings.all_rows(frames), verdicts=findings.verdict_rows(verdicts))
     return 0

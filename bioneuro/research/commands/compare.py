@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import UserError
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, fraction, whole
+from .printing import say, show
 from .user_errors import kept_in, load_data, need_extra
 
 if TYPE_CHECKING:
     from ...datasets import Dataset
-    from ..comparison.equal_sizes import Equal
     from ..comparison.plan import ComparisonPlan
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Finished rows are kept in results.csv whatever happens; the same command again goes on where it stopped, and "
-        "more --seeds add to it. A small trial: --quick --seeds 1 --n-train 100."
+        "more --seeds add to it. Example, a small trial: bioneuro compare --quick --seeds 1 --n-train 100"
     )
     add_dataset(parser, "digits comes with scikit-learn; the others are read from BIONEURO_DATA or downloaded")
     add_seeds(parser, None, "5, with --quick 2")
@@ -45,6 +45,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="with --models: first find the number of hidden cells with which each has the network's number of "
         "synapses, or its accuracy on training images kept apart",
     )
+    parser.add_argument(
+        "--details",
+        action="store_true",
+        help="print every difference with its interval, every audit, and what all means",
+    )
     parser.add_argument("--n-attacked", type=whole, metavar="N", help="images attacked, with --models (default 200)")
     other = parser.add_mutually_exclusive_group()
     other.add_argument(
@@ -60,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
     if options.page:
-        return _page(options.page)
+        return _page(options)
     if options.originals:
         return _originals(options)
     if options.equal and not options.models:
@@ -91,25 +96,26 @@ def run(options: argparse.Namespace) -> int:
     n_seeds = options.seeds or (2 if options.quick else 5)
     with kept_in(out):
         if options.equal:
-            settings = _equal_sizes(options.equal, options.models, plan, data, out, settings)
+            settings = _equal_sizes(options, plan, data, out, settings)
         ledger = experiment.run(plan, data, out, n_seeds, options.n_jobs, options.models, settings, options.scheduler)
     frame = in_order(ledger.frame())
     if grand:
         ranks = rank_table(frame)
-        print(grand_text(frame, ranks))
+        page = grand_text(frame, ranks)
         written = [rank_picture(ranks, out / "ranks.png")]
     else:
         ours, references = sides()
-        print(findings.text(frame, plan, ours=ours, references=references))
+        tell = findings.text if options.details else findings.page
+        page = tell(frame, plan, ours=ours, references=references)
         written = findings.figures(frame, out, experiment.weight_samples(out))
-    print(f"\nWritten: {', '.join(map(str, [ledger.path, ledger.configuration_path, *written]))}")
-    print(f"Total time of this run: {time.perf_counter() - start:.0f} s")
+    seconds = round(time.perf_counter() - start)
+    page += f"\n\nThis run took {seconds} s. A page to open in a browser: bioneuro report {out}"
+    show(options, page, [ledger.path, ledger.configuration_path, *written], frame, seconds=seconds)
     return 0
 
 
 def _equal_sizes(
-    kind: Equal,
-    names: Sequence[str],
+    options: argparse.Namespace,
     plan: ComparisonPlan,
     data: Dataset,
     out: Path,
@@ -119,17 +125,17 @@ def _equal_sizes(
     from ..comparison.equal_sizes import REFERENCE, chosen_sizes, sizes
     from ..comparison.models import MODELS, chosen_models
 
-    models = chosen_models(MODELS, [REFERENCE, *names], plan, settings)
-    ledger, found = sizes(kind, models, plan, data, out, settings)
-    print(f"{found.to_string(index=False)}\n\nWritten: {ledger.path}\n")
+    models = chosen_models(MODELS, [REFERENCE, *options.models], plan, settings)
+    ledger, found = sizes(options.equal, models, plan, data, out, settings)
+    say(options, f"{found.to_string(index=False)}\n\nWritten: {ledger.path}\n")
     chosen = chosen_sizes(found, models)
     return {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in {*settings, *chosen}}
 
 
-def _page(folder: Path) -> int:
+def _page(options: argparse.Namespace) -> int:
     from ..comparison.rivals_page import write_page
 
-    print(f"Written: {', '.join(map(str, write_page(folder)))}")
+    show(options, "", write_page(options.page))
     return 0
 
 
@@ -148,6 +154,5 @@ def _originals(options: argparse.Namespace) -> int:
         ledger = Ledger(out / "originals.csv", {"originals": "mnist"}, environment())
         units = [(name, n, seed) for name in names for seed in range(options.seeds or 1)]
         rows = ledger.complete(lambda name, n, seed: pd.DataFrame([measured(name, data, n, seed)]), units)
-    print(rows.to_string(index=False))
-    print(f"\nWritten: {ledger.path}")
+    show(options, rows.to_string(index=False), [ledger.path], rows)
     return 0

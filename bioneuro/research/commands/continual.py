@@ -7,11 +7,16 @@ from pathlib import Path
 
 from ...datasets import USUAL
 from .. import UserError
-from .options import add_dataset, add_n_train, add_out, add_seeds, whole
+from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, whole
+from .printing import show
 from .user_errors import kept_in, load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Finished models are kept: the same command again goes on where it stopped, and more --seeds add to it. "
+        "Example: bioneuro continual --seeds 1 --n-train 200 --cells 50"
+    )
     add_dataset(parser)
     parser.add_argument(
         "--stream",
@@ -27,11 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map-from", choices=("first", "all"), default="first", help="images the map learns from, without labels"
     )
+    add_processes(parser, 1)
     add_out(parser, "continual-<dataset>")
 
 
 def run(options: argparse.Namespace) -> int:
-    need_extra("pandas", "matplotlib", "tqdm", "joblib")
+    need_extra("pandas", "matplotlib", "tqdm", "joblib", scheduler=options.scheduler)
 
     from ... import plot
     from .. import task_streams
@@ -44,10 +50,11 @@ def run(options: argparse.Namespace) -> int:
     plan = task_streams.StreamPlan(options.stream, options.n_train, cells, options.map_from)
     out = options.out or Path("results") / f"continual-{options.dataset}"
     with kept_in(out):
-        frame = task_streams.run(plan, options.dataset, data, options.seeds, out)
-    print(task_streams.text(frame, plan, options.dataset))
+        frame = task_streams.run(
+            plan, options.dataset, data, options.seeds, out, n_jobs=options.n_jobs, scheduler=options.scheduler
+        )
     streamed = frame[frame["model"].isin(task_streams.MODELS)]
     stem = out / options.stream
     picture = draw_into(stem.with_suffix(".png"), lambda ax: plot.continual_curve(streamed, ax))
-    print(f"\nWritten: {stem.with_suffix('.csv')}, {picture}")
+    show(options, task_streams.text(frame, plan, options.dataset), [stem.with_suffix(".csv"), picture], frame)
     return 0

@@ -6,10 +6,15 @@ import argparse
 from pathlib import Path
 
 from .options import add_dataset, add_out, add_processes, whole, whole_or_zero
+from .printing import show
 from .user_errors import data_errors, kept_in, load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Finished models and repeats are kept: the same command again goes on where it stopped. "
+        "Example: bioneuro fewshot --quick --shots 1 5"
+    )
     parser.add_argument(
         "protocol",
         nargs="?",
@@ -59,7 +64,6 @@ def run(options: argparse.Namespace) -> int:
         options.out or Path("results") / f"fewshot-{options.dataset if curve else 'omniglot'}{'-quick' * options.quick}"
     )
     with data_errors(), kept_in(out):
-        text, written = experiment.run(options.protocol, data, options.dataset, chosen, out)
-    print(text)
-    print(f"\nWritten: {', '.join(map(str, written))}")
+        page, written, rows = experiment.run(options.protocol, data, options.dataset, chosen, out)
+    show(options, page, written, rows)
     return 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .printing import show
 from .user_errors import need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The page is FOLDER/report.html. It holds all that it shows, its figures too, and reaches for no network, so "
-        "that it can be sent as it is. Example: bioneuro compare --quick && bioneuro report results/digits-quick."
+        "that it can be sent as it is. Example: bioneuro report results/digits-quick (after bioneuro compare --quick)"
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where compare has kept its results")
 
@@ -21,5 +22,5 @@ def run(options: argparse.Namespace) -> int:
 
     from ..comparison.html_report import write_report
 
-    print(f"Written: {write_report(options.folder)}")
+    show(options, "", [write_report(options.folder)])
     return 0

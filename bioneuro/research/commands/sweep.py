@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import UserError
 from .options import add_processes, whole, whole_or_zero
+from .printing import show
 from .user_errors import FAILED, kept_in, need_extra
 
 
@@ -59,8 +60,7 @@ def run(options: argparse.Namespace) -> int:
             raise UserError(str(error)) from error
     for warning in told:
         print(f"bioneuro: {warning.message}", file=sys.stderr)
-    print(frame.to_string(index=False))
-    print(f"\nWritten: {write_table(frame, out / 'sweep.csv')}")
+    show(options, frame.to_string(index=False), [write_table(frame, out / "sweep.csv")], frame)
     return FAILED if frame["error"].any() else 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import UserError
 from .options import add_dataset, add_n_train, add_out, positive, whole
+from .printing import say, show
 from .user_errors import kept_in, load_data, need_extra
 
 
@@ -14,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Every model has the same number of trials and the same seconds; nothing sees a test image. The log of a model "
         "is kept when its search ends, and a model that has one is not searched again. bioneuro compare --models ... "
-        "--tuned LOG takes the best settings of each."
+        "--tuned LOG takes the best settings of each. Example: bioneuro tune MLP --trials 4 --n-train 200"
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names as in compare --models, or all")
     add_dataset(parser)
@@ -54,11 +55,11 @@ def run(options: argparse.Namespace) -> int:
     tuned = {}
     for name, model in models.items():
         if network[model.make] != name:
-            print(f"{name}: the network of {network[model.make]}, whose settings it takes")
+            say(options, f"{name}: the network of {network[model.make]}, whose settings it takes")
         elif tuning.space_of(model.make(plan.seed)):
             tuned[name] = model
         else:
-            print(f"{name}: nothing to tune")
+            say(options, f"{name}: nothing to tune")
     if not tuned:
         raise UserError("none of these models has anything to tune")
     out = options.out or Path("results") / "tuning"
@@ -70,11 +71,12 @@ def run(options: argparse.Namespace) -> int:
             )
             best = tuning.best_trial(rows)
             if best is None:
-                print(f"{name}: every trial failed ({len(rows)} trials)")
+                say(options, f"{name}: every trial failed ({len(rows)} trials)")
                 continue
-            print(
+            say(
+                options,
                 f"{name}: {100 * rows['accuracy'].iloc[0]:.1f} % by default, {100 * best['accuracy']:.1f} % with "
-                f"{best['parameters']} ({len(rows)} trials, {rows['seconds'].sum():.0f} s)"
+                f"{best['parameters']} ({len(rows)} trials, {rows['seconds'].sum():.0f} s)",
             )
-    print(f"\nWritten: {ledger.path}")
+    show(options, "", [ledger.path], ledger.frame())
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -195,8 +195,8 @@ def one_shot(
 
 # --- what is printed and written ---
 
-#: A report, and the function that draws its figure.
-Printed = tuple[str, Callable[[Any], Any]]
+#: A report, the rows that it is made of, and the function that draws its figure.
+Printed: TypeAlias = "tuple[str, pd.DataFrame, Callable[[Any], Any]]"
 
 
 def _print_curve(data: Dataset, name: str, options: Options, out: Path) -> Printed:
@@ -208,7 +208,7 @@ def _print_curve(data: Dataset, name: str, options: Options, out: Path) -> Print
     )
     text = f"{head}\n{_wide(table, 'model', 'n_shot')}"
     text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
-    return text, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
+    return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)
 
 
 def _print_episodes(data: Dataset | None, name: str, options: Options, out: Path) -> Printed:
@@ -217,7 +217,7 @@ def _print_episodes(data: Dataset | None, name: str, options: Options, out: Path
     table["way and shot"] = [f"{row.n_way}-way {row.n_shot}-shot" for row in table.itertuples()]
     text = "Accuracy in %, Omniglot 28 x 28: mean ± half of the 95 % interval over episodes\n"
     text += _wide(table, "model", "way and shot") + f"\n{NOT_COMPARABLE}"
-    return text, lambda ax: plot.episodes(found[found["n_way"] == max(WAYS)], ax=ax)
+    return text, found, lambda ax: plot.episodes(found[found["n_way"] == max(WAYS)], ax=ax)
 
 
 def _print_one_shot(data: Dataset | None, name: str, options: Options, out: Path) -> Printed:
@@ -225,7 +225,7 @@ def _print_one_shot(data: Dataset | None, name: str, options: Options, out: Path
     means = found.groupby("model", sort=False)["error"].mean()
     lines = [f"  {model:24} {100 * error:5.1f}" for model, error in means.items()]
     text = "\n".join(["One-shot error in %", *lines, OFFICIAL])
-    return text, lambda ax: plot.one_shot_errors(found, ax=ax)
+    return text, found, lambda ax: plot.one_shot_errors(found, ax=ax)
 
 
 PROTOCOLS: dict[str, Callable[[Any, str, Options, Path], Printed]] = {
@@ -235,8 +235,11 @@ PROTOCOLS: dict[str, Callable[[Any, str, Options, Path], Printed]] = {
 }
 
 
-def run(protocol: str, data: Dataset | None, name: str, options: Options, out: Path) -> tuple[str, list[Path]]:
-    """Run one protocol; write ``<protocol>.csv`` and ``<protocol>.png`` into ``out``; return its report and the files.
+def run(
+    protocol: str, data: Dataset | None, name: str, options: Options, out: Path
+) -> tuple[str, list[Path], pd.DataFrame]:
+    """Run one protocol; write ``<protocol>.csv`` and ``<protocol>.png`` into ``out``; return its report, the files and
+    the rows.
 
     Parameters
     ----------
@@ -248,8 +251,8 @@ def run(protocol: str, data: Dataset | None, name: str, options: Options, out: P
     options : Options
     out : Path
     """
-    text, draw = PROTOCOLS[protocol](data, name, options, out)
-    return text, [out / f"{protocol}.csv", draw_into(out / f"{protocol}.png", draw)]
+    text, rows, draw = PROTOCOLS[protocol](data, name, options, out)
+    return text, [out / f"{protocol}.csv", draw_into(out / f"{protocol}.png", draw)], rows
 
 
 def _wide(table: pd.DataFrame, row: str, column: str) -> str:
