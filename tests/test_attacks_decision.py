@@ -77,6 +77,10 @@ def test_a_sample_stops_inside_the_budget(binary, norm):
     ATTACKS[norm]()(wide, X[:20], y[:20], 1.0)
     ATTACKS[norm]()(narrow, X[:20], y[:20], 1e-9)
     assert wide.asked < 0.3 * narrow.asked
+    if norm == "linf":
+        edge = LabelsOnly(model)  # the search ends on the budget's very edge
+        RayS()(edge, X[:20], y[:20], 0.05)
+        assert edge.asked < 0.45 * narrow.asked
 
 
 @NORMS
