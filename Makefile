@@ -45,7 +45,7 @@ coverage:  ## lines and branches of Python and C that the tests reach, from a bu
 	rm -f build/coverage/bioneuro/_core*.so
 	cd build/coverage && CFLAGS="--coverage -fprofile-update=atomic" LDFLAGS=--coverage BIONEURO_DEBUG=1 \
 	    $(PYTHON) setup.py -q build_ext --inplace --force
-	cd build/coverage && PYTHONPATH=. $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
+	cd build/coverage && PYTHONPATH=$$PWD $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
 	    -n auto --dist worksteal ../../tests $(TESTS)
 	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --merge-lines --print-summary
 

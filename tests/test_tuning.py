@@ -1,6 +1,7 @@
 """The search of settings: one budget for all, validation images only, a log that the comparison reads."""
 
 import json
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.comparison import tuning
 from bioneuro.research.comparison.models import MODELS
-from bioneuro.research.comparison.tuning import Range, TuningPlan, chosen_settings, search, space_of
+from bioneuro.research.comparison.tuning import Range, TuningPlan, chosen_settings, search, space_of, tuning_lines
 from bioneuro.research.trial import validation_split
 
 PLAN = TuningPlan("digits", n_train=80, n_validation=60, n_trials=4, seconds=60)
@@ -151,6 +152,15 @@ def test_a_model_whose_every_trial_fails_stops_no_other(tmp_path, monkeypatch, c
     assert main(["tune", "fails", "works", *arguments]) == 0
     printed = capsys.readouterr().out
     assert "fails: every trial failed (2 trials)" in printed and "works: " in printed and "% by default" in printed
+
+
+def test_the_page_says_whose_seconds_ended_before_the_last_trial(tmp_path):
+    log = tmp_path / "tuning-digits.csv"
+    rows = [(name, trial, 0.5, 1.0, '{"learning_rate": 0.1}') for name, n in (("a", 2), ("b", 1)) for trial in range(n)]
+    pd.DataFrame(rows, columns=["model", "trial", "accuracy", "seconds", "parameters"]).to_csv(log, index=False)
+    plan = TuningPlan("digits", 80, 60, 2, 1.0)
+    log.with_suffix(".json").write_text(json.dumps({"configuration": asdict(plan), "environments": []}))
+    assert "before the last trial of: b (1)." in " ".join(tuning_lines(log).split())
 
 
 def test_the_command_refuses_models_without_anything_to_tune(capsys):

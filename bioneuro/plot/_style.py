@@ -64,7 +64,7 @@ def log_axis(ax: Axes, values: ArrayLike) -> None:
     ax.minorticks_off()
 
 
-def size_of(ax: Axes) -> tuple[float, float]:
+def axes_size(ax: Axes) -> tuple[float, float]:
     """Width and height of the axes in points."""
     points = ax.get_window_extent().size * 72 / ax.figure.dpi
     return float(points[0]), float(points[1])
@@ -72,13 +72,13 @@ def size_of(ax: Axes) -> tuple[float, float]:
 
 def points_a_unit(ax: Axes, width: float, height: float) -> float:
     """Points of the axes for each unit of something so large that is shown in them, whole and undistorted."""
-    across, up = size_of(ax)
+    across, up = axes_size(ax)
     return min(across / width, up / height)
 
 
 def letters(ax: Axes, fontsize: float) -> int:
     """How many letters of this size, about, have room beside each other over the axes."""
-    return max(12, int(size_of(ax)[0] / (0.58 * fontsize)))
+    return max(12, int(axes_size(ax)[0] / (0.58 * fontsize)))
 
 
 def headline(ax: Axes, text: str, fontsize: float = 10) -> None:
@@ -110,6 +110,7 @@ def below(
         ncols=ncols,
         frameon=False,
         fontsize=8,
+        handlelength=3.2 if n > len(COLOURS) else None,  # then some lines are dashed
         title=title,
         title_fontsize=8,
         alignment="left",
@@ -145,7 +146,7 @@ def curves(frame: pd.DataFrame, x: str, y: str, ax: Axes, level: float) -> None:
     need_columns(frame, ("model", x, y, "seed"))
     for i, (model, part) in enumerate(frame.groupby("model", sort=False)):
         position, mean, low, high = over_seeds(part, x, y, level).T
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
         dash = "-" if i < len(COLOURS) else "--"
         ax.plot(position, mean, dash, color=colour, marker=marker, markersize=5, linewidth=1.8, label=model)
         ax.fill_between(position, np.clip(low, 0, 1), np.clip(high, 0, 1), color=colour, alpha=0.18, lw=0)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import UserError
+from ..errors import UserError
+from .failures import kept_in, load_data, need_extra
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, fraction, whole
 from .printing import say, show
-from .user_errors import kept_in, load_data, need_extra
 
 if TYPE_CHECKING:
     from ...datasets import Dataset
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         ours, references = sides()
         tell = findings.text if options.details else findings.page
         page = tell(frame, plan, ours=ours, references=references)
-        written = findings.figures(frame, out, experiment.weight_samples(out))
+        written = findings.figures(frame, plan, out, experiment.weight_samples(out))
     seconds = round(time.perf_counter() - start)
     page += f"\n\nThis run took {seconds} s. A page to open in a browser: bioneuro report {out}"
     show(options, page, [ledger.path, ledger.configuration_path, *written], frame, seconds=seconds)

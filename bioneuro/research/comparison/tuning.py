@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ... import datasets
-from .. import UserError
+from ..errors import UserError
 from ..records.configuration import read_configuration
 from ..records.text_table import markdown
 from ..trial import seeing, validation_split
@@ -194,10 +194,14 @@ def tuning_lines(log: Path) -> str:
         "few images; what it is worth only test images say. Models without a line have nothing to tune or were not "
         "searched."
     )
+    counts = frame.groupby("model", sort=False).size()
+    short = [f"{name} ({n})" for name, n in counts.items() if n < plan["n_trials"]]
+    if short:
+        said += f" The seconds ended before the last trial of: {'; '.join(short)}."
     lines = [
         f"## Tuning on {plan['dataset']}",
         "",
-        textwrap.fill(said, 120),
+        textwrap.fill(said, 120, break_on_hyphens=False),
         "",
     ]
     rows = []
