@@ -182,7 +182,7 @@ def test_results_are_means_of_the_ledger(made):
 def test_page_has_verdict_figures_environment_and_configuration(made):
     _, plan, page, text = made(False)
     words = "".join(page.words)
-    assert f"{OURS} is WORSE than {REFERENCE} at: " in words
+    assert f"{OURS} against {REFERENCE}: WORSE at " in words
     assert "QUICK RUN" in words and "100 training images" in words
     assert len(page.pictures) == 4
     assert page.table("name", "value").to_numpy().tolist() == [["bioneuro", "1.2.3"], ["compiler", "cc <fast> & more"]]

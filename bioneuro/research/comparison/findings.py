@@ -157,34 +157,7 @@ def _difference_table(found: Sequence[Difference], ours: Sequence[str]) -> str:
 
 
 def verdict_sentence(found: Sequence[Difference], model: str, reference: str) -> str:
-    """A sentence on where a model is worse than the reference, even if nowhere."""
-
-    def where(verdict: str) -> str:
-        return ", ".join(d.label for d in found if (d.model, d.verdict) == (model, verdict)) or "nothing"
-
-    return (
-        f"{model} is WORSE than {reference} at: {where('WORSE')}. Better at: {where('better')}. "
-        f"Unclear: {where('unclear')}. Larger, but the audit of the attack warns: {where('suspect')}."
-    )
-
-
-def page(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], references: Sequence[str]) -> str:
-    """The report on one page: the table, and a sentence for each of ours against each reference."""
-    lines = [
-        _short_verdict(differences(frame, ours, reference), model, reference)
-        for reference in references
-        for model in ours
-    ]
-    if doubted := [model for model in dict.fromkeys(frame["model"]) if model in warned(frame)]:
-        lines.append(f"≤: an upper bound, since the audit of the attack warns ({', '.join(doubted)}).")
-    lines.append(
-        "What the lines mean, every difference with its interval and every audit: the same again with --details."
-    )
-    filled = [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines]
-    return "\n".join([*heading(frame, plan), "", table(frame), "", *filled])
-
-
-def _short_verdict(found: Sequence[Difference], model: str, reference: str) -> str:
+    """A sentence on where a model is worse than the reference, even if nowhere, and on the rest."""
     own = [d for d in found if d.model == model]
     if not own or max(d.found.n for d in own) < MIN_SEEDS:
         return f"{model} against {reference}: open, a verdict needs {MIN_SEEDS} seeds."
@@ -198,6 +171,22 @@ def _short_verdict(found: Sequence[Difference], model: str, reference: str) -> s
     parts["WORSE"] = parts["WORSE"] or "nothing"
     told = "; ".join(f"{verdicts[verdict]} {labels}" for verdict, labels in parts.items() if labels)
     return f"{model} against {reference}: {told}."
+
+
+def page(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], references: Sequence[str]) -> str:
+    """The report on one page: the table, and a sentence for each of ours against each reference."""
+    lines = [
+        verdict_sentence(differences(frame, ours, reference), model, reference)
+        for reference in references
+        for model in ours
+    ]
+    if doubted := [model for model in dict.fromkeys(frame["model"]) if model in warned(frame)]:
+        lines.append(f"≤: an upper bound, since the audit of the attack warns ({', '.join(doubted)}).")
+    lines.append(
+        "What the lines mean, every difference with its interval and every audit: the same again with --details."
+    )
+    filled = [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines]
+    return "\n".join([*heading(frame, plan), "", table(frame), "", *filled])
 
 
 def text(frame: pd.DataFrame, plan: ComparisonPlan, *, ours: Sequence[str], references: Sequence[str]) -> str:
