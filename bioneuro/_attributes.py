@@ -34,7 +34,7 @@ __all__ = [
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 #: A number, an attribute of the object, or any.
-Size = int | str | None
+Length = int | str | None
 
 
 class OfOwner(Protocol):
@@ -100,7 +100,7 @@ class Array:
     """An array of finite numbers in [low, high], of some sizes; floats, where no other ``dtype`` is given."""
 
     def __init__(
-        self, *sizes: Size, low: float = -math.inf, high: float = math.inf, open: bool = False, dtype: Any = None
+        self, *sizes: Length, low: float = -math.inf, high: float = math.inf, open: bool = False, dtype: Any = None
     ) -> None:
         self.sizes, self.low, self.high, self.open, self.dtype = sizes, low, high, open, dtype
 
@@ -137,7 +137,7 @@ class Labels:
 class Strings:
     """An array of names, as many as an attribute says."""
 
-    def __init__(self, size: Size = None) -> None:
+    def __init__(self, size: Length = None) -> None:
         self.size = size
 
     def unmet(self, value: Any, owner: Any) -> str | None:
@@ -151,8 +151,8 @@ class Strings:
 class Pathway:
     """A :class:`bioneuro.Synapses` of some sizes, a sign and a dtype, whose weights are of ``largest`` size at most."""
 
-    n_post: Size = None
-    n_pre: Size = None
+    n_post: Length = None
+    n_pre: Length = None
     sign: str | None = None
     dtype: Any = None
     largest: float = math.inf
@@ -174,7 +174,7 @@ class Part:
     """An instance of a class. ``agree``: attributes of it that must be what attributes of its owner are."""
 
     kind: type | tuple[type, ...]
-    agree: Mapping[str, Size] = field(default_factory=dict)
+    agree: Mapping[str, Length] = field(default_factory=dict)
 
     def unmet(self, value: Any, owner: Any) -> str | None:
         if not isinstance(value, self.kind):
@@ -298,7 +298,7 @@ def _resolved(size: Any, owner: Any) -> Any:
     return attrgetter(size)(owner) if isinstance(size, str) else size
 
 
-def _fits(shape: tuple[int, ...], sizes: tuple[Size, ...]) -> bool:
+def _fits(shape: tuple[int, ...], sizes: tuple[Length, ...]) -> bool:
     return len(shape) == len(sizes) and all(size in (None, n) for n, size in zip(shape, sizes, strict=True))
 
 

@@ -106,7 +106,7 @@ def check_rows(X: row_sources.Rows, check: Check) -> None:
 
 
 class _Encoding(NamedTuple):
-    """What is done of a block, here or by a worker: its features, and their statistics as mixing wants them."""
+    """What is made of a block, here or by a worker: its features, and their statistics as mixing wants them."""
 
     encode: Encode
     mixing: Mixing | None

@@ -144,8 +144,10 @@ class Only:
         return repr(self.value)
 
 
-#: A share of a whole, and a level of confidence.
-SHARE, LEVEL = Number(0, 1), Number(0, 1, ends="()")
+#: A share of a whole: any, one that is not nothing, and one that is not all either.
+SHARE, POSITIVE_SHARE, PROPER_SHARE = Number(0, 1), Number(0, 1, ends="(]"), Number(0, 1, ends="()")
+#: A finite number > 0.
+POSITIVE = Number(0, ends="(]")
 
 
 def check(name: str, value: Any, *kinds: Kind | str | float | None) -> None:
@@ -177,12 +179,12 @@ def check_count(name: str, value: Any, low: int = 1, high: int | None = None) ->
 
 def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
     """Raise ValueError unless ``value`` is a finite number > 0, or >= 0."""
-    check(name, value, Number(0, ends="(]" if low == "> 0" else "[]"))
+    check(name, value, POSITIVE if low == "> 0" else Number(0))
 
 
 def check_level(level: Any) -> None:
     """Raise ValueError unless ``level`` is a level of confidence."""
-    check("level", level, LEVEL)
+    check("level", level, PROPER_SHARE)
 
 
 def check_dtype(dtype: Any) -> None:

@@ -20,7 +20,7 @@ from .layers.competitions import CompetitionLike, competition_maker
 from .layers.interfaces import CompetitionMaker, Encoder, Progress
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import untaught
-from .network_estimator import NetworkEstimator, OnEpoch, refuse
+from .network_estimator import NetworkEstimator, OnEpoch
 from .row_sources import Rows
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
@@ -114,6 +114,9 @@ class BioClassifier(NetworkEstimator):
     ``encoder__n_columns``: in :meth:`get_params` and :meth:`set_params`, in grids of a search, and in the constructor.
     Beside an encoder that has learned, those of ``encoder`` have no effect.
 
+    Images give the same weights, bit for bit, in memory, from a file and with any number of workers, of which some may
+    be lost; plain vectors in memory differ by rounding from those in blocks.
+
     Examples
     --------
     >>> import bioneuro as bn
@@ -199,70 +202,11 @@ class BioClassifier(NetworkEstimator):
 
     # --- learning ---
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        on_epoch: OnEpoch | None = None,
-        client: Client | None = None,
-        **unsupported: Any,
-    ) -> BioClassifier:
-        """Learn from scratch.
-
-        ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
-        array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
-        than 256 MiB, they wait in a file in the folder of temporary files. Images give the same weights, bit for bit,
-        in memory, from a file and with any number of workers, of which some may be lost; plain vectors in memory differ
-        by rounding from those in blocks.
-
-        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
-        :meth:`partial_fit` and :meth:`fit_features`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_features), (n, height, width) or (n, height, width, channels)
-            Images in [0, 1]. Given as such, with channels last, they have the shape that ``image_shape`` says, and
-            ``"auto"`` is theirs. Arrays of torch, JAX and whatever knows ``__array__`` or DLPack will do.
-        y : array-like of shape (n,)
-            Labels, at least two different ones.
-        on_epoch : function of (model, stage, done, n), optional
-            Called before the first and after every pass of a stage: "feature map", "association", "teaching",
-            "readout". It sees the model as it is at that moment.
-        client : distributed.Client, optional
-            The workers of its cluster encode blocks of rows; the cells learn here.
-        **unsupported
-            Refused by name. There is no ``sample_weight``: a cell is recruited by a sample, never by a share of one;
-            repeat rows instead.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
-            shape; labels that are NaN or None, or all alike.
-        TypeError
-            An argument that is not supported.
-
-        Warns
-        -----
-        UserWarning
-            ``image_shape="auto"`` takes rows for images, but they look like a table.
-        """
-        refuse(self, unsupported)
-        with self._all_or_nothing(), one_blas_thread():
-            self._fit(X, y, partial(self._passes, on_epoch), client)
-        return self
-
-    def _fit(self, X: Any, y: ArrayLike, passes: Progress, client: Client | None) -> None:
-        source, y = self._opened(X, y)
+    def _fit(self, rows: NDArray | Rows, y: NDArray, passes: Progress, client: Client | None) -> None:
         rng = self._generator()
-        self._learn_encoder(source, rng, passes, client)
-        n_cells = min(self.n_cells, len(source))
-        H = self._start(source, np.unique(y), n_cells, rng, client)
+        self._learn_encoder(rows, rng, passes, client)
+        n_cells = min(self.n_cells, len(rows))
+        H = self._start(rows, np.unique(y), n_cells, rng, client)
         T = self._one_hot(y)
         schedule: Schedule = self._set("schedule")
         network, H = self.network_.on_features.narrowed(H, share=0.5)  # the readout keeps as much again

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.spatial.distance import cdist
 
+from .checks import POSITIVE_SHARE, check, check_count, check_number
 from .seeds import random_state_from
 from .synapses import Sign, Synapses
 
@@ -61,7 +62,7 @@ class HalfNormal:
     scale: float = 0.07
 
     def __post_init__(self) -> None:
-        _require(self.scale > 0, f"scale must be positive, got {self.scale}")
+        check_number("scale", self.scale, "> 0")
 
     def __call__(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
         return np.abs(rng.normal(0.0, self.scale, n))
@@ -75,7 +76,7 @@ class LogNormal:
     sigma: float = 0.9355
 
     def __post_init__(self) -> None:
-        _require(self.sigma >= 0, f"sigma must be >= 0, got {self.sigma}")
+        check_number("sigma", self.sigma, ">= 0")
 
     def __call__(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
         return rng.lognormal(self.mu, self.sigma, n)
@@ -195,11 +196,11 @@ def random(
     _require((density is None) != (in_degree is None), "give density or in_degree: one of the two")
     rng = generator(random_state)
     if density is not None:
-        _require(0 < density <= 1, f"density must lie in (0, 1], got {density}")
+        check("density", density, POSITIVE_SHARE)
         row, columns = np.divmod(_bernoulli(n_post * n_pre, density, rng), n_pre)
         rows = np.bincount(row, minlength=n_post)
     elif in_degree is not None:
-        _require(1 <= in_degree <= n_pre, f"in_degree must lie in [1, n_pre = {n_pre}], got {in_degree}")
+        check_count("in_degree", in_degree, 1, n_pre)
         rows = np.full(n_post, in_degree)
         drawn = [rng.choice(n_pre, in_degree, replace=False, shuffle=False) for _ in range(n_post)]
         columns = np.sort(np.stack(drawn), axis=1).ravel()
@@ -234,8 +235,8 @@ def dealt(
     ValueError
         More post- than pre-synaptic cells, or as in :func:`dense`.
     """
-    _check_sizes(n_post, n_pre)
-    _require(n_post <= n_pre, f"n_post must be <= n_pre = {n_pre}, got {n_post}")
+    check_count("n_pre", n_pre)
+    check_count("n_post", n_post, 1, n_pre)
     rng = generator(random_state)
     post, columns = np.arange(n_pre) * n_post // n_pre, rng.permutation(n_pre)
     return _pathway(np.bincount(post), columns[np.lexsort((columns, post))], n_pre, init, sign, rng, dtype)
@@ -283,9 +284,9 @@ def local_receptive_fields(
         f"image_shape must be (height, width) or (height, width, channels), all >= 1, got {image_shape}",
     )
     height, width, channels = (*image_shape, 1)[:3]
-    _require(1 <= field <= min(height, width), f"field must lie in [1, {min(height, width)}], got {field}")
-    _require(stride >= 1, f"stride must be >= 1, got {stride}")
-    _require(n_cells >= 1, f"n_cells must be >= 1, got {n_cells}")
+    check_count("field", field, 1, min(height, width))
+    check_count("stride", stride)
+    check_count("n_cells", n_cells)
     pixel = np.arange(height * width * channels).reshape(height, width, channels)
     corners = pixel[: height - field + 1 : stride, : width - field + 1 : stride, 0]
     columns = np.repeat(corners.ravel(), n_cells)[:, None] + pixel[:field, :field].ravel()
@@ -337,8 +338,8 @@ def distance_dependent(
         post.shape[1] == pre.shape[1],
         f"post_positions and pre_positions must share n_dimensions, got {post.shape[1]} and {pre.shape[1]}",
     )
-    _require(0 < length_scale < np.inf, f"length_scale must be positive and finite, got {length_scale}")
-    _require(0 < max_probability <= 1, f"max_probability must lie in (0, 1], got {max_probability}")
+    check_number("length_scale", length_scale, "> 0")
+    check("max_probability", max_probability, POSITIVE_SHARE)
     rng = generator(random_state)
     step = max(1, _PAIRS_AT_ONCE // len(pre))
     rows, columns = [], []
@@ -364,7 +365,7 @@ def _pathway(
     indptr = np.zeros(len(row_sizes) + 1, index)
     np.cumsum(row_sizes, out=indptr[1:])
     weights = np.array(initialiser(init)(rng, len(columns)), dtype=dtype, order="C")  # it may return what it keeps
-    return Synapses._of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
+    return Synapses.of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
 
 
 def _bernoulli(n: int, p: float, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -381,8 +382,8 @@ def _bernoulli(n: int, p: float, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _check_sizes(n_post: int, n_pre: int) -> None:
-    for name, value in ("n_post", n_post), ("n_pre", n_pre):
-        _require(value >= 1, f"{name} must be >= 1, got {value}")
+    check_count("n_post", n_post)
+    check_count("n_pre", n_pre)
 
 
 def _require(condition: bool, message: str) -> None:

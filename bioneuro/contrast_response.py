@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import POSITIVE, check
+
 __all__ = ["NakaRushton"]
 
 #: Bounds of s^n: its square, in single precision, neither vanishes nor overflows.
@@ -37,11 +39,8 @@ class NakaRushton:
     semi_saturation: float = np.inf
 
     def __post_init__(self) -> None:
-        for name, value in (("exponent", self.exponent), ("semi_saturation", self.semi_saturation)):
-            if not value > 0:
-                raise ValueError(f"{name} must be > 0, got {value}")
-        if not np.isfinite(self.exponent):
-            raise ValueError(f"exponent must be finite, got {self.exponent}")
+        check("exponent", self.exponent, POSITIVE)
+        check("semi_saturation", self.semi_saturation, POSITIVE, np.inf)
         if not np.isinf(self.semi_saturation) and not (
             np.log(SMALLEST_POWER) <= self.exponent * np.log(self.semi_saturation) <= np.log(LARGEST_POWER)
         ):

@@ -195,8 +195,7 @@ def _named(name: str) -> Corruption:
 
 
 def _checked_severity(severity: int) -> int:
-    if severity not in SEVERITIES:
-        raise ValueError(f"severity must be an integer from 1 to 5, got {severity!r}")
+    check_count("severity", severity, SEVERITIES[0], SEVERITIES[-1])
     return int(severity)
 
 

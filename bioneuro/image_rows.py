@@ -64,7 +64,7 @@ def given_rows(X: Any) -> Given:
 
 
 def shape_of_rows(image_shape: Any, given: Given, X: NDArray) -> tuple[int, ...] | None:
-    """How a row of ``X``, made of what was given, is an image. A guess that the rows speak against warns.
+    """How a row of ``X``, made of what was given, is an image. Warns where the rows speak against a guess.
 
     Parameters
     ----------

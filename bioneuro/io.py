@@ -413,7 +413,7 @@ def _class_of(kind: str, value: dict[str, Any]) -> type:
     if kind == "rule" and not (isinstance(cls, type) and issubclass(cls, Rule)):
         raise ValueError(f"{value['name']} of module {value['module']!r} is not a class of rules")
     if issubclass(cls, Rule):
-        check_parameters(cls, value["state"])
+        check_field_names(cls, value["state"])
     return cls
 
 
@@ -443,7 +443,7 @@ def check_traces(synapses: Synapses) -> None:
             raise ValueError(f"traces[{name!r}] of a pathway must be {wanted}")
 
 
-def check_parameters(rule: type[Rule], state: Mapping[str, Any]) -> None:
+def check_field_names(rule: type[Rule], state: Mapping[str, Any]) -> None:
     """Parameters in a file must be those of the class: it may have changed since."""
     ours, theirs = {field.name for field in fields(rule)}, set(state)
     if ours != theirs:

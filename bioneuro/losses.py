@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
+from .checks import Choice, check
 from .protocols import Loss
 
 LOSSES: tuple[Loss, ...] = ("ce", "margin")
@@ -48,5 +49,4 @@ def _without(logits: NDArray, true: NDArray[np.integer]) -> NDArray:
 
 
 def _check(loss: str) -> None:
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be 'ce' or 'margin', got {loss!r}")
+    check("loss", loss, Choice(LOSSES))

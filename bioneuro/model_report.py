@@ -149,7 +149,7 @@ def _topmost(network: Network) -> list[str]:
 
 def _rates(model: NetworkEstimator, X: ArrayLike) -> NDArray:
     """Those of the last layer's cells; of a layer that has none, what it encodes."""
-    H, top = model.network_.seen(model._validate(X)), model.network_.association
+    H, top = model.network_.seen(model.checked_rows(X)), model.network_.association
     return top.respond(H) if hasattr(top, "respond") else top.encode(H)
 
 

@@ -58,7 +58,7 @@ class NestedParameters(BaseEstimator):
     def set_params(self, **params: Any) -> Self:
         """Set parameters, and fields of settings by their long names.
 
-        A value that settings refuse raises ValueError, and so does a name that there is not; nothing is changed then.
+        A value that settings refuse raises ValueError, and so does an unknown name; nothing is changed then.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class NestedParameters(BaseEstimator):
         return changed
 
     def _unknown(self, name: str) -> str:
-        """What to say of a name that there is not."""
+        """What to say of an unknown name."""
         known = {long: long for long in self.get_params()}
         by_field = {long.rpartition("__")[2]: long for long in known if "__" in long}
         former = {old: new[0] for old, new in self.FORMER.items()}
@@ -151,7 +151,7 @@ def takes_long_names(init: Callable[P, None]) -> Callable[P, None]:
     Raises
     ------
     TypeError
-        A name that there is not; says which one is near.
+        An unknown name; the message suggests one that is near.
     """
     known = inspect.signature(init).parameters
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ._attributes import Each, Part
 from .checks import Choice, check
 from .layers.association import Association
-from .layers.interfaces import LEARNS_FROM, Encoder, Layer, Progress, ReadCells, Readout, Space, feature_dtype
+from .layers.interfaces import LEARNS_FROM, Encoder, GradientSpace, Layer, Progress, ReadCells, Readout, feature_dtype
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -166,10 +166,11 @@ class Network:
             return
         source = getattr(self.association, "learns_from", "all")
         check("learns_from", source, Choice(LEARNS_FROM))
+        offered: dict[str, Any] = {"random_state": rng, "progress": progress}
+        taken, labelled = {name: value for name, value in offered.items() if takes(learn, name)}, takes(learn, "T")
         for s in slices(len(X), INFERENCE_BATCH if source == "batches" else len(X)):
             seen = X if source == "rows" and len(self.layers) == 1 else self.seen(X[s])
-            offered = {"T": T[s], "random_state": rng, "progress": progress}
-            learn(seen, **{name: value for name, value in offered.items() if takes(learn, name)})
+            learn(seen, **taken, **({"T": T[s]} if labelled else {}))
 
     def teach(
         self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
@@ -247,7 +248,7 @@ class Network:
         out = [self.readouts[readout].logits(self.drive(X[s])) for s in slices(len(X), INFERENCE_BATCH)]
         return np.concatenate(out)
 
-    def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
+    def vjp(self, X: NDArray, readout: str, *, space: GradientSpace = "image") -> tuple[NDArray, Pullback]:
         """Logits at ``X``, and the map from a gradient with respect to them to that with respect to ``X``; with
         ``space="response"``, where the first layer has a retina, to that with respect to its contrast response."""
         layers, inputs, output = list(self.layers.values()), self._inputs(X), self.readouts[readout]

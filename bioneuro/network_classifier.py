@@ -21,11 +21,10 @@ from .layers import READOUTS
 from .layers.interfaces import Layer, PlasticLayer, Progress, feature_dtype
 from .nested_parameters import NestedParameters, takes_long_names
 from .network import CACHED, Network, check_layers, population
-from .network_estimator import NetworkEstimator, OnEpoch, refuse
+from .network_estimator import NetworkEstimator
 from .network_table import text_table
 from .row_sources import Rows
 from .schedule import Schedule
-from .threads import one_blas_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -75,6 +74,22 @@ class NetworkClassifier(NetworkEstimator):
         The first of them.
     image_shape_ : tuple or None
         Of the images that the first layer takes.
+
+    Raises
+    ------
+    ValueError
+        In learning: no layers, one that does not fit the one below it, a name given twice, or a layer of another number
+        of classes than ``y`` has.
+    TypeError
+        In learning: something that is no layer, or a readout of votes on a layer that has none.
+
+    Notes
+    -----
+    Rows that are not in memory are read once to be checked, before anything is learned. Weights are the same, bit for
+    bit, as from an array in memory, and with any number of workers, where what each layer makes of a row does not
+    depend on the rows beside it; those of the package, except an association with a circuit, are like that. A layer of
+    your own that learns from all samples at once has them in memory all the same, unless its ``learns_from`` says that
+    it need not (:class:`bioneuro.layers.Layer`).
 
     See Also
     --------
@@ -129,7 +144,7 @@ class NetworkClassifier(NetworkEstimator):
         return super()._repr_html_() if network is None else network._repr_html_()
 
     def _shown(self) -> Network | None:
-        """What can be shown in a table: what was learned, or the layers as they were given, if they are some."""
+        """What a table can show: the network that was learned, or the layers as given; None if they are no layers."""
         try:
             return self.network_ if hasattr(self, "network_") else Network(named_layers(self.layers), {})
         except (TypeError, ValueError, AttributeError):
@@ -137,62 +152,11 @@ class NetworkClassifier(NetworkEstimator):
 
     # --- learning ---
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        on_epoch: OnEpoch | None = None,
-        client: Client | None = None,
-        **unsupported: Any,
-    ) -> NetworkClassifier:
-        """Learn from scratch, layer by layer.
-
-        ``X`` may be larger than memory, as of :meth:`bioneuro.BioClassifier.fit`: of a memory map above 256 MiB or a
-        Dask array, one block of rows is in memory at a time. It is read once to be checked, before anything is learned.
-        Weights are the same, bit for bit, as from an array in memory, and with any number of workers, where what each
-        layer makes of a row does not depend on the rows beside it; those of the package, except an association with a
-        circuit, are like that. A layer of your own that learns from all samples at once has them in memory all the
-        same, unless its ``learns_from`` says that it need not (:class:`bioneuro.layers.Layer`).
-
-        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
-        :meth:`partial_fit`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_inputs), (n, height, width) or (n, height, width, channels)
-            For a first layer of images they lie in [0, 1].
-        y : array-like of shape (n,)
-            Labels, at least two different ones.
-        on_epoch : function of (model, stage, done, n), optional
-            Called before the first and after every pass of a stage: the name of a layer ("feature map" of a map),
-            "teaching", "readout". The model has its ``network_`` once the last layer begins to learn.
-        client : distributed.Client, optional
-            The workers of its cluster take blocks of rows through the first layer; all layers learn here.
-        **unsupported
-            Refused by name, such as ``sample_weight``.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            No layers, one that does not fit the one below it, a name given twice, a layer of another number of classes
-            than ``y`` has, or another parameter out of its range; X and y as of :meth:`bioneuro.BioClassifier.fit`.
-        TypeError
-            Something that is no layer, a readout of votes on a layer that has none, or an unsupported argument.
-        """
-        refuse(self, unsupported)
-        with self._all_or_nothing(), one_blas_thread():
-            rows, y = self._opened(X, y)
-            if not isinstance(rows, np.ndarray):
-                check_rows(rows, self._check_of_blocks())
-            network = self._untaught(np.unique(y))
-            schedule: Schedule = self._set("schedule")
-            self._learn(network, rows, self._one_hot(y), schedule, partial(self._passes, on_epoch), client=client)
-        return self
+    def _fit(self, rows: NDArray | Rows, y: NDArray, passes: Progress, client: Client | None) -> None:
+        if not isinstance(rows, np.ndarray):
+            check_rows(rows, self._check_of_blocks())
+        network = self._untaught(np.unique(y))
+        self._learn(network, rows, self._one_hot(y), self._set("schedule"), passes, client=client)
 
     def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
         network = self.network_ if classes is None else self._untaught(classes)

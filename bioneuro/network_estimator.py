@@ -11,7 +11,8 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,7 +35,7 @@ from .estimators import (
 )
 from .image_rows import Given, given_rows
 from .layers import Retina
-from .layers.interfaces import Encoder, PlasticLayer, Space
+from .layers.interfaces import Encoder, GradientSpace, PlasticLayer, Progress
 from .nested_parameters import NestedParameters
 from .network import Network
 from .progress import track
@@ -47,7 +48,10 @@ from .synapses.array_checks import largest_magnitude
 from .threads import one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
 
-__all__ = ["NetworkEstimator", "OnEpoch", "refuse"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["NetworkEstimator", "OnEpoch"]
 
 #: ``on_epoch(model, stage, done, n)``.
 OnEpoch = Callable[[Any, str, int, int], Any]
@@ -57,7 +61,7 @@ class NetworkEstimator(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, WhiteBoxMixin, NestedParameters, LogitClassifier
 ):
     """A subclass has the parameters ``readout``, ``schedule``, ``random_state`` and ``progress`` and a ``dtype``,
-    writes `fit`, `_learn_batch`, `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
+    writes `_fit`, `_learn_batch`, `_check_parameters` and `_image_shape`, and learns ``encoder_`` and ``network_``."""
 
     encoder_: Encoder
     network_: Network
@@ -108,6 +112,10 @@ class NetworkEstimator(
         """How the rows that are learned from are images; None if they are plain vectors."""
 
     @abstractmethod
+    def _fit(self, rows: NDArray | Rows, y: NDArray, passes: Progress, client: Client | None) -> None:
+        """Learn from scratch; parameters, rows and labels are checked."""
+
+    @abstractmethod
     def _learn_batch(self, X: NDArray, y: NDArray, classes: NDArray | None) -> None:
         """Go on learning; ``classes`` are given the first time, when there is no network yet."""
 
@@ -117,11 +125,71 @@ class NetworkEstimator(
 
     # --- learning ---
 
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        on_epoch: OnEpoch | None = None,
+        client: Client | None = None,
+        **unsupported: Any,
+    ) -> Self:
+        """Learn from scratch, layer by layer, and in the end the readout.
+
+        ``X`` may be larger than memory: of a memory map above 256 MiB (``np.load(..., mmap_mode="r")``) or a Dask
+        array, one block of rows is in memory at a time, and so much of its features as is needed; where these are more
+        than 256 MiB, they wait in a file in the folder of temporary files. Notes of the class say which weights are the
+        same to the last bit.
+
+        A call that fails or is interrupted leaves the model and its random state as they were; the same holds for
+        :meth:`partial_fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, height, width) or (n, height, width, channels)
+            Images in [0, 1]. Given as such, with channels last, they have the shape that ``image_shape`` or the first
+            layer says; ``image_shape="auto"`` is theirs. Arrays of torch, JAX and whatever knows ``__array__`` or
+            DLPack will do.
+        y : array-like of shape (n,)
+            Labels, at least two different ones.
+        on_epoch : function of (model, stage, done, n), optional
+            Called before the first and after every pass of a stage: "feature map", "association" or another layer that
+            learns in passes, by its name, "teaching", "readout". It sees the model as it is at that moment, which has
+            its ``network_`` once the last layer begins to learn.
+        client : distributed.Client, optional
+            The workers of its cluster take blocks of rows through the first layer; the others learn here.
+        **unsupported
+            Refused by name. There is no ``sample_weight``: a cell is recruited by a sample, never by a share of one;
+            repeat rows instead.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            A parameter out of its range; X that is not finite, or images that do not lie in [0, 1] or have another
+            shape; labels that are NaN or None, or all alike.
+        TypeError
+            An argument that is not supported.
+
+        Warns
+        -----
+        UserWarning
+            ``image_shape="auto"`` takes rows for images, but they look like a table.
+        """
+        refuse(self, unsupported)
+        with self._all_or_nothing(), one_blas_thread():
+            rows, y = self._opened(X, y)
+            self._fit(rows, y, partial(self._passes, on_epoch), client)
+        return self
+
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, **unsupported: Any) -> Self:
         """Go on learning from one batch, shown once.
 
-        Layers that learn in steps, such as an association, and the readout go on for ever; others, such as a map or
-        mixing, learn at the first call and stay as they are. Association cells wait to be recruited.
+        Layers that learn in steps, such as an association, and the readout learn in every call; others, such as a map
+        or mixing, learn at the first call and stay as they are. Association cells wait to be recruited.
 
         Parameters
         ----------
@@ -173,7 +241,7 @@ class NetworkEstimator(
                 on_epoch(self, desc, done, len(passes))
 
     def _one_hot(self, y: NDArray) -> OneHot:
-        return OneHot(np.searchsorted(self.classes_, y), len(self.classes_), self.dtype)
+        return OneHot(class_index(y, self.classes_), len(self.classes_), self.dtype)
 
     def _learn_readouts(self, network: Network, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Any) -> None:
         with self._finite_after(self.network_, "the readout"):
@@ -198,6 +266,12 @@ class NetworkEstimator(
             raise failure
 
     # --- inference ---
+
+    def checked_rows(self, X: ArrayLike) -> NDArray:
+        """Rows of ``X`` as ``network_`` takes them, (n, n_features_in_) of the parameter ``dtype``, or an error as of
+        :meth:`predict`."""
+        check_is_fitted(self, "encoder_")
+        return self._validate(X)
 
     def surrogates(self) -> dict[str, Any]:
         """Variants of this network by name whose gradients mislead an attack less (:mod:`bioneuro.surrogates`).
@@ -259,7 +333,7 @@ class NetworkEstimator(
         return self.network_.logits(rows, self.readout)
 
     def _response_pass(self, X: NDArray) -> tuple[NDArray, Pullback]:
-        space: Space = "image" if isinstance(self._front(), Identity) else "response"
+        space: GradientSpace = "image" if isinstance(self._front(), Identity) else "response"
         return self.network_.vjp(X, self.readout, space=space)
 
     # --- checks ---

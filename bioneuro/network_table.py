@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["html_table", "text_table"]
 
 
-class Row(NamedTuple):
+class PathwayRow(NamedTuple):
     """A pathway: its name, who makes it, its sign, cells before and behind, synapses, and their share of all pairs."""
 
     pathway: str
@@ -25,11 +25,11 @@ class Row(NamedTuple):
 HEADINGS = ("pathway", "made by", "sign", "cells", "synapses", "density")
 
 
-def rows_of(network: Any) -> list[Row]:
+def pathway_rows(network: Any) -> list[PathwayRow]:
     """A row for each pathway, in the order in which the network names them."""
     maker = {name: cells for cells, made in network.outgoing().items() for name in made}
     return [
-        Row(name, maker[name], pathway.sign, pathway.n_pre, pathway.n_post, pathway.nnz, pathway.density)
+        PathwayRow(name, maker[name], pathway.sign, pathway.n_pre, pathway.n_post, pathway.nnz, pathway.density)
         for name, pathway in network.pathways().items()
     ]
 
@@ -48,7 +48,7 @@ def _recruited(layer: Any) -> str:
     return "" if live == layer.n_features else f" ({live} recruited)"
 
 
-def cells_of(row: Row) -> tuple[str, ...]:
+def cells_of(row: PathwayRow) -> tuple[str, ...]:
     """A row as text."""
     sizes, share = f"{row.n_pre} -> {row.n_post}", f"{100 * row.density:.3g} %"
     return row.pathway, row.made_by, row.sign, sizes, str(row.synapses), share
@@ -56,7 +56,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
 
 def text_table(network: Any, title: str = "Network") -> str:
     """As ``repr`` shows it."""
-    table = [HEADINGS, *map(cells_of, rows_of(network))]
+    table = [HEADINGS, *map(cells_of, pathway_rows(network))]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     aligned = "<<<>>>"
     lines = ["  ".join(f"{text:{way}{n}}" for text, way, n in zip(row, aligned, widths, strict=True)) for row in table]
@@ -69,7 +69,7 @@ def html_table(network: Any) -> str:
     def line(cells: tuple[str, ...], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in cells) + "</tr>"
 
-    body = "".join(line(cells_of(row), "td") for row in rows_of(network))
+    body = "".join(line(cells_of(row), "td") for row in pathway_rows(network))
     return (
         f"<table><caption>{escape(layers_of(network))}</caption>"
         f"<thead>{line(HEADINGS, 'th')}</thead><tbody>{body}</tbody></table>"

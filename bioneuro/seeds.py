@@ -1,4 +1,4 @@
-"""Random generators of what a caller gives as ``random_state``; what is none is refused by that name."""
+"""Random generators from what a caller gives as ``random_state``; anything else is refused by that name."""
 
 from __future__ import annotations
 

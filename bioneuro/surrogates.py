@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from .layers.association import Association
-from .layers.interfaces import Competition, Space
+from .layers.interfaces import Competition, GradientSpace
 from .layers.pools import SoftmaxPool
 from .layers.readout import VotesReadout
 from .network import Network
@@ -83,7 +83,7 @@ class StraightThrough(Network):
         super().__init__(network.layers, network.readouts)
         self.backward = backward
 
-    def vjp(self, X: NDArray, readout: str, *, space: Space = "image") -> tuple[NDArray, Pullback]:
+    def vjp(self, X: NDArray, readout: str, *, space: GradientSpace = "image") -> tuple[NDArray, Pullback]:
         """Logits of the one network at ``X``, pullback of the other."""
         return self.logits(X, readout), self.backward.vjp(X, readout, space=space)[1]
 

@@ -12,7 +12,7 @@ typedef struct {
 
 /* Their numbers, or the usual ones. Returns 0 or -1. */
 static int parse_retina(const char *call, const retina_arguments *given, bio_retina *retina) {
-    static const char positive[] = "positive and finite";
+    static const char positive[] = "a finite number > 0";
     *retina = (bio_retina){.patch_size = 7, .c0 = 0.5, .g0 = 0.5, .gate_exponent = 1};
     return py_integer(call, given->patch_size, "patch_size", 1, MAX_PATCH, NULL, &retina->patch_size) ||
                    py_real(call, given->c0, "c0", DBL_TRUE_MIN, DBL_MAX, positive, &retina->c0) ||

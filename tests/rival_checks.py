@@ -58,3 +58,12 @@ def assert_gradient_of_the_input(model, X, y, loss, least):
     differences = slope(lambda: losses(model, Z, y, loss).sum(), Z)
     np.testing.assert_allclose(gradient, differences, atol=1e-5, rtol=1e-4)
     assert np.abs(gradient).max() > least
+
+
+def accuracy_after_a_stream(model, digits):
+    """Of images that it has not seen, once it was shown 900 others six times, 50 at a time."""
+    for _ in range(6):
+        for start in range(0, 900, 50):
+            rows = slice(start, start + 50)
+            model.partial_fit(digits.X_train[rows], digits.y_train[rows], classes=np.arange(10))
+    return model.score(digits.X_train[900:], digits.y_train[900:])

@@ -12,8 +12,8 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core deprecation moments network_table qualified_names
-threads _npz reference contrast_response checks seeds progress atomic_write protocols dataset_files _dask_plugin
+_core checks deprecation moments network_table qualified_names
+threads _npz reference contrast_response seeds progress atomic_write protocols dataset_files _dask_plugin
 kernels dask_workers row_sources synapses losses estimators nested_parameters image_shapes analysis omniglot
 _attributes _image_files history image_rows
 datasets connectivity rules _random_states attacks continual plot
@@ -29,8 +29,8 @@ __main__ natural
 """
 #: Who may import the research: the command line, and a name that was moved there and goes with the next release.
 ENTRIES = {"__main__", "natural"}
-#: Underscored, but the public methods of a NamedTuple.
-NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
+#: Underscored, but public: methods of a NamedTuple, and what notebooks ask for.
+PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_repr_html_"}
 
 RANK = {room: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 
@@ -83,6 +83,19 @@ def test_arrows_point_one_way(path):
     assert not wrong, f"{room} may not import {', '.join(sorted(wrong))}: see the layers in CONTRIBUTING.md"
 
 
+def test_modules_import_each_other_in_no_circle():
+    """Inside functions neither: such an import hides a circle. A name that is no module is the package's own."""
+    paths = {parts_of(path): path for path in modules(PACKAGE)}
+    imports = {
+        parts: {next(name[:k] for k in range(len(name), -1, -1) if name[:k] in paths) for name in imported(path)} - {()}
+        for parts, path in paths.items()
+    }
+    while leaves := [parts for parts, used in imports.items() if not used & imports.keys()]:
+        for parts in leaves:
+            del imports[parts]
+    assert not [".".join(parts) for parts in imports]
+
+
 def test_nothing_outside_imports_the_research():
     outside = [path for path in modules(PACKAGE) if parts_of(path)[:1] not in {("research",), *((e,) for e in ENTRIES)}]
     assert not [path for path in outside if any(name[:1] == ("research",) for name in imported(path))]
@@ -95,15 +108,20 @@ def test_the_layers_are_drawn_in_contributing():
     assert "\n".join(lines[start : start + len(LAYERS.strip().splitlines())]) == LAYERS.strip()
 
 
-def privates_of_others(path):
-    """Underscored names that a module takes from another: imported, or read from anything but its own classes."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = {
+def names_stored(tree):
+    """Names of functions, classes, variables and attributes that a module makes."""
+    return {
         getattr(node, "name", None) or getattr(node, "id", None) or getattr(node, "attr", None)
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         or (isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store))
     }
+
+
+def privates_of_others(path):
+    """Underscored names that a module takes from another: imported, or read from anything but its own classes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own = names_stored(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             found = [alias.name for alias in node.names] + (node.module or "").split(".")
@@ -112,13 +130,28 @@ def privates_of_others(path):
         else:
             continue
         for name in found:
-            if name.startswith("_") and not name.startswith("__") and name not in NAMED_TUPLE:
+            if name.startswith("_") and not name.startswith("__") and name not in PUBLIC:
                 yield f"line {node.lineno}: {name}"
 
 
 @pytest.mark.parametrize("path", modules(PACKAGE / "research"), ids=lambda path: ".".join(parts_of(path)))
 def test_research_uses_public_names_only(path):
     assert not list(privates_of_others(path))
+
+
+@pytest.mark.parametrize("room", sorted({parts_of(path)[0] for path in LIBRARY} - {"research"}))
+def test_a_room_reads_no_private_attribute_of_another(room):
+    own = [path for path in LIBRARY if parts_of(path)[0] == room]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in own]
+    stored = {name for tree in trees for name in names_stored(tree)}
+    read = {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "super()")
+    }
+    private = {name for name in read - stored - PUBLIC if name.startswith("_") and not name.startswith("__")}
+    assert not private
 
 
 def classes_of_research():

@@ -202,10 +202,10 @@ def test_a_target_is_the_only_class_to_move_to(network):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: APGD(n_steps=0), "n_steps must be at least 1, got 0"),
-        (lambda: APGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
-        (lambda: APGD(n_target_classes=-1), "n_target_classes must be at least 0, got -1"),
-        (lambda: APGD(loss="hinge"), "loss must be one of ce, margin, dlr; got 'hinge'"),
+        (lambda: APGD(n_steps=0), "n_steps must be an integer >= 1, got 0"),
+        (lambda: APGD(n_restarts=0), "n_restarts must be an integer >= 1, got 0"),
+        (lambda: APGD(n_target_classes=-1), "n_target_classes must be an integer >= 0, got -1"),
+        (lambda: APGD(loss="hinge"), r"loss must be one of \['ce', 'dlr', 'margin'\], got 'hinge'"),
         (lambda: APGD(norm="l2", space="response"), "no meaning for other norms"),
     ],
 )

@@ -373,7 +373,7 @@ def test_audit_needs_a_positive_budget(moderate):
         ({"X": np.empty((0, 2))}, r"X must be \(n, features\) and not empty, got shape \(0, 2\)"),
         ({"y": [0, 1, 1]}, "y must have one label for each of the 2 rows"),
         ({"y": [0, 2]}, r"y\[1\] is .*2"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_arguments(change, message):
@@ -389,7 +389,7 @@ def test_bad_ensembles(binary):
         worst_case(*binary, 0.1, attacks=["deepfool"])
     with pytest.raises(ValueError, match="PGD is for norm 'linf', worst_case was asked for 'l2'"):
         worst_case(*binary, 0.1, "l2", attacks=[PGD()])
-    with pytest.raises(ValueError, match="norm must be one of linf, l2, l0, l0-rgb; got 'l1'"):
+    with pytest.raises(ValueError, match=r"norm must be one of \['l0', 'l0-rgb', 'l2', 'linf'\], got 'l1'"):
         worst_case(*binary, 0.1, "l1")
 
 

@@ -153,9 +153,9 @@ def test_black_box_attacks_do_without_gradients(binary):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Square(n_queries=0), "n_queries must be at least 1, got 0"),
-        (lambda: Square(p_init=1.5), r"p_init must be in \(0, 1\], got 1.5"),
-        (lambda: UniformNoise(n_draws=0), "n_draws must be at least 1, got 0"),
+        (lambda: Square(n_queries=0), "n_queries must be an integer >= 1, got 0"),
+        (lambda: Square(p_init=1.5), r"p_init must be a number in \(0, 1\], got 1.5"),
+        (lambda: UniformNoise(n_draws=0), "n_draws must be an integer >= 1, got 0"),
         (lambda: Ensemble([]), "attacks must be at least one"),
         (lambda: Ensemble([PGD(), PGD(norm="l2")]), r"all of one norm; got norms \['l2', 'linf'\]"),
     ],

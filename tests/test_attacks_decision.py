@@ -140,11 +140,11 @@ def test_the_oracle_clips_and_counts(binary):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RayS(n_queries=10), "n_queries must be at least 128, got 10"),
-        (lambda: CGBA(n_queries=127), "n_queries must be at least 128, got 127"),
-        (lambda: RayS(norm="l2"), "norm must be one of linf; got 'l2'"),
-        (lambda: CGBA(norm="linf"), "norm must be one of l2; got 'linf'"),
-        (lambda: Square(norm="l0"), "norm must be one of linf, l2; got 'l0'"),
+        (lambda: RayS(n_queries=10), "n_queries must be an integer >= 128, got 10"),
+        (lambda: CGBA(n_queries=127), "n_queries must be an integer >= 128, got 127"),
+        (lambda: RayS(norm="l2"), r"norm must be one of \['linf'\], got 'l2'"),
+        (lambda: CGBA(norm="linf"), r"norm must be one of \['l2'\], got 'linf'"),
+        (lambda: Square(norm="l0"), r"norm must be one of \['l2', 'linf'\], got 'l0'"),
     ],
 )
 def test_bad_hyper_parameters(make, message):

@@ -215,14 +215,14 @@ def test_a_binarised_network_falls():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FrankWolfe(norm="linf"), "norm must be one of l2; got 'linf'"),
-        (lambda: FrankWolfe(n_steps=0), "n_steps must be at least 1, got 0"),
-        (lambda: FrankWolfe(n_restarts=0), "n_restarts must be at least 1, got 0"),
-        (lambda: FrankWolfe(n_target_classes=-1), "n_target_classes must be at least 0, got -1"),
-        (lambda: FrankWolfe(loss="hinge"), "loss must be one of ce, margin, dlr; got 'hinge'"),
-        (lambda: FewPixels(norm="linf"), "norm must be one of l2; got 'linf'"),
-        (lambda: FewPixels(n_queries=0), "n_queries must be at least 1, got 0"),
-        (lambda: FewPixels(exchanged=0), r"exchanged must be in \(0, 1\], got 0"),
+        (lambda: FrankWolfe(norm="linf"), r"norm must be one of \['l2'\], got 'linf'"),
+        (lambda: FrankWolfe(n_steps=0), "n_steps must be an integer >= 1, got 0"),
+        (lambda: FrankWolfe(n_restarts=0), "n_restarts must be an integer >= 1, got 0"),
+        (lambda: FrankWolfe(n_target_classes=-1), "n_target_classes must be an integer >= 0, got -1"),
+        (lambda: FrankWolfe(loss="hinge"), r"loss must be one of \['ce', 'dlr', 'margin'\], got 'hinge'"),
+        (lambda: FewPixels(norm="linf"), r"norm must be one of \['l2'\], got 'linf'"),
+        (lambda: FewPixels(n_queries=0), "n_queries must be an integer >= 1, got 0"),
+        (lambda: FewPixels(exchanged=0), r"exchanged must be a number in \(0, 1\], got 0"),
     ],
 )
 def test_bad_hyper_parameters(make, message):

@@ -5,7 +5,7 @@ import pytest
 from attack_models import EPSILONS, Contrast, D, Linear, OnePass
 
 from bioneuro.attacks import BIM, FGSM, PGD
-from bioneuro.attacks.gradient import attacked_gradient
+from bioneuro.attacks.spaces import attacked_gradient
 
 
 def unambiguous(model, X, y, norm, slack=0.03):
@@ -224,15 +224,15 @@ def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PGD(norm="l1"), "norm must be one of linf, l2; got 'l1'"),
-        (lambda: PGD(n_steps=0), "n_steps must be at least 1, got 0"),
-        (lambda: PGD(n_restarts=0), "n_restarts must be at least 1, got 0"),
-        (lambda: PGD(n_steps=1.5), "n_steps must be an integer, got 1.5"),
-        (lambda: PGD(n_steps="3"), "n_steps must be an integer, got '3'"),
-        (lambda: PGD(step_size=0.0), "step_size must be positive, got 0.0"),
-        (lambda: PGD(momentum=-0.1), "momentum must be at least 0, got -0.1"),
-        (lambda: PGD(loss="hinge"), "loss must be one of ce, margin, dlr; got 'hinge'"),
-        (lambda: PGD(space="fourier"), "space must be one of auto, input, response"),
+        (lambda: PGD(norm="l1"), r"norm must be one of \['l2', 'linf'\], got 'l1'"),
+        (lambda: PGD(n_steps=0), "n_steps must be an integer >= 1, got 0"),
+        (lambda: PGD(n_restarts=0), "n_restarts must be an integer >= 1, got 0"),
+        (lambda: PGD(n_steps=1.5), "n_steps must be an integer >= 1, got 1.5"),
+        (lambda: PGD(n_steps="3"), "n_steps must be an integer >= 1, got '3'"),
+        (lambda: PGD(step_size=0.0), "step_size must be a finite number > 0 or None, got 0.0"),
+        (lambda: PGD(momentum=-0.1), "momentum must be a finite number >= 0, got -0.1"),
+        (lambda: PGD(loss="hinge"), r"loss must be one of \['ce', 'dlr', 'margin'\], got 'hinge'"),
+        (lambda: PGD(space="fourier"), r"space must be one of \['auto', 'input', 'response'\]"),
         (lambda: PGD(random_start="no"), "random_start must be True or False, got 'no'"),
         (lambda: BIM(early_stop=0), "early_stop must be True or False, got 0"),
         (lambda: PGD(n_restarts=2, random_start=False), "n_restarts > 1 needs random_start"),

@@ -66,10 +66,10 @@ def test_loss_by_step_is_that_of_each_step(make):
     [
         ({"epsilon": 0.0}, "epsilon must be one positive number, got 0.0"),
         ({"epsilon": [0.1, 0.2]}, "epsilon must be one positive number"),
-        ({"n_points": 1}, "n_points must be at least 2, got 1"),
+        ({"n_points": 1}, "n_points must be an integer >= 2, got 1"),
         ({"reach": 0.0}, "reach must be a finite number > 0, got 0.0"),
         ({"reach": np.inf}, "reach must be a finite number > 0, got inf"),
-        ({"norm": "l0"}, "norm must be one of linf, l2; got 'l0'"),
+        ({"norm": "l0"}, r"norm must be one of \['l2', 'linf'\], got 'l0'"),
     ],
 )
 def test_bad_landscapes(binary, arguments, message):

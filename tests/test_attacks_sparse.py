@@ -187,11 +187,11 @@ def test_worst_case_in_l0_takes_the_attacks_that_know_it(binary):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PGD(norm="l0"), "norm must be one of linf, l2; got 'l0'"),
-        (lambda: FGSM(norm="l0-rgb"), "norm must be one of linf, l2; got 'l0-rgb'"),
-        (lambda: SparseRS(norm="linf"), "norm must be one of l0, l0-rgb; got 'linf'"),
-        (lambda: SparseRS(n_queries=0), "n_queries must be at least 1, got 0"),
-        (lambda: SparseRS(exchanged=0), r"exchanged must be in \(0, 1\], got 0"),
+        (lambda: PGD(norm="l0"), r"norm must be one of \['l2', 'linf'\], got 'l0'"),
+        (lambda: FGSM(norm="l0-rgb"), r"norm must be one of \['l2', 'linf'\], got 'l0-rgb'"),
+        (lambda: SparseRS(norm="linf"), r"norm must be one of \['l0', 'l0-rgb'\], got 'linf'"),
+        (lambda: SparseRS(n_queries=0), "n_queries must be an integer >= 1, got 0"),
+        (lambda: SparseRS(exchanged=0), r"exchanged must be a number in \(0, 1\], got 0"),
     ],
 )
 def test_bad_hyper_parameters(make, message):

@@ -156,12 +156,12 @@ def test_sources_have_names_and_are_tried_unasked(binary):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tier": "thorough"}, "tier must be one of quick, full; got 'thorough'"),
+        ({"tier": "thorough"}, r"tier must be one of \['full', 'quick'\], got 'thorough'"),
         ({"tier": "quick", "attacks": ["fgsm"]}, "give either tier or attacks"),
         ({"attacks": []}, "attacks must be at least one"),
         ({"attacks": ["adaptive:fgsm"]}, "attacks must be at least one"),
         ({"attacks": ["adaptive:deepfool"]}, "unknown attack 'adaptive:deepfool'"),
-        ({"norm": "l1"}, "norm must be one of .*; got 'l1'"),
+        ({"norm": "l1"}, "norm must be one of .*, got 'l1'"),
     ],
 )
 def test_bad_plans(binary, arguments, message):

@@ -218,7 +218,10 @@ def test_refuses_parameters(params, match):
         (lambda m: m.fit(X3, Y3).predict(X3 - 1), r"X must lie in \[0, 1\]"),
         (lambda m: m.fit(X3, Y3).input_gradient(X3, Y3[:2]), r"y must have shape \(3,\)"),
         (lambda m: m.fit(X3, Y3).input_gradient(X3, Y3 + 5), r"labels out of classes_, but y\[0\]"),
-        (lambda m: m.fit(X3, Y3).input_gradient(X3, Y3, "hinge"), "loss must be 'ce' or 'margin', got 'hinge'"),
+        (
+            lambda m: m.fit(X3, Y3).input_gradient(X3, Y3, "hinge"),
+            r"loss must be one of \['ce', 'margin'\], got 'hinge'",
+        ),
     ],
 )
 def test_refuses_data(call, match):

@@ -217,7 +217,7 @@ def test_without_torch_says_how_to_get_it(monkeypatch):
             r"image_shape must be 'auto', None or \(height, width\[, channels\]\), got",
         ),
         ({"contrast": (4,)}, r"contrast must be None or \(exponent, semi_saturation\), both > 0, got \(4,\)"),
-        ({"binarise": 0}, r"binarise must be None or a threshold in \(0, 1\], got 0"),
+        ({"binarise": 0}, r"binarise must be a number in \(0, 1\] or None, got 0"),
         ({"binarise": 0.5, "contrast": RETINA}, "contrast and binarise exclude each other"),
         ({"adversarial": 0.3}, r"adversarial must be None or \(epsilon, n_steps\), got 0.3"),
         ({"adversarial": (0, 1)}, "epsilon of adversarial must be a finite number > 0, got 0"),

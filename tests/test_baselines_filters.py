@@ -83,7 +83,7 @@ def test_orientation_is_shared_between_the_two_nearest_bins():
         (FilterBank(1), "n_filters must be an integer >= 2, got 1"),
         (FilterBank(grid=0), "grid must be an integer >= 1, got 0"),
         (FilterBank(n_images=0), "n_images must be an integer >= 1, got 0"),
-        (FilterBank(filters="gabor"), "filters must be 'random' or 'kmeans', got 'gabor'"),
+        (FilterBank(filters="gabor"), r"filters must be one of \['kmeans', 'random'\], got 'gabor'"),
         (FilterBank(image_shape=(3, 4)), "image_shape must have a product of 16 features"),
         (FilterBank(retina=Retina(3, 4.0, 0.5)), r"X must lie in \[0, 1\] with a contrast response, but X\[0, 0\] = 2"),
         (FilterBank(dtype="float16"), "dtype must be"),

@@ -574,7 +574,7 @@ def test_refuses_labels_of_another_length(small, digits):
 
 
 def test_refuses_unknown_loss(small, digits):
-    with pytest.raises(ValueError, match="loss must be 'ce' or 'margin'"):
+    with pytest.raises(ValueError, match=r"loss must be one of \['ce', 'margin'\]"):
         small.input_gradient(digits.X_test[:2], digits.y_test[:2], loss="hinge")
 
 

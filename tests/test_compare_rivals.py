@@ -165,23 +165,23 @@ def frame_of(**values):
 
 def test_ranks_follow_the_means_and_intervals_what_seeds_decide():
     frame = frame_of(a=[0.9, 0.91, 0.92], b=[0.85, 0.93, 0.9], c=[0.5, 0.51, 0.52])
-    found = ranks.rank_table(frame, [ranks.Criterion("clean", "accuracy")]).set_index("model")
+    found = ranks.rank_table(frame, [ranks.RankCriterion("clean", "accuracy")]).set_index("model")
     assert found["rank"].to_dict() == {"a": 1, "b": 2, "c": 3}
     assert found.loc[list("abc"), ["low", "high"]].to_numpy().tolist() == [[1, 2], [1, 2], [3, 3]]
-    turned = ranks.rank_table(frame, [ranks.Criterion("x", "accuracy", higher=False)]).set_index("model")
+    turned = ranks.rank_table(frame, [ranks.RankCriterion("x", "accuracy", higher=False)]).set_index("model")
     assert turned["rank"].to_dict() == {"c": 1, "b": 2, "a": 3}
 
 
 def test_what_never_changes_with_seeds_is_beyond_doubt_and_ties_share_a_rank():
     frame = frame_of(a=[0.2] * 3, b=[0.1] * 3, c=[0.1] * 3)
-    found = ranks.rank_table(frame, [ranks.Criterion("clean", "accuracy")]).set_index("model")
+    found = ranks.rank_table(frame, [ranks.RankCriterion("clean", "accuracy")]).set_index("model")
     assert found.loc[list("abc"), ["rank", "low", "high"]].to_numpy().tolist() == [[1, 1, 1], [2, 2, 3], [2, 2, 3]]
 
 
 def test_models_come_best_overall_first_and_criteria_in_their_order_whoever_lacks_one():
     rows = [Row(m, "r", 0, "accuracy", "", v, "") for m, v in (("a", 0.1), ("b", 0.9), ("c", 0.5))]
     rows += [Row(m, "r", 0, "density", "", v, "") for m, v in (("a", 0.1), ("c", 0.2))]
-    criteria = [ranks.Criterion("density", "density"), ranks.Criterion("clean", "accuracy")]
+    criteria = [ranks.RankCriterion("density", "density"), ranks.RankCriterion("clean", "accuracy")]
     found = ranks.rank_table(pd.DataFrame(rows, columns=Row._fields), criteria)
     assert found[["criterion", "model"]].to_numpy().tolist() == [
         ["density", "c"], ["density", "a"], ["clean", "b"], ["clean", "c"], ["clean", "a"]
@@ -189,26 +189,28 @@ def test_models_come_best_overall_first_and_criteria_in_their_order_whoever_lack
 
 
 def test_one_seed_leaves_every_rank_open():
-    found = ranks.rank_table(frame_of(a=[0.9], b=[0.5]), [ranks.Criterion("clean", "accuracy")])
+    found = ranks.rank_table(frame_of(a=[0.9], b=[0.5]), [ranks.RankCriterion("clean", "accuracy")])
     assert found[["low", "high"]].to_numpy().tolist() == [[1, 2], [1, 2]]
 
 
 def test_a_model_of_whose_values_none_is_finite_has_no_rank():
-    found = ranks.rank_table(frame_of(a=[0.9, 0.8], b=[np.nan] * 2), [ranks.Criterion("clean", "accuracy")])
+    found = ranks.rank_table(frame_of(a=[0.9, 0.8], b=[np.nan] * 2), [ranks.RankCriterion("clean", "accuracy")])
     assert found["model"].to_list() == ["a"]
 
 
 def test_robustness_without_an_audit_has_no_rank_and_with_a_warning_is_a_bound():
     rows = [Row(m, "r", 0, "robust_accuracy", "0.1", 0.5, "") for m in "ab"]
     frame = pd.DataFrame([*rows, Row("a", "r", 0, "audit", "check", 0.0, "warn")], columns=Row._fields)
-    criterion = ranks.Criterion("robust", "robust_accuracy")
+    criterion = ranks.RankCriterion("robust", "robust_accuracy")
     assert list(ranks.rank_table(frame, [criterion])["model"]) == ["a"]
     table = ranks.value_table(frame, ["a", "b"], [criterion])
     assert table["robust"].to_list() == ["≤ 50.0", "-"]
 
 
 def test_rank_map_draws_every_rank_and_refuses_none():
-    found = ranks.rank_table(frame_of(a=[0.9, 0.91, 0.92], b=[0.85, 0.93, 0.9]), [ranks.Criterion("clean", "accuracy")])
+    found = ranks.rank_table(
+        frame_of(a=[0.9, 0.91, 0.92], b=[0.85, 0.93, 0.9]), [ranks.RankCriterion("clean", "accuracy")]
+    )
     ax = plot.rank_map(found)
     assert [text.get_text() for text in ax.texts] == ["1\n1–2", "2\n1–2"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]

@@ -69,10 +69,10 @@ def test_everything_is_finite_at_every_contrast(exponent, semi_saturation, dtype
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ((0.0, 1.0), "exponent must be > 0, got 0.0"),
-        ((np.nan, 1.0), "exponent must be > 0, got nan"),
-        ((np.inf, 0.5), "exponent must be finite, got inf"),
-        ((1.0, -1.0), "semi_saturation must be > 0, got -1.0"),
+        ((0.0, 1.0), "exponent must be a finite number > 0, got 0.0"),
+        ((np.nan, 1.0), "exponent must be a finite number > 0, got nan"),
+        ((np.inf, 0.5), "exponent must be a finite number > 0, got inf"),
+        ((1.0, -1.0), "semi_saturation must be a finite number > 0 or inf, got -1.0"),
         ((61.0, 0.5), r"semi_saturation \*\* exponent must lie in \[1e-18, 1e\+18\], got 0.5 \*\* 61.0"),
         ((400.0, 2.0), r"semi_saturation \*\* exponent must lie in \[1e-18, 1e\+18\], got 2.0 \*\* 400.0"),
     ],

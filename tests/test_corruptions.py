@@ -200,8 +200,8 @@ def test_evaluate_reads_the_shape_of_the_model():
     ("arguments", "message"),
     [
         ({"name": "snow"}, "unknown corruption 'snow'; choose from gaussian_noise"),
-        ({"severity": 0}, "severity must be an integer from 1 to 5, got 0"),
-        ({"severity": 2.5}, "severity must be an integer from 1 to 5, got 2.5"),
+        ({"severity": 0}, r"severity must be an integer in \[1, 5\], got 0"),
+        ({"severity": 2.5}, r"severity must be an integer in \[1, 5\], got 2.5"),
         ({"X": np.zeros(16)}, r"X must be \(n, features\) and not empty, got shape \(16,\)"),
         ({"X": np.full((2, 16), 1.5)}, r"X must lie in \[0, 1\]"),
         ({"X": np.full((2, 16), np.nan)}, "X must be finite; row 0, feature 0 is nan"),

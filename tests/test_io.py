@@ -810,7 +810,7 @@ def objects_of(value):
 @pytest.mark.parametrize(
     ("rule", "parameter", "value", "match"),
     [
-        (rules.Oja(), "eta", -1, "eta must be positive and finite, got -1"),
+        (rules.Oja(), "eta", -1, "eta must be a finite number > 0, got -1"),
         (rules.Oja(), "eta", "fast", "Oja.eta must be a number, got 'fast'"),
         (rules.Oja(), "n_threads", 1.5, "Oja.n_threads must be "),
         (
@@ -819,7 +819,7 @@ def objects_of(value):
             {"kind": "float", "value": "inf"},
             r"gamma must be a number in \[0, 100\], got inf",
         ),
-        (connectivity.LogNormal(), "sigma", -1, "sigma must be >= 0, got -1"),
+        (connectivity.LogNormal(), "sigma", -1, "sigma must be a finite number >= 0, got -1"),
         (connectivity.Constant(), "value", {"kind": "list", "items": []}, "Constant.value must be a number"),
     ],
 )

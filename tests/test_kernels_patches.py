@@ -185,9 +185,9 @@ REFUSED = {
         TypeError,
         "patch_size must be an integer in [1, 4096], got float",
     ),
-    "c0 0": (lambda: kernels.patches(R, c0=0), ValueError, "c0 must be positive and finite, got 0"),
-    "c0 nan": (lambda: kernels.patches(R, c0=np.nan), ValueError, "c0 must be positive and finite, got nan"),
-    "g0 0": (lambda: kernels.patches(R, g0=0), ValueError, "g0 must be positive and finite, got 0"),
+    "c0 0": (lambda: kernels.patches(R, c0=0), ValueError, "c0 must be a finite number > 0, got 0"),
+    "c0 nan": (lambda: kernels.patches(R, c0=np.nan), ValueError, "c0 must be a finite number > 0, got nan"),
+    "g0 0": (lambda: kernels.patches(R, g0=0), ValueError, "g0 must be a finite number > 0, got 0"),
     "gate 9": (
         lambda: kernels.patches(R, gate_exponent=9),
         ValueError,

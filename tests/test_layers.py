@@ -301,13 +301,13 @@ def test_competitive_layer_refuses_inhibitory_synapses():
 
 @pytest.mark.parametrize(("argument", "value"), [("exponent", 0), ("semi_saturation", np.nan), ("c0", -1), ("g0", 0)])
 def test_retina_refuses(argument, value):
-    with pytest.raises(ValueError, match=f"{argument} must be > 0"):
+    with pytest.raises(ValueError, match=f"{argument} must be a finite number > 0"):
         Retina(**{argument: value})
 
 
 @pytest.mark.parametrize("gate_exponent", [0, 9, np.nan])
 def test_retina_refuses_gate_exponent(gate_exponent):
-    with pytest.raises(ValueError, match=r"gate_exponent must lie in \(0, 8\]"):
+    with pytest.raises(ValueError, match=r"gate_exponent must be a number in \(0, 8\]"):
         Retina(gate_exponent=gate_exponent)
 
 
@@ -434,7 +434,7 @@ def test_weak_synapses_of_a_readout_turn_silent_and_unheard_ones_stay(samples, r
 
 @pytest.mark.parametrize("w_start", [0.0, -1.0, np.nan, np.inf])
 def test_readout_refuses_a_start_without_excitation(w_start):
-    with pytest.raises(ValueError, match="w_start must lie in"):
+    with pytest.raises(ValueError, match=r"w_start must be a number in \(0, 1000\], got"):
         DeltaReadout(Association(5, 10, 2), 2, w_start=w_start)
 
 

@@ -225,9 +225,9 @@ def test_learns_digits(digits):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stride": 0}, "stride must be >= 1, got 0"),
-        ({"grid": 0}, "grid must be >= 1 or None, got 0"),
-        ({"start": "shared"}, r"start must be one of \('tied', 'random'\), got 'shared'"),
+        ({"stride": 0}, "stride must be an integer >= 1, got 0"),
+        ({"grid": 0}, "grid must be an integer >= 1 or None, got 0"),
+        ({"start": "shared"}, r"start must be one of \['random', 'tied'\], got 'shared'"),
         ({"beta": -1.0}, r"beta must be a number in \(0, 1e\+06\], got -1.0"),
     ],
 )
@@ -238,7 +238,7 @@ def test_refuses(options, message):
 
 @pytest.mark.parametrize("position", [-1, 64])
 def test_refuses_a_position_off_the_grid(position):
-    with pytest.raises(ValueError, match=rf"position must lie in \[0, 64\), got {position}"):
+    with pytest.raises(ValueError, match=rf"position must be an integer in \[0, 63\], got {position}"):
         local_map().receptive_fields(position)
 
 

@@ -640,7 +640,7 @@ def test_an_axon_keeps_the_transmitter_that_it_has_more_of():
         ({"eta": 0.0}, "eta must be a finite number > 0"),
         ({"chi": -1.0}, "chi must be a finite number >= 0"),
         ({"decay": np.inf}, "decay must be a finite number >= 0"),
-        ({"shared_by": "soma"}, "shared_by must be one of axon, dendrite, synapse"),
+        ({"shared_by": "soma"}, r"shared_by must be one of \['axon', 'dendrite', 'synapse'\]"),
     ],
 )
 def test_competition_refuses_a_bad_parameter(parameters, message):
@@ -938,7 +938,7 @@ def test_a_threshold_that_overflows_is_refused():
 
 @pytest.mark.parametrize("eta", [None, "0.1", [0.1]])
 def test_rates_of_learning_that_are_no_numbers(eta):
-    with pytest.raises(ValueError, match="eta must be positive and finite, got "):
+    with pytest.raises(ValueError, match="eta must be a finite number > 0, got "):
         rules.Oja(eta=eta)
 
 

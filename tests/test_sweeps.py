@@ -22,7 +22,7 @@ from bioneuro.research import UserError
 from bioneuro.research.commands import main
 from bioneuro.research.records.ledger import Ledger
 from bioneuro.research.sweeps.grid import child_of, key_of, points_of
-from bioneuro.research.sweeps.point_files import PointFiles, rows_of
+from bioneuro.research.sweeps.point_files import PointFiles, records_of
 
 GRID = {"a": [1, 2], "b": [0.5, 1.5, 2.5]}
 
@@ -93,7 +93,7 @@ def test_a_bad_grid_is_refused(grid, message, tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"backend": "ray"}, r"backend must be one of \('joblib', 'dask'\), got 'ray'"),
+        ({"backend": "ray"}, r"backend must be one of \['dask', 'joblib'\], got 'ray'"),
         ({"n_jobs": 0}, "n_jobs must be an integer >= 1 or None, got 0"),
         ({"n_threads": True}, "n_threads must be an integer >= 1 or None, got True"),
         ({"seed": -1}, "seed must be an integer >= 0, got -1"),
@@ -125,7 +125,7 @@ def test_what_is_no_function_is_refused(tmp_path):
     ],
 )
 def test_what_a_function_returns_becomes_rows(value, rows):
-    assert rows_of(value) == rows
+    assert records_of(value) == rows
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_what_a_function_returns_becomes_rows(value, rows):
 )
 def test_what_is_no_row_is_refused(value, message):
     if message is None:
-        assert rows_of(value) == [{"value": "text"}]
+        assert records_of(value) == [{"value": "text"}]
         return
     with pytest.raises((TypeError, ValueError), match=message):
-        rows_of(value, ["x"])
+        records_of(value, ["x"])
 
 
 @given(st.floats())

@@ -89,5 +89,5 @@ def test_bad_labels_are_named():
         model.input_gradient(X, y[:3])
     with pytest.raises(ValueError, match=r"y must hold labels out of classes_, but y\[0\] = .*7"):
         model.response_gradient(X[:1], [7])
-    with pytest.raises(ValueError, match="loss must be 'ce' or 'margin', got 'dlr'"):
+    with pytest.raises(ValueError, match=r"loss must be one of \['ce', 'margin'\], got 'dlr'"):
         model.input_gradient(X, y, "dlr")

@@ -12,6 +12,7 @@ from art.utils import check_and_transform_label_format
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
+from ..checks import Choice, check
 from ..protocols import Classifier
 from .image_model import ImageModel
 
@@ -64,8 +65,7 @@ class ArtClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, Ne
         self, x: NDArray, y: ArrayLike, reduction: str = "none", **kwargs: Any
     ) -> NDArray[np.float32] | np.floating:
         """Loss of each sample (n,), or with `reduction` "mean" or "sum" one number."""
-        if reduction not in _REDUCTIONS:
-            raise ValueError(f"reduction must be one of {', '.join(_REDUCTIONS)}; got {reduction!r}")
+        check("reduction", reduction, Choice(_REDUCTIONS))
         losses = -(log_softmax(self.predict(x), axis=1) * self._one_hot(y)).sum(axis=1)
         return _REDUCTIONS[reduction](losses)
 

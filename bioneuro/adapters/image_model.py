@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,9 @@ from numpy.typing import NDArray
 from ..attacks.answers import logits
 from ..image_shapes import image_shape_of, with_channels
 from ..network import INFERENCE_BATCH, slices
-from ..protocols import Classifier
+from ..protocols import Classifier, Pullback
 
 __all__ = ["ImageModel"]
-
-#: Gradient of ``sum(dlogits * logits)`` with respect to the images, of their shape, from ``dlogits (n, n_classes)``.
-Pullback = Callable[[NDArray], NDArray]
 
 
 class ImageModel:

@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 import torch
 
-from ..protocols import Classifier
-from .image_model import ImageModel, Pullback
+from ..protocols import Classifier, Pullback
+from .image_model import ImageModel
 
 __all__ = ["TorchModule"]
 

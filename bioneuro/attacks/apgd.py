@@ -14,10 +14,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_count
 from ..protocols import WhiteBox
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up
-from .inputs import at_least
 from .objectives import Ascent
 from .spaces import Space, View
 
@@ -70,7 +70,7 @@ class APGD(GradientAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_target_classes", self.n_target_classes, 0)
+        check_count("n_target_classes", self.n_target_classes, 0)
 
     def goals(self, model: WhiteBox, X: NDArray, goal: Goal) -> list[Goal]:
         return towards_runners_up(model, X, goal, self.n_target_classes)

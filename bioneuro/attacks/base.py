@@ -10,13 +10,13 @@ from typing import ClassVar, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Flag, check
+from ..checks import Choice, Flag, check, check_count
 from ..progress import track
 from ..protocols import Classifier, WhiteBox
 from ..seeds import seed_of
 from .answers import finite, predict
 from .goals import Criterion, Goal, as_goal
-from .inputs import at_least, check_input, checked_names
+from .inputs import check_input, checked_names
 from .norms import NORMS, Norm, distances
 from .sample_random import SampleRandom
 from .survivors import STANDS, broken_without_attack, campaign
@@ -88,8 +88,7 @@ class Attack(ABC):
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     def __post_init__(self) -> None:
-        if self.norm not in self.norms:
-            raise ValueError(f"norm must be one of {', '.join(self.norms)}; got {self.norm!r}")
+        check("norm", self.norm, Choice(self.norms))
         self.random_state = seed_of(self.random_state)
 
     @abstractmethod
@@ -144,7 +143,7 @@ class Attack(ABC):
         """
         self.check_model(model)
         images, labels, budgets = check_input(model, X, y, epsilons)
-        at_least("batch_size", batch_size, 1)
+        check_count("batch_size", batch_size)
         check("progress", progress, Flag())
         goal = as_goal(criterion, labels, np.asarray(model.classes_))
 
@@ -191,7 +190,7 @@ class Attack(ABC):
             )
 
     def lacking(self, model: Classifier) -> list[str]:
-        """Names of what this attack uses of a model, and this one has not."""
+        """Names of what this attack uses and the model lacks."""
         return [name for name in self.requires if not hasattr(model, name)]
 
     @property

@@ -23,14 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic_write import write_atomically
+from ..losses import LOSSES
 from ..protocols import Classifier
 from .adaptive import offered_surrogates
 from .answers import logits, predict
 from .base import Attack
 from .goals import Goal
-from .gradient import LOSSES, attacked_gradient
 from .norms import NORMS, Norm, distances
 from .sample_random import SampleRandom
+from .spaces import attacked_gradient
 from .survivors import broken_without_attack
 
 __all__ = ["Cache"]

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from ..checks import check_count
 from ..image_shapes import resolve_shape
 from ..protocols import Classifier
 from .answers import predict
 from .base import Attack
 from .goals import Goal
-from .inputs import at_least
 from .norms import L2
 from .sample_random import SampleRandom
 
@@ -48,7 +48,7 @@ class _Decision(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_queries", self.n_queries, LEAST_QUERIES)
+        check_count("n_queries", self.n_queries, LEAST_QUERIES)
 
 
 @dataclass(kw_only=True)
@@ -208,7 +208,7 @@ def _directions(X: NDArray, images: NDArray) -> NDArray:
 
 
 def _nearest(oracle: _Oracle, rays: NDArray, lengths: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Of each sample's rays (n, k, features), given to their ends: that which is adversarial nearest to X.
+    """Of each sample's rays, given by their ends (n, k, features), the one that turns adversarial nearest to X.
 
     Returns its index, the share of it to go, and whether there is one (else 0, 1, False), each (n,). `lengths` (n, k)
     are those of the rays.

@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_count
 from ..protocols import WhiteBox
 from .goals import Goal
 from .gradient import GradientAttack, Search, towards_runners_up, unit_mean
-from .inputs import at_least
 from .norms import L2, distances
 from .objectives import Ascent
 from .sample_random import SampleRandom
@@ -73,7 +73,7 @@ class FrankWolfe(GradientAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_target_classes", self.n_target_classes, 0)
+        check_count("n_target_classes", self.n_target_classes, 0)
 
     def goals(self, model: WhiteBox, X: NDArray, goal: Goal) -> list[Goal]:
         return towards_runners_up(model, X, goal, self.n_target_classes)

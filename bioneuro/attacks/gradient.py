@@ -5,28 +5,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Flag, check
+from ..checks import POSITIVE, Choice, Flag, check, check_count, check_number
 from ..estimators import class_index
-from ..losses import LOSSES
-from ..protocols import Loss, WhiteBox
-from . import spaces
+from ..protocols import WhiteBox
 from .answers import logits
 from .base import Attack
 from .goals import Goal
-from .inputs import at_least
-from .norms import NORMS
 from .objectives import ASCENTS, Ascent
 from .sample_random import SampleRandom
-from .spaces import SPACES, Space, View, offers_response, space_for
+from .spaces import SPACES, Space, View, space_for
 from .survivors import attack_survivors
 
-__all__ = ["BIM", "FGSM", "LOSSES", "PGD", "GradientAttack", "attacked_gradient", "offers_response"]
+__all__ = ["BIM", "FGSM", "PGD", "GradientAttack"]
 
 
 @dataclass(kw_only=True)
@@ -56,13 +51,11 @@ class GradientAttack(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_steps", self.n_steps, 1)
-        at_least("n_restarts", self.n_restarts, 1)
+        check_count("n_steps", self.n_steps)
+        check_count("n_restarts", self.n_restarts)
         check("early_stop", self.early_stop, Flag())
-        if self.loss not in ASCENTS:
-            raise ValueError(f"loss must be one of {', '.join(ASCENTS)}; got {self.loss!r}")
-        if self.space not in SPACES:
-            raise ValueError(f"space must be one of {', '.join(SPACES)}; got {self.space!r}")
+        check("loss", self.loss, Choice(ASCENTS))
+        check("space", self.space, Choice(SPACES))
         if self.space == "response" and self.norm != "linf":
             raise ValueError('space="response" maps the Linf ball to a box; it has no meaning for other norms')
 
@@ -170,10 +163,9 @@ class PGD(GradientAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("momentum", self.momentum, 0, Real)
+        check_number("momentum", self.momentum, ">= 0")
         check("random_start", self.random_start, Flag())
-        if self.step_size is not None and not self.step_size > 0:
-            raise ValueError(f"step_size must be positive, got {self.step_size}")
+        check("step_size", self.step_size, POSITIVE, None)
         if self.n_restarts > 1 and not (self.random_start and self.early_stop):
             raise ValueError("n_restarts > 1 needs random_start and early_stop, else every try is the same")
 
@@ -244,11 +236,6 @@ class FGSM(PGD):
     random_start: bool = field(default=False, init=False)
     momentum: float = field(default=0.0, init=False)
     early_stop: bool = field(default=True, init=False)
-
-
-def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: str) -> NDArray:
-    """The gradient that PGD with ``space="auto"`` follows at X, (n, features), see `spaces.attacked_gradient`."""
-    return spaces.attacked_gradient(model, X, y, loss, NORMS[norm])
 
 
 def towards_runners_up(model: WhiteBox, X: NDArray, goal: Goal, n_classes: int) -> list[Goal]:

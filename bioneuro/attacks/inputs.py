@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from ..checks import plain_array, unknown_labels
 from ..protocols import Classifier
 
-__all__ = ["at_least", "check_budget", "check_images", "check_input", "checked_names"]
+__all__ = ["check_budget", "check_images", "check_input", "checked_names"]
 
 
 def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
@@ -59,13 +58,6 @@ def check_budget(epsilons: NDArray[np.float64]) -> float:
     if epsilons.size != 1 or epsilons[0] == 0:
         raise ValueError(f"epsilon must be one positive number, got {epsilons.squeeze().tolist()}")
     return float(epsilons[0])
-
-
-def at_least(name: str, value: Any, minimum: int, kind: type[Any] = Integral) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} must be {'an integer' if kind is Integral else 'a number'}, got {value!r}")
-    if not value >= minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
 
 
 def _real(values: Any, name: str) -> NDArray:

@@ -16,10 +16,11 @@ from ..checks import check_count, check_number
 from ..protocols import Classifier, Loss, WhiteBox
 from .answers import losses_of
 from .goals import Goal
-from .gradient import FGSM, PGD, offers_response
-from .inputs import at_least, check_budget, check_input, checked_names
+from .gradient import FGSM, PGD
+from .inputs import check_budget, check_input, checked_names
 from .norms import NORMS
 from .sample_random import SampleRandom
+from .spaces import offers_response
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def loss_landscape(
         pandas is not installed.
     """
     pd = _pandas()
-    at_least("n_points", n_points, 2)
+    check_count("n_points", n_points, 2)
     check_number("reach", reach, "> 0")
     images, labels, epsilon = _checked(model, X, y, epsilon, norm, random_state)
     frames = []

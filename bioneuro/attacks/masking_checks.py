@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..losses import LOSSES
 from ..protocols import Loss, ResponseFront, WhiteBox
 from .adaptive import Adaptive, offered_surrogates
 from .answers import gradient_of, logits, losses_of, predict
@@ -18,10 +19,11 @@ from .decision import CGBA, LEAST_QUERIES, RayS
 from .ensemble import Ensemble
 from .few_pixels import FewPixels
 from .frank_wolfe import FrankWolfe
-from .gradient import FGSM, LOSSES, PGD, attacked_gradient, offers_response
+from .gradient import FGSM, PGD
 from .landscape import end_points
 from .norms import LINF, NORMS
 from .sample_random import SampleRandom
+from .spaces import attacked_gradient, offers_response
 from .square import Square
 from .transfer import Transfer
 

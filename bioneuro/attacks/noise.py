@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_count
 from ..protocols import Classifier
 from .base import Attack
 from .goals import Goal
-from .inputs import at_least
 from .norms import L0, NORMS
 from .sample_random import SampleRandom
 from .survivors import attack_survivors
@@ -28,7 +28,7 @@ class _Noise(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_draws", self.n_draws, 1)
+        check_count("n_draws", self.n_draws)
 
     def run(self, model: Classifier, X: NDArray, goal: Goal, epsilon: float, random: SampleRandom) -> NDArray:
         def draw(rows: NDArray) -> NDArray:

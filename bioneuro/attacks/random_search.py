@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import POSITIVE_SHARE, check, check_count
 from ..protocols import Classifier
 from .answers import ascent_values
 from .base import Attack
 from .goals import Goal
-from .inputs import at_least
 from .sample_random import SampleRandom
 
 __all__ = ["PixelSearch", "Proposals", "RandomSearch"]
@@ -54,7 +54,7 @@ class RandomSearch(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("n_queries", self.n_queries, 1)
+        check_count("n_queries", self.n_queries)
 
     @abstractmethod
     def proposals(self, model: Classifier, X: NDArray, epsilon: float, random: SampleRandom) -> Proposals:
@@ -83,5 +83,4 @@ class PixelSearch(RandomSearch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.exchanged <= 1:
-            raise ValueError(f"exchanged must be in (0, 1], got {self.exchanged}")
+        check("exchanged", self.exchanged, POSITIVE_SHARE)

@@ -7,6 +7,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from ..checks import Choice, check
 from ..protocols import Classifier, WhiteBox
 from .adaptive import Adaptive, offered_surrogates
 from .apgd import APGD
@@ -130,8 +131,7 @@ class NamedAttack(NamedTuple):
 
 def tier_attacks(tier: str, norm: str) -> dict[str, dict[str, Any]]:
     """Names and parameters of the attacks of a tier that know the norm."""
-    if tier not in TIERS:
-        raise ValueError(f"tier must be one of {', '.join(TIERS)}; got {tier!r}")
+    check("tier", tier, Choice(TIERS))
     return {name: params for name, params in TIERS[tier].items() if norm in _norms(name)}
 
 
@@ -160,8 +160,7 @@ def named_attacks(
     ValueError
         Unknown norm or name, or an Attack of another norm.
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm!r}")
+    check("norm", norm, Choice(NORMS))
     named = dict(sources) if isinstance(sources, Mapping) else {f"source {i}": m for i, m in enumerate(sources)}
     parameters = attacks if isinstance(attacks, Mapping) else {}
     asked = list(attacks)

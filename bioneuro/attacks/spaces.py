@@ -18,7 +18,7 @@ from ..estimators import class_index
 from ..protocols import Loss, Pullback, ResponseFront, WhiteBox
 from .answers import as_logits, ascent_values, finite, gradient_of, predict
 from .goals import Goal
-from .norms import LINF, Norm
+from .norms import LINF, NORMS, Norm
 from .objectives import Ascent, available, slope, value
 
 __all__ = [
@@ -40,7 +40,7 @@ SLOPE_FLOOR = 1e-2
 #: Samples whose activities `attacked_gradient` keeps at a time.
 BATCH = 256
 
-Rows = NDArray
+RowNumbers = NDArray
 
 
 def offers_response(model: object) -> TypeGuard[ResponseFront]:
@@ -65,13 +65,13 @@ def space_for(model: WhiteBox, norm: Norm, X: NDArray, epsilon: float, choice: s
     return _ResponseBox.around(front, eyes, np.asarray(centre), low, high)
 
 
-def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: Norm) -> NDArray:
+def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm: str) -> NDArray:
     """The gradient that attacks with ``space="auto"`` follow at X, (n, features).
 
     Of a `Differentiable` model its rows are scaled, as the attacks need its direction only (`objectives.slope`).
     """
     batches = [slice(start, start + BATCH) for start in range(0, len(X), BATCH)]
-    spaces = [space_for(model, norm, X[rows], 0.0) for rows in batches]
+    spaces = [space_for(model, NORMS[norm], X[rows], 0.0) for rows in batches]
     goals = [Goal(y[rows]) for rows in batches]
     return np.concatenate(
         [s.view(X[rows], g).gradient(loss) for s, g, rows in zip(spaces, goals, batches, strict=True)]
@@ -84,7 +84,7 @@ def attacked_gradient(model: WhiteBox, X: NDArray, y: NDArray, loss: Loss, norm:
 class View(Protocol):
     """The model at the images of one batch; ``view[rows]`` is that of some of them. Asks no more than it is asked."""
 
-    def __getitem__(self, rows: Rows) -> View: ...
+    def __getitem__(self, rows: RowNumbers) -> View: ...
 
     @property
     def adversarial(self) -> NDArray[np.bool_]:
@@ -151,7 +151,7 @@ class _Plain:
     def __init__(self, eyes: Eyes, images: NDArray, goal: Goal) -> None:
         self.eyes, self.images, self.goal = eyes, images, goal
 
-    def __getitem__(self, rows: Rows) -> View:
+    def __getitem__(self, rows: RowNumbers) -> View:
         return _Plain(self.eyes, self.images[rows], self.goal[rows])
 
     @property
@@ -176,13 +176,13 @@ class _OnePass:
         pullback: Pullback,
         images: NDArray,
         goal: Goal,
-        rows: Rows | None = None,
+        rows: RowNumbers | None = None,
     ) -> None:
         self.model, self.pullback, self.images, self.goal = model, pullback, images, goal
         self.z = as_logits(z, len(images), len(model.classes_)) if rows is None else z
         self.rows = slice(None) if rows is None else rows  # whose view this is; the pullback takes all images
 
-    def __getitem__(self, rows: Rows) -> View:
+    def __getitem__(self, rows: RowNumbers) -> View:
         rows = np.arange(len(self.images))[self.rows][rows]
         return _OnePass(self.model, self.z, self.pullback, self.images, self.goal, rows)
 
@@ -216,7 +216,7 @@ class _OnePass:
 class Space(Protocol):
     """Where the ascent of one batch moves; ``space[rows]`` is that of some of its samples."""
 
-    def __getitem__(self, rows: Rows) -> Space: ...
+    def __getitem__(self, rows: RowNumbers) -> Space: ...
 
     def enter(self, images: NDArray) -> NDArray:
         """The points that stand for these images."""
@@ -263,7 +263,7 @@ class _Box(_AmongImages):
     def __init__(self, eyes: Eyes, low: NDArray, high: NDArray, reach: float | NDArray) -> None:
         self.eyes, self.low, self.high, self.reach = eyes, low, high, reach
 
-    def __getitem__(self, rows: Rows) -> _Box:
+    def __getitem__(self, rows: RowNumbers) -> _Box:
         return _Box(self.eyes, self.low[rows], self.high[rows], self.reach)
 
     def advance(self, points: NDArray, direction: NDArray, size: float | NDArray) -> NDArray:
@@ -299,7 +299,7 @@ class _ResponseBox(_Box):
         reach = np.maximum(high - centre, centre - low)
         return cls(model, eyes, (low, high), (lowest, highest), reach)
 
-    def __getitem__(self, rows: Rows) -> _ResponseBox:
+    def __getitem__(self, rows: RowNumbers) -> _ResponseBox:
         box, ends = ((low[rows], high[rows]) for low, high in ((self.low, self.high), self.ends))
         return _ResponseBox(self.model, self.eyes, box, ends, np.asarray(self.reach)[rows])
 
@@ -317,7 +317,7 @@ class Ball(_AmongImages):
     def __init__(self, eyes: Eyes, norm: Norm, X: NDArray, epsilon: float) -> None:
         self.eyes, self.norm, self.X, self.epsilon = eyes, norm, X, epsilon
 
-    def __getitem__(self, rows: Rows) -> Ball:
+    def __getitem__(self, rows: RowNumbers) -> Ball:
         return Ball(self.eyes, self.norm, self.X[rows], self.epsilon)
 
     def advance(self, points: NDArray, direction: NDArray, size: float | NDArray) -> NDArray:

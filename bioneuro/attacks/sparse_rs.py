@@ -92,7 +92,7 @@ def _count(first: float, progress: float) -> int:
 
 
 def _exchange(chosen: NDArray, count: int, uniform: NDArray) -> NDArray:
-    """The sets of pixels (n, size) with `count` of them replaced; the new ones, which no kept one is, come first."""
+    """The sets of pixels (n, size) with `count` of them replaced; the new ones, none of which was kept, come first."""
     size = chosen.shape[1]
     kept = np.take_along_axis(chosen, uniform[:, :size].argsort(axis=1)[:, count:], axis=1)
     priority = uniform[:, size:].copy()

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import POSITIVE_SHARE, check
 from ..image_shapes import resolve_shape
 from ..protocols import Classifier
 from .random_search import Proposals, RandomSearch
@@ -53,8 +54,7 @@ class Square(RandomSearch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.p_init <= 1:
-            raise ValueError(f"p_init must be in (0, 1], got {self.p_init}")
+        check("p_init", self.p_init, POSITIVE_SHARE)
 
     def proposals(self, model: Classifier, X: NDArray, epsilon: float, random: SampleRandom) -> Proposals:
         images = X.reshape(len(X), *resolve_shape(X.shape[1], self.image_shape, model))

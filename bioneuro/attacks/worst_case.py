@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Flag, check, check_count
+from ..checks import Choice, Flag, check, check_count
 from ..progress import track
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, AttackResult
 from .cache import Cache
 from .goals import Criterion, as_goal
-from .inputs import at_least, check_input, checked_names
+from .inputs import check_input, checked_names
 from .norms import NORMS, distances
 from .probabilities import with_logits
 from .registry import NamedAttack, named_attacks, tier_attacks
@@ -154,8 +154,7 @@ def worst_case(
     check_count("random_state", random_state, 0)
     if tier is not None and attacks is not None:
         raise ValueError(f"give either tier or attacks, got tier={tier!r} and {len(attacks)} attacks")
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {norm!r}")
+    check("norm", norm, Choice(NORMS))
     given, model = model, with_logits(model)
     chosen = tier_attacks(tier or "quick", norm) if attacks is None else attacks
     named = named_attacks(model, chosen, norm, sources, int(random_state))
@@ -166,7 +165,7 @@ def worst_case(
         raise ValueError("attacks must be at least one; what was asked for comes to none")
     for _, attack in named:
         attack.check_model(model)
-    at_least("batch_size", batch_size, 1)
+    check_count("batch_size", batch_size)
     check("progress", progress, Flag())
     goal = as_goal(criterion, labels, np.asarray(model.classes_))
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from ..attacks import PGD, Goal
-from ..checks import Flag, Integer, Number, check_count, check_number
+from ..checks import POSITIVE, Flag, Integer, Number, check_count, check_number
 from ..connectivity import generator
 from ..estimators import all_or_nothing, class_index, known_classes, learned
 from ..network import batches
@@ -70,7 +70,7 @@ class BackpropClassifier(GradientClassifier):
     progress: bool = False
 
     constraints = {
-        "learning_rate": (Number(0, ends="(]"),),
+        "learning_rate": (POSITIVE,),
         "n_epochs": (Integer(), "auto"),
         "batch_size": (Integer(),),
         "weight_decay": (Number(0),),

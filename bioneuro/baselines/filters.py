@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count, check_dtype, on_host
+from ..checks import Choice, check, check_count, check_dtype, on_host
 from ..connectivity import RandomState, generator
 from ..estimators import check_unit_interval
 from ..image_shapes import row_or_image
@@ -183,8 +183,7 @@ class FilterBank(_ImageEncoder):
         check_count("n_filters", self.n_filters, 2)
         for name in ("grid", "n_images", "n_patches"):
             check_count(name, getattr(self, name))
-        if self.filters not in ("random", "kmeans"):
-            raise ValueError(f"filters must be 'random' or 'kmeans', got {self.filters!r}")
+        check("filters", self.filters, Choice(("random", "kmeans")))
         check_dtype(self.dtype)
 
 

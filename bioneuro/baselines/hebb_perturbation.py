@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import softmax
 
-from ..checks import SHARE, Number
+from ..checks import POSITIVE, PROPER_SHARE, SHARE
 from ..connectivity import Uniform, dense
 from ..rules import PresynapticCompetition, WeightPerturbation
 from ..synapses import Synapses
@@ -85,10 +85,10 @@ class HebbPerturbationClassifier(NonNegativeInputs, UnsupervisedClassifier):
     weight_decay: float = field(default=0.0, init=False)
 
     constraints = {
-        "target": (Number(0, 1, ends="()"),),
+        "target": (PROPER_SHARE,),
         "theta": (SHARE,),
         "hebb_rate": (SHARE,),
-        "perturbation": (Number(0, ends="(]"),),
+        "perturbation": (POSITIVE,),
     }
 
     def __sklearn_tags__(self) -> Any:

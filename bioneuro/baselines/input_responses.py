@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import POSITIVE_SHARE, check
 from ..layers import Retina
 from ..white_box import Front, Identity
 
@@ -50,8 +49,7 @@ def input_response(contrast: tuple[float, float] | None = None, binarise: float 
     """
     if contrast is not None and (len(contrast) != 2 or not all(value > 0 for value in contrast)):
         raise ValueError(f"contrast must be None or (exponent, semi_saturation), both > 0, got {contrast!r}")
-    if binarise is not None and (not isinstance(binarise, Real) or not 0 < binarise <= 1):
-        raise ValueError(f"binarise must be None or a threshold in (0, 1], got {binarise!r}")
+    check("binarise", binarise, POSITIVE_SHARE, None)
     if contrast is not None and binarise is not None:
         raise ValueError("contrast and binarise exclude each other: a binarised image has no contrast left to change")
     if binarise is not None:

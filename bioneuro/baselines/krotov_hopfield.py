@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 
 from ..checks import Integer, Number
 from ..rules import KrotovHopfield, add_within_sign
-from .unsupervised import ToInput, UnsupervisedClassifier
+from .unsupervised import LONG, ToInput, UnsupervisedClassifier
 
 __all__ = ["KrotovHopfieldClassifier"]
-
-#: Longer than learned weights: a winner shrinks and leaves the next sample to another cell, so that all are used.
-FIRST_LENGTH = 8.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -46,7 +43,7 @@ class KrotovHopfieldClassifier(UnsupervisedClassifier):
     power: float = 4.5
     hidden_rate: float = 0.2
 
-    first_length = FIRST_LENGTH
+    first_length = LONG
 
     constraints = {"n_hidden": (Integer(2),), "k": (Integer(2),), "anti": (Number(0),), "power": (Number(1),)}
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from ..checks import Integer, Number
+from ..checks import POSITIVE_SHARE, Integer
 from ..rules import PredictiveCoding
 from .backprop import mean_cross_entropy
 from .mlp import BackpropMLP
@@ -46,7 +46,7 @@ class PredictiveCodingMLP(BackpropMLP):
     step: float = 0.1
     adversarial: None = field(default=None, init=False)
 
-    constraints = {"n_steps": (Integer(),), "step": (Number(0, 1, ends="(]"),)}
+    constraints = {"n_steps": (Integer(),), "step": (POSITIVE_SHARE,)}
 
     def _update(self, R: NDArray, true: NDArray) -> float:
         labels = np.eye(len(self.classes_), dtype=R.dtype)[true]

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from ..checks import Number
+from ..checks import POSITIVE
 from ..rules import SoftHebb
-from .unsupervised import ToInput, UnsupervisedClassifier
+from .unsupervised import LONG, ToInput, UnsupervisedClassifier
 
 __all__ = ["SoftHebbClassifier"]
 
-#: Longer than what is learned, so that all cells come to win, as in Journe et al. 2023 (arXiv:2209.11883).
-FIRST_LENGTH = 8.0
 #: Most that a step may change a weight vector, relative to its length.
 LARGEST_STEP = 0.5
 
@@ -48,9 +46,9 @@ class SoftHebbClassifier(UnsupervisedClassifier):
     readout_beta: float | None = None
     hidden_rate: float = 0.1
 
-    first_length = FIRST_LENGTH
+    first_length = LONG
 
-    constraints = {"beta": (Number(0, ends="(]"),), "readout_beta": (Number(0, ends="(]"), None)}
+    constraints = {"beta": (POSITIVE,), "readout_beta": (POSITIVE, None)}
 
     def _hidden_step(self, R: NDArray, rate: float) -> None:
         U, _ = _unit(R)

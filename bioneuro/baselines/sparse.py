@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from ..analysis import site_index
-from ..checks import SHARE, Choice, Integer, Number, check
+from ..checks import POSITIVE_SHARE, SHARE, Choice, Integer, check
 from ..connectivity import HalfNormal, MixedSign
 from ..synapses import Synapses
 from .mlp import BackpropMLP
@@ -49,7 +49,7 @@ def layer_densities(sizes: Sequence[int], density: float, allocation: Allocation
     ValueError
         ``density`` out of range, or an unknown allocation.
     """
-    check("density", density, Number(0, 1, ends="(]"))
+    check("density", density, POSITIVE_SHARE)
     check("allocation", allocation, Choice(ALLOCATIONS))
     possible = np.array([n_pre * n_post for n_pre, n_post in pairwise(sizes)], float)
     if allocation == "uniform":
@@ -117,7 +117,7 @@ class SparseMLP(BackpropMLP):
     adversarial: None = field(default=None, init=False)
 
     constraints = {
-        "density": (Number(0, 1, ends="(]"),),
+        "density": (POSITIVE_SHARE,),
         "allocation": (Choice(ALLOCATIONS),),
         "rewiring": (Choice(("none", "set", "rigl")),),
         "drop": (SHARE,),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import check_count, on_host
+from ..checks import POSITIVE_SHARE, check, check_count, check_number, on_host
 from ..estimators import (
     LogitClassifier,
     all_or_nothing,
@@ -153,8 +152,7 @@ class StreamingLDA(NearestClassMean):
         self.shrinkage = shrinkage
 
     def _start(self, n_classes: int, n_features: int) -> None:
-        if not isinstance(self.shrinkage, Real) or not 0 < self.shrinkage <= 1:
-            raise ValueError(f"shrinkage must lie in (0, 1], got {self.shrinkage!r}")
+        check("shrinkage", self.shrinkage, POSITIVE_SHARE)
         super()._start(n_classes, n_features)
         self.scatter_: NDArray = np.zeros((n_features, n_features))
 
@@ -215,8 +213,7 @@ class StreamingLeastSquares(StreamingClassifier):
         self.ridge = ridge
 
     def _start(self, n_classes: int, n_features: int) -> None:
-        if not isinstance(self.ridge, Real) or not 0 < self.ridge < np.inf:
-            raise ValueError(f"ridge must be a finite number > 0, got {self.ridge!r}")
+        check_number("ridge", self.ridge, "> 0")
         self.counts_: NDArray = np.zeros(n_classes)
         self.mean_: NDArray = np.zeros(n_features)
         self.scatter_: NDArray = np.zeros((n_features, n_features))

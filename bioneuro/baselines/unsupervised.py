@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted
 
-from ..checks import Integer, Number
+from ..checks import POSITIVE, Integer
 from ..connectivity import HalfNormal, MixedSign, dense
 from ..losses import loss_gradient
 from ..network import batches
@@ -23,7 +23,11 @@ from ..synapses import Synapses
 from .adam import Adam
 from .backprop import BackpropClassifier, mean_cross_entropy
 
-__all__ = ["UnsupervisedClassifier"]
+__all__ = ["LONG", "UnsupervisedClassifier"]
+
+#: A first length beyond that of learned weights: a winner shrinks and leaves the next sample to another cell, so that
+#: all come to win (for SoftHebb as in Journe et al. 2023, arXiv:2209.11883).
+LONG = 8.0
 
 #: From a gradient with respect to hidden rates to that with respect to the input of the layer.
 ToInput = Callable[[NDArray], NDArray]
@@ -73,7 +77,7 @@ class UnsupervisedClassifier(BackpropClassifier):
     constraints = {
         "n_hidden": (Integer(),),
         "hidden_epochs": (Integer(), "auto"),
-        "hidden_rate": (Number(0, ends="(]"),),
+        "hidden_rate": (POSITIVE,),
     }
 
     @abstractmethod

@@ -333,7 +333,7 @@ def _check_rows(X_name: str, X: NDArray, y_name: str, y: NDArray) -> None:
 
 
 def _check_tasks(name: str, n_tasks: Any, most: int, of: str) -> None:
-    """Every task needs one at least of what it is made of."""
+    """Raise ValueError unless each task can have at least one of what tasks are made of."""
     check(name, n_tasks, Integer(1))
     if n_tasks > most:
         raise ValueError(f"{name} must lie in [1, {most}], the number of {of}, got {n_tasks}")

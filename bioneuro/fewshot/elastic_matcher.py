@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import SHARE, Integer, Number, check_parameters, on_host
+from ..checks import POSITIVE, SHARE, Integer, Number, check_parameters, on_host
 from ..estimators import all_or_nothing, validated
 from ..image_shapes import gray_shape_of
 from ..layers import FeatureMap, Retina
@@ -105,8 +105,8 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         **dict.fromkeys(("side", "n_columns", "patch_size", "n_points", "n_images"), (Integer(),)),
         "n_alignments": (Integer(0),),
         "aspect": (SHARE,),
-        "radius": (Number(0, ends="(]"),),
-        "stiffness": (Number(0, ends="(]"),),
+        "radius": (POSITIVE,),
+        "stiffness": (POSITIVE,),
         "penalty": (Number(),),
         "n_threads": (Integer(), None),
     }

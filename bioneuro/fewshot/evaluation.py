@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..analysis.intervals import holm, mean_interval, paired_difference
-from ..checks import check_count
+from ..checks import Choice, check, check_count
 from ..estimators import made
 from ..progress import track
 from .episodes import EpisodeSampler
@@ -169,8 +169,7 @@ def differences(results: pd.DataFrame, reference: str, level: float = 0.95) -> p
     if unit is None:
         raise ValueError(f"results must have one of the columns {UNITS}, got {list(results.columns)}")
     models = list(dict.fromkeys(results["model"]))
-    if reference not in models:
-        raise ValueError(f"reference must be one of {models}, got {reference!r}")
+    check("reference", reference, Choice(models))
     by_shot = "n_shot" in results.columns and not _varies(results)
     groups = results.groupby("n_shot") if by_shot else [(np.nan, results)]
     rows = []

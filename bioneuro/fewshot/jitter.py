@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from ..checks import Checked, Number, check_count, check_labels, on_host
+from ..checks import POSITIVE, Checked, Number, check_count, check_labels, on_host
 from ..estimators import all_or_nothing
 from ..image_shapes import gray_shape_of
 from ..seeds import random_state_from
@@ -46,9 +46,7 @@ class Jitter(Checked):
     bend: float = 0.8
     smoothness: float = 4.0
 
-    _kinds = dict.fromkeys(("shift", "turn", "scale", "shear", "bend"), (Number(),)) | {
-        "smoothness": (Number(0, ends="(]"),)
-    }
+    _kinds = dict.fromkeys(("shift", "turn", "scale", "shear", "bend"), (Number(),)) | {"smoothness": (POSITIVE,)}
 
     def copies(self, X: NDArray, image_shape: tuple[int, ...], n_copies: int, seed: int) -> NDArray:
         """``n_copies`` of every image, ``(n_copies n, features)``: the first copy of all images, then the second ...

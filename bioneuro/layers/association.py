@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import connectivity
 from .._attributes import Array, Maybe, Part
-from ..checks import Number, check
+from ..checks import POSITIVE_SHARE, Number, check
 from ..connectivity import Init
 from ..deprecation import warn_of_former
 from ..rules import Rule, RuleLike
@@ -21,7 +21,7 @@ from .cells import PlasticCells, hand_over, own_rule
 from .competitions import CompetitionLike, competition_maker
 from .growth import Recruitment, Vigilance
 from .interfaces import CompetitionMaker, Growth, Learned
-from .numeric_limits import GAIN, GAIN_OR_NONE, SOME, check_magnitude
+from .numeric_limits import GAIN, GAIN_OR_NONE, check_magnitude
 
 #: Least top-down gain in growth. From there on a cell learns from samples of its own label alone; with less, classes
 #: that come later draw cells of the earlier ones away.
@@ -82,7 +82,7 @@ class Association(PlasticCells):
         "teacher": Maybe(Part(Rule)),
         "kappa": GAIN_OR_NONE,
         "activity_gain": GAIN,
-        "vigilance": Maybe(SOME),
+        "vigilance": Maybe(POSITIVE_SHARE),
         "votes": Array("n_cells", None, low=0, dtype="synapses.dtype"),
         "variance": Number(0),
         "preferred": Array("n_cells", low=0, open=True, dtype="synapses.dtype"),
@@ -107,7 +107,7 @@ class Association(PlasticCells):
         **cells: Any,
     ) -> None:
         check("kappa", kappa, GAIN_OR_NONE)
-        check("vigilance", vigilance, SOME, None)
+        check("vigilance", vigilance, POSITIVE_SHARE, None)
         check("activity_gain", activity_gain, GAIN)
         maker = _with_former(competition_maker(competition), cells)
         rivalry = maker(n_cells, seed=seed, dtype=dtype, n_threads=n_threads)

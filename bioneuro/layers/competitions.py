@@ -7,11 +7,11 @@ from typing import Any, ClassVar, TypeAlias
 
 from numpy.typing import DTypeLike
 
-from ..checks import Checked, Integer
+from ..checks import POSITIVE_SHARE, PROPER_SHARE, Checked, Integer
 from ..threads import Threads
 from .inhibition import InhibitoryCells
 from .interfaces import Competition, CompetitionMaker
-from .numeric_limits import GAIN, INHIBITION, PART, SOME, SPECIFICITY
+from .numeric_limits import GAIN, INHIBITION, SPECIFICITY
 from .pools import SoftmaxPool
 
 __all__ = ["COMPETITIONS", "CircuitSettings", "CompetitionLike", "SoftmaxSettings", "competition_maker"]
@@ -87,9 +87,9 @@ class CircuitSettings(Checked):
     taught: ClassVar[bool] = InhibitoryCells.taught
 
     _kinds = _COMMON | {
-        "inhibitory_share": (PART,),
+        "inhibitory_share": (PROPER_SHARE,),
         "inhibition": (INHIBITION,),
-        "inhibitory_density": (SOME,),
+        "inhibitory_density": (POSITIVE_SHARE,),
         "specificity": (SPECIFICITY,),
         "activity": (GAIN,),
     }

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Checked
+from ..checks import POSITIVE_SHARE, Checked
 from ..connectivity import Init, initialiser
 from .interfaces import GrowingCells, TakeOver
-from .numeric_limits import SOME
 
 #: A cell whose rate is below this share of the average is silent: it can be recruited.
 SILENT = 0.1
@@ -43,7 +42,7 @@ class GrowthSettings(Checked):
     vigilance: float | None = 0.9
     init: Init = "uniform"
 
-    _kinds = {"vigilance": (SOME, None)}
+    _kinds = {"vigilance": (POSITIVE_SHARE, None)}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,7 @@ from .._attributes import Array, Count, Floating, Part
 from ..checks import check_count
 from ..synapses import Synapses
 from .competitive import CompetitiveLayer
-from .interfaces import Space
+from .interfaces import GradientSpace
 from .numeric_limits import check_magnitude
 from .retina import Retina
 
@@ -111,7 +111,7 @@ class ImageMap:
             start += len(R)
         return out
 
-    def encode_grad(self, X: NDArray, dH: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, X: NDArray, dH: NDArray, *, space: GradientSpace = "image") -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X`` (``space="image"``) or to its contrast response
         (``space="response"``), given that with respect to the features."""
         response = self.retina.response(X)

@@ -12,11 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import connectivity
 from .._attributes import Array, Pathway, ThreadCount
 from ..analysis import row_index
-from ..checks import Number, Only, check, check_count
+from ..checks import POSITIVE_SHARE, PROPER_SHARE, Number, Only, check, check_count
 from ..synapses import Synapses
 from ..threads import Threads
 from .interfaces import Learned
-from .numeric_limits import GAIN, INHIBITION, PART, SOME, SPECIFICITY
+from .numeric_limits import GAIN, INHIBITION, SPECIFICITY
 from .settling import settle, settle_grad
 
 #: Floor of the log relaxation of E -> I and I -> E weights, whose size is 1 at chance.
@@ -120,8 +120,8 @@ class InhibitoryCells:
         dtype: DTypeLike = np.float32,
         n_threads: Threads = None,
     ) -> None:
-        check("inhibitory_share", inhibitory_share, PART)
-        check("inhibitory_density", inhibitory_density, SOME)
+        check("inhibitory_share", inhibitory_share, PROPER_SHARE)
+        check("inhibitory_density", inhibitory_density, POSITIVE_SHARE)
         check("inhibition", inhibition, INHIBITION)
         check("specificity", specificity, SPECIFICITY)
         check_count("seed", seed, 0)

@@ -17,11 +17,11 @@ from ..threads import Threads
 
 __all__ = [
     "Competition", "CompetitionMaker", "Encoder", "GrowingCells", "Growth", "Layer", "Learned", "PlasticLayer",
-    "Progress", "ReadCells", "Readout", "Space", "TakeOver",
+    "Progress", "ReadCells", "Readout", "GradientSpace", "TakeOver",
 ]  # fmt: skip
 
 #: What a gradient is taken with respect to: the input itself, or the retina's response to it.
-Space = Literal["image", "response"]
+GradientSpace = Literal["image", "response"]
 
 #: What a layer that does not learn in steps may learn from.
 LEARNS_FROM = ("all", "batches", "rows")

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import connectivity
 from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
-from ..checks import Choice
+from ..checks import Choice, Integer, check, check_count
 from ..connectivity import Init
 from ..row_sources import Rows
 from ..rules import RuleLike
@@ -118,12 +118,9 @@ class LocalMap(ImageMap):
         dtype: DTypeLike = np.float32,
         n_threads: Threads = None,
     ) -> None:
-        if stride < 1:
-            raise ValueError(f"stride must be >= 1, got {stride}")
-        if grid is not None and grid < 1:
-            raise ValueError(f"grid must be >= 1 or None, got {grid}")
-        if start not in STARTS:
-            raise ValueError(f"start must be one of {STARTS}, got {start!r}")
+        check_count("stride", stride)
+        check("grid", grid, Integer(), None)
+        check("start", start, Choice(STARTS))
         height, width, channels = (*image_shape, 1)[:3]
         retina = Retina(n_threads=n_threads) if retina is None else retina
         self.start = start
@@ -216,8 +213,7 @@ class LocalMap(ImageMap):
         """
         W = self.columns.synapses.to_scipy()
         if position is not None:
-            if not 0 <= position < self.n_positions:
-                raise ValueError(f"position must lie in [0, {self.n_positions}), got {position}")
+            check_count("position", position, 0, self.n_positions - 1)
             W = W[position * self.n_columns : (position + 1) * self.n_columns]
         return sp.csr_array((W.data, W.indices % self.n_patch, W.indptr), (W.shape[0], self.n_patch)).toarray()
 

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..checks import Checked, Choice, Integer, Number
+from ..checks import POSITIVE, Checked, Choice, Integer
 from ..connectivity import Init, initialiser
 from ..threads import Threads
 from .feature_map import FeatureMap
 from .local_map import LocalMap
-from .numeric_limits import GAIN
+from .numeric_limits import GAIN, GATE_EXPONENT
 from .retina import Retina
 
 __all__ = ["FEATURE_MAPS", "MapSettings"]
@@ -71,11 +71,11 @@ class MapSettings(Checked):
         "feature_map": (Choice(FEATURE_MAPS),),
         "n_columns": (Integer(),),
         "patch_size": (Integer(), "auto"),
-        "exponent": (Number(0, ends="(]"),),
-        "semi_saturation": (Number(0, ends="(]"), np.inf),
-        "c0": (Number(0, ends="(]"),),
-        "g0": (Number(0, ends="(]"),),
-        "gate_exponent": (Number(0, 8, ends="(]"),),
+        "exponent": (POSITIVE,),
+        "semi_saturation": (POSITIVE, np.inf),
+        "c0": (POSITIVE,),
+        "g0": (POSITIVE,),
+        "gate_exponent": (GATE_EXPONENT,),
         "beta": (GAIN,),
     }
 

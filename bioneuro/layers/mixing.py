@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import connectivity
 from .._attributes import Array, Count, Floating, Items, Pathway, Same, ThreadCount
-from ..checks import Number, check_count
+from ..checks import Number, check, check_count
 from ..moments import Moments
 from ..synapses import Sign, Synapses
 from ..threads import Threads
@@ -86,8 +86,7 @@ class Mixing:
     ) -> None:
         for name, value in (("n_inputs", n_inputs), ("n_cells", n_cells), ("n_synapses", n_synapses)):
             check_count(name, value)
-        if not np.isfinite(baseline):
-            raise ValueError(f"baseline must be finite, got {baseline}")
+        check("baseline", baseline, Number(-np.inf))
         rng = connectivity.generator(random_state)
         self.dtype, self.n_threads, self.baseline = np.dtype(dtype), n_threads, float(baseline)
         self.n_features = int(n_cells)

@@ -15,8 +15,8 @@ LARGEST_RATE: dict[np.dtype, float] = {np.dtype(np.float32): 1e15, np.dtype(np.f
 
 #: Gains and time constants: the product of three, of one over the least spread, and of the largest rate is finite.
 GAIN, GAIN_OR_NONE = Number(0, 1e6, ends="(]"), Number(0, 1e6)
-#: Shares in (0, 1], and in (0, 1).
-SOME, PART = Number(0, 1, ends="(]"), Number(0, 1, ends="()")
+#: Exponent of the gate: a higher power of a small contrast vanishes.
+GATE_EXPONENT = Number(0, 8, ends="(]")
 #: Strength and specificity of a circuit: a correlation of rare events to a higher power would overflow.
 INHIBITION, SPECIFICITY = Number(1e-6, 1e6), Number(0, 2)
 #: Learning rates: the ratio of two fits into single precision.

@@ -13,7 +13,7 @@ from scipy.special import log_softmax, softmax
 from .. import _core, connectivity
 from .._attributes import Array, Count, Maybe, Part, Pathway
 from ..analysis import row_thresholds
-from ..checks import Number, check, check_count
+from ..checks import Integer, Number, check, check_count
 from ..rules.exponential import gradient_step
 from ..synapses import Synapses
 from .association import Association
@@ -155,10 +155,8 @@ class DeltaReadout:
         prune_every: int | None = 100,
         seed: int = 0,
     ) -> None:
-        if not 0 < w_start <= LARGEST_WEIGHT:
-            raise ValueError(f"w_start must lie in (0, {LARGEST_WEIGHT:g}], got {w_start}")
-        if prune_every is not None:
-            check_count("prune_every", prune_every)
+        check("w_start", w_start, Number(0, LARGEST_WEIGHT, ends="(]"))
+        check("prune_every", prune_every, Integer(), None)
         check_count("seed", seed, 0)
         self.association = association = read_cells(association)
         self.rng = np.random.default_rng(seed)

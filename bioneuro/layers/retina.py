@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._attributes import Count, ThreadCount
-from ..checks import Number
+from ..checks import POSITIVE, Number, check, check_count, check_number
 from ..contrast_response import NakaRushton
 from ..threads import Threads
+from .numeric_limits import GATE_EXPONENT
 
 
 class Retina:
@@ -37,11 +38,11 @@ class Retina:
 
     SAVED: ClassVar = {
         "patch_size": Count(1),
-        "exponent": Number(0, ends="(]"),
+        "exponent": POSITIVE,
         "semi_saturation": Number(0, ends="(]", infinite=True),
-        "c0": Number(0, ends="(]"),
-        "g0": Number(0, ends="(]"),
-        "gate_exponent": Number(0, 8, ends="(]"),
+        "c0": POSITIVE,
+        "g0": POSITIVE,
+        "gate_exponent": GATE_EXPONENT,
         "n_threads": ThreadCount(),
     }
 
@@ -55,13 +56,10 @@ class Retina:
         gate_exponent: float = 1.0,
         n_threads: Threads = None,
     ) -> None:
-        if patch_size != int(patch_size) or patch_size < 1:
-            raise ValueError(f"patch_size must be an integer >= 1, got {patch_size}")
-        for name, value in (("c0", c0), ("g0", g0)):
-            if not 0 < value < np.inf:
-                raise ValueError(f"{name} must be > 0 and finite, got {value}")
-        if not 0 < gate_exponent <= 8:
-            raise ValueError(f"gate_exponent must lie in (0, 8], got {gate_exponent}")
+        check_count("patch_size", patch_size)
+        check_number("c0", c0, "> 0")
+        check_number("g0", g0, "> 0")
+        check("gate_exponent", gate_exponent, GATE_EXPONENT)
         self.patch_size = int(patch_size)
         self.exponent = float(exponent)
         self.semi_saturation = float(semi_saturation)

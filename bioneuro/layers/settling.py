@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..checks import check_count, check_number
 from ..synapses import Synapses
 
 #: Most active cells of a sample whose equations are solved at once.
@@ -316,7 +317,5 @@ def _check(drive: NDArray, U: NDArray, V: NDArray, tol: float, max_iter: int, st
             raise ValueError(f"{name} must hold finite weights")
     if start is not None and np.shape(start) != drive.shape:
         raise ValueError(f"start must have the shape of drive, {drive.shape}, got {np.shape(start)}")
-    if not tol > 0:
-        raise ValueError(f"tol must be > 0, got {tol}")
-    if max_iter < 1:
-        raise ValueError(f"max_iter must be >= 1, got {max_iter}")
+    check_number("tol", tol, "> 0")
+    check_count("max_iter", max_iter)

@@ -64,7 +64,7 @@ def log_axis(ax: Axes, values: ArrayLike) -> None:
     ax.minorticks_off()
 
 
-def size_of(ax: Axes) -> tuple[float, float]:
+def axes_size(ax: Axes) -> tuple[float, float]:
     """Width and height of the axes in points."""
     points = ax.get_window_extent().size * 72 / ax.figure.dpi
     return float(points[0]), float(points[1])
@@ -72,13 +72,13 @@ def size_of(ax: Axes) -> tuple[float, float]:
 
 def points_a_unit(ax: Axes, width: float, height: float) -> float:
     """Points of the axes for each unit of something so large that is shown in them, whole and undistorted."""
-    across, up = size_of(ax)
+    across, up = axes_size(ax)
     return min(across / width, up / height)
 
 
 def letters(ax: Axes, fontsize: float) -> int:
     """How many letters of this size, about, have room beside each other over the axes."""
-    return max(12, int(size_of(ax)[0] / (0.58 * fontsize)))
+    return max(12, int(axes_size(ax)[0] / (0.58 * fontsize)))
 
 
 def headline(ax: Axes, text: str, fontsize: float = 10) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FIXED = re.compile(r"mixing(_\d+)?_(excitatory|e_to_i|inhibitory)|readout_e_to_i")
 #: Populations whose pathways have other names.
 REACHED = {"map": "features", "readout": "classes"}
-SIGNS = {
+SIGN_STYLES = {
     "E": (VERMILION, "excitatory (E)"),
     "I": (BLUE, "inhibitory (I)"),
     "both": (GREY, "of both signs"),
@@ -30,7 +30,7 @@ HALF_WIDTH, HALF_HEIGHT = 0.45, 0.32
 INCHES, FONT = 1.35, 8.5
 
 
-class Pathway(NamedTuple):
+class DrawnPathway(NamedTuple):
     """Who makes it, whom it reaches, cells of both, the sign of its weights, and how many it has."""
 
     name: str
@@ -101,14 +101,14 @@ def network_diagram(model: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _pathway(name: str, maker: str, synapses: Any, populations: Container[str]) -> Pathway:
+def _pathway(name: str, maker: str, synapses: Any, populations: Container[str]) -> DrawnPathway:
     matrix = as_matrix(synapses, name)
     weights = matrix.data[matrix.data != 0]
     kind = "I" if _inhibitory(maker) else "E"
     if weights.size and not (weights > 0).all():
         kind = "I" if (weights < 0).all() else "both"
     n_post, n_pre = matrix.shape
-    return Pathway(name, maker, _target(name, populations), n_pre, n_post, kind, weights.size)
+    return DrawnPathway(name, maker, _target(name, populations), n_pre, n_post, kind, weights.size)
 
 
 def _target(pathway: str, populations: Container[str]) -> str:
@@ -125,7 +125,7 @@ def _inhibitory(population: str) -> bool:
     return population.endswith("_i")
 
 
-def _places(pathways: list[Pathway]) -> dict[str, tuple[float, float]]:
+def _places(pathways: list[DrawnPathway]) -> dict[str, tuple[float, float]]:
     """The centre of each population."""
     names = list(dict.fromkeys([*(p.maker for p in pathways), *(p.target for p in pathways)]))
     line = [name for name in names if not _inhibitory(name)]
@@ -138,11 +138,13 @@ def _places(pathways: list[Pathway]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _draw_population(ax: Axes, name: str, place: tuple[float, float], pathways: list[Pathway], scale: float) -> None:
+def _draw_population(
+    ax: Axes, name: str, place: tuple[float, float], pathways: list[DrawnPathway], scale: float
+) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     signs = {p.sign for p in pathways if p.maker == name}
-    colour = SIGNS[signs.pop()][0] if len(signs) == 1 else GREY
+    colour = SIGN_STYLES[signs.pop()][0] if len(signs) == 1 else GREY
     size = next((p.n_pre for p in pathways if p.maker == name), None)
     if size is None:
         size = next(p.n_post for p in pathways if p.target == name)
@@ -155,7 +157,7 @@ def _draw_population(ax: Axes, name: str, place: tuple[float, float], pathways: 
     ax.text(x, y, f"{label}\n{size:,}", ha="center", va="center", fontsize=FONT * scale)
 
 
-def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, float]], scale: float) -> None:
+def _draw_pathway(ax: Axes, pathway: DrawnPathway, places: dict[str, tuple[float, float]], scale: float) -> None:
     from matplotlib.patches import ArrowStyle, FancyArrowPatch
 
     (x0, y0), (x1, y1) = places[pathway.maker], places[pathway.target]
@@ -171,7 +173,7 @@ def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, flo
         start, end = (x0 + side, y0 + edge), (x1 - side if x1 != x0 else x0 + side, y1 - edge)
         away = -1 if (y1 < y0) == (x1 > x0) else 1
         label, ha, va = (0.12 * away, 0), "right" if away < 0 else "left", "center"
-    colour = SIGNS[pathway.sign][0]
+    colour = SIGN_STYLES[pathway.sign][0]
     inhibits = pathway.sign == "I"
     ax.add_patch(FancyArrowPatch(
         start, end, arrowstyle=ArrowStyle("-[", widthB=0.45, lengthB=0) if inhibits else "-|>",
@@ -183,12 +185,12 @@ def _draw_pathway(ax: Axes, pathway: Pathway, places: dict[str, tuple[float, flo
     ax.text(*middle, share, ha=ha, va=va, fontsize=FONT * scale, color=colour)
 
 
-def _explain(ax: Axes, pathways: list[Pathway]) -> None:
+def _explain(ax: Axes, pathways: list[DrawnPathway]) -> None:
     """A legend under the boxes of the colours and dashes that are there."""
     from matplotlib.lines import Line2D
 
-    signs = [sign for sign in SIGNS if any(p.sign == sign for p in pathways)]
-    lines = [Line2D([], [], color=SIGNS[sign][0], label=SIGNS[sign][1]) for sign in signs]
+    signs = [sign for sign in SIGN_STYLES if any(p.sign == sign for p in pathways)]
+    lines = [Line2D([], [], color=SIGN_STYLES[sign][0], label=SIGN_STYLES[sign][1]) for sign in signs]
     if any(FIXED.fullmatch(p.name) for p in pathways):
         lines.append(Line2D([], [], color=GREY, linestyle=(0, (4, 2)), label="wired once, does not learn"))
     below(ax, handles=lines, drop=2, columns=len(lines))

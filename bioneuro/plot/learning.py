@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..checks import check_count
-from ._style import BLACK, COLOURS, GREY, axes, below, curves, evidence, headline, log_axis, need_columns, size_of, tidy
+from ._style import (
+    BLACK,
+    COLOURS,
+    GREY,
+    axes,
+    axes_size,
+    below,
+    curves,
+    evidence,
+    headline,
+    log_axis,
+    need_columns,
+    tidy,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +102,7 @@ def weights_over_time(
     check_count("bins", bins)
     ax = axes(ax, (6.4, 5.2))
     passes = frame["epoch"].unique()
-    n = min(n_ridges, len(passes), max(2, int(size_of(ax)[1] / 25)))
+    n = min(n_ridges, len(passes), max(2, int(axes_size(ax)[1] / 25)))
     shown = passes[np.unique(np.linspace(0, len(passes) - 1, n).round().astype(int))]
     log10_w = np.log10(frame["weight"].to_numpy(float))
     edges = np.histogram_bin_edges(log10_w, bins)

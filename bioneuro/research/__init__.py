@@ -5,15 +5,7 @@ public names of the library. Each experiment keeps what is finished first, and r
 your own runs by :func:`sweep`.
 """
 
-
-class UserError(Exception):
-    """A mistake in what was asked for; its message is one line that says what to do."""
-
-
-class UnitsFailedError(Exception):
-    """Parts of an experiment failed; what the others found is kept."""
-
-
-from .sweeps import sweep  # noqa: E402  what it imports needs the error above
+from .errors import UnitsFailedError, UserError
+from .sweeps import sweep
 
 __all__ = ["UnitsFailedError", "UserError", "sweep"]

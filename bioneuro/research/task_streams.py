@@ -1,6 +1,6 @@
 """Continual learning side by side: our network, its rivals on the same features, and backpropagation on pixels.
 
-A model is one line of `MODELS`; a stream is one line of `STREAMS`.
+A model is one line of `LEARNERS`; a stream is one line of `STREAMS`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .trial import stratified
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CEILINGS", "MODELS", "STREAMS", "Learner", "StreamPlan", "measure", "run", "streams", "text"]
+__all__ = ["CEILINGS", "LEARNERS", "STREAMS", "Learner", "StreamPlan", "measure", "run", "streams", "text"]
 
 OURS, OURS_EXPANDED = "bioneuro", "bioneuro, expanded"
 #: The network trained on everything at once, by readout: what a stream costs is measured against these.
@@ -62,7 +62,7 @@ def _ours(n_cells: int, n_features: int, seed: int) -> BioClassifier:
     return BioClassifier("votes", image_shape=None, encoder=UnitNorm(n_features), n_cells=n_cells, random_state=seed)
 
 
-MODELS: dict[str, Learner] = {
+LEARNERS: dict[str, Learner] = {
     OURS: Learner(_ours),
     OURS_EXPANDED: Learner(lambda n_cells, n_features, seed: StreamingLeastSquares(), EXPANDED),
     "least squares": Learner(lambda n_cells, n_features, seed: StreamingLeastSquares(), rival=True),
@@ -144,14 +144,14 @@ def measure(plan: StreamPlan, data: Dataset, seed: int) -> pd.DataFrame:
     import pandas as pd
 
     shown = streams(plan, data, seed)
-    return pd.concat([_measured(plan, shown, name, seed) for name in (*MODELS, ALL_AT_ONCE)], ignore_index=True)
+    return pd.concat([_measured(plan, shown, name, seed) for name in (*LEARNERS, ALL_AT_ONCE)], ignore_index=True)
 
 
 def _measured(plan: StreamPlan, shown: Mapping[str, Stream], name: str, seed: int) -> pd.DataFrame:
     """The rows of one model."""
     if name == ALL_AT_ONCE:
-        return _all_at_once(plan, shown[MODELS[OURS].sees], seed)
-    model = MODELS[name]
+        return _all_at_once(plan, shown[LEARNERS[OURS].sees], seed)
+    model = LEARNERS[name]
     stream = shown[model.sees]
     make = {name: lambda seed: model.make(plan.n_cells, stream.X.shape[1], seed)}
     return continual.compare(make, lambda _: stream, [seed])
@@ -190,13 +190,13 @@ def run(
     scheduler: str | None = None,
 ) -> pd.DataFrame:
     """:func:`measure` at seeds 0 to ``n_seeds - 1``, on processes or a cluster
-    (:mod:`bioneuro.research.sweeps.execution`).
+    (:mod:`bioneuro.research.execution`).
 
     ``out`` is the folder of ``<stream>.csv``, which grows by one model at a time: what is there is not run again.
     """
     configuration = {"dataset": dataset, "plan": asdict(plan), "network": network_defaults()}
     table = Ledger(out / f"{plan.stream}.csv", configuration, environment())
-    units = [(seed, name) for seed in range(n_seeds) for name in (*MODELS, ALL_AT_ONCE)]
+    units = [(seed, name) for seed in range(n_seeds) for name in (*LEARNERS, ALL_AT_ONCE)]
     return table.complete(
         _Learning(plan, data), units, n_jobs=n_jobs, scheduler=scheduler, description=f"{dataset}, {plan.stream}"
     )
@@ -232,7 +232,7 @@ def text(frame: pd.DataFrame, plan: StreamPlan, dataset: str) -> str:
 
 
 def _differences(values: pd.DataFrame, ours: str) -> Iterator[str]:
-    for name, model in MODELS.items():
+    for name, model in LEARNERS.items():
         if name in (OURS, OURS_EXPANDED) or name not in values or ours not in values:
             continue
         difference = analysis.paired_difference(values[ours].to_numpy(), values[name].to_numpy())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import datasets
-from . import UserError
+from .errors import UserError
 
 __all__ = ["Measure", "Trial", "seeing", "stratified", "validation_split"]
 

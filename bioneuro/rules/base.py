@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._attributes import Need
-from ..checks import check_count
+from ..checks import check_count, check_number
 from ..synapses import Sign, Synapses
-from ..synapses.array_checks import check_array, check_range
+from ..synapses.array_checks import check_array, check_range, check_vector
 from ..threads import Threads
 
 __all__ = ["AdditiveRule", "Rule", "add_within_sign", "batch_mean", "check_rates", "on_synapses"]
@@ -102,7 +102,7 @@ class Rule(ABC):
         if len(X) != len(Y):
             raise ValueError(f"X and Y must be of one batch, got {len(X)} and {len(Y)} rows")
         if gain is not None:
-            synapses._check_vector(gain, "gain", synapses.n_post)
+            check_vector(gain, "gain", synapses.n_post, synapses.dtype)
             check_range(gain, "gain", 0.0, self.n_threads)
         self._check_reward(reward)
         with synapses.exclusive():
@@ -168,16 +168,12 @@ class Rule(ABC):
     def require_positive(self, *names: str) -> None:
         """Hyper-parameters that must be > 0 and finite."""
         for name in names:
-            value = getattr(self, name)
-            if not (isinstance(value, int | float | np.integer | np.floating) and 0 < value < np.inf):
-                raise ValueError(f"{name} must be positive and finite, got {value!r}")
+            check_number(name, getattr(self, name), "> 0")
 
     def require_nonnegative(self, *names: str) -> None:
         """Hyper-parameters that must be >= 0 and finite."""
         for name in names:
-            value = getattr(self, name)
-            if not (isinstance(value, int | float | np.integer | np.floating) and 0 <= value < np.inf):
-                raise ValueError(f"{name} must be >= 0 and finite, got {value!r}")
+            check_number(name, getattr(self, name), ">= 0")
 
     def require_integer(self, name: str, low: int) -> None:
         """A hyper-parameter that must be an integer >= ``low``."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..checks import Number, check
 from ..synapses import Form, Synapses
 from .base import Rule
 
@@ -49,9 +50,7 @@ class FusedRule(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_nonnegative("sigma")
-        if self.sigma > LARGEST_SIGMA:
-            raise ValueError(f"sigma must be <= {LARGEST_SIGMA:g} (it is that of a logarithm), got {self.sigma}")
+        check("sigma", self.sigma, Number(0, LARGEST_SIGMA))
         self.require_integer("seed", 0)
 
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:

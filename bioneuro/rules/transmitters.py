@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_number
+from ..checks import Choice, check, check_number
 from ..synapses import Synapses
 from ..synapses.array_checks import check_array, check_range
 from ..threads import Threads
@@ -68,8 +68,7 @@ class TransmitterCompetition:
         check_number("eta", self.eta, "> 0")
         check_number("chi", self.chi, ">= 0")
         check_number("decay", self.decay, ">= 0")
-        if self.shared_by not in get_args(Shared):
-            raise ValueError(f"shared_by must be one of {', '.join(get_args(Shared))}, got {self.shared_by!r}")
+        check("shared_by", self.shared_by, Choice(get_args(Shared)))
 
     def step(self, excitatory: Synapses, inhibitory: Synapses, X: NDArray, Y: NDArray) -> None:
         """Change both pathways in place. A step that fails changes nothing.

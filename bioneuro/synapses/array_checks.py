@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..threads import Threads
 
-__all__ = ["check_array", "check_range", "largest_magnitude"]
+__all__ = ["check_array", "check_batch", "check_range", "check_vector", "largest_magnitude"]
 
 
 def check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int = 1) -> None:
@@ -23,6 +23,20 @@ def check_array(array: Any, name: str, dtypes: tuple[np.dtype, ...], ndim: int =
         raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape {array.shape}")
     if not array.flags.c_contiguous:
         raise ValueError(f"{name} must be C-contiguous: use np.ascontiguousarray({name})")
+
+
+def check_vector(array: Any, name: str, size: int, dtype: np.dtype) -> None:
+    """A vector of ``size`` entries."""
+    check_array(array, name, (dtype,))
+    if len(array) != size:
+        raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
+
+
+def check_batch(array: Any, name: str, width: int, dtype: np.dtype) -> None:
+    """A matrix of ``width`` columns and any number of rows."""
+    check_array(array, name, (dtype,), ndim=2)
+    if array.shape[1] != width:
+        raise ValueError(f"{name} must have shape (batch, {width}), got {array.shape}")
 
 
 def _either(dtypes: tuple[np.dtype, ...]) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..moments import Moments
 from ..threads import Threads
-from .array_checks import check_range, largest_magnitude
+from .array_checks import check_batch, check_range, check_vector, largest_magnitude
 from .stored import StoredSynapses
 
 #: Name of a form of learning: a key of ``_core.FORMS``.
@@ -71,7 +71,7 @@ class Learning(StoredSynapses):
         with self._changing:
             largest = {}
             for array, name, size in (G, "G", self.nnz), (c, "c", self.n_post):
-                self._check_vector(array, name, size)
+                check_vector(array, name, size, self.dtype)
                 largest[name] = check_range(array, name, _lowest(name, nonnegative), n_threads)
             if not _relaxes(nonnegative):
                 self._check_drive(largest["G"], largest["c"], rule.parameters, n_threads)
@@ -120,12 +120,12 @@ class Learning(StoredSynapses):
             needs to be >= 0 is negative), or ``eta`` times their products overflows.
         """
         rule, nonnegative = self._rule(form, parameters)
-        self._check_batch(X, "X", self._n_pre)
-        self._check_batch(Y, "Y", self.n_post)
+        check_batch(X, "X", self._n_pre, self.dtype)
+        check_batch(Y, "Y", self.n_post, self.dtype)
         largest_X = check_range(X, "X", _lowest("X", nonnegative), n_threads)
         largest_c = len(Y) * check_range(Y, "Y", _lowest("Y", nonnegative), n_threads)
         if gain is not None:
-            self._check_vector(gain, "gain", self.n_post)
+            check_vector(gain, "gain", self.n_post, self.dtype)
             largest_c *= check_range(gain, "gain", _lowest("gain", nonnegative), n_threads)
         with self._changing:
             parameters = rule.parameters
@@ -153,7 +153,7 @@ class Learning(StoredSynapses):
             The sum is not finite, or breaks the sign of the pathway.
         """
         with self._changing:
-            self._check_vector(delta, "delta", self.nnz)
+            check_vector(delta, "delta", self.nnz, self.dtype)
             with np.errstate(over="ignore"):  # refused by name in the next line
                 changed = self._data + delta
             check_range(changed, "weights + delta", -np.inf, n_threads)
@@ -173,7 +173,7 @@ class Learning(StoredSynapses):
 
         A rule that ``observes`` does so in every step, and whoever learns by one leaves it to the rule.
         """
-        self._check_batch(X, "X", self._n_pre)
+        check_batch(X, "X", self._n_pre, self.dtype)
         check_range(X, "X", -np.inf, n_threads)
         if not len(X):
             return

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..threads import Threads
+from .array_checks import check_batch
 from .stored import StoredSynapses
 
 
@@ -34,7 +35,7 @@ class Products(StoredSynapses):
         -------
         ndarray of shape (batch, n_post)
         """
-        self._check_batch(X, "X", self._n_pre)
+        check_batch(X, "X", self._n_pre, self.dtype)
         with self._reading:
             layout = self._layouts.layout(len(X), False, self._version, n_threads)
             return _core.forward(
@@ -43,7 +44,7 @@ class Products(StoredSynapses):
 
     def input_grad(self, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
-        self._check_batch(dY, "dY", self.n_post)
+        check_batch(dY, "dY", self.n_post, self.dtype)
         with self._reading:
             layout = self._layouts.layout(len(dY), True, self._version, n_threads)
             return _core.input_grad(
@@ -55,8 +56,8 @@ class Products(StoredSynapses):
 
         With rates ``Y`` for ``dY`` it is the Hebbian term, with the gradient of a loss the gradient of the weights.
         """
-        self._check_batch(X, "X", self._n_pre)
-        self._check_batch(dY, "dY", self.n_post)
+        check_batch(X, "X", self._n_pre, self.dtype)
+        check_batch(dY, "dY", self.n_post, self.dtype)
         with self._reading:
             layout = self._layouts.layout(len(X), False, self._version, n_threads, weights=False)
             return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout)
@@ -72,8 +73,8 @@ class Products(StoredSynapses):
 
         ``dX`` is the same bit for bit; ``G`` may differ in its last digits, since its sums run in another order.
         """
-        self._check_batch(X, "X", self._n_pre)
-        self._check_batch(dY, "dY", self.n_post)
+        check_batch(X, "X", self._n_pre, self.dtype)
+        check_batch(dY, "dY", self.n_post, self.dtype)
         dX, G = (None, None) if out is None else out
         with self._reading:
             layout = self._layouts.layout(len(X), True, self._version, n_threads)

@@ -30,7 +30,7 @@ class StoredSynapses:
         self._own(indptr, indices, data, n_pre, sign, copy=True)
 
     @classmethod
-    def _of_fresh(cls, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Self:
+    def of_fresh(cls, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> Self:
         """The constructor without the copy, for arrays just made, which nobody else holds."""
         synapses = cls.__new__(cls)
         synapses._own(indptr, indices, data, n_pre, sign, copy=False)
@@ -240,16 +240,6 @@ class StoredSynapses:
         self._structure_version += 1
 
     # --- checks ---------------------------------------------------------------------------------------------
-
-    def _check_vector(self, array: NDArray, name: str, size: int) -> None:
-        check_array(array, name, (self.dtype,))
-        if len(array) != size:
-            raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
-
-    def _check_batch(self, array: NDArray, name: str, width: int) -> None:
-        check_array(array, name, (self.dtype,), ndim=2)
-        if array.shape[1] != width:
-            raise ValueError(f"{name} must have shape (batch, {width}), got {array.shape}")
 
     def _check_sign(self, data: NDArray) -> None:
         if self._sign == "mixed" or not data.size:

@@ -7,8 +7,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .. import _core
+from ..checks import SHARE, check, check_count, check_number
 from ..threads import Threads
-from .array_checks import check_range
+from .array_checks import check_batch, check_range, check_vector
 from .stored import StoredSynapses
 
 
@@ -23,8 +24,7 @@ class Structure(StoredSynapses):
         int
             Number of synapses removed.
         """
-        if not 0 <= theta <= 1:
-            raise ValueError(f"theta must lie in [0, 1], got {theta}")
+        check("theta", theta, SHARE)
         with self._changing:
             before = self.nnz
             self._replace(*_core.prune(self._indptr, self._indices, self._data, theta, n_threads=n_threads))
@@ -66,13 +66,11 @@ class Structure(StoredSynapses):
         int
             Number of synapses born.
         """
-        for name, value in ("n_grow", n_grow), ("n_candidates", n_candidates):
-            if value < 0:
-                raise ValueError(f"{name} must be >= 0, got {value}")
-        if not 0 < weight < np.inf:
-            raise ValueError(f"weight must be positive and finite, got {weight}")
-        self._check_batch(X, "X", self._n_pre)
-        self._check_batch(Y, "Y", self.n_post)
+        check_count("n_grow", n_grow, 0)
+        check_count("n_candidates", n_candidates, 0)
+        check_number("weight", weight, "> 0")
+        check_batch(X, "X", self._n_pre, self.dtype)
+        check_batch(Y, "Y", self.n_post, self.dtype)
         if n_grow == 0 or n_candidates == 0:
             return 0
         with self._changing:
@@ -139,7 +137,7 @@ class Structure(StoredSynapses):
         if self._sign == "mixed":
             raise ValueError("turnover needs a pathway of sign 'E' or 'I', this one has 'mixed'")
         if time is not None:
-            self._check_vector(time, "time", self.n_post)
+            check_vector(time, "time", self.n_post, self.dtype)
             check_range(time, "time", 0.0, n_threads)
         with self._changing:
             before = self.nnz

@@ -11,7 +11,7 @@ from ...classifier import BioClassifier
 from ...datasets import USUAL, Dataset
 from ..differences import ALPHA, in_words
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
@@ -153,7 +153,7 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
     )
     full = RobustnessSettings()
 
-    def run(self, data: Dataset, seed: int, settings: RobustnessSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: RobustnessSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         epsilons = budgets(data)
         models = contenders(Task(data.name, max(epsilons)))

@@ -14,7 +14,7 @@ from ...datasets import Dataset
 from ...layers import InhibitoryCells
 from ...schedule import Schedule
 from ..differences import in_words
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import score
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Settings, split_images
@@ -34,7 +34,7 @@ DRIFT = {
     "log mean rate": 0.25,
     **{f"log rms weight, {name}": 0.25 for name in ("association", "association_e_to_i", "association_i_to_e")},
 }
-READOUTS = ("delta", "votes")
+COMPARED_READOUTS = ("delta", "votes")
 CELLS = "cells"
 
 
@@ -46,14 +46,14 @@ def inhibitory_cells(network: BioClassifier) -> InhibitoryCells:
 
 
 @dataclass(frozen=True)
-class CircuitSettings(Settings):
+class CompetitionSettings(Settings):
     """``longer``: times the training length of the stability run."""
 
     n_cells: int = 1000
     longer: int = 10
 
 
-class CircuitCompetition(Claim[CircuitSettings]):
+class CircuitCompetition(Claim[CompetitionSettings]):
     """Circuit and softmax on the same images and map; correlation, rates and stability of the circuit."""
 
     number = "EI"
@@ -64,10 +64,10 @@ class CircuitCompetition(Claim[CircuitSettings]):
         "(Correlations are reported, there is no goal for them.)"
     )
     x_name = "training, times the usual length"
-    small = CircuitSettings(**SMALL, n_cells=60, longer=3)
-    full = CircuitSettings()
+    small = CompetitionSettings(**SMALL, n_cells=60, longer=3)
+    full = CompetitionSettings()
 
-    def run(self, data: Dataset, seed: int, settings: CircuitSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: CompetitionSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         parameters = settings.network(seed, encoder=encoder)
@@ -75,7 +75,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
         for competition in ("softmax", "circuit"):
             parameters |= {"competition": competition, "schedule__association_epochs": usual}
             network = BioClassifier(**parameters).fit(*train)
-            for readout in READOUTS:
+            for readout in COMPARED_READOUTS:
                 yield Found(competition, f"accuracy {readout}", score(network, readout, test), 1)
         yield from self._cells(network, test.X)
         for longer in progress((1, settings.longer), "length"):
@@ -83,7 +83,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
                 parameters["schedule__association_epochs"] = usual * longer
                 network = BioClassifier(**parameters).fit(*train)
             circuit = inhibitory_cells(network)
-            for readout in READOUTS:
+            for readout in COMPARED_READOUTS:
                 yield Found("stability", f"accuracy {readout}", score(network, readout, test), longer)
             rates = network.network_.on_features.drive(network.transform(test.X))
             yield Found("stability", "log mean rate", float(np.log(rates.mean())), longer)
@@ -119,7 +119,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
             readout: analysis.paired_difference(
                 values_of(frame, "circuit", f"accuracy {readout}"), values_of(frame, "softmax", f"accuracy {readout}")
             )
-            for readout in READOUTS
+            for readout in COMPARED_READOUTS
         }
         # not more than 1 point behind: the whole interval must lie above -1
         close = all(difference.low > -LARGEST_LOSS for difference in found.values())
@@ -165,7 +165,7 @@ class CircuitCompetition(Claim[CircuitSettings]):
         return Verdict.of(values, form, passed, "points, circuit minus softmax, delta", note)
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        for readout, colour in zip(READOUTS, ("#0072B2", "#D55E00"), strict=True):
+        for readout, colour in zip(COMPARED_READOUTS, ("#0072B2", "#D55E00"), strict=True):
             measure = f"accuracy {readout}"
             draw_mean(ax, curve_of(frame, "stability", measure), color=colour, marker="o", label=f"circuit, {readout}")
             softmax = values_of(frame, "softmax", measure).mean()

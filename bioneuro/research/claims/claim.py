@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: ``progress(items, desc)`` iterates over the items and may show how far it is.
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
 #: Settings of a claim.
 S = TypeVar("S", bound=Settings)
 
@@ -36,7 +36,7 @@ class Claim(ABC, Generic[S]):
     full: S
 
     @abstractmethod
-    def run(self, data: Dataset, seed: int, settings: S, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: S, progress: Track) -> Iterator[Found]:
         """Everything measured at one seed."""
 
     @abstractmethod

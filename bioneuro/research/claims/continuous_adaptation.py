@@ -11,8 +11,8 @@ import numpy as np
 from ... import analysis, continual
 from ...datasets import Dataset
 from ..differences import in_words
-from ..task_streams import CEILINGS, INPUT, MODELS, OURS, OURS_EXPANDED, StreamPlan, measure
-from .claim import Claim, Progress
+from ..task_streams import CEILINGS, INPUT, LEARNERS, OURS, OURS_EXPANDED, StreamPlan, measure
+from .claim import Claim, Track
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Settings
 from .verdict import NOT_SHOWN, STRONG, Verdict, weak
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 #: Goals: largest loss (as a share) from the best accuracy on a task, and against training on everything at once.
 FORGETTING, BELOW_CEILING = 0.02, 0.015
 #: Rivals that keep no sample and are not told where tasks end: all of them, and those on the same features.
-RIVALS = [name for name, model in MODELS.items() if model.rival]
-ON_FEATURES = [name for name in RIVALS if MODELS[name].sees != INPUT]
+RIVALS = [name for name, model in LEARNERS.items() if model.rival]
+ON_FEATURES = [name for name in RIVALS if LEARNERS[name].sees != INPUT]
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
     small = ContinualSettings(**SMALL | {"n_train": 1000, "n_cells": 200})
     full = ContinualSettings(n_train=50_000)
 
-    def run(self, data: Dataset, seed: int, settings: ContinualSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: ContinualSettings, progress: Track) -> Iterator[Found]:
         plan = StreamPlan("class", settings.n_train, settings.n_cells)
         frame = measure(plan, data, seed)
         seen = frame[frame["task"] <= frame["part"]]
         for (name, part), accuracy in seen.groupby(["model", "part"], sort=False)["accuracy"].mean().items():
-            if name in MODELS:
+            if name in LEARNERS:
                 yield Found(name, "accuracy so far", accuracy, part + 1)
         for row in continual.summary(frame).itertuples():
             yield Found(row.model, "average accuracy", row.average_accuracy)
             yield Found(row.model, "numbers kept", row.memory)
-            if row.model in MODELS:
+            if row.model in LEARNERS:
                 yield Found(row.model, "forgetting", row.forgetting)
 
     def verdict(self, frame: pd.DataFrame) -> Verdict:
@@ -76,7 +76,7 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
             form = STRONG if all(ahead[name] for name in ON_FEATURES) else weak("the features of the map")
         passed = form == STRONG and lost.mean() < FORGETTING and below.mean() < BELOW_CEILING
         lines = [f"Ours minus {name}: {in_words(difference, unit=' points')}" for name, difference in against.items()]
-        helped = [name for name in MODELS if name not in (*RIVALS, OURS, OURS_EXPANDED)]
+        helped = [name for name in LEARNERS if name not in (*RIVALS, OURS, OURS_EXPANDED)]
         lines += [
             f"Accuracy {100 * values[OURS].mean():.1f} %, forgetting {100 * lost.mean():.1f} points (goal below "
             f"{100 * FORGETTING:g}), {100 * below.mean():+.1f} points below everything at once (goal below "
@@ -92,7 +92,7 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
         return Verdict.of(effect, form, passed, unit, "\n".join(lines))
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        for name in MODELS:
+        for name in LEARNERS:
             style = {"marker": "o", "lw": 2.5} if name == OURS else {"marker": "."}
             draw_mean(ax, curve_of(frame, name, "accuracy so far"), label=name, **style)
         ax.set(xlabel=self.x_name, ylabel="accuracy on the tasks so far", ylim=(0, 1.02))

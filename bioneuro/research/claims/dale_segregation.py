@@ -16,7 +16,7 @@ from ...datasets import Dataset
 from ...rules import TransmitterCompetition
 from ...synapses import Synapses
 from ..differences import in_words
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
@@ -139,7 +139,7 @@ class DaleSegregation(Claim[DaleSettings]):
     small = DaleSettings(**SMALL, n_steps=60, n_regression=60)
     full = DaleSettings()
 
-    def run(self, data: Dataset, seed: int, settings: DaleSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: DaleSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X)
         seen, unseen = (Images(encoder.transform(images.X), images.y) for images in (train, test))

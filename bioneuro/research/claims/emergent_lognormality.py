@@ -19,7 +19,7 @@ from ...datasets import Dataset
 from ...network_estimator import OnEpoch
 from ...rules import as_rule
 from ..differences import ALPHA, in_words
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import Additive, AdditiveNoise
 from .rows import Found, values_of
 from .settings import DENSE, FORMER, SMALL, Images, Settings, split_images
@@ -145,7 +145,7 @@ class EmergentLognormality(Claim[LognormalSettings]):
     small = LognormalSettings(**SMALL, n_described=20)
     full = LognormalSettings()
 
-    def run(self, data: Dataset, seed: int, settings: LognormalSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: LognormalSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         # one encoder for all: whatever differs then comes from the association
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_

@@ -17,7 +17,7 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...layers.readout import WIRED
 from ..differences import in_words
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import magnitude_pruned, score
 from .emergent_lognormality import LARGEST_LOSS
 from .rows import Found, curve_of, draw_mean, values_of
@@ -55,7 +55,7 @@ def plateau(rate: ArrayLike, density: ArrayLike) -> float:
     return widest
 
 
-def learned(network: BioClassifier) -> dict[str, Any]:
+def learned_pathways(network: BioClassifier) -> dict[str, Any]:
     """The pathways of a network that learn, by name."""
     named = network.network_.pathways()
     return {name: W for name, W in named.items() if name != WIRED and not name.startswith("mixing")}
@@ -86,7 +86,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
     small = SparsitySettings(**SMALL, ratios=(0.1, 1.0, 10.0), tuning_epochs=2, densities=(0.06, 0.25))
     full = SparsitySettings()
 
-    def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: SparsitySettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         yield from self._rivals(train, test, seed, settings, progress)
         course: list[Found] = []
@@ -96,7 +96,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             if not hasattr(model, "network_"):  # the map, which keeps its synapses
                 return
             part = {"association": "association", "teaching": "association", "readout": "readout"}[stage]
-            for name, W in learned(model).items():
+            for name, W in learned_pathways(model).items():
                 if name.startswith(part):
                     course.append(Found(f"{stage}, {name}", "density", W.density, done / n))
             if stage == "association":
@@ -122,7 +122,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
     @staticmethod
     def _described(condition: str, network: BioClassifier, test: Images, x: float | None = None) -> Iterator[Found]:
         """Densities and accuracies of a fitted network."""
-        pathways = learned(network)
+        pathways = learned_pathways(network)
         for name, W in pathways.items():
             yield Found(condition, f"density of {name}", W.density, x)
         synapses, possible = (sum(of(W) for W in pathways.values()) for of in (lambda W: W.nnz, _possible))
@@ -132,7 +132,7 @@ class EmergentSparsity(Claim[SparsitySettings]):
             yield Found(condition, f"accuracy {readout}", score(network, readout, test), x)
 
     def _rivals(
-        self, train: Images, test: Images, seed: int, settings: SparsitySettings, progress: Progress
+        self, train: Images, test: Images, seed: int, settings: SparsitySettings, progress: Track
     ) -> Iterator[Found]:
         """Perceptrons of one architecture, dense and with few synapses; x is the density of the whole network."""
         training: dict[str, Any] = {"random_state": seed, "n_epochs": settings.mlp_epochs}

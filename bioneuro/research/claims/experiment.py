@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...datasets import Dataset
+from ..execution import succeeded
 from ..records.configuration import network_defaults
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
-from ..sweeps.execution import succeeded
 from .claim import Claim
 from .settings import Settings
 

@@ -12,7 +12,7 @@ from scipy import sparse, stats
 
 from ...classifier import BioClassifier
 from ...layers import DeltaReadout, Retina, UnitNorm
-from ...layers.interfaces import Space
+from ...layers.interfaces import GradientSpace
 from ...network import Network
 from ...schedule import Schedule
 from .settings import Images
@@ -32,7 +32,7 @@ class PixelRates:
         """Features ``h (n, n_inputs)`` of images ``X (n, n_inputs)``."""
         return self._unit.encode(self.retina.response(X))
 
-    def encode_grad(self, X: NDArray, dH: NDArray, *, space: Space = "image") -> NDArray:
+    def encode_grad(self, X: NDArray, dH: NDArray, *, space: GradientSpace = "image") -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X`` or to its contrast response."""
         gradient = self._unit.encode_grad(self.retina.response(X), dH)
         return gradient if space == "response" else gradient * self.retina.response_slope(X)

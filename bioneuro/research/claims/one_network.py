@@ -15,13 +15,13 @@ from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...network_classifier import NetworkClassifier
 from ..differences import in_words
-from ..task_streams import MAP, MODELS, OURS, StreamPlan, streams
+from ..task_streams import LEARNERS, MAP, OURS, StreamPlan, streams
 from .adversarial_robustness import ROBUST_ACCURACY, SMALL_ATTACK, WARNINGS, RobustnessSettings, besieged, budgets
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import STORED, Additive, score
 from .dale_segregation import AXON, INDEX, RULE, SHARE, DaleSettings, on_features
 from .emergent_lognormality import LARGEST_KS, LARGEST_LOSS, LARGEST_SKEWNESS, SIGMAS, STARTS, VUONG, describe
-from .emergent_sparsity import LARGEST_DENSITY, LARGEST_READOUT, learned
+from .emergent_sparsity import LARGEST_DENSITY, LARGEST_READOUT, learned_pathways
 from .resource_allocation import IN_USE, in_use
 from .rows import Found, values_of
 from .settings import DENSE, FORMER, Images, Split, split_images
@@ -182,7 +182,7 @@ class OneNetwork(Claim[OneSettings]):
     )
     full = OneSettings(n_attacked=100)
 
-    def run(self, data: Dataset, seed: int, settings: OneSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: OneSettings, progress: Track) -> Iterator[Found]:
         parts = split_images(data, settings, seed)
         yield Found(NETWORK, DATA, 0, note=data.name or "")
         started = time.perf_counter()
@@ -206,7 +206,7 @@ class OneNetwork(Claim[OneSettings]):
         network: BioClassifier, parts: Split, data: Dataset, mlp: BackpropMLP, settings: OneSettings, seed: int
     ) -> Iterator[Found]:
         """Density, Dale's law, accuracy and the worst case of C4 (delta readout) with its audit (Linf)."""
-        densities = {name: W.density for name, W in learned(network).items()}
+        densities = {name: W.density for name, W in learned_pathways(network).items()}
         yield Found(NETWORK, "density of association", densities["association"])
         of_readout = [density for name, density in densities.items() if name.startswith("readout")]
         yield Found(NETWORK, "largest density of a readout pathway", max(of_readout))
@@ -284,7 +284,7 @@ class OneNetwork(Claim[OneSettings]):
     def _stream(data: Dataset, settings: OneSettings, seed: int) -> Iterator[Found]:
         """Classes two by two, once, by ``partial_fit`` on the map's features, as in C8."""
         stream = streams(StreamPlan("class", settings.n_train, settings.n_cells), data, seed)[MAP]
-        fresh = MODELS[OURS].make(settings.n_cells, stream.X.shape[1], seed).set_params(**settings.changed)
+        fresh = LEARNERS[OURS].make(settings.n_cells, stream.X.shape[1], seed).set_params(**settings.changed)
         result = continual.run(fresh, stream)
         yield Found(NETWORK, "accuracy, stream", result.average_accuracy)
         yield Found(NETWORK, "points forgotten, stream", 100 * result.forgetting)

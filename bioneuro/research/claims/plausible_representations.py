@@ -17,7 +17,7 @@ from ...datasets import Dataset
 from ...layers import FeatureMap, MapSettings, Retina
 from ..differences import ALPHA, in_words
 from ..natural_images import dead_leaves, gaussian_twin
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import STORED, hidden_rates, perceptron_rates
 from .rows import Found, values_of
 from .settings import SMALL, Settings, split_images
@@ -133,7 +133,7 @@ def describe_rates(condition: str, rates: NDArray, y: NDArray, seed: int) -> Ite
     yield Found(condition, "selectivity above chance", float(above))
 
 
-class Criterion(NamedTuple):
+class Expectation(NamedTuple):
     """``measure`` of ``condition`` minus that of ``rival`` must have the sign ``sign``."""
 
     condition: str
@@ -151,25 +151,25 @@ CODING = {
 }
 #: The claimed criteria; and those that must hold too if neither spectrum nor competition alone explains them.
 CLAIMED = (
-    *(Criterion(OURS, measure, MLP, sign) for measure, sign in CODING.items()),
-    Criterion(OURS, "correlation", "inputs", -1),
-    Criterion(LEAVES, "share oriented", UNLEARNED, 1),
+    *(Expectation(OURS, measure, MLP, sign) for measure, sign in CODING.items()),
+    Expectation(OURS, "correlation", "inputs", -1),
+    Expectation(LEAVES, "share oriented", UNLEARNED, 1),
 )
 EMERGENT = (
-    *(Criterion(OURS, measure, SAMPLES, sign) for measure, sign in CODING.items()),
-    Criterion(LEAVES, "share oriented", NOISE, 1),
+    *(Expectation(OURS, measure, SAMPLES, sign) for measure, sign in CODING.items()),
+    Expectation(LEAVES, "share oriented", NOISE, 1),
 )
 
 
-class Outcome(NamedTuple):
+class Tested(NamedTuple):
     """A criterion, whether it holds after Holm's correction within its family, and the figures in words."""
 
-    criterion: Criterion
+    criterion: Expectation
     holds: bool
     words: str
 
 
-def judged(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
+def tested(criteria: tuple[Expectation, ...], frame: DataFrame) -> list[Tested]:
     """One family of paired tests over the seeds."""
     differences = [
         analysis.paired_difference(values_of(frame, condition, measure), values_of(frame, rival, measure))
@@ -184,7 +184,7 @@ def judged(criteria: tuple[Criterion, ...], frame: DataFrame) -> list[Outcome]:
             f"{in_words(difference, '+.3f', 1, p=level)}: "
             f"{'holds' if holds else 'DOES NOT HOLD'}"
         )
-        tests.append(Outcome(criterion, holds, words))
+        tests.append(Tested(criterion, holds, words))
     return tests
 
 
@@ -215,7 +215,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
     small = RepresentationSettings(**SMALL, n_cells=150, n_scenes=40, n_fields=4)
     full = RepresentationSettings()
 
-    def run(self, data: Dataset, seed: int, settings: RepresentationSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: RepresentationSettings, progress: Track) -> Iterator[Found]:
         parts = (self._codes(data, seed, settings), self._scenes(seed, settings))
         for part in progress(parts, "codes and scenes"):
             yield from part
@@ -258,7 +258,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
             yield from describe_fields(condition, fields, settings.n_fields, seed)
 
     def verdict(self, frame: DataFrame) -> Verdict:
-        claimed, emergent = judged(CLAIMED, frame), judged(EMERGENT, frame)
+        claimed, emergent = tested(CLAIMED, frame), tested(EMERGENT, frame)
         share = values_of(frame, LEAVES, "share oriented")
         form = NOT_SHOWN
         if all(test.holds for test in claimed) and share.mean() >= MOSTLY:

@@ -16,7 +16,7 @@ from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ..differences import ALPHA, in_words
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import class_balanced, score
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Images, Settings, split_images
@@ -100,7 +100,7 @@ class ResourceAllocation(Claim[ResourceSettings]):
     small = ResourceSettings(**SMALL | {"n_train": 400})
     full = ResourceSettings()
 
-    def run(self, data: Dataset, seed: int, settings: ResourceSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: ResourceSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         for ratio in progress(settings.ratios, "imbalance"):
             images, order = long_tailed(train, ratio, seed)

@@ -18,7 +18,7 @@ from ...layers import UnitNorm
 from ...network_estimator import OnEpoch
 from ...rules import Turnover
 from ..differences import in_words
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import hidden_rates, magnitude_pruned, perceptron_rates, score
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import DENSE, SMALL, Images, Settings, split_images
@@ -148,7 +148,7 @@ class SynapticCapacity(Claim[CapacitySettings]):
     )
     full = CapacitySettings()
 
-    def run(self, data: Dataset, seed: int, settings: CapacitySettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: CapacitySettings, progress: Track) -> Iterator[Found]:
         data = of_classes(data)
         parts = split_images(data, settings.fitted_to(data), seed)
         train, validation, test = parts

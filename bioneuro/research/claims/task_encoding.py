@@ -14,7 +14,7 @@ from ... import analysis, fewshot
 from ...classifier import BioClassifier
 from ...datasets import Dataset
 from ...supervision import Supervision
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import hidden_rates, score
 from .rows import Found, curve_of, draw_mean, values_of
 from .settings import SMALL, Images, Settings, split_images
@@ -57,7 +57,7 @@ class TaskEncoding(Claim[TaskSettings]):
     small = TaskSettings(**SMALL | {"n_test": 400}, n_cells=30, kappas=(0.0, 0.3, 1.2), n_episodes=20)
     full = TaskSettings()
 
-    def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: TaskSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         encoder = BioClassifier(**settings.encoder(seed)).fit_features(train.X).encoder_
         votes = {"encoder": encoder, "readout": "votes"}

@@ -24,7 +24,7 @@ from .adversarial_robustness import (
     middle,
     warnings,
 )
-from .claim import Claim, Progress
+from .claim import Claim, Track
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
 from .rows import Found, values_of
@@ -105,7 +105,7 @@ class WhyRobust(Claim[AblationSettings]):
     )
     full = AblationSettings(n_attacked=100)  # a dozen networks a seed
 
-    def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Progress) -> Iterator[Found]:
+    def run(self, data: Dataset, seed: int, settings: AblationSettings, progress: Track) -> Iterator[Found]:
         train, _, test = split_images(data, settings, seed)
         epsilons = budgets(data)
         parameters = settings.network(seed) | settings.robust

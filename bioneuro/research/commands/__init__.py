@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Protocol
 
-from .. import UserError
+from ..errors import UserError
 from . import attack, bench, claims, compare, config, continual, fewshot, report, sweep, tune
+from .failures import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 from .options import Parser
 from .printing import add_json
-from .user_errors import FAILED, INTERRUPTED, USER_ERROR, Stopped, system_error
 
 __all__ = ["COMMANDS", "Command", "main"]
 

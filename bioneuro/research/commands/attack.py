@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import UserError
+from ..errors import UserError
+from .failures import kept_in, load_data, need_extra
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, positive, whole
 from .printing import say, show
-from .user_errors import kept_in, load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from .failures import load_data, need_extra
 from .options import add_dataset, add_n_train, whole
 from .printing import show
-from .user_errors import load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     need_extra("pandas")
 
-    from ..._core import config
     from .. import speed
+    from ..records.environment import environment
 
     rows = speed.measured(load_data(options.dataset), options.n_train or 500, options.repeats)
-    built = config()
-    head = f"{options.dataset}, at most {built['n_threads']} thread{'s' * (built['n_threads'] > 1)}, {built['simd']}"
+    built = environment()
+    n_threads = int(built["n_threads"])
+    head = f"{options.dataset}, at most {n_threads} thread{'s' * (n_threads > 1)}, {built['simd']}"
     show(
         options,
         f"{head}; best of {options.repeats} calls, of fit the only one\n\n{speed.text(rows)}",

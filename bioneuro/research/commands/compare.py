@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import UserError
+from ..errors import UserError
+from .failures import kept_in, load_data, need_extra
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, fraction, whole
 from .printing import say, show
-from .user_errors import kept_in, load_data, need_extra
 
 if TYPE_CHECKING:
     from ...datasets import Dataset

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from ...datasets import USUAL
-from .. import UserError
+from ..errors import UserError
+from .failures import kept_in, load_data, need_extra
 from .options import add_dataset, add_n_train, add_out, add_processes, add_seeds, whole
 from .printing import show
-from .user_errors import kept_in, load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         frame = task_streams.run(
             plan, options.dataset, data, options.seeds, out, n_jobs=options.n_jobs, scheduler=options.scheduler
         )
-    streamed = frame[frame["model"].isin(task_streams.MODELS)]
+    streamed = frame[frame["model"].isin(task_streams.LEARNERS)]
     stem = out / options.stream
     picture = draw_into(stem.with_suffix(".png"), lambda ax: plot.continual_curve(streamed, ax))
     show(options, task_streams.text(frame, plan, options.dataset), [stem.with_suffix(".csv"), picture], frame)

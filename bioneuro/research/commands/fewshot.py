@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .failures import data_errors, kept_in, load_data, need_extra
 from .options import add_dataset, add_out, add_processes, whole, whole_or_zero
 from .printing import show
-from .user_errors import data_errors, kept_in, load_data, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

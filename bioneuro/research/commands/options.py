@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ...datasets import USUAL
-from .. import UserError
+from ..errors import UserError
 
 __all__ = [
     "Parser",

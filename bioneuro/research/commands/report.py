@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .failures import need_extra
 from .printing import show
-from .user_errors import need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import UserError
+from ..errors import UserError
+from .failures import FAILED, kept_in, need_extra
 from .options import add_processes, whole, whole_or_zero
 from .printing import show
-from .user_errors import FAILED, kept_in, need_extra
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ... import datasets
+from ..execution import succeeded
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
-from ..sweeps.execution import succeeded
 from ..trial import Trial, stratified
 from .measurements import MEASUREMENTS, described_cells, made_of
 from .models import MODELS, ComparedModel, chosen_models

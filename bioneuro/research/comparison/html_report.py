@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ... import plot
 from ...atomic_write import write_atomically
-from .. import UserError
 from ..audit_verdicts import audit_lines, audited, bounded
 from ..differences import ALPHA, MIN_SEEDS
+from ..errors import UserError
 from ..records import html
 from ..records.ledger import KeptResults, kept_results
 from ..records.pictures import blank_figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ... import baselines
 from ...baselines import BackpropMLP
 from ...classifier import BioClassifier
-from .. import UserError
+from ..errors import UserError
 from ..our_network import by_votes, contrast_of
 from .plan import ComparisonPlan
 
@@ -102,7 +102,7 @@ MODELS |= {
     "cnn, adversarially trained": _added("cnn", needs=("torch",), against_attacks=True),
 }
 
-#: Steps of the attacks that the ceilings are trained against.
+#: Steps of the attacks that networks are trained against.
 TRAINED_STEPS = 7
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ... import datasets
-from .. import UserError
+from ..errors import UserError
 
 __all__ = ["ComparisonPlan"]
 

@@ -14,11 +14,11 @@ from ..audit_verdicts import audited, warned
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CRITERIA", "Criterion", "beyond_doubt", "overall", "rank_table", "scores", "value_table"]
+__all__ = ["CRITERIA", "RankCriterion", "beyond_doubt", "overall", "rank_table", "scores", "value_table"]
 
 
 @dataclass(frozen=True)
-class Criterion:
+class RankCriterion:
     """A column: the mean of a metric over its settings, but for those of `skip`.
 
     Parameters
@@ -47,21 +47,21 @@ class Criterion:
 
 
 CRITERIA = (
-    Criterion("clean", "accuracy"),
-    Criterion("few images", "low_data_accuracy"),
-    Criterion("robust Linf", "robust_accuracy", skip=("0",)),
-    Criterion("robust L2", "robust_accuracy_l2", skip=("0",)),
-    Criterion("stream", "stream_accuracy"),
-    Criterion("density", "density", higher=False),
-    Criterion("Dale", "dale_index", only="smallest", scale=1, digits=2),
-    Criterion("operations, k", "synaptic_operations", higher=False, scale=1e-3),
-    Criterion("bytes, k", "bytes_moved", higher=False, scale=1e-3),
-    Criterion("training, s", "train_seconds", higher=False, scale=1),
-    Criterion("memory, MB", "memory_bytes", higher=False, scale=1e-6, digits=2),
+    RankCriterion("clean", "accuracy"),
+    RankCriterion("few images", "low_data_accuracy"),
+    RankCriterion("robust Linf", "robust_accuracy", skip=("0",)),
+    RankCriterion("robust L2", "robust_accuracy_l2", skip=("0",)),
+    RankCriterion("stream", "stream_accuracy"),
+    RankCriterion("density", "density", higher=False),
+    RankCriterion("Dale", "dale_index", only="smallest", scale=1, digits=2),
+    RankCriterion("operations, k", "synaptic_operations", higher=False, scale=1e-3),
+    RankCriterion("bytes, k", "bytes_moved", higher=False, scale=1e-3),
+    RankCriterion("training, s", "train_seconds", higher=False, scale=1),
+    RankCriterion("memory, MB", "memory_bytes", higher=False, scale=1e-6, digits=2),
 )
 
 
-def scores(frame: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
+def scores(frame: pd.DataFrame, criterion: RankCriterion) -> pd.DataFrame:
     """Of each seed (rows) and model (columns)."""
     rows = audited(frame)
     rows = rows[(rows["metric"] == criterion.metric) & ~rows["setting"].isin(criterion.skip)]
@@ -71,7 +71,7 @@ def scores(frame: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
     return values[[model for model in frame["model"].unique() if model in values]]
 
 
-def rank_table(frame: pd.DataFrame, criteria: Iterable[Criterion] = CRITERIA) -> pd.DataFrame:
+def rank_table(frame: pd.DataFrame, criteria: Iterable[RankCriterion] = CRITERIA) -> pd.DataFrame:
     """Rank of every model under every criterion, with its interval.
 
     The rank is that of the mean over seeds, ties at the best rank they share. A model's rank may be as good as 1 + the
@@ -121,7 +121,9 @@ def overall(ranks: pd.DataFrame) -> list[str]:
     return list(ranks.assign(share=share).groupby("model", sort=False)["share"].mean().sort_values(kind="stable").index)
 
 
-def value_table(frame: pd.DataFrame, models: Iterable[str], criteria: Iterable[Criterion] = CRITERIA) -> pd.DataFrame:
+def value_table(
+    frame: pd.DataFrame, models: Iterable[str], criteria: Iterable[RankCriterion] = CRITERIA
+) -> pd.DataFrame:
     """Mean and half-width of the 95 % interval of every model (rows) under every criterion (columns), as text.
 
     Robustness is an upper bound (<=) where the audit warns; "-": not measured, for want of a gradient or a step.

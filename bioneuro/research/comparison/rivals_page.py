@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ... import plot
 from ...atomic_write import write_atomically
-from .. import UserError
 from ..audit_verdicts import audit_lines, warned
+from ..errors import UserError
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
 from ..records.text_table import markdown

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ... import datasets
-from .. import UserError
+from ..errors import UserError
 from ..records.configuration import read_configuration
 from ..records.text_table import markdown
 from ..trial import seeing, validation_split

@@ -17,7 +17,7 @@ import numpy as np
 from ... import fewshot, omniglot, plot
 from ...classifier import BioClassifier
 from ...datasets import Dataset
-from .. import UserError
+from ..errors import UserError
 from ..records.configuration import network_defaults
 from ..records.environment import environment
 from ..records.ledger import Ledger

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from ...baselines import FilterBank, OrientationHistogram, make
+from ...checks import Choice, check
 from ...classifier import BioClassifier
 from ...fewshot import ElasticMatcher, ElasticVotes, FeatureReadout, Jittered
 from ...layers import FeatureMap, MapSettings
@@ -70,8 +71,7 @@ class FixedColumns(BaseEstimator):
 
     def fit_features(self, X: ArrayLike, y: Any = None) -> FixedColumns:
         """Make the columns, from ``X (n, n_pixels)`` alone where they come from images."""
-        if self.origin not in ORIGINS:
-            raise ValueError(f"origin must be one of {ORIGINS}, got {self.origin!r}")
+        check("origin", self.origin, Choice(ORIGINS))
         rng = drawn_generator(self.random_state)
         network = BioClassifier(
             image_shape=self.image_shape,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...atomic_write import write_atomically
-from .. import UserError
+from ..errors import UserError
 
 __all__ = ["keep_arrays", "kept_arrays"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...atomic_write import write_atomically
 from ...classifier import BioClassifier
-from .. import UserError
+from ..errors import UserError
 
 __all__ = ["keep_configuration", "network_defaults", "read_configuration"]
 

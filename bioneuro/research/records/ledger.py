@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from ...atomic_write import write_atomically
-from .. import UserError
+from ..errors import UserError
+from ..execution import succeeded
 from .configuration import keep_configuration, read_configuration
 
 if TYPE_CHECKING:
@@ -121,8 +122,6 @@ class Ledger:
         UnitsFailedError
             Units failed; all others are on disk.
         """
-        from ..sweeps.execution import succeeded
-
         names = [" ".join(map(str, unit)) for unit in units]
         missing = [(name, unit) for name, unit in zip(names, units, strict=True) if not self.finished(name)]
         for i, rows in succeeded(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ... import baselines
 from ...classifier import BioClassifier
+from ..comparison.models import TRAINED_STEPS
 from ..our_network import by_votes, contrast_of
 
 __all__ = ["CEILING", "CONTENDERS", "CONTROL", "OURS", "ROBUST", "Contender", "Task", "contenders", "missing_modules"]
@@ -36,8 +37,6 @@ OURS, CONTROL, CEILING = "ours", "control", "adversarial training"
 #: Weight decay of the perceptron "MLP, weight decay": of 0, .01, .3, 1, 2 and 4 the value with which most validation
 #: images of digits withstand attack, at no loss of accuracy.
 STRONG_DECAY = 1.0
-#: Steps of the attacks that networks are trained against.
-TRAINED_STEPS = 7
 
 
 class Task(NamedTuple):

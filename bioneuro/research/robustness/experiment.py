@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from ... import attacks, datasets
 from ...attacks.answers import predict
-from .. import UserError
+from ..errors import UserError
+from ..execution import succeeded
 from ..records.arrays import keep_arrays, kept_arrays
 from ..records.environment import environment
 from ..records.ledger import ModelLedger, Row
-from ..sweeps.execution import succeeded
 from ..trial import Measure, Trial, stratified
 from .contenders import SOURCES, Contender, Task, contenders
 
-__all__ = ["TIERS", "Kept", "AttackPlan", "kept", "run"]
+__all__ = ["TIER_SIZES", "Kept", "AttackPlan", "kept", "run"]
 
 #: The audit uses the largest budget that leaves at least this share unbroken: where all images are broken, no gradient
 #: is masked.
@@ -42,7 +42,7 @@ class Tier(NamedTuple):
     audit_queries: int
 
 
-TIERS = {"quick": Tier(200, 30, 20, 200), "full": Tier(1000, 50, 50, 1000)}
+TIER_SIZES = {"quick": Tier(200, 30, 20, 200), "full": Tier(1000, 50, 50, 1000)}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class AttackPlan:
         n_shown = n_validation or len(data.X_test)
         if n_attacked is not None and n_attacked > n_shown:
             raise UserError(f"--n-attacked {n_attacked} is more than the {n_shown} images that are tested on")
-        sizes = TIERS[tier]._replace(n_attacked=min(n_attacked or TIERS[tier].n_attacked, n_shown))
+        sizes = TIER_SIZES[tier]._replace(n_attacked=min(n_attacked or TIER_SIZES[tier].n_attacked, n_shown))
         sizes = sizes._replace(n_audited=min(sizes.n_audited, sizes.n_attacked))
         return cls(name, n_train, norm, chosen, tier, **sizes._asdict(), n_validation=n_validation)
 
@@ -173,7 +173,9 @@ def measured(
         progress=progress,
     )
     rows = [
-        Measure("train_seconds", f"{plan.n_train}", trial.seconds(models[name]), made_of(name, models, trial.seed)),
+        Measure(
+            "train_seconds", f"{plan.n_train}", trial.seconds(models[name]), parameters_of(name, models, trial.seed)
+        ),
         Measure("accuracy", f"{len(correct)}", float(correct.mean())),
     ]
     for epsilon, accuracy in zip(result.epsilons, result.robust_accuracy, strict=True):
@@ -217,7 +219,7 @@ def audit_of(
         yield Measure("audit", row.check, row.value, row.status)
 
 
-def made_of(name: str, models: dict[str, Contender], seed: int) -> str:
+def parameters_of(name: str, models: dict[str, Contender], seed: int) -> str:
     """Every parameter of a contender, and the models whose adversarial images are tried on it."""
     parameters = ", ".join(f"{key}={value!r}" for key, value in sorted(models[name].make(seed).get_params().items()))
     return f"{parameters}; transfer from {', '.join(s for s in SOURCES if s in models and s != name) or 'none'}"
@@ -273,7 +275,7 @@ def run(
     # Fails before anything is written if there are too few images for the classes.
     stratified(data.y_train, plan.n_train, seed=0)
     ledger = ModelLedger(out, asdict(plan), environment())
-    ledger.check_parameters(lambda name, seed: made_of(name, models, seed), names)
+    ledger.check_parameters(lambda name, seed: parameters_of(name, models, seed), names)
     units = []
     for seed, name in product(range(n_seeds), names):
         if ledger.finished(name, seed):

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["differences", "figures", "table", "text"]
 
-Images = Mapping[tuple[str, int], Kept]
+KeptImages = Mapping[tuple[str, int], Kept]
 CLEAN = "clean"
-NORMS = {"linf": "Linf", "l2": "L2"}
+NORM_NAMES = {"linf": "Linf", "l2": "L2"}
 
 
 def _columns(plan: AttackPlan) -> list[str]:
@@ -110,7 +110,7 @@ def _role(model: str) -> str:
 # --- differences ---
 
 
-def differences(frame: pd.DataFrame, images: Images, plan: AttackPlan, ours: str) -> list[Difference]:
+def differences(frame: pd.DataFrame, images: KeptImages, plan: AttackPlan, ours: str) -> list[Difference]:
     """Differences of one of our networks from each other contender, in points, Holm-adjusted over all of them.
 
     Over the seeds that both have if these are three or more (Student); else image by image at their first seed
@@ -179,7 +179,7 @@ def _in_words(found: Sequence[Difference], ours: str, plan: AttackPlan) -> list[
 # --- the report ---
 
 
-def text(frame: pd.DataFrame, images: Images, plan: AttackPlan) -> str:
+def text(frame: pd.DataFrame, images: KeptImages, plan: AttackPlan) -> str:
     """The whole report.
 
     Parameters
@@ -196,7 +196,7 @@ def text(frame: pd.DataFrame, images: Images, plan: AttackPlan) -> str:
         spread = f"seeds {', '.join(map(str, seeds))}: mean ± half-width of the 95 % Student interval"
     tested = f"the last {plan.n_validation:,} training images (VALIDATION)" if plan.n_validation else "the test set"
     blocks = [
-        f"{plan.dataset}, {NORMS[plan.norm]}, {plan.n_train:,} training images; clean accuracy on the whole of "
+        f"{plan.dataset}, {NORM_NAMES[plan.norm]}, {plan.n_train:,} training images; clean accuracy on the whole of "
         f"{tested}, attacks on {plan.n_attacked:,} of it; {spread}",
         *([_size_of_it(plan)] if plan.tier == "quick" else []),
         "",
@@ -237,7 +237,7 @@ def _notes(plan: AttackPlan) -> list[str]:
 
 
 def figures(
-    frame: pd.DataFrame, images: Images, plan: AttackPlan, image_shape: tuple[int, ...], out: Path
+    frame: pd.DataFrame, images: KeptImages, plan: AttackPlan, image_shape: tuple[int, ...], out: Path
 ) -> list[Path]:
     """Write ``robustness.png`` and ``examples.png``.
 
@@ -271,7 +271,7 @@ def _with_clean(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, clean], ignore_index=True)
 
 
-def _examples(images: Images, plan: AttackPlan, image_shape: tuple[int, ...], path: Path) -> Path | None:
+def _examples(images: KeptImages, plan: AttackPlan, image_shape: tuple[int, ...], path: Path) -> Path | None:
     seed = min((seed for _, seed in images), default=None)
     shown = {model: found for (model, of), found in images.items() if of == seed}
     if not shown:
@@ -286,5 +286,5 @@ def _examples(images: Images, plan: AttackPlan, image_shape: tuple[int, ...], pa
         labels=first.labels,
         predictions={model: found.predicted for model, found in shown.items()},
     )
-    ax.set_title(f"{NORMS[plan.norm]}, ε = {plan.middle:g}\n{ax.get_title(loc='left')}", loc="left", fontsize=10)
+    ax.set_title(f"{NORM_NAMES[plan.norm]}, ε = {plan.middle:g}\n{ax.get_title(loc='left')}", loc="left", fontsize=10)
     return save_picture(figure, path)

@@ -1,7 +1,6 @@
 """Sweeps: a function at every point of a grid, on processes or on a cluster (:func:`sweep`).
 
-``grid.py``: points, keys, seeds; ``execution.py``: where calls run; ``point_files.py``: what is kept; ``runner.py``:
-all of it together.
+``grid.py``: points, keys, seeds; ``point_files.py``: what is kept; ``runner.py``: all of it together.
 """
 
 from .runner import sweep

@@ -13,10 +13,10 @@ import numpy as np
 from ...atomic_write import write_atomically
 from .grid import Point
 
-__all__ = ["CorruptPointError", "PointFiles", "Rows", "rows_of"]
+__all__ = ["CorruptPointError", "PointFiles", "Records", "records_of"]
 
 #: What a point found: one or more rows of numbers, strings and None by column.
-Rows = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 
 
 class CorruptPointError(ValueError):
@@ -40,12 +40,12 @@ class PointFiles:
         """Of a point."""
         return self.folder / f"{key}.json"
 
-    def keep(self, key: str, point: Point, rows: Rows, seconds: float) -> None:
+    def keep(self, key: str, point: Point, rows: Records, seconds: float) -> None:
         """Write a finished point in one step."""
         content = json.dumps({"point": point, "rows": rows, "seconds": seconds}, sort_keys=True)
         write_atomically(self.path(key), json.dumps({"sha256": _digest(content), "content": content}) + "\n")
 
-    def rows(self, key: str, point: Point) -> tuple[Rows, float] | None:
+    def rows(self, key: str, point: Point) -> tuple[Records, float] | None:
         """Rows and seconds of a finished point; None if it is not there.
 
         Raises
@@ -69,7 +69,7 @@ class PointFiles:
             raise CorruptPointError(f"{self.path(key)} is corrupt: {error}") from error
 
 
-def rows_of(value: Any, taken: Sequence[str] = ()) -> Rows:
+def records_of(value: Any, taken: Sequence[str] = ()) -> Records:
     """What a function returned as rows: a number, a dict of columns, a sequence of dicts or a DataFrame.
 
     Raises

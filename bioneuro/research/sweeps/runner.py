@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...atomic_write import write_atomically
+from ...checks import Choice, Integer, check, check_count
+from ..execution import BACKENDS, Backend, completed, with_progress
 from ..records.configuration import keep_configuration
 from ..records.environment import environment
 from ..records.ledger import folder_for_results
-from .execution import BACKENDS, Backend, completed, shown
 from .grid import Grid, Point, child_of, key_of, points_of
-from .point_files import CorruptPointError, PointFiles, Rows, rows_of
+from .point_files import CorruptPointError, PointFiles, Records, records_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,10 +104,7 @@ def sweep(
     >>> bn.research.sweep(accuracy, {"n_cells": [100, 300], "repeat": range(3)}, out="cells")  # doctest: +SKIP
     """
     _check(function, backend, n_jobs, scheduler, seed, n_threads)
-    points = points_of(grid)
-    taken = [name for name in (SECONDS, ERROR) if any(name in point for point in points)]
-    if taken:
-        raise ValueError(f"grid must not have a parameter named {taken[0]!r}: it is a column of the result")
+    points = _points(grid)
     keys = [key_of(point) for point in points]
     configuration, folder = {"seed": seed, **_identity(function)}, Path(out)
     with folder_for_results(folder):
@@ -124,7 +122,7 @@ def sweep(
         scheduler=scheduler,
         n_threads=n_threads,
     )
-    for outcome in shown(outcomes, "sweep", "point", len(points), len(found)) if progress else outcomes:
+    for outcome in with_progress(outcomes, "sweep", "point", len(points), len(found)) if progress else outcomes:
         i = missing[outcome.number]
         if outcome.error:
             errors[i] = outcome.error
@@ -136,31 +134,34 @@ def sweep(
             found[i] = outcome.value, outcome.seconds
     if errors:
         first = min(errors)
-        warnings.warn(
-            f"{len(errors)} of {len(points)} points failed, the first {points[first]}: {errors[first]} (see column "
-            f"'error', and {failures.folder})",
-            stacklevel=2,
-        )
+        failed = f"{len(errors)} of {len(points)} points failed, the first {points[first]}: {errors[first]}"
+        warnings.warn(f"{failed} (see column 'error', and {failures.folder})", stacklevel=2)
     return _frame(points, found, errors)
 
 
 def _check(function: Any, backend: str, n_jobs: int | None, scheduler: Any, seed: Any, n_threads: int | None) -> None:
     if not callable(function):
         raise ValueError(f"function must be callable, got {function!r}")
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    check("backend", backend, Choice(BACKENDS))
     if scheduler is not None and backend != "dask":
         raise ValueError("scheduler must be None unless backend='dask'")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
-    for name, value in (("n_jobs", n_jobs), ("n_threads", n_threads)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} must be an integer >= 1 or None, got {value!r}")
+    check_count("seed", seed, 0)
+    check("n_jobs", n_jobs, Integer(), None)
+    check("n_threads", n_threads, Integer(), None)
+
+
+def _points(grid: Grid) -> list[Point]:
+    """The points of a grid, none of whose parameters has the name of a column of the result."""
+    points = points_of(grid)
+    taken = [name for name in (SECONDS, ERROR) if any(name in point for point in points)]
+    if taken:
+        raise ValueError(f"grid must not have a parameter named {taken[0]!r}: it is a column of the result")
+    return points
 
 
 def _finished(
     files: PointFiles, points: list[Point], keys: list[str]
-) -> tuple[dict[int, tuple[Rows, float]], list[int]]:
+) -> tuple[dict[int, tuple[Records, float]], list[int]]:
     """What is finished already, by number of the point, and the numbers of the others."""
     found, missing = {}, []
     for i, (point, key) in enumerate(zip(points, keys, strict=True)):
@@ -194,16 +195,16 @@ def _identity(function: Any) -> dict[str, str]:
     return identity
 
 
-def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) -> Rows:
+def _rows_at(function: Callable[..., Any], seed: int, point: Point, key: str) -> Records:
     """What a worker does: the call, and its answer as rows that can be kept."""
     given: dict[str, Any] = dict(point)
     bound = getattr(function, "keywords", {})  # of a partial
     if SEED not in point and SEED not in bound and SEED in inspect.signature(function).parameters:
         given[SEED] = child_of(seed, key)
-    return rows_of(function(**given), [*point, SECONDS, ERROR])
+    return records_of(function(**given), [*point, SECONDS, ERROR])
 
 
-def _frame(points: list[Point], found: dict[int, tuple[Rows, float]], errors: dict[int, str]) -> pd.DataFrame:
+def _frame(points: list[Point], found: dict[int, tuple[Records, float]], errors: dict[int, str]) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []

@@ -18,11 +18,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import threadpoolctl
 
-from ... import dask_workers
-from ...threads import available_cpus
-from .. import UnitsFailedError
+from .. import dask_workers
+from ..threads import available_cpus
+from .errors import UnitsFailedError
 
-__all__ = ["BACKENDS", "Backend", "Outcome", "completed", "shown", "succeeded"]
+__all__ = ["BACKENDS", "Backend", "Outcome", "completed", "with_progress", "succeeded"]
 
 Backend: TypeAlias = Literal["joblib", "dask"]
 BACKENDS = ("joblib", "dask")
@@ -122,7 +122,7 @@ def succeeded(
         function, calls, backend="joblib" if scheduler is None else "dask", n_jobs=n_jobs, scheduler=scheduler
     )
     total, failed = n_finished + len(calls), []
-    for outcome in shown(outcomes, description, unit, total, n_finished) if progress else outcomes:
+    for outcome in with_progress(outcomes, description, unit, total, n_finished) if progress else outcomes:
         if outcome.error:
             failed.append(f"{names[outcome.number]}: {outcome.error}")
         else:
@@ -131,7 +131,9 @@ def succeeded(
         raise UnitsFailedError(f"{len(failed)} of {total} failed ({'; '.join(failed[:3])})")
 
 
-def shown(outcomes: Iterator[Outcome], description: str, unit: str, total: int, n_finished: int) -> Iterable[Outcome]:
+def with_progress(
+    outcomes: Iterator[Outcome], description: str, unit: str, total: int, n_finished: int
+) -> Iterable[Outcome]:
     """The outcomes, with a bar over what is finished and them, on a terminal."""
     from tqdm.auto import tqdm
 

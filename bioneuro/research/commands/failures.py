@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ... import datasets
-from .. import UnitsFailedError, UserError
+from ..errors import UnitsFailedError, UserError
 
 __all__ = [
     "FAILED",
