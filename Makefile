@@ -34,8 +34,9 @@ sanitize-threads:  ## tests with threads under ThreadSanitizer, in a build folde
 	mkdir -p build/tsan && cp -r bioneuro build/tsan/ && rm -f build/tsan/bioneuro/_core*.so
 	$(PYTHON) setup.py -q egg_info --egg-base build/tsan
 	BIONEURO_SANITIZE=thread $(PYTHON) setup.py -q build_ext --build-lib build/tsan --build-temp build/tsan-tmp --force
-	cd build/tsan && LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=suppress_equal_addresses=0:exitcode=0 PYTHONPATH=. \
-	    setarch -R $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests/test_synapses_threads.py ../../tests/test_threads.py
+	cd build/tsan && LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=suppress_equal_addresses=0:die_after_fork=0:exitcode=0 PYTHONPATH=. \
+	    setarch -R $(PYTHON) -m pytest -q -p no:cacheprovider ../../tests/test_synapses_threads.py ../../tests/test_threads.py \
+	    ../../tests/test_process.py ../../tests/test_layouts.py -k "thread or fork or at_once"
 
 fuzz:  ## coverage-guided fuzzing of the kernels, with clang; SHARE=.01 for a share of it
 	$(PYTHON) -m campaigns.fuzz --share $(or $(SHARE),1)
@@ -45,7 +46,7 @@ coverage:  ## lines and branches of Python and C that the tests reach, from a bu
 	rm -f build/coverage/bioneuro/_core*.so
 	cd build/coverage && CFLAGS="--coverage -fprofile-update=atomic" LDFLAGS=--coverage BIONEURO_DEBUG=1 \
 	    $(PYTHON) setup.py -q build_ext --inplace --force
-	cd build/coverage && PYTHONPATH=. $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
+	cd build/coverage && PYTHONPATH=$$PWD $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
 	    -n auto --dist worksteal ../../tests $(TESTS)
 	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --merge-lines --print-summary
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .analysis.weight_samples import stored
 from .checks import check_count
+from .spelling import spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,7 @@ __all__ = ["History"]
 N_WEIGHTS = 5000
 
 
+@spelled
 class History:
     """Accuracy of every readout, and weights, after every pass of learning, for ``fit(on_epoch=)`` of a network.
 
@@ -63,6 +65,10 @@ class History:
         check_count("every", every)
         self.X, self.y, self.every, self.weights = X, y, every, weights
         self._begin()
+
+    def __repr__(self) -> str:
+        n_passes = len({epoch for epoch, *_ in self._rows})
+        return f"History({len(self.X)} samples, {n_passes} passes measured)"  # type: ignore[arg-type]
 
     def _begin(self) -> None:
         self._rows: list[tuple[int, str, str, float]] = []

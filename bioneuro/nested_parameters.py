@@ -7,7 +7,6 @@ Settings are frozen dataclasses, so that models never share what one of them cha
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, cast
 from sklearn.base import BaseEstimator
 
 from .deprecation import warn_of_former
+from .spelling import meant
 
 __all__ = ["NestedParameters", "fields_of", "takes_long_names"]
 
@@ -104,10 +104,8 @@ class NestedParameters(BaseEstimator):
         by_field = {long.rpartition("__")[2]: long for long in known if "__" in long}
         former = {old: new[0] for old, new in self.FORMER.items()}
         known = by_field | former | known
-        close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(
-            name.rpartition("__")[2], known, 1
-        )
-        hint = f"did you mean {known[close[0]]!r}?" if close else f"it has {', '.join(self._get_param_names())}"
+        near = meant(name, known) or meant(name.rpartition("__")[2], known)
+        hint = f"did you mean {known[near]!r}?" if near else f"it has {', '.join(self._get_param_names())}"
         return f"{type(self).__name__} has no parameter {name!r}: {hint}"
 
     @classmethod

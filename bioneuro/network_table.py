@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["html_table", "text_table"]
+__all__ = ["PrintedBySizes", "html_table", "text_table"]
 
 
 class PathwayRow(NamedTuple):
@@ -61,6 +61,13 @@ def text_table(network: Any, title: str = "Network") -> str:
     aligned = "<<<>>>"
     lines = ["  ".join(f"{text:{way}{n}}" for text, way, n in zip(row, aligned, widths, strict=True)) for row in table]
     return "\n".join([f"{title}({layers_of(network)})", *(f"  {line.rstrip()}" for line in lines)])
+
+
+class PrintedBySizes:
+    """A layer that prints as its class and its sizes."""
+
+    def __repr__(self: Any) -> str:
+        return f"{type(self).__name__}({self.n_inputs} -> {self.n_features}{_recruited(self)})"
 
 
 def html_table(network: Any) -> str:

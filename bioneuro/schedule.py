@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from .checks import Checked, Integer, Number
 from .network import epochs_of, readout_batch, teaching_batch
+from .spelling import spelled
 
 __all__ = ["Schedule"]
 
@@ -19,6 +20,7 @@ TEACHING_STEPS = 1000
 READOUT_STEPS = 1000
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Checked):
     """Passes over the training samples in ``fit``, stage by stage.

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from .checks import Checked, Number
 from .rules import Contrastive
+from .spelling import spelled
 
 __all__ = ["Supervision"]
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class Supervision(Checked):
     """How labels take part in what association cells learn.

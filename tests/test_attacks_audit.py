@@ -22,6 +22,7 @@ from bioneuro.attacks import (
     audit,
     worst_case,
 )
+from bioneuro.attacks.masking_checks import Case
 from bioneuro.protocols import ResponseFront, WhiteBox
 
 # --- what holds for every attack ---
@@ -412,3 +413,8 @@ def test_bad_models(moderate, name, function, message):
     attack = PGD() if name == "input_gradient" else Square()
     with pytest.raises(ValueError, match=message):
         attack(broken, X, y, 0.1)
+
+
+@pytest.mark.parametrize(("n", "tolerance"), [(20, 0.05), (1000, 0.01)])
+def test_differences_pass_up_to_one_sample_or_a_hundredth(n, tolerance):
+    assert Case(None, np.zeros((n, 1)), None, 0.1, "linf", 1, 1, {}, 0, 1).tolerance == pytest.approx(tolerance)

@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 from attack_models import EPSILONS, D, Linear, Quantised
 
-from bioneuro.attacks import PGD, Ensemble, GaussianNoise, SampleRandom, Square, Transfer, UniformNoise, worst_case
-from bioneuro.attacks.square import _odd_window_size
+from bioneuro.attacks import (
+    PGD,
+    Ensemble,
+    GaussianNoise,
+    SampleRandom,
+    SparseRS,
+    Square,
+    Transfer,
+    UniformNoise,
+    worst_case,
+)
+from bioneuro.attacks.random_search import Proposals, RandomSearch
+from bioneuro.attacks.square import _bump, _bumps, _dipole, _odd_window_size, _share, _tiles, _window_size
 from bioneuro.protocols import Classifier, WhiteBox
 
 # --- noise ---
@@ -21,7 +32,7 @@ def test_noise_fills_its_ball(binary):
     ball = UniformNoise(norm="l2", n_draws=1)(model, X, y, 0.2)
     np.testing.assert_allclose(ball.distance.mean(), 0.2 * D / (D + 1), rtol=0.01)  # E[u^(1/d)] = d / (d + 1)
     gaussian = GaussianNoise(norm="l2", n_draws=1)(model, X, y, 0.2)
-    assert 0.9 * 0.2 < gaussian.distance.mean() <= 0.2
+    assert 0.9 * 0.2 < gaussian.distance.mean() < 0.98 * 0.2 and gaussian.distance.max() <= 0.2  # half are cut
     cut = GaussianNoise(n_draws=1)(model, X, y, 0.2).adversarial[0] - X
     np.testing.assert_allclose((np.abs(np.abs(cut) - 0.2) < 1e-9).mean(), 0.0455, atol=0.01)  # beyond 2 sd
 
@@ -85,6 +96,59 @@ def test_windows_of_square_have_a_middle_and_fit(share):
         for width in range(1, 12):
             for side, room in zip(_odd_window_size(share, height, width), (height, width), strict=True):
                 assert side % 2 and side <= room and (side >= 3 or room < 5)
+
+
+def test_windows_of_square_shrink_on_the_papers_schedule():
+    for halved, query in enumerate((10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)):
+        assert _share(0.8, query / 10_000) == 0.8 / 2**halved
+        assert _share(0.8, (query + 1) / 10_000) == 0.4 / 2**halved
+    assert _window_size(0.25, 8, 8) == (4, 4) and _window_size(0.5, 4, 10) == (4, 5) and _window_size(1, 2, 9) == (2, 9)
+    assert _odd_window_size(0.01, 4, 5) == (1, 3) and _odd_window_size(0.5, 9, 9) == (7, 7)
+
+
+def test_bumps_of_square_are_nested_rectangles():
+    np.testing.assert_array_equal(_bump(3, 3), [[0.25] * 3, [0.25, 1.25, 0.25], [0.25] * 3])
+    np.testing.assert_array_equal(_bump(2, 3), [[0.25] * 3, [0.25, 1.25, 0.25]])
+    np.testing.assert_array_equal(_bump(5, 1).ravel(), np.array([1, 1 + 9 / 4, 1 + 9 / 4 + 9, 1 + 9 / 4, 1]) / 9)
+    dipole = _dipole(5, 3)
+    np.testing.assert_allclose(dipole[:2], np.sqrt(0.5) * _bump(2, 3) / np.linalg.norm(_bump(2, 3)))
+    np.testing.assert_allclose(dipole[2:], -np.sqrt(0.5) * _bump(3, 3) / np.linalg.norm(_bump(3, 3)))
+
+
+def test_square_starts_from_tiles_and_moves_its_budget_into_a_window():
+    X, epsilon = np.full((1, 15, 10, 1), 0.5), 0.1
+    delta = (_tiles(X, epsilon, SampleRandom(0, X.reshape(1, -1))) - X)[0, ..., 0]
+    np.testing.assert_allclose(np.abs(delta), epsilon / 5 * np.abs(np.tile(_dipole(3, 2), (5, 5))))
+    X = np.full((1, 9, 9, 3), 0.5)
+    best = X.copy()
+    best[0, 8, 8, 1] += epsilon / 2  # three quarters of the squared budget are left, a quarter for each channel
+    for turned, pattern in ((0.9, _dipole(3, 3)), (0.1, _dipole(3, 3).T)):
+        delta = (_bumps(X, best, epsilon, 1 / 9, np.array([[0, 0, 0, 0, turned, 0.1, 0.9, 0.9]])) - X)[0]
+        np.testing.assert_allclose(delta[:3, :3], epsilon / 2 * pattern[..., None] * [-1, 1, 1], atol=1e-12)
+        delta[:3, :3] = 0
+        np.testing.assert_allclose(delta, (best - X)[0], atol=1e-12)
+
+
+def test_a_search_moves_along_a_plateau_unless_it_asks_for_a_rise():
+    X, kept = np.full((2, D), 0.5), []
+
+    class Still(Proposals):
+        best = X
+
+        def propose(self, rows, progress):
+            return X[rows]
+
+        def keep(self, rows, candidates, better):
+            kept.append(better.tolist())
+
+    class Walk(RandomSearch):
+        def proposals(self, *_):
+            return Still()
+
+    for Walk.sideways in (True, False):
+        Walk(n_queries=2)(Linear(np.zeros((2, D)), b=[1.0, 0.0]), X, [0, 0], 0.1)
+    assert kept == [[True, True], [False, False]]
+    assert SparseRS(exchanged=1).exchanged == Square(p_init=1).p_init == 1  # the ends of what is allowed
 
 
 def test_square_reads_the_shape_of_the_model(binary):

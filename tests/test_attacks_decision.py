@@ -5,7 +5,7 @@ import pytest
 from attack_models import EPSILONS, D, Linear, Quantised
 
 from bioneuro.attacks import CGBA, RayS, Square, Targeted
-from bioneuro.attacks.decision import _directions, _Oracle, _starts
+from bioneuro.attacks.decision import _directions, _normal, _Oracle, _starts
 
 ATTACKS = {"linf": RayS, "l2": CGBA}
 NORMS = pytest.mark.parametrize("norm", ATTACKS)
@@ -77,6 +77,10 @@ def test_a_sample_stops_inside_the_budget(binary, norm):
     ATTACKS[norm]()(wide, X[:20], y[:20], 1.0)
     ATTACKS[norm]()(narrow, X[:20], y[:20], 1e-9)
     assert wide.asked < 0.3 * narrow.asked
+    if norm == "linf":
+        edge = LabelsOnly(model)  # the search ends on the budget's very edge
+        RayS()(edge, X[:20], y[:20], 0.05)
+        assert edge.asked < 0.45 * narrow.asked
 
 
 @NORMS
@@ -162,3 +166,20 @@ def test_ways_of_rays_are_signs_also_where_nothing_changes():
     X = np.array([[0.2, 0.5, 0.8]])
     ways = _directions(X, np.array([[[0.2, 0.6, 0.8], [0.1, 0.5, 1.0]]]))
     assert ways.dtype == np.int8 and ways.tolist() == [[[-1, 1, 1], [-1, 1, 1]]]
+
+
+def test_where_all_probes_agree_the_normal_leads_to_or_away_from_them():
+    from bioneuro.attacks import SampleRandom
+
+    class Oracle:
+        X = np.full((2, 4), 0.5)
+
+        def __init__(self, answer):
+            self.reached = lambda images, rows: np.full(len(rows), answer)
+
+    away, there = (
+        _normal(Oracle(answer), Oracle.X + 0.1, 5, (4, 1, 1), SampleRandom(0, Oracle.X), np.arange(2))
+        for answer in (False, True)
+    )
+    np.testing.assert_array_equal(away, -there)
+    np.testing.assert_allclose(np.linalg.norm(there, axis=1), 1)

@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from bioneuro import datasets
 from bioneuro.attacks import CGBA, PGD, FewPixels, FrankWolfe, Square, Targeted, audit, worst_case
+from bioneuro.attacks.few_pixels import _proposal
 from bioneuro.attacks.norms import L2
 
 #: Pixels of the images whose every subset is tried.
@@ -228,3 +229,11 @@ def test_a_binarised_network_falls():
 def test_bad_hyper_parameters(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_change_that_takes_the_whole_budget_is_bought():
+    X, uniform = np.zeros((1, 1)), np.full((1, 4), 0.5)
+    crossed = _proposal(X, X, 1.0, 0.0, uniform)
+    assert 0 < crossed[0, 0] < 1
+    np.testing.assert_array_equal(_proposal(X, X, crossed[0, 0], 0.0, uniform), crossed)
+    np.testing.assert_array_equal(_proposal(X, X, np.nextafter(crossed[0, 0], 0), 0.0, uniform), X)

@@ -195,3 +195,7 @@ def test_networks_are_attacked_the_same_with_and_without_one_pass(network):
         one, many = (attack(m, X, y, epsilon) for m in (model, Plain()))
         assert (one.success != many.success).mean() <= 0.05  # rounding only
         assert np.median(np.abs(one.adversarial - many.adversarial)) < 1e-6
+
+
+def test_an_attack_that_is_given_no_seed_repeats_itself():
+    assert {attack.random_state for attack in ATTACKS.values()} == {0}

@@ -5,7 +5,10 @@ import pytest
 from attack_models import EPSILONS, Contrast, D, Linear, OnePass
 
 from bioneuro.attacks import BIM, FGSM, PGD
-from bioneuro.attacks.spaces import attacked_gradient
+from bioneuro.attacks.goals import Goal
+from bioneuro.attacks.gradient import towards_runners_up
+from bioneuro.attacks.norms import L2, LINF
+from bioneuro.attacks.spaces import _ResponseBox, attacked_gradient
 
 
 def unambiguous(model, X, y, norm, slack=0.03):
@@ -288,3 +291,30 @@ def test_pgd_agrees_with_torch():
 def test_what_is_wrong_already_is_broken_at_a_budget_of_zero_beside_others(binary):
     model, X, y = binary
     assert FGSM()(model, X, np.where(y == 3, 7, 3), [0, 0.02]).success.all()
+
+
+# --- parts ---
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_lies_just_in_the_ball_stays_as_it_is(dtype):
+    X = np.full((2, 1), 0.5, dtype)
+    np.testing.assert_array_equal(LINF.project(np.array([[0], [1]], dtype), X, 0.25), [[0.25], [0.75]])
+    X, Z = np.array([[0.5]]), np.array([[0.1]])
+    assert X + (Z - X) != Z  # rounding: taken apart and put together it would be another
+    np.testing.assert_array_equal(L2.project(Z, X, L2.distance(Z - X)[0]), Z)
+    np.testing.assert_array_equal(L2.steepest(np.zeros((1, 3), dtype)), np.zeros((1, 3)))
+
+
+def test_there_are_as_many_runners_up_as_wrong_classes():
+    model, X = Linear(np.array([[0, 0.0], [1, 0], [2, 0]])), np.array([[0.5, 0.5]])
+    targets = [int(goal.aim[0]) for goal in towards_runners_up(model, X, Goal(np.array([2])), 9)]
+    assert targets == [1, 0]
+    assert len(towards_runners_up(model, X, Goal(np.array([2])), 1)) == 1
+
+
+def test_the_reach_of_a_response_is_the_longer_side_of_its_box():
+    model, X = Contrast(np.eye(2)), np.array([[0.2, 0.5], [0.7, 0.9]])
+    centre, low, high = (model.response(np.clip(X + step, 0, 1)) for step in (0, -0.1, 0.3))
+    box = _ResponseBox.around(model, None, centre, np.clip(X - 0.1, 0, 1), np.clip(X + 0.3, 0, 1))
+    np.testing.assert_array_equal(box.reach, np.maximum(high - centre, centre - low))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bioneuro.attacks import FGSM, PGD, Ensemble, SaltAndPepper, SampleRandom, SparseRS, Targeted, worst_case
 from bioneuro.attacks.norms import NORMS
+from bioneuro.attacks.sparse_rs import _exchange, _painted
 
 # --- the geometry ---
 
@@ -203,3 +204,19 @@ def test_colour_needs_three_channels(binary):
     model, X, y = binary
     with pytest.raises(ValueError, match="pixels of 3 channels, got 35 features"):
         NORMS["l0-rgb"].project(X[:, :35], X[:, :35], 3)
+
+
+def test_exchanged_pixels_are_those_next_in_line_and_painted_pixels_change():
+    rng = np.random.default_rng(0)
+    chosen = rng.random((3, 2000)).argsort(axis=1)[:, :700]  # short rows are sorted whole by NumPy's partition
+    for count in (1, 300, 700):
+        uniform = rng.random((3, 700 + 2000))
+        proposed = _exchange(chosen, count, uniform)
+        for before, after, line in zip(chosen, proposed, uniform[:, 700:], strict=True):
+            kept = set(after[count:])
+            assert kept <= set(before) and len(set(after)) == 700
+            assert set(after[:count]) == set([pixel for pixel in line.argsort() if pixel not in kept][:count])
+    clean = np.array([[[0.0], [1.0], [0.3]]])
+    every = np.array([[0, 1, 2]])
+    assert _painted(clean, clean, every, np.array([[0.9, 0.1, 0.9]])).tolist() == [[[1], [0], [0]]]
+    assert _painted(clean, clean, every, np.array([[0.1, 0.9, 0.1]])).tolist() == [[[1], [0], [1]]]

@@ -134,7 +134,7 @@ def test_a_tier_sees_through_a_mask(binary):
     np.testing.assert_array_equal(~result.success[0], model.robust(X, y, 0.05, "linf"))
 
 
-def test_seed_of_an_attack_depends_on_its_name_and_not_on_the_others(binary):
+def test_seed_of_an_attack_depends_on_its_name_and_not_on_the_others(binary, capsys):
     model, X, y = binary
     alone = worst_case(model, X, y, 0.01, attacks={"pgd-margin": {"n_steps": 3}})
     after = worst_case(model, X, y, 0.01, attacks={"uniform-noise": {}, "pgd-margin": {"n_steps": 3}})
@@ -142,6 +142,7 @@ def test_seed_of_an_attack_depends_on_its_name_and_not_on_the_others(binary):
     np.testing.assert_array_equal(after.adversarial[0][stood], alone.adversarial[0][stood])
     other = worst_case(model, X, y, 0.01, attacks={"pgd-margin": {"n_steps": 3}}, random_state=1)
     assert not np.array_equal(other.adversarial, alone.adversarial)
+    assert capsys.readouterr() == ("", "")  # no bar unasked
 
 
 def test_sources_have_names_and_are_tried_unasked(binary):

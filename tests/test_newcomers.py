@@ -1,5 +1,7 @@
 """What stopped people who had just found the package: inputs as they have them, models of their own, things printed."""
 
+import inspect
+import re
 import subprocess
 import sys
 import warnings
@@ -231,6 +233,41 @@ def test_a_fitted_network_tells_its_layers_sizes_densities_and_signs(fitted):
         assert str(W.nnz) in row and ("I" if W.nnz and W.data.max() <= 0 else "E") in row
         assert f"<td>{name}</td>" in page
     assert "<caption>FeatureMap 64 -&gt; Mixing 30" in page
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: bn.Schedule(redout_epochs=1),
+            "Schedule has no parameter 'redout_epochs': did you mean 'readout_epochs'?",
+        ),
+        (lambda: bn.Supervision(kapa=1), "Supervision has no parameter 'kapa': did you mean 'kappa'?"),
+        (lambda: bn.rules.Turnover(xyz=1), "Turnover has no parameter 'xyz': it has birth, death, gamma"),
+        (lambda: bn.History([[0]], [0], evry=1), "History has no parameter 'evry': did you mean 'every'?"),
+        (lambda: bn.Synapses([0], [0], [0], 1, sgn="E"), "Synapses has no parameter 'sgn': did you mean 'sign'?"),
+        (
+            lambda: bn.layers.MapSettings(n_column=1),
+            "MapSettings has no parameter 'n_column': did you mean 'n_columns'?",
+        ),
+        (lambda: bn.layers.Mixing(4, n_cell=1), "Mixing has no parameter 'n_cell': did you mean 'n_cells'?"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told(make, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        make()
+
+
+def test_what_is_told_of_names_leaves_the_signature_as_it_is():
+    assert list(inspect.signature(bn.rules.Turnover).parameters) == ["birth", "death", "gamma"]
+    assert list(inspect.signature(bn.Synapses).parameters) == ["indptr", "indices", "data", "n_pre", "sign"]
+
+
+def test_layers_and_callbacks_print_what_they_are(fitted):
+    printed = [repr(layer) for layer in fitted.network_.layers.values()]
+    assert printed == ["FeatureMap(64 -> 64)", "Mixing(64 -> 30)", "Association(30 -> 20)"]
+    assert repr(bn.layers.UnitNorm(3)) == "UnitNorm(3 -> 3)" and repr(bn.layers.Adaptation(3)) == "Adaptation(3 -> 6)"
+    assert repr(bn.History([[0], [1]], [0, 1])) == "History(2 samples, 0 passes measured)"
 
 
 def test_importing_the_package_imports_neither_scikit_learn_nor_scipy():

@@ -281,6 +281,13 @@ def test_robustness_curve_names_attack_norm_and_images(results):
     assert mixed == "Accuracy under attack\nmean, 95% interval over 3 seeds"
 
 
+def test_no_two_of_many_curves_look_alike():
+    frame = pd.DataFrame([(f"model {k}", e, 0.5, 0) for k in range(11) for e in (0, 1)])
+    ax = plot.robustness_curve(frame.set_axis(["model", "epsilon", "robust_accuracy", "seed"], axis=1))
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in ax.get_lines()}
+    assert len(looks) == 11 == len({(colour, marker) for colour, marker, _ in looks})
+
+
 def test_low_data_curve_has_a_log_axis_with_the_shots_as_ticks(results):
     ax = plot.low_data_curve(results)
     assert ax.get_xscale() == "log"

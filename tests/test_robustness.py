@@ -55,7 +55,7 @@ def fits(monkeypatch):
     saved = dict(CONTENDERS)
     CONTENDERS.clear()
     CONTENDERS.update(small)
-    monkeypatch.setitem(robustness.TIERS, "quick", robustness.Tier(12, 4, 2, 4))
+    monkeypatch.setitem(robustness.TIER_SIZES, "quick", robustness.Tier(12, 4, 2, 4))
     few = {"pgd-margin": {"n_steps": 2}, "transfer:pgd-ce": {"n_steps": 2, "early_stop": False}}
     monkeypatch.setitem(registry.TIERS, "quick", few)
     yield made
@@ -95,6 +95,8 @@ def test_a_run_keeps_rows_images_and_pictures(fits, tmp_path):
             broken = of_model.loc[of_model["setting"].str.startswith(f"{epsilon} "), "value"].sum()
             assert broken <= 1 - standing + 1e-9, "what was wrong without attack is no attack's work"
         assert np.abs(images.adversarial - images.clean).max() <= 0.1 + 1e-6
+        budgets = [values[model, "robust_accuracy", epsilon] for epsilon in ("0", "0.05", "0.1")]
+        assert budgets == sorted(budgets, reverse=True)  # of the same images: no curve rises
         assert {"audit", "audit_epsilon"} <= set(frame.loc[frame["model"] == model, "metric"])
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
     for name in ("robustness.png", "examples.png"):

@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating
 from ..moments import Moments
+from ..network_table import PrintedBySizes
 from .numeric_limits import check_magnitude, check_norm
 
 
-class Adaptation:
+class Adaptation(PrintedBySizes):
     """ON and OFF rates of adapted inputs: ``z = [(x - m)+ / s, (m - x)+ / s]``, ``h = z / |z|``.
 
     ``m`` and ``s`` are the running mean and standard deviation of each input (computed by the parallel update of

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .._attributes import Array, Count, Part, Pathway, ThreadCount
 from ..checks import SHARE, Flag, check, check_count
 from ..connectivity import Constant
+from ..network_table import PrintedBySizes
 from ..rules import Rule, RuleLike, Turnover, as_rule
 from ..synapses import Synapses
 from ..threads import Threads
@@ -32,7 +33,7 @@ LEAST_SHARE = 0.01
 ONES = Constant(1.0)
 
 
-class PlasticCells:
+class PlasticCells(PrintedBySizes):
     """Excitatory cells with their synapses, learning rule, mean rates and ages.
 
     The ``competition`` makes the rates. The steps of which a layer's ``learn`` is made are :meth:`take_over`,

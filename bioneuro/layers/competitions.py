@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 from numpy.typing import DTypeLike
 
 from ..checks import POSITIVE_SHARE, PROPER_SHARE, Checked, Integer
+from ..spelling import spelled
 from ..threads import Threads
 from .inhibition import InhibitoryCells
 from .interfaces import Competition, CompetitionMaker
@@ -19,6 +20,7 @@ __all__ = ["COMPETITIONS", "CircuitSettings", "CompetitionLike", "SoftmaxSetting
 _COMMON: dict[str, tuple[Any, ...]] = {"beta": (GAIN,), "sharpening": (GAIN,)}
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxSettings(Checked):
     """Cells divide each other by the activity of one pool (:class:`bioneuro.layers.SoftmaxPool`).
@@ -51,6 +53,7 @@ class SoftmaxSettings(Checked):
         return SoftmaxPool(n_cells, **vars(self), seed=seed, dtype=dtype, n_threads=n_threads)
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class CircuitSettings(Checked):
     """Cells inhibit each other through learned inhibitory cells (:class:`bioneuro.layers.InhibitoryCells`).

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from ..checks import POSITIVE_SHARE, Checked
 from ..connectivity import Init, initialiser
+from ..spelling import spelled
 from .interfaces import GrowingCells, TakeOver
 
 #: A cell whose rate is below this share of the average is silent: it can be recruited.
 SILENT = 0.1
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings(Checked):
     """How association cells are recruited, as a parameter of :class:`bioneuro.BioClassifier`.

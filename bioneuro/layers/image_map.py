@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from .._attributes import Array, Count, Floating, Part
 from ..checks import check_count
 from ..image_shapes import with_channels
+from ..network_table import PrintedBySizes
 from ..synapses import Synapses
 from .competitive import CompetitiveLayer
 from .interfaces import GradientSpace
@@ -34,7 +35,7 @@ def pooling_matrix(length: int, grid: int) -> NDArray[np.float64]:
     return ((position >= start[:, None]) & (position < start[:, None] + 2 * stride)) / (2 * stride)
 
 
-class ImageMap:
+class ImageMap(PrintedBySizes):
     """Retina -> rates ``y`` of the columns at a grid of positions -> average pooling -> square root -> unit norm.
 
     With the retina's gate ``g``, ``s`` is the average of ``y g`` over pooling windows, ``f = sqrt(s + 1e-8)``, and the

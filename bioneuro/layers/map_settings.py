@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from ..checks import POSITIVE, Checked, Choice, Integer
 from ..connectivity import Init, initialiser
+from ..spelling import spelled
 from ..threads import Threads
 from .feature_map import FeatureMap
 from .local_map import LocalMap
@@ -24,6 +25,7 @@ FEATURE_MAPS: dict[str, type[FeatureMap] | type[LocalMap]] = {"tied": FeatureMap
 PATCH_SIZES = {20: 7, 12: 5, 0: 3}
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class MapSettings(Checked):
     """Retina and feature map that are learned from images.

@@ -11,6 +11,8 @@ from .. import connectivity
 from .._attributes import Array, Count, Floating, Items, Pathway, Same, ThreadCount
 from ..checks import Number, check, check_count
 from ..moments import Moments
+from ..network_table import PrintedBySizes
+from ..spelling import spelled
 from ..synapses import Sign, Synapses
 from ..threads import Threads
 from .numeric_limits import check_learned, check_magnitude, check_norm
@@ -28,7 +30,8 @@ class _Rates(NamedTuple):
     norm: NDArray
 
 
-class Mixing:
+@spelled
+class Mixing(PrintedBySizes):
     """Rates of randomly wired cells: ``P = W_E h + W_I q``, ``x = ((P - mean P) / sd P + baseline)+``, unit norm.
 
     The inputs ``h`` are rates of excitatory cells. A cell hears ``n_synapses`` of them and as many of the inhibitory

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Count, Floating
+from ..network_table import PrintedBySizes
 from .numeric_limits import check_magnitude
 
 
-class UnitNorm:
+class UnitNorm(PrintedBySizes):
     """Divisive normalisation alone: ``h = x / |x|``, ``|x|^2 = sum x^2 + 1e-8``, for inputs that are rates (>= 0).
 
     One feature an input, so a synapse of the next layer belongs to one input, such as a pixel.

@@ -109,6 +109,7 @@ def below(
         ncols=ncols,
         frameon=False,
         fontsize=8,
+        handlelength=3.2 if n > len(COLOURS) else None,  # then some lines are dashed
         title=title,
         title_fontsize=8,
         alignment="left",
@@ -144,7 +145,7 @@ def curves(frame: pd.DataFrame, x: str, y: str, ax: Axes, level: float) -> None:
     need_columns(frame, ("model", x, y, "seed"))
     for i, (model, part) in enumerate(frame.groupby("model", sort=False)):
         position, mean, low, high = over_seeds(part, x, y, level).T
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
         dash = "-" if i < len(COLOURS) else "--"
         ax.plot(position, mean, dash, color=colour, marker=marker, markersize=5, linewidth=1.8, label=model)
         ax.fill_between(position, np.clip(low, 0, 1), np.clip(high, 0, 1), color=colour, alpha=0.18, lw=0)

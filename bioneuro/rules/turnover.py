@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..checks import Checked, Number
+from ..spelling import spelled
 from ..synapses import Synapses
 from ..threads import Threads
 
@@ -20,6 +21,7 @@ CACHED_ROWS = 8
 RATE = Number(0, 1000)
 
 
+@spelled
 @dataclass(frozen=True, kw_only=True)
 class Turnover(Checked):
     """Hazard of death ``death (|w| / w0)^-gamma``, births at rate ``birth`` among the silent pairs, at weight w0.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spelling import spelled
 from .learning import Form, Learning
 from .products import Products
 from .stored import Sign
@@ -20,6 +21,7 @@ from .structure import Structure
 __all__ = ["Form", "Sign", "Synapses"]
 
 
+@spelled
 class Synapses(Products, Learning, Structure):
     """Weights ``W`` (n_post, n_pre) of one pathway, stored as CSR.
 

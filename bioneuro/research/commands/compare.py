@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         ours, references = sides()
         tell = findings.text if options.details else findings.page
         page = tell(frame, plan, ours=ours, references=references)
-        written = findings.figures(frame, out, experiment.weight_samples(out))
+        written = findings.figures(frame, plan, out, experiment.weight_samples(out))
     seconds = round(time.perf_counter() - start)
     page += f"\n\nThis run took {seconds} s. A page to open in a browser: bioneuro report {out}"
     show(options, page, [ledger.path, ledger.configuration_path, *written], frame, seconds=seconds)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .plan import ComparisonPlan
 
 __all__ = [
+    "attacked",
     "curve",
     "differences",
     "draw_curve",
@@ -265,13 +266,20 @@ def notes(plan: ComparisonPlan) -> list[str]:
 # --- figures ---
 
 
-def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray]]) -> list[Path]:
+def attacked(frame: pd.DataFrame, plan: ComparisonPlan) -> pd.DataFrame:
+    """The rows whose robustness may be drawn, with what the attack was."""
+    about = {"attack": f"worst of PGD, {plan.pgd_steps} steps", "norm": "Linf", "n": plan.n_attacked}
+    return bounded(audited(frame)).assign(**about)
+
+
+def figures(frame: pd.DataFrame, plan: ComparisonPlan, out: Path, weights: Iterable[tuple[str, NDArray]]) -> list[Path]:
     """Write ``robustness.png``, ``low_data.png`` and ``weight_distribution.png``.
 
     Parameters
     ----------
     frame : DataFrame
         Rows of the ledger.
+    plan : ComparisonPlan
     out : Path
     weights : iterable of (model, weights)
         Signed weights; the excitatory ones are drawn, a panel each.
@@ -282,9 +290,7 @@ def figures(frame: pd.DataFrame, out: Path, weights: Iterable[tuple[str, NDArray
         The files written.
     """
     written = [
-        draw_curve(
-            bounded(audited(frame)), "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"
-        ),
+        draw_curve(attacked(frame, plan), "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"),
         draw_curve(frame, "low_data_accuracy", "n_shot", plot.low_data_curve, out / "low_data.png", value="accuracy"),
         _weight_figure(list(weights), out / "weight_distribution.png"),
     ]

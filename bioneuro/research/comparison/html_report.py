@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import plot
 from ...atomic_write import write_atomically
-from ..audit_verdicts import audit_lines, audited, bounded
+from ..audit_verdicts import audit_lines
 from ..differences import ALPHA, MIN_SEEDS
 from ..errors import UserError
 from ..records import html
@@ -109,14 +109,14 @@ def _usual(frame: pd.DataFrame, plan: ComparisonPlan, folder: Path) -> Iterator[
     yield html.section("Verdict", verdict)
     yield html.section("Results", html.table(rows), *map(html.paragraph, notes))
     yield html.section("Audits of the attack", html.paragraph(lead), html.bullets(audits))
-    figures = [html.picture(figure, caption) for caption, figure in _figures(frame, folder)]
+    figures = [html.picture(figure, caption) for caption, figure in _figures(frame, plan, folder)]
     yield html.section("Figures", '<div class="figures">', *figures, "</div>")
     if differences:
         verdicts = f"In points. A verdict takes Holm-adjusted p <= {ALPHA}, and {MIN_SEEDS} seeds or more."
         yield html.section("Differences", html.paragraph(verdicts), html.table(pd.DataFrame(differences)))
 
 
-def _figures(frame: pd.DataFrame, folder: Path) -> Iterator[tuple[str, Figure]]:
+def _figures(frame: pd.DataFrame, plan: ComparisonPlan, folder: Path) -> Iterator[tuple[str, Figure]]:
     """Captions and figures, of what there are rows for."""
     accuracy = frame[frame["metric"] == "accuracy"].rename(columns={"value": "accuracy"})
     if not accuracy.empty:
@@ -128,7 +128,7 @@ def _figures(frame: pd.DataFrame, folder: Path) -> Iterator[tuple[str, Figure]]:
             frame, "low_data_accuracy", "n_shot", plot.low_data_curve, "accuracy"
         ),
         "Accuracy under attack": findings.curve(
-            bounded(audited(frame)), "robust_accuracy", "epsilon", plot.robustness_curve
+            findings.attacked(frame, plan), "robust_accuracy", "epsilon", plot.robustness_curve
         ),
     }
     yield from ((caption, figure) for caption, figure in drawn.items() if figure is not None)

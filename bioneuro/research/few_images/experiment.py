@@ -203,9 +203,8 @@ def _print_curve(data: Dataset, name: str, options: Options, out: Path) -> Print
     found = low_data(data, name, options, out)
     table = fewshot.summary(found)
     shown = "whole test set" if options.n_test is None else f"{options.n_test} test images"
-    head = (
-        f"{name}: accuracy in % after k images a class, {shown}, {options.n_repeats} repeats: mean ± half-width at 95 %"
-    )
+    repeats = f"{options.n_repeats} repeat{'s' * (options.n_repeats > 1)}"
+    head = f"{name}: accuracy in % after k images a class, {shown}, {repeats}: mean ± half-width at 95 %"
     text = f"{head}\n{_wide(table, 'model', 'n_shot')}"
     text += '\n"+ unlabelled": retina and map from unlabelled training images; all else from the k images alone.'
     return text, found, lambda ax: plot.low_data_curve(found.rename(columns={"repeat": "seed"}), ax=ax)

@@ -178,15 +178,16 @@ def measured(
         ),
         Measure("accuracy", f"{len(correct)}", float(correct.mean())),
     ]
-    for epsilon, accuracy in zip(result.epsilons, result.robust_accuracy, strict=True):
+    X, y = trial.attacked
+    unharmed = float(np.mean(np.asarray(network.predict(X)) == y))  # of the same images, for the curve
+    for epsilon, accuracy in zip((0, *result.epsilons), (unharmed, *result.robust_accuracy), strict=True):
         rows.append(Measure("robust_accuracy", f"{epsilon:g}", float(accuracy)))
     rows += broken_by(result)
     if trial.seed == 0:
         rows += audit_of(network, sources, trial, result)
     shown = slice(plan.n_pictured)
     adversarial = result.adversarial[list(plan.epsilons).index(plan.middle), shown]
-    X, y = (part[shown] for part in trial.attacked)
-    return rows, Kept(correct, ~result.success, X, y, adversarial, predict(network, adversarial))
+    return rows, Kept(correct, ~result.success, X[shown], y[shown], adversarial, predict(network, adversarial))
 
 
 def broken_by(result: attacks.WorstCase) -> Iterator[Measure]:

@@ -255,20 +255,13 @@ def figures(
     list of Path
         The files written.
     """
-    curve = bounded(audited(_with_clean(frame)))
+    about = {"attack": f"worst of the {plan.tier} tier", "norm": NORM_NAMES[plan.norm], "n": plan.n_attacked}
+    curve = bounded(audited(frame)).assign(**about)
     written = [
         draw_curve(curve, "robust_accuracy", "epsilon", plot.robustness_curve, out / "robustness.png"),
         _examples(images, plan, image_shape, out / "examples.png"),
     ]
     return [path for path in written if path is not None]
-
-
-def _with_clean(frame: pd.DataFrame) -> pd.DataFrame:
-    """With the accuracy on the whole test set as the value at budget 0."""
-    import pandas as pd
-
-    clean = frame[frame["metric"] == "accuracy"].assign(metric="robust_accuracy", setting="0")
-    return pd.concat([frame, clean], ignore_index=True)
 
 
 def _examples(images: KeptImages, plan: AttackPlan, image_shape: tuple[int, ...], path: Path) -> Path | None:
