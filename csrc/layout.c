@@ -148,6 +148,12 @@ void bio_layout_refresh(bio_layout *layout, const bio_csr *w, int n_threads) {
     bio_parallel(task, &job, share_out(w->nnz ? units : 0, w, n_threads));
 }
 
+void bio_layout_refresh_rows(bio_layout *layout, const bio_csr *w, size_t begin, size_t end) {
+    transfer_job job = {.w = w, .layout = layout};
+    const size_t chunk = layout->chunk;
+    BIO_PICK(refresh_table[0], w->value, w->index)(&job, begin / chunk, (end + chunk - 1) / chunk, 0);
+}
+
 bio_deposit *bio_layout_deposit(const bio_layout *layout) {
     return BIO_PICK(deposit_table, layout->value, layout->index);
 }

@@ -44,6 +44,9 @@ static inline size_t bio_layout_places(const bio_layout *layout) {
 
 static inline size_t bio_padded(size_t length) { return (length + BIO_GROUP - 1) / BIO_GROUP * BIO_GROUP; }
 
+/* Takes the weights of rows `begin` to `end`, whole chunks of a layout of w itself; no scratch, one thread. */
+void bio_layout_refresh_rows(bio_layout *layout, const bio_csr *w, size_t begin, size_t end);
+
 /* What there is for each place of tile t of the layout of w, to its synapses: g[k] = sums[place of k - start[t]]. Reads
  * `sums` in whole vectors: up to 63 bytes past the end. */
 typedef void bio_deposit(const bio_layout *layout, const bio_csr *w, size_t t, const void *sums, void *g, size_t *next);

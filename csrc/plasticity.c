@@ -8,7 +8,9 @@
 
 #include "alloc.h"
 #include "bio.h"
+#include "layout.h"
 #include "parallel.h"
+#include "products.h"
 #include "rng.h"
 #include "tiling.h"
 
@@ -72,11 +74,12 @@ typedef struct {
     double rate;
 } bio_event;
 
-/* A unit of work is an active cell. */
+/* A unit of work is an active cell, or where activity is dense any cell. */
 typedef struct {
     const bio_csr *w;
+    bio_layout *layout; /* gets the new weights, too; NULL: there is none */
     const void *x, *gain;
-    const void *g; /* Hebbian terms of all synapses where activity is dense; else NULL: gathered from the events */
+    void *g; /* Hebbian terms of all synapses where activity is dense; else they are gathered from the events */
     const bio_plasticity *rule;
     bio_random key;
     const size_t *active, *start; /* active cells; events of cell i: start[i] .. start[i + 1] */
@@ -95,6 +98,7 @@ typedef void (*events_fn)(const void *, size_t, size_t, size_t *, double *, bio_
 static const events_fn events_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(list_events);
 static void (*const factors_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES])(const hebbian_job *) = BIO_TABLE(factors);
 static const bio_task hebbian_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(hebbian);
+static const bio_task dense_table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(hebbian_dense);
 static const bio_task table[BIO_N_ISAS][BIO_N_VALUES][BIO_N_INDICES] = BIO_TABLE(plasticity);
 
 static bio_share share_out(size_t n_rows, size_t synapses, int n_threads) {
@@ -133,8 +137,8 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
     size_t *active = malloc(w->n_rows * sizeof *active), longest = 0, synapses = 0;
     double *rate = calloc(w->n_rows, sizeof *rate);
     bio_event *event = NULL;
-    void *g = NULL;
     hebbian_job job = {.w = w,
+                       .layout = layout,
                        .x = x,
                        .gain = gain,
                        .rule = rule,
@@ -157,19 +161,18 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
         start[i + 1] += start[i];
     }
     if (start[w->n_rows] > batch * w->n_rows / SPARSE && batch > 1) {
-        job.g = g = bio_alloc(w->nnz * size);
-        if (!g) goto done;
-        if ((status = bio_weight_grad(w, layout, x, y, g, batch, n_threads))) goto done;
-        status = BIO_NO_MEMORY;
-    } else {
-        job.event = event = malloc((start[w->n_rows] + 1) * sizeof *event);
-        if (!event) goto done;
-        memcpy(next, start, w->n_rows * sizeof *next);
-        list_events(y, batch, w->n_rows, next, rate, event);
-        if (synapses > 4 * w->n_cols && alike(&job, batch, start[w->n_rows])) {
-            if (!(job.factors = bio_alloc(2 * w->n_cols * size))) goto done;
-            BIO_PICK(factors_table, w->value, w->index)(&job);
-        }
+        if (!(job.g = bio_alloc(w->nnz * size))) goto done;
+        const bio_task task = BIO_PICK(dense_table, w->value, w->index);
+        status = bio_weight_grad_then(w, layout, x, y, job.g, batch, task, &job, n_threads);
+        goto done;
+    }
+    job.event = event = malloc((start[w->n_rows] + 1) * sizeof *event);
+    if (!event) goto done;
+    memcpy(next, start, w->n_rows * sizeof *next);
+    list_events(y, batch, w->n_rows, next, rate, event);
+    if (synapses > 4 * w->n_cols && alike(&job, batch, start[w->n_rows])) {
+        if (!(job.factors = bio_alloc(2 * w->n_cols * size))) goto done;
+        BIO_PICK(factors_table, w->value, w->index)(&job);
     }
     const bio_share share = share_out(*n_changed, synapses, n_threads);
     job.scratch_bytes = bio_round_up((longest + BIO_ALIGN) * size, BIO_ALIGN);
@@ -177,6 +180,7 @@ bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x,
     if (!job.scratch) goto done;
     bio_parallel(BIO_PICK(hebbian_table, w->value, w->index), &job, share);
     bio_free(job.scratch);
+    if (layout) bio_layout_refresh(layout, w, n_threads);
     status = BIO_OK;
 done:
     free(start);
@@ -185,6 +189,6 @@ done:
     free(rate);
     free(event);
     bio_free(job.factors);
-    bio_free(g);
+    bio_free(job.g);
     return status;
 }

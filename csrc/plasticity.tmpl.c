@@ -269,11 +269,25 @@ static void NAME(hebbian)(void *context, size_t begin, size_t end, size_t worker
             NAME(multiply_row)(job, indices + first, n, (T *)job->w->data + first, scratch);
             continue;
         }
-        if (job->g)
-            for (size_t k = 0; k < n; k++) scratch[k] = gain * ((const T *)job->g)[first + k];
-        else
-            NAME(gather)(job->x, job->w->n_cols, indices + first, n, job->event + job->start[i],
-                         job->start[i + 1] - job->start[i], gain, scratch);
+        NAME(gather)(job->x, job->w->n_cols, indices + first, n, job->event + job->start[i],
+                     job->start[i + 1] - job->start[i], gain, scratch);
         change(job->rule, job->key, i, indices + first, n, (T *)job->w->data + first, scratch, c);
     }
+}
+
+/* Cells `begin` to `end`, whose Hebbian terms are there. */
+static void NAME(hebbian_dense)(void *context, size_t begin, size_t end, size_t worker) {
+    const hebbian_job *job = context;
+    const NAME(row_fn) change = NAME(row_function)(job->rule);
+    const I *indptr = job->w->indptr, *indices = job->w->indices;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        if (job->start[i] == job->start[i + 1]) continue;
+        const size_t first = (size_t)indptr[i], n = (size_t)indptr[i + 1] - first;
+        const T gain = job->gain ? ((const T *)job->gain)[i] : 1;
+        T *g = (T *)job->g + first;
+        for (size_t k = 0; job->gain && k < n; k++) g[k] *= gain;
+        change(job->rule, job->key, i, indices + first, n, (T *)job->w->data + first, g, (T)job->rate[i] * gain);
+    }
+    if (job->layout) bio_layout_refresh_rows(job->layout, job->w, begin, end);
 }

@@ -13,6 +13,7 @@
 #include "bio.h"
 #include "layout.h"
 #include "parallel.h"
+#include "products.h"
 #include "simd.h"
 #include "single.h"
 #include "tiling.h"
@@ -26,6 +27,8 @@ typedef struct {
     const void *in, *fixed, *bias;
     void *out, *g;
     bio_deposit *deposit;
+    bio_task then; /* on rows whose g is there; NULL: nothing */
+    void *context;
     void *packed; /* sums for g over the tiles of samples before, in the order of the layout */
     int fetch;    /* the next block into the cache, while this one is read */
     size_t batch, width, tiles_per_unit, chunks_per_unit, n_chunk_groups;
@@ -100,6 +103,12 @@ bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, 
                            int n_threads) {
     if (batch == 1) return bio_single_weight_grad(w, x, dy, g, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .fixed = dy, .g = g, .batch = batch}, n_threads);
+}
+
+bio_status bio_weight_grad_then(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g,
+                                size_t batch, bio_task then, void *context, int n_threads) {
+    const product_job job = {.in = x, .fixed = dy, .g = g, .then = then, .context = context, .batch = batch};
+    return product(w, layout, 0, job, n_threads);
 }
 
 bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,

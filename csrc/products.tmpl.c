@@ -179,6 +179,7 @@ static void NAME(product)(void *context, size_t begin, size_t end, size_t worker
                     NAME(run)(&step, nv);
                     if (job->g && last) job->deposit(layout, job->w, t, sums, job->g, runs);
                 }
+                if (job->then && last) job->then(job->context, top, bottom, worker);
                 if (!job->out) continue;
                 if (job->bias)
                     for (size_t i = top; i < bottom; i++)

@@ -1,12 +1,13 @@
 """Streams show every sample once, metrics are those of matrices made by hand, and growth remembers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.naive_bayes import GaussianNB
 
-from bioneuro import BioClassifier, continual, plot
+from bioneuro import BioClassifier, continual, datasets, plot
 from bioneuro.baselines import (
     ElasticMLP,
     ExemplarNeighbours,
@@ -412,6 +413,29 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "plan.n_train: 100 there, 90 now" in capsys.readouterr().err
     assert main(["continual", "--stream", "nonsense"]) == 2
     assert "unknown stream 'nonsense'" in capsys.readouterr().err
+
+
+def test_what_processes_are_given_gives_the_same_rows():
+    cloudpickle = pytest.importorskip("cloudpickle")
+    plan = experiment.StreamPlan(n_train=100, n_cells=10)
+    data = datasets.load("digits")
+    there = cloudpickle.loads(cloudpickle.dumps(experiment._Learning(plan, data)))
+    rows = there(1, "nearest class mean")
+    expected = experiment._measured(plan, experiment.streams(plan, data, 1), "nearest class mean", 1)
+    pd.testing.assert_frame_equal(rows, expected)
+
+
+def test_ours_is_set_against_each_rival_over_seeds():
+    plan = experiment.StreamPlan()
+    accuracy = {"bioneuro": (0.9, 0.8), "MLP": (0.5, 0.6), "MLP, replay": (0.7, 0.7)}
+    columns = ["model", "seed", "part", "task", "accuracy", "chance", "memory", "cells"]
+    rows = [(name, k, 0, 0, value, 0.1, 10, None) for name, both in accuracy.items() for k, value in enumerate(both)]
+    printed = experiment.text(pd.DataFrame(rows, columns=columns), plan, "digits").splitlines()
+    assert "digits, stream 'class', 2 seeds, one pass," in printed
+    (line,) = [line for line in printed if line.startswith("bioneuro minus MLP:")]
+    assert line.startswith("bioneuro minus MLP: +30.0 points [") and line.endswith("]")
+    (line,) = [line for line in printed if line.startswith("bioneuro minus MLP, replay:")]
+    assert "+15.0 points" in line and line.endswith("(stores samples or is told where tasks end)")
 
 
 def test_a_model_of_scikit_learn_runs_through_a_stream_and_its_memory_is_not_known():

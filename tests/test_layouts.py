@@ -32,6 +32,9 @@ CHANGES = {
     "add": lambda W: W.add(np.ones(W.nnz, W.dtype)),
     "plasticity": lambda W: W.plasticity_step(np.ones(W.nnz, W.dtype), np.ones(W.n_post, W.dtype), form="exponential"),
     "hebbian": lambda W: W.hebbian_step(activity(9, W.n_pre, W.dtype), activity(9, W.n_post, W.dtype), form="signed"),
+    "hebbian of few": lambda W: W.hebbian_step(
+        activity(9, W.n_pre, W.dtype), np.eye(9, W.n_post, 4, W.dtype) * (np.arange(9)[:, None] < 2), form="signed"
+    ),
     "normalize": lambda W: W.normalize_rows(),
     "prune": lambda W: W.prune(0.3),
     "grow": lambda W: W.grow(
@@ -59,6 +62,17 @@ def test_no_change_is_missed(changes, dtype, index):
     for name in changes:
         CHANGES[name](W)
         assert_products_match(W)
+
+
+@pytest.mark.parametrize("change", ["hebbian", "hebbian of few"])
+def test_a_step_from_activity_gives_the_copy_its_weights(change, monkeypatch):
+    W, X = pathway(), activity(20, 300)
+    W.forward(X)
+    W.add(np.ones(W.nnz, W.dtype))  # which leaves the copy behind
+    CHANGES[change](W)
+    expected = kernels.forward(W.indptr, W.indices, W.weights, X)
+    monkeypatch.setattr(_core, "layout_refresh", None)  # nobody else does
+    np.testing.assert_array_equal(W.forward(X), expected)
 
 
 def test_results_go_where_they_are_wanted():

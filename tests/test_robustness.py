@@ -55,7 +55,7 @@ def fits(monkeypatch):
     saved = dict(CONTENDERS)
     CONTENDERS.clear()
     CONTENDERS.update(small)
-    monkeypatch.setitem(robustness.TIERS, "quick", robustness.Tier(12, 4, 2, 4))
+    monkeypatch.setitem(robustness.TIER_SIZES, "quick", robustness.Tier(12, 4, 2, 4))
     few = {"pgd-margin": {"n_steps": 2}, "transfer:pgd-ce": {"n_steps": 2, "early_stop": False}}
     monkeypatch.setitem(registry.TIERS, "quick", few)
     yield made

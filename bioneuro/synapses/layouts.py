@@ -52,3 +52,7 @@ class Layouts:
                 _core.layout_refresh(layout, *self._pathway, n_threads=n_threads)
             self._made[transposed] = layout, version
         return layout
+
+    def renewed(self, layout: Any, version: int) -> None:
+        """A kernel gave this copy of the weights those of ``version``."""
+        self._made[False] = layout, version

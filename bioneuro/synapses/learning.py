@@ -136,7 +136,10 @@ class Learning(StoredSynapses):
             if self._layouts.made(False) or np.count_nonzero(Y) * SPARSE > Y.size:
                 layout = self._layouts.layout(len(X), False, self._version, n_threads, weights=False)
             key = {"seed": seed, "step": step, "n_threads": n_threads}
-            return self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
+            n_changed = self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
+            if layout is not None:
+                self._layouts.renewed(layout, self._version)
+            return n_changed
 
     def add(self, delta: NDArray, n_threads: Threads = None) -> None:
         """``W += delta`` on the stored synapses, for rules that compute their own step (gradient descent, ...).
