@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.spatial.distance import cdist
 
 from .checks import POSITIVE_SHARE, check, check_count, check_number
+from .image_shapes import with_channels
 from .seeds import random_state_from
 from .synapses import Sign, Synapses
 
@@ -283,7 +284,7 @@ def local_receptive_fields(
         len(image_shape) in (2, 3) and min(image_shape) >= 1,
         f"image_shape must be (height, width) or (height, width, channels), all >= 1, got {image_shape}",
     )
-    height, width, channels = (*image_shape, 1)[:3]
+    height, width, channels = with_channels(image_shape)
     check_count("field", field, 1, min(height, width))
     check_count("stride", stride)
     check_count("n_cells", n_cells)

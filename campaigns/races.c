@@ -58,7 +58,7 @@ static void answer(answers *a, int n_threads) {
     const bio_plasticity rule = {BIO_LOG_COVARIANCE, 0.1, 0.1, 1e-3, 1, 1, 0, 1, INFINITY, 0, INFINITY, 1};
     const bio_retina retina = {IMAGES, SIDE, SIDE, 1, PATCH, 0.5, 0.5, 1};
     const bio_map map = {COLUMNS, 0, 5, columns, GRID, GRID, pool, pool};
-    const bio_turnover_rule turnover = {0.01, 0.1, 1, 0.5, NULL, 0, 1, 2};
+    const bio_turnover_rule turnover = {0.01, 0.1, 1, 0.5, NULL, 0, 1, 1, 2};
     bio_csr mine = w;
     int bad = 0;
 #define CALL(call)               \
@@ -76,7 +76,11 @@ static void answer(answers *a, int n_threads) {
     mine.data = a->learned[0];
     CALL(bio_plasticity_step(&mine, a->g, c, &rule, 0.1, 1, 2, &a->counts[0], n_threads));
     mine.data = a->learned[1];
-    CALL(bio_hebbian_step(&mine, straight, x, dy, NULL, &rule, 1, 2, BATCH, &a->counts[1], n_threads));
+    bio_layout *own = NULL; /* it gets the new weights, too */
+    CALL(bio_layout_new(&mine, 0, n_threads, &own));
+    CALL(bio_hebbian_step(&mine, own, x, dy, NULL, &rule, 1, 2, BATCH, &a->counts[1], n_threads));
+    CALL(bio_forward(&mine, own, x, NULL, a->y, BATCH, n_threads));
+    bio_layout_free(own);
     CALL(bio_prune(&w, 0.3, a->pruned_indptr, NULL, NULL, n_threads));
     CALL(bio_prune(&w, 0.3, a->pruned_indptr, a->pruned_indices, a->pruned, n_threads));
     CALL(bio_turnover(&w, &turnover, a->dies, a->turned_indptr, NULL, NULL, &a->counts[2], n_threads));

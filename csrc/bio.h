@@ -190,7 +190,8 @@ bio_status bio_plasticity_step(const bio_csr *w, const void *g, const void *c, c
  * g_ij = gain_i sum_b y_bi x_bj and c_i = gain_i sum_b y_bi (gain (n_rows), or NULL: 1); silent cells are left as they
  * are. x (batch, n_cols), y (batch, n_rows); *n_changed = number of active cells.
  * Where few are active, O(active (sample, cell) pairs x synapses of a cell); else as weight_grad, whose sums are used
- * up chunk by chunk while they are in the cache. `layout` (NULL: none) gets the new weights, too. */
+ * up chunk by chunk while they are in the cache. `layout` (NULL: none), which nobody else may use meanwhile, gets the
+ * new weights, too. */
 bio_status bio_hebbian_step(const bio_csr *w, bio_layout *layout, const void *x, const void *y, const void *gain,
                             const bio_plasticity *rule, uint64_t seed, uint64_t step, size_t batch, size_t *n_changed,
                             int n_threads);

@@ -6,7 +6,7 @@ from attack_models import EPSILONS, D, Linear, OnePass
 
 import bioneuro as bn
 from bioneuro.attacks import APGD, PGD, Targeted
-from bioneuro.attacks.apgd import checkpoints
+from bioneuro.attacks.apgd import FIRST_STEP, _Halving, checkpoints
 from bioneuro.attacks.objectives import ASCENTS, available, slope, value
 from bioneuro.baselines import BackpropMLP
 
@@ -140,6 +140,15 @@ def test_steps_are_halved_until_the_maximum_is_found():
         for attack in (APGD(n_steps=100), PGD(n_steps=100, step_size=2.0))
     )
     assert apgd < 0.01 and pgd > 0.1
+
+
+def test_steps_are_halved_where_few_rise_or_nothing_was_gained_since_the_last_check():
+    """Of 10 steps: 8 rise; 7 rise; all rise, but not above the best; the same just after a halving."""
+    steps = _Halving.at(np.zeros((4, 1)), "ce", {})
+    steps.rises, steps.best_value = np.array([8, 7, 10, 10]), np.array([2.0, 2, 1, 1])
+    steps.checked_value, steps.halved = np.ones(4), np.array([False, False, False, True])
+    steps._check(10)
+    np.testing.assert_array_equal(steps.size.ravel() / FIRST_STEP, [1, 0.5, 0.5, 1])
 
 
 # --- on a network ---

@@ -22,7 +22,7 @@ from bioneuro.attacks import (
     audit,
     worst_case,
 )
-from bioneuro.attacks.masking_checks import Case
+from bioneuro.attacks.masking_checks import Case, _gradient_errors, _response
 from bioneuro.protocols import ResponseFront, WhiteBox
 
 # --- what holds for every attack ---
@@ -418,3 +418,15 @@ def test_bad_models(moderate, name, function, message):
 @pytest.mark.parametrize(("n", "tolerance"), [(20, 0.05), (1000, 0.01)])
 def test_differences_pass_up_to_one_sample_or_a_hundredth(n, tolerance):
     assert Case(None, np.zeros((n, 1)), None, 0.1, "linf", 1, 1, {}, 0, 1).tolerance == pytest.approx(tolerance)
+
+
+def test_checks_stay_among_images_and_take_black_and_white_pixels():
+    class Strict(Contrast):
+        def response(self, X):
+            assert X.min() >= 0 and X.max() <= 1
+            return super().response(X)
+
+    X = np.array([[0, 1.0, 0.5], [1, 1, 0]])
+    case = Case(Strict(np.eye(2, 3)), X, np.array([0, 1]), 0.1, "linf", 1, 1, {}, 0, 2)
+    assert {finding.status for finding in _response(case)} <= {"pass", "value"}
+    assert len(list(_gradient_errors(case))) == 4

@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from bioneuro import datasets
 from bioneuro.attacks import CGBA, PGD, FewPixels, FrankWolfe, Square, Targeted, audit, worst_case
 from bioneuro.attacks.few_pixels import _proposal
+from bioneuro.attacks.frank_wolfe import _Farthest, _Jumps
 from bioneuro.attacks.norms import L2
 
 #: Pixels of the images whose every subset is tried.
@@ -237,3 +238,26 @@ def test_a_change_that_takes_the_whole_budget_is_bought():
     assert 0 < crossed[0, 0] < 1
     np.testing.assert_array_equal(_proposal(X, X, crossed[0, 0], 0.0, uniform), crossed)
     np.testing.assert_array_equal(_proposal(X, X, np.nextafter(crossed[0, 0], 0), 0.0, uniform), X)
+
+
+def test_the_direction_is_a_mean_whose_newest_part_weighs_2_of_k_plus_2_at_least_a_tenth():
+    class View:
+        def __init__(self, gradient):
+            self.gradient = lambda loss: gradient
+
+    class Space(_Farthest):
+        def __init__(self):
+            pass
+
+        def farthest(self, direction):
+            return direction
+
+    gradients = np.random.default_rng(0).choice([-1.0, 1.0], (25, 1, 3))  # of mean absolute value 1
+    jumps, mean = _Jumps(np.zeros((1, 3)), np.full((1, 3), 7.0), "ce"), 0.0
+    for k, gradient in enumerate(gradients):
+        mean = mean + max(2 / (k + 2), 0.1) * (gradient - mean)
+        jumps.step(Space(), View(gradient))
+        np.testing.assert_allclose(jumps.points, mean, atol=1e-12)
+    assert FrankWolfe().n_target_classes == 0  # away from the true class, as it says
+    with pytest.raises(TypeError, match="positional"):
+        FrankWolfe("l2")

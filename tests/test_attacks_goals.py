@@ -19,6 +19,7 @@ from bioneuro.attacks import (
     UniformNoise,
 )
 from bioneuro.attacks.answers import ascent_values
+from bioneuro.attacks.probabilities import with_logits
 from bioneuro.baselines import BackpropMLP
 from bioneuro.protocols import Differentiable, DifferentiableFront, ResponseFront
 
@@ -199,3 +200,16 @@ def test_networks_are_attacked_the_same_with_and_without_one_pass(network):
 
 def test_an_attack_that_is_given_no_seed_repeats_itself():
     assert {attack.random_state for attack in ATTACKS.values()} == {0}
+
+
+def test_probabilities_stand_in_for_logits_only_where_there_are_none():
+    class Both(Linear):
+        def predict_proba(self, X):
+            return np.tile([0.25, 0.75], (len(X), 1))
+
+    class Probabilities:
+        predict_proba, classes_ = Both.predict_proba, np.arange(2)
+
+    for model in (Both(np.eye(2)), Linear(np.eye(2))):
+        assert with_logits(model) is model
+    np.testing.assert_allclose(with_logits(Probabilities()).decision_function(np.zeros((1, 2))), np.log([[0.25, 0.75]]))

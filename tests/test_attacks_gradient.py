@@ -8,7 +8,7 @@ from bioneuro.attacks import BIM, FGSM, PGD
 from bioneuro.attacks.goals import Goal
 from bioneuro.attacks.gradient import towards_runners_up
 from bioneuro.attacks.norms import L2, LINF
-from bioneuro.attacks.spaces import _ResponseBox, attacked_gradient
+from bioneuro.attacks.spaces import _Plain, _ResponseBox, attacked_gradient, eyes_in_input
 
 
 def unambiguous(model, X, y, norm, slack=0.03):
@@ -318,3 +318,11 @@ def test_the_reach_of_a_response_is_the_longer_side_of_its_box():
     centre, low, high = (model.response(np.clip(X + step, 0, 1)) for step in (0, -0.1, 0.3))
     box = _ResponseBox.around(model, None, centre, np.clip(X - 0.1, 0, 1), np.clip(X + 0.3, 0, 1))
     np.testing.assert_array_equal(box.reach, np.maximum(high - centre, centre - low))
+
+
+@pytest.mark.parametrize(("loss", "asked"), [("ce", "ce"), ("margin", "margin"), ("dlr", "margin")])
+def test_a_model_is_asked_for_the_gradients_that_it_knows(loss, asked):
+    rng = np.random.default_rng(0)
+    model, X, y = Linear(rng.normal(size=(3, 4))), rng.uniform(size=(5, 4)), np.arange(5) % 3
+    view = _Plain(eyes_in_input(model), X, Goal(y))
+    np.testing.assert_array_equal(view.gradient(loss), model.input_gradient(X, y, asked))

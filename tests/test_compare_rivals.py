@@ -226,7 +226,8 @@ def test_rank_map_draws_every_rank_and_refuses_none():
 
 
 @in_a_checkout
-def test_the_page_is_what_the_command_makes_of_the_data(tmp_path, capsys):
+def test_the_page_is_what_the_command_makes_of_the_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(rivals_page, "rank_picture", lambda ranks, path: path)  # drawn in other tests
     (tmp_path / "data").mkdir()
     for source in (path for path in (DOCS / "data").iterdir() if path.is_file()):
         head, *rows = source.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -259,7 +260,7 @@ def test_a_better_figure_that_is_an_upper_bound_is_named_as_one():
 
 def test_the_page_says_which_models_have_fewer_seeds_and_which_are_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(rivals_page, "MODELS", dict.fromkeys(["bioneuro", "a", "slow"]))
-    monkeypatch.setattr(rivals_page, "UNMEASURED", {"slow": "an hour a seed"})
+    monkeypatch.setattr(rivals_page, "REASONS", {"x": "An hour a seed."})
     frame = frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9])
     rows = [Row("bioneuro", "r", 0, "train_seconds", "1000", 1.0, "")]
     (tmp_path / "data").mkdir()
@@ -268,7 +269,7 @@ def test_the_page_says_which_models_have_fewer_seeds_and_which_are_missing(tmp_p
     text = (tmp_path / "rivals.md").read_text(encoding="utf-8")
     assert "## x: 1,000 training images, 3 seeds" in text and "| clean | 0 of 1 |" in text
     assert "Fewer seeds, so that little of it is beyond doubt: a (1)." in text
-    assert "Not measured here: slow (an hour a seed)." in text
+    assert "Not measured here: slow. An hour a seed." in text
 
 
 # --- published figures

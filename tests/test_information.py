@@ -159,8 +159,11 @@ def test_synaptic_capacity():
     [
         (lambda: discrete_entropy([]), r"values must be 1-d with at least one value, got shape \(0,\)"),
         (lambda: discrete_information([0, 1], [0]), r"a and b must be paired: they have shapes \(2,\) and \(1,\)"),
-        (lambda: information_bounds(np.ones(3), 1), r"rates must have shape \(n, n_cells\) with n >= 2, got \(3,\)"),
-        (lambda: information_bounds(np.ones((1, 3)), 1), r"n >= 2, got \(1, 3\)"),
+        (lambda: information_bounds(np.ones(3), 1), r"rates must have shape \(n_stimuli >= 2, n_cells\), got \(3,\)"),
+        (
+            lambda: information_bounds(np.ones((1, 3)), 1),
+            r"rates must have shape \(n_stimuli >= 2, n_cells\), got \(1, 3\)",
+        ),
         (lambda: information_bounds([[0.0], [np.nan]], 1), "rates must be finite"),
         (lambda: information_bounds(np.eye(3), 0), "noise_sd must be a finite number > 0, got 0"),
         (lambda: information_bounds(np.eye(3), np.inf), "noise_sd must be a finite number > 0, got inf"),

@@ -8,7 +8,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import plain_array
-from .scaling import scaled
+from .scaling import Floats, scaled
+
+
+def finite_rates(rates: ArrayLike, name: str = "rates", *, nonnegative: bool = False) -> Floats:
+    """Rates as float64; ValueError unless they are finite and, where they must be, >= 0."""
+    values = plain_array(rates, name, np.float64)
+    if not np.isfinite(values).all() or (nonnegative and (values < 0).any()):
+        raise ValueError(f"{name} must be finite{' and >= 0' * nonnegative}")
+    return values
+
+
+def stimulus_rates(rates: ArrayLike) -> Floats:
+    """:func:`finite_rates` of cells at two stimuli or more, (n_stimuli, n_cells)."""
+    values = plain_array(rates, "rates", np.float64)
+    if values.ndim != 2 or len(values) < 2:
+        raise ValueError(f"rates must have shape (n_stimuli >= 2, n_cells), got {values.shape}")
+    return finite_rates(values)
 
 
 class PairwiseCorrelation(NamedTuple):
@@ -38,12 +54,7 @@ def pairwise_correlation(rates: ArrayLike) -> PairwiseCorrelation:
     ValueError
         Wrong shape, or rates that are not finite.
     """
-    rates = plain_array(rates, "rates", np.float64)
-    if rates.ndim != 2 or len(rates) < 2:
-        raise ValueError(f"rates must have shape (n_stimuli >= 2, n_cells), got {rates.shape}")
-    if not np.isfinite(rates).all():
-        raise ValueError("rates must be finite")
-    rates = scaled(rates, axis=0)
+    rates = scaled(stimulus_rates(rates), axis=0)
     centred = rates - rates.mean(axis=0)
     norm = np.linalg.norm(centred, axis=0)
     varies = norm > 1e-12 * np.linalg.norm(rates, axis=0)
@@ -63,11 +74,9 @@ def fraction_active(rates: ArrayLike) -> float:
     ValueError
         No rates, or rates that are negative or not finite.
     """
-    rates = plain_array(rates, "rates", np.float64)
+    rates = finite_rates(rates, nonnegative=True)
     if rates.size == 0:
         raise ValueError("rates must not be empty")
-    if not (np.isfinite(rates).all() and (rates >= 0).all()):
-        raise ValueError("rates must be finite and >= 0")
     return float(np.count_nonzero(rates) / rates.size)
 
 
@@ -95,10 +104,7 @@ def treves_rolls(rates: ArrayLike, axis: int = -1, *, rescale: bool = True) -> N
     .. [1] A. Treves & E. T. Rolls, Network 2:371 (1991).
     .. [2] W. E. Vinje & J. L. Gallant, Science 287:1273 (2000).
     """
-    rates = plain_array(rates, "rates", np.float64)
-    if not np.isfinite(rates).all() or (rates < 0).any():
-        raise ValueError("rates must be finite and >= 0")
-    rates = scaled(rates, axis)
+    rates = scaled(finite_rates(rates, nonnegative=True), axis)
     mean, square = np.mean(rates, axis=axis), np.asarray(np.mean(rates**2, axis=axis))
     ratio = np.divide(mean**2, square, out=np.full(square.shape, np.nan), where=square > 0)
     n = rates.shape[axis]

@@ -12,7 +12,8 @@ from scipy import stats
 from ..checks import check_count, check_level, plain_array
 from ..seeds import generator_from
 from .laws import DISTRIBUTIONS, Candidate, Params
-from .weight_samples import Floats, Sample, positive_weights, sample_of, stored, warn_if_cut
+from .scaling import Floats
+from .weight_samples import Sample, positive_weights, sample_of, stored, warn_if_cut
 
 if TYPE_CHECKING:
     import pandas as pd

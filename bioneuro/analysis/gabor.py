@@ -7,16 +7,16 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize
 
 from ..checks import plain_array
 from .fits import pandas
+from .scaling import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 #: Starts refined, out of a dictionary of Gabors: best first, no two near neighbours of one another.
 N_STARTS = 4

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from ..checks import check_count, check_number, plain_array
-from .weight_samples import Floats
+from .activity import stimulus_rates
+from .scaling import Floats
 
 NATS_PER_BIT = float(np.log(2))
 #: Samples whose distances to all others are in memory at a time.
@@ -95,7 +96,7 @@ def relative_noise(rates: ArrayLike, share: float) -> float:
     rates : array_like, (n, n_cells)
     share : float > 0
     """
-    rates = _rates(rates)
+    rates = stimulus_rates(rates)
     check_number("share", share, "> 0")
     sd = share * float(np.sqrt(rates.var(axis=0).mean()))
     if sd == 0:
@@ -136,7 +137,7 @@ def information_bounds(rates: ArrayLike, noise_sd: float) -> InformationBounds:
     .. [1] A. Kolchinsky & B. D. Tracey, Entropy 19:361 (2017).
     .. [2] D. McAllester & K. Stratos, AISTATS (2020), arXiv:1811.04251.
     """
-    rates = _rates(rates)
+    rates = stimulus_rates(rates)
     _check_noise(noise_sd)
     Z = (rates - rates.mean(axis=0)) / noise_sd
     n = len(Z)
@@ -162,7 +163,7 @@ def gaussian_information(rates: ArrayLike, noise_sd: float) -> float:
     rates : array_like, (n, n_cells)
     noise_sd : float > 0
     """
-    rates = _rates(rates)
+    rates = stimulus_rates(rates)
     _check_noise(noise_sd)
     Z = (rates - rates.mean(axis=0)) / noise_sd
     return float(np.log1p(np.maximum(np.linalg.eigvalsh(Z.T @ Z / len(Z)), 0)).sum()) / (2 * NATS_PER_BIT)
@@ -180,7 +181,7 @@ def information_by_samples(
     sizes : iterable of int in [2, n]
     rng : Generator
     """
-    rates, sizes = _rates(rates), list(sizes)
+    rates, sizes = stimulus_rates(rates), list(sizes)
     _check_noise(noise_sd)
     for i, size in enumerate(sizes):
         check_count(f"sizes[{i}]", size, 2, len(rates))
@@ -204,12 +205,3 @@ def synaptic_capacity(information: float, n_non_silent: int) -> float:
 
 def _check_noise(noise_sd: float) -> None:
     check_number("noise_sd", noise_sd, "> 0")
-
-
-def _rates(rates: ArrayLike) -> NDArray[np.float64]:
-    rates = plain_array(rates, "rates", np.float64)
-    if rates.ndim != 2 or len(rates) < 2:
-        raise ValueError(f"rates must have shape (n, n_cells) with n >= 2, got {rates.shape}")
-    if not np.isfinite(rates).all():
-        raise ValueError("rates must be finite")
-    return rates

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from ..checks import check_level, plain_array
-
-Floats = NDArray[np.float64]
+from .scaling import Floats
 
 
 class MeanInterval(NamedTuple):

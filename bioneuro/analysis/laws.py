@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from .weight_samples import Floats, Sample
+from .scaling import Floats
+from .weight_samples import Sample
 
 Params = dict[str, float]
 

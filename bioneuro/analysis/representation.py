@@ -9,14 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_labels, plain_array
 from ..seeds import generator_from
-from .activity import pairwise_correlation, treves_rolls
+from .activity import finite_rates, pairwise_correlation, treves_rolls
 from .fits import pandas
-from .scaling import scaled
+from .scaling import Floats, scaled
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 #: A cell is active where its rate is at least this share of the largest rate of that stimulus.
 ACTIVE = 0.1
@@ -26,9 +25,7 @@ def _rates(rates: ArrayLike, name: str = "rates") -> Floats:
     rates = plain_array(rates, name, np.float64)
     if rates.ndim != 2 or len(rates) < 2 or not rates.shape[1]:
         raise ValueError(f"{name} must be (n_stimuli, n_cells) with at least 2 stimuli and 1 cell, got {rates.shape}")
-    if not np.isfinite(rates).all() or (rates < 0).any():
-        raise ValueError(f"{name} must be finite and >= 0")
-    return rates
+    return finite_rates(rates, name, nonnegative=True)
 
 
 def _labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:

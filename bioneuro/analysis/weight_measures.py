@@ -11,8 +11,8 @@ from scipy import sparse
 
 from ..checks import SHARE, check
 from .fits import fit_weight_distribution, log_moments, pandas
-from .scaling import exponents, scaled
-from .weight_samples import Floats, as_matrix, check_cut, check_weights, positive_part, stored
+from .scaling import Floats, exponents, scaled
+from .weight_samples import as_matrix, check_cut, check_weights, positive_part, stored
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from ..checks import plain_array
-
-Floats = NDArray[np.float64]
-
+from .scaling import Floats
 
 #: Least weights that show whether small ones were cut away.
 LEAST_WEIGHTS = 100

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from .. import _core, connectivity
 from .._attributes import Array, Part
 from ..connectivity import Init
+from ..image_shapes import with_channels
 from ..row_sources import Rows
 from ..rules import LogRelaxation, RuleLike
 from ..seeds import generator_from
@@ -72,7 +73,7 @@ class FeatureMap(ImageMap):
         dtype: DTypeLike = np.float32,
         n_threads: Threads = None,
     ) -> None:
-        height, width, channels = (*image_shape, 1)[:3]
+        height, width, channels = with_channels(image_shape)
         retina = Retina(n_threads=n_threads) if retina is None else retina
         rng = generator_from(random_state)
         n_patch = 2 * retina.patch_size**2 * channels

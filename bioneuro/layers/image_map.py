@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating, Part
 from ..checks import check_count
+from ..image_shapes import with_channels
 from ..network_table import PrintedBySizes
 from ..synapses import Synapses
 from .competitive import CompetitiveLayer
@@ -82,7 +83,7 @@ class ImageMap(PrintedBySizes):
         pool_cols: NDArray,
         dtype: DTypeLike,
     ) -> None:
-        self.height, self.width, self.channels = (*image_shape, 1)[:3]
+        self.height, self.width, self.channels = with_channels(image_shape)
         self.retina, self.columns, self.n_columns = retina, columns, n_columns
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._pool_rows, self._pool_cols = pool_rows.astype(self.dtype), pool_cols.astype(self.dtype)

@@ -13,6 +13,7 @@ from .. import connectivity
 from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
 from ..checks import Choice, Integer, check, check_count
 from ..connectivity import Init
+from ..image_shapes import with_channels
 from ..row_sources import Rows
 from ..rules import RuleLike
 from ..seeds import generator_from
@@ -121,7 +122,7 @@ class LocalMap(ImageMap):
         check_count("stride", stride)
         check("grid", grid, Integer(), None)
         check("start", start, Choice(STARTS))
-        height, width, channels = (*image_shape, 1)[:3]
+        height, width, channels = with_channels(image_shape)
         retina = Retina(n_threads=n_threads) if retina is None else retina
         self.start = start
         self.stride = int(stride)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..analysis.scaling import Floats
 from ..checks import plain_array
 from ._style import (
     BLUE,
     GREY,
     VERMILION,
-    Floats,
     axes,
     below,
     curves,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, sparse, stats
 
 from .. import analysis
+from ..analysis.scaling import Floats
 from ..analysis.weight_samples import as_matrix
 from ..checks import Choice, check, check_count, plain_array
 from ._style import (
@@ -22,7 +23,6 @@ from ._style import (
     PURPLE,
     SKY,
     VERMILION,
-    Floats,
     axes,
     below,
     headline,

@@ -195,7 +195,7 @@ static void changes(source *s, int n_threads) {
                                          boundary(s, of.denormal, of.largest),
                                          time,
                                          (int)below(s, 2),
-                                         (int)below(s, 2),
+                                         0, /* weights are compared with those before */
                                          t.seed,
                                          t.step};
         t.dies = blank(w.nnz, 1);

@@ -106,13 +106,14 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[RankCriterion] = CRITERIA
 
 def beyond_doubt(a: pd.Series, b: pd.Series) -> bool:
     """Whether a is more than b by the paired difference's interval."""
-    both = ~(a.isna() | b.isna())
-    if not (a - b)[both].mean() > 0:  # nor of no seed
+    first, second = a.to_numpy(float), b.to_numpy(float)
+    both = ~(np.isnan(first) | np.isnan(second))
+    first, second = first[both], second[both]
+    if not (len(first) and (first - second).mean() > 0):
         return False
-    difference = analysis.paired_difference(a[both].to_numpy(), b[both].to_numpy())
-    if difference.n > 1 and np.ptp((a - b)[both]) == 0:  # the same at every seed
+    if len(first) > 1 and np.ptp(first - second) == 0:  # the same at every seed
         return True
-    return bool(difference.low > 0)
+    return bool(analysis.paired_difference(first, second).low > 0)
 
 
 def overall(ranks: pd.DataFrame) -> list[str]:
