@@ -268,8 +268,8 @@ class NetworkEstimator(
     # --- inference ---
 
     def checked_rows(self, X: ArrayLike) -> NDArray:
-        """Rows of ``X`` as ``network_`` takes them, (n, n_features_in_) of the parameter ``dtype``, or an error as of
-        :meth:`predict`."""
+        """Rows of ``X`` as ``network_`` takes them, ``(n, n_features_in_)`` of the parameter ``dtype``, or an error as
+        of :meth:`predict`."""
         check_is_fitted(self, "encoder_")
         return self._validate(X)
 
