@@ -91,8 +91,8 @@ with the better figure.
 """
 #: Why models are missing from a table, by its name.
 REASONS = {
-    "digits-tuned": "Of Krotov-Hopfield, perturbation, predictive coding and the trained CNN the search found nothing "
-    "better than the defaults, whose figures are above; for the others time was short.",
+    "digits-tuned": "Of all but the plain CNN, for which time was short, the search found nothing better than the "
+    "defaults, whose figures are above.",
     "mnist": "Time was short for them, for more seeds and for tuning, so settings are the defaults: a seed takes some "
     "25 s of a core for a perceptron, 90 s for the network.",
 }
