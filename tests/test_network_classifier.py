@@ -356,7 +356,7 @@ def test_a_layer_of_ones_own_is_given_labels_if_it_takes_them(digits):
     ("layers", "error", "match"),
     [
         ([], ValueError, r"layers must be a list with at least one layer, got \[\]"),
-        (Adaptation(64), ValueError, "layers must be a list with at least one layer, got <"),
+        (Adaptation(64), ValueError, "layers must be a list with at least one layer, got Adaptation"),
         ([UnitNorm(64), Association(9, 60, 10)], ValueError, "'association' takes 60 inputs, but 'unit_norm' below it"),
         ([UnitNorm(64), Association(9, 64, 10, dtype=float)], ValueError, "takes inputs of float64, but 'unit_norm'"),
         ([("a", UnitNorm(64)), ("a", Association(9, 64, 10))], ValueError, "different names, got 'a' twice"),
