@@ -123,7 +123,7 @@ def test_refuses_a_number_of_parts(name, value):
 
 @pytest.mark.parametrize("baseline", [np.nan, np.inf])
 def test_refuses_a_baseline(baseline):
-    with pytest.raises(ValueError, match=f"baseline must be finite, got {baseline}"):
+    with pytest.raises(ValueError, match=f"baseline must be a finite number, got {baseline}"):
         Mixing(8, baseline=baseline)
 
 
