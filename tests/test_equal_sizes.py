@@ -1,5 +1,6 @@
 """Rivals at the network's number of synapses or at its accuracy."""
 
+from argparse import Namespace
 from functools import partial
 
 import numpy as np
@@ -65,18 +66,16 @@ def test_the_command_keeps_sizes_and_hands_them_on(tmp_path, monkeypatch, digits
     }
     monkeypatch.setattr(models, "MODELS", small)
     settings = {"one": {"learning_rate": 0.01}, "other": {"x": 1}}
-    arguments = "synapses", ["one", "means"], PLAN, digits, tmp_path, settings
+    options = Namespace(equal="synapses", models=["one", "means"], json=False)
+    arguments = options, PLAN, digits, tmp_path, settings
     expected = {"one": {"learning_rate": 0.01, "hidden": (16,)}, "other": {"x": 1}}
     assert compare._equal_sizes(*arguments) == expected
     table = pd.read_csv(tmp_path / "sizes.csv")
     assert table[["model", "cells", "equal"]].to_numpy().tolist() == [
         [REFERENCE, 0, True], ["one", 16, True], ["means", 0, False]
     ]  # fmt: skip
-    assert table["synapses"].to_list()[:2] == [1184, 1184] and table["accuracy"].notna().to_list() == [
-        True,
-        False,
-        True,
-    ]
+    assert table["synapses"].to_list()[:2] == [1184, 1184]
+    assert table["accuracy"].notna().to_list() == [True, False, True]
     monkeypatch.setattr(equal_sizes, "size_of", None)  # all is kept: nothing is sought again
     assert compare._equal_sizes(*arguments) == expected
 
