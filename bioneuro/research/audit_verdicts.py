@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["audit_lines", "audited", "bounded", "warned"]
+__all__ = ["audit_lines", "audit_warnings", "audited", "bounded", "warned"]
 
 
 def audited(frame: pd.DataFrame) -> pd.DataFrame:
@@ -26,16 +26,22 @@ def bounded(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.replace({"model": {model: f"≤ {model} (audit warns: upper bound)" for model in warned(frame)}})
 
 
+def audit_warnings(frame: pd.DataFrame) -> dict[str, str]:
+    """What the audit of each model warns of; empty where all its checks pass."""
+    checks = frame[frame["metric"] == "audit"]
+    return {
+        model: "; ".join(
+            row.setting + (f" = {row.value:.3g}" if row.value == row.value else "")  # NaN: there is no value
+            for row in part[part["note"] == "warn"].itertuples()
+        )
+        for model, part in checks.groupby("model", sort=False)
+    }
+
+
 def audit_lines(frame: pd.DataFrame) -> list[str]:
     """A line for each model: its warnings, or that all checks pass."""
-    checks = frame[frame["metric"] == "audit"]
-    lines = []
-    for model, part in checks.groupby("model", sort=False):
-        warned = part[part["note"] == "warn"]
-        findings = "; ".join(
-            row.setting + (f" = {row.value:.3g}" if row.value == row.value else "") for row in warned.itertuples()
-        )  # NaN: there is no value
-        lines.append(
-            f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {(part['note'] == 'pass').sum()} checks pass")
-        )
-    return lines
+    passed = frame.loc[(frame["metric"] == "audit") & (frame["note"] == "pass"), "model"].value_counts()
+    return [
+        f"  {model}: " + (f"WARNS: {findings}" if findings else f"all {passed.get(model, 0)} checks pass")
+        for model, findings in audit_warnings(frame).items()
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ... import plot
 from ...atomic_write import write_atomically
-from ..audit_verdicts import audit_lines, warned
+from ..audit_verdicts import audit_lines, audit_warnings, warned
 from ..errors import UserError
 from ..records.ledger import kept_rows
 from ..records.pictures import blank_figure, save_picture
@@ -188,12 +188,11 @@ def _incomplete(name: str, frame: pd.DataFrame) -> Iterator[str]:
 
 def _audits(frame: pd.DataFrame) -> Iterator[str]:
     """Of the first seed: those that pass in one paragraph, the warnings of the others in a table."""
-    doubted = warned(frame)
-    passing = [model for model in frame.loc[frame["metric"] == "audit", "model"].unique() if model not in doubted]
+    said = audit_warnings(frame)
+    passing = [model for model, findings in said.items() if not findings]
     if passing:
         yield _wrapped(f"The audit of the attack (first seed) passes all its checks of: {'; '.join(passing)}.")
-    lines = [line.strip().partition(": WARNS: ") for line in audit_lines(frame)]
-    if warnings := [[model, said] for model, _, said in lines if said]:
+    if warnings := [[model, findings] for model, findings in said.items() if findings]:
         yield "It warns of:"
         yield markdown(["", "what it found"], warnings)
 
