@@ -431,7 +431,7 @@ class Trial:
 
 def tested(trial: Trial, mutants: list[Mutant], n: int, faults: list[str]) -> dict[str, Any]:
     """Try mutants until ``n`` of them have compiled; what is wrong is added to ``faults``."""
-    counts, survivors = Counter[str](), []
+    counts, survivors, explained = Counter[str](), [], {}
     for mutant in mutants:
         if counts["mutants"] == n:
             break
@@ -446,11 +446,13 @@ def tested(trial: Trial, mutants: list[Mutant], n: int, faults: list[str]) -> di
         counts["mutants"] += 1
         if outcome == "survived":
             survivors.append(str(mutant))
+        elif outcome == NO_DIFFERENCE:
+            explained[str(mutant)] = trial.explained[mutant.file.name][mutant.change]
         print(f"{counts['mutants']} of {n}: {outcome}: {mutant}", file=sys.stderr, flush=True)
     noticed = 1 - counts["survived"] / max(counts["mutants"] - counts[NO_DIFFERENCE], 1)
     if noticed < WANTED:
         faults.append(f"{trial.made.root.name}: only {noticed:.0%} of the mutants that make a difference are noticed")
-    return {"noticed": round(noticed, 3), "counts": dict(counts), "survivors": survivors}
+    return {"noticed": round(noticed, 3), "counts": dict(counts), "survivors": survivors, NO_DIFFERENCE: explained}
 
 
 class Half(NamedTuple):
