@@ -31,8 +31,15 @@ TakeOver = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 class Learned(NamedTuple):
-    """What a learning step did: the ``rates (batch, n_cells)`` that learned, and how far each cell moved towards its
-    target, ``alpha (n_cells,)``, from 0 to 1."""
+    """What a learning step did.
+
+    Attributes
+    ----------
+    rates : ndarray, shape (batch, n_cells)
+        That learned.
+    alpha : ndarray, shape (n_cells,)
+        How far each cell moved towards its target, from 0 to 1.
+    """
 
     rates: NDArray
     alpha: NDArray
