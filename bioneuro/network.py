@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from ._attributes import Each, Part
 from .checks import Choice, check
 from .layers.association import Association
-from .layers.interfaces import LEARNS_FROM, Encoder, GradientSpace, Layer, Progress, ReadCells, Readout, feature_dtype
+from .layers.interfaces import (
+    LEARNS_FROM,
+    Encoder,
+    GradientSpace,
+    Layer,
+    Progress,
+    ReadCells,
+    Readout,
+    feature_dtype,
+    is_like,
+)
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -57,7 +67,7 @@ class Network:
         top = self.association
         for name, readout in self.readouts.items():
             cells = readout.association
-            same = cells is top if isinstance(top, ReadCells) else cells.n_cells == top.n_features
+            same = cells is top if is_like(top, ReadCells) else cells.n_cells == top.n_features
             if not same:
                 raise ValueError(f"readout {name!r} of a Network must read its last layer, {type(top).__name__}")
             if readout.n_classes != self.n_classes:
@@ -132,7 +142,7 @@ class Network:
 
     def _top_drive(self, H: NDArray) -> NDArray:
         top = self.association
-        return top.drive(H) if isinstance(top, ReadCells) else np.ascontiguousarray(top.encode(H), self.dtype)
+        return top.drive(H) if is_like(top, ReadCells) else np.ascontiguousarray(top.encode(H), self.dtype)
 
     def _in_batches(self, X: NDArray | Rows, drive: Callable[[NDArray], NDArray]) -> NDArray:
         batches = slices(len(X), INFERENCE_BATCH)
@@ -262,7 +272,7 @@ class Network:
         def pullback(dlogits: NDArray) -> NDArray:
             da = np.ascontiguousarray(output.drive_grad(drive, dlogits), drive.dtype)
             top = len(layers) - 1
-            dH = layers[top].drive_grad(drive, da) if isinstance(layers[top], ReadCells) else encode_grad(top, da)
+            dH = layers[top].drive_grad(drive, da) if is_like(layers[top], ReadCells) else encode_grad(top, da)
             for k in reversed(range(top)):
                 dH = encode_grad(k, dH)
             return dH
@@ -274,6 +284,11 @@ class Network:
     def pathways(self) -> dict[str, Synapses]:
         """Every pathway by name: a dict of :class:`bioneuro.Synapses`."""
         return {name: synapses for name, _, synapses in self._pathways()}
+
+    def synapses(self) -> list[Synapses]:
+        """The same without their names."""
+        parts = (*self.layers.values(), *self.readouts.values())
+        return [synapses for part in parts for synapses in getattr(part, "pathways", dict)().values()]
 
     def outgoing(self) -> dict[str, dict[str, Synapses]]:
         """What each population of cells makes: its pathways by name, whose columns are its cells."""

@@ -224,8 +224,7 @@ class Association(PlasticCells):
 
     def _enlist(self, cells: NDArray[np.intp], H: NDArray) -> Synapses:
         """Cells take over an input each, and remember how strongly it drives them. Returns their synapses."""
-        self.take_over(cells, H)
-        own = Synapses.from_scipy(self.synapses.to_scipy()[cells], sign="E")
+        own = self.take_over(cells, H)
         taken = np.diagonal(own.forward(self.centred(H), n_threads=self.n_threads))
         self.preferred[cells] = np.maximum(taken, np.finfo(taken.dtype).tiny)
         return own
