@@ -33,6 +33,9 @@ SPREAD_MEMORY = 20
 #: How far the votes must be from certain of a label for a sample to teach anything: on MNIST it saves a fifth of the
 #: time of teaching, with no loss seen.
 LEAST_SURPRISE = 0.01
+#: How far the cells must have moved together, in growth, before synapses turn over: a cell that takes an input over
+#: moves by 1. One sample kills and bears a handful of synapses, for which all of them are gone through.
+LEAST_MOVED = 10.0
 #: Where every input drives all cells alike, the gain of the competition is taken at this spread.
 LEAST_SPREAD = 1e-6
 #: Former names of parameters that are fields of the settings of the competition now.
@@ -259,6 +262,13 @@ class Association(PlasticCells):
             self.teacher.step(self.synapses, H[surprising], difference, gain, observe=False)
             self.unsettled += share * self.teacher.eta * np.abs(difference).sum(axis=0, dtype=float)
         self.step += 1
+
+    def rewire(self, scale: bool = True) -> tuple[int, int]:
+        """As for all plastic cells; in growth only once they have moved by :data:`LEAST_MOVED`. What has not turned
+        over yet is :attr:`unsettled`, and stays due."""
+        if self.vigilance is not None and self.unsettled.sum() < LEAST_MOVED:
+            return 0, 0
+        return super().rewire(scale)
 
     # --- what growth asks ---
 
