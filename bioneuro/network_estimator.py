@@ -243,10 +243,20 @@ class NetworkEstimator(
     def _one_hot(self, y: NDArray) -> OneHot:
         return OneHot(class_index(y, self.classes_), len(self.classes_), self.dtype)
 
-    def _learn_readouts(self, network: Network, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Any) -> None:
+    def _learn_readouts(
+        self,
+        network: Network,
+        H: NDArray | Rows,
+        T: Rows,
+        n_epochs: int,
+        passes: Any,
+        excitation: NDArray | None = None,
+    ) -> None:
         with self._finite_after(self.network_, "the readout"):
             eta = self._set("schedule").readout_eta
-            network.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
+            network.learn_readouts(
+                H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes, excitation=excitation
+            )
 
     @contextmanager
     def _finite_after(self, network: Network, learner: str) -> Iterator[None]:

@@ -249,6 +249,25 @@ def test_turnover_keeps_unit_norm_and_leaves_what_does_not_learn(samples):
     assert cells.rewire() == (0, 0)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_excitation_after_a_step_on_one_sample_is_exact(samples, dtype):
+    H, T = (array.astype(dtype) for array in samples)
+    cells = learned((H, T), dtype=dtype, n_steps=20)
+    assert cells.live.all() and cells.learn(H[:2], T[:2]).excitation is None
+    for vigilance in (None, 0.9):
+        cells.vigilance = vigilance
+        for k in range(40):
+            after = cells.learn(H[k : k + 1], T[k : k + 1]).excitation
+            np.testing.assert_array_equal(after, cells.excite(H[k : k + 1]))
+
+
+def test_the_excitation_is_not_known_where_cells_are_mute_or_others_may_have_changed(samples):
+    H, T = samples
+    assert learned(samples, n_cells=500).learn(H[:1], T[:1]).excitation is None
+    for rule in ("oja", LogCovariance(normalize=False)):
+        assert learned(samples, rule=rule, n_steps=20).learn(H[:1], T[:1]).excitation is None
+
+
 def test_in_growth_synapses_turn_over_once_cells_have_moved_enough(samples):
     rates = Turnover(birth=1.0, death=1.0)
     for vigilance, moved, turns in ((0.9, 0.9, False), (0.9, 1.1, True), (None, 0.9, True)):

@@ -33,10 +33,12 @@ TakeOver = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 class Learned(NamedTuple):
     """What a learning step did: the ``rates (batch, n_cells)`` that learned, and how far each cell moved towards its
-    target, ``alpha (n_cells,)``, from 0 to 1."""
+    target, ``alpha (n_cells,)``, from 0 to 1. ``excitation (batch, n_cells)`` is the afferent drive of the cells by the
+    batch after the step, where that is known without another product."""
 
     rates: NDArray
     alpha: NDArray
+    excitation: NDArray | None = None
 
 
 @runtime_checkable
