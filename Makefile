@@ -41,13 +41,16 @@ sanitize-threads:  ## tests with threads under ThreadSanitizer, in a build folde
 fuzz:  ## coverage-guided fuzzing of the kernels, with clang; SHARE=.01 for a share of it
 	$(PYTHON) -m campaigns.fuzz --share $(or $(SHARE),1)
 
+# Python by all tests, then C by those of the kernels: counting lines of C makes each fit six times as long.
 coverage:  ## lines and branches of Python and C that the tests reach, from a build folder of its own
 	mkdir -p build/coverage && cp -r bioneuro csrc setup.py pyproject.toml README.md LICENSE build/coverage/
-	rm -f build/coverage/bioneuro/_core*.so
+	cd build/coverage && $(PYTHON) setup.py -q build_ext --inplace --force
+	cd build/coverage && PYTHONPATH=$$PWD $(PYTHON) -m pytest -q -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
+	    -n auto --dist worksteal ../../tests $(TESTS)
 	cd build/coverage && CFLAGS="--coverage -fprofile-update=atomic" LDFLAGS=--coverage BIONEURO_DEBUG=1 \
 	    $(PYTHON) setup.py -q build_ext --inplace --force
-	cd build/coverage && PYTHONPATH=$$PWD $(PYTHON) -m pytest -p no:cacheprovider --cov --cov-config=pyproject.toml --cov-report=term \
-	    -n auto --dist worksteal ../../tests $(TESTS)
+	cd build/coverage && PYTHONPATH=$$PWD $(PYTHON) -m pytest -q -p no:cacheprovider -n auto --dist worksteal ../../tests \
+	    -k "kernels or layouts or synapses or bindings or threads"
 	cd build/coverage && $(PYTHON) -m gcovr --filter csrc/ --merge-lines --print-summary
 
 lint-tools:  ## install what lint needs, the versions of the lint extra in pyproject.toml, without building the package

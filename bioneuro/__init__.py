@@ -118,7 +118,13 @@ def __dir__() -> list[str]:
 
 
 def show_config() -> dict[str, object]:
-    """Print how this installation was built and runs: compiler, SIMD path, threads; returns it as a dict."""
+    """Print how this installation was built and runs: compiler, SIMD path, threads.
+
+    Returns
+    -------
+    dict
+        What is printed.
+    """
     import sys
 
     import numpy

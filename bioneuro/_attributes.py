@@ -57,7 +57,13 @@ def unmet(need: Need, value: Any, owner: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Count:
-    """An integer >= low that a kernel can take."""
+    """An integer >= low that a kernel can take.
+
+    Parameters
+    ----------
+    low, high : int
+        The range, ends included.
+    """
 
     low: int = 0
     high: int = LARGEST_INTEGER
@@ -97,7 +103,17 @@ class Floating:
 
 
 class Array:
-    """An array of finite numbers in [low, high], of some sizes; floats, where no other ``dtype`` is given."""
+    """An array of finite numbers in [low, high], of some sizes; floats, where no other ``dtype`` is given.
+
+    Parameters
+    ----------
+    *sizes : int, str or None
+        One for each dimension: a number, the name of an attribute that says it, or None, for any.
+    low, high : float
+    open : bool
+        Whether the ends of the range are outside of it.
+    dtype : dtype or str, optional
+    """
 
     def __init__(
         self, *sizes: Length, low: float = -math.inf, high: float = math.inf, open: bool = False, dtype: Any = None

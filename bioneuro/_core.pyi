@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias, TypedDict, final
 
-from numpy import float32, float64, int32, int64
+from numpy import float32, float64, int32, int64, uint16, uint32
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
 
@@ -29,19 +29,23 @@ def set_num_threads(n_threads: Threads) -> None: ...
 def thread_counts() -> tuple[int, int]: ...
 def forward(
     indptr: _Index, indices: _Index, data: _Values, X: _Values, bias: _Values | None = None, *,
-    n_threads: Threads = None, out: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+    n_threads: Threads = None, out: _Values | None = None, layout: CapsuleType | None = None,
+    narrow: NDArray[uint16] | None = None, order: NDArray[uint32] | None = None, check: bool = False,
 ) -> _Values: ...  # fmt: skip
 def input_grad(
     indptr: _Index, indices: _Index, data: _Values, dY: _Values, n_cols: int, *, n_threads: Threads = None,
-    out: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+    out: _Values | None = None, layout: CapsuleType | None = None, narrow: NDArray[uint16] | None = None,
+    check: bool = False,
 ) -> _Values: ...  # fmt: skip
 def weight_grad(
     indptr: _Index, indices: _Index, X: _Values, dY: _Values, *, n_threads: Threads = None,
-    out: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+    out: _Values | None = None, layout: CapsuleType | None = None, narrow: NDArray[uint16] | None = None,
+    check: bool = False,
 ) -> _Values: ...  # fmt: skip
 def backward(
     indptr: _Index, indices: _Index, data: _Values, X: _Values, dY: _Values, *, n_threads: Threads = None,
-    dX: _Values | None = None, G: _Values | None = None, layout: CapsuleType | None = None, check: bool = False,
+    dX: _Values | None = None, G: _Values | None = None, layout: CapsuleType | None = None,
+    narrow: NDArray[uint16] | None = None, check: bool = False,
 ) -> tuple[_Values, _Values]: ...  # fmt: skip
 def layout(
     indptr: _Index, indices: _Index, data: _Values, n_cols: int, transposed: bool, *, n_threads: Threads = None,
@@ -63,6 +67,8 @@ class _Traits(NamedTuple):
     parameters: tuple[str, ...]
     nonnegative: tuple[str, ...]
 
+FEW: int
+FEW_SAMPLED: int
 FORMS: Mapping[str, _Traits]
 
 @final

@@ -33,7 +33,16 @@ _PAIRS_AT_ONCE = 1 << 22
 
 
 def generator(random_state: RandomState) -> np.random.Generator:
-    """A Generator as it is, or a new one keyed by an integer or a RandomState (None: NumPy's global one)."""
+    """A Generator as it is, or a new one keyed by an integer or a RandomState (None: NumPy's global one).
+
+    Parameters
+    ----------
+    random_state : int, RandomState, Generator or None
+
+    Returns
+    -------
+    Generator
+    """
     if isinstance(random_state, np.random.Generator):
         return random_state
     return np.random.default_rng(random_state_from(random_state).randint(2**31, size=4))
@@ -44,7 +53,13 @@ def generator(random_state: RandomState) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform on [low, high)."""
+    """Uniform on [low, high).
+
+    Parameters
+    ----------
+    low, high : float
+        low <= high.
+    """
 
     low: float = 0.01
     high: float = 0.1
@@ -58,7 +73,12 @@ class Uniform:
 
 @dataclass(frozen=True)
 class HalfNormal:
-    """``|N(0, scale^2)|``, mean ``scale sqrt(2 / pi)``."""
+    """``|N(0, scale^2)|``, mean ``scale sqrt(2 / pi)``.
+
+    Parameters
+    ----------
+    scale : float > 0
+    """
 
     scale: float = 0.07
 
@@ -71,7 +91,13 @@ class HalfNormal:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """``exp N(mu, sigma^2)``; the defaults are those of cortex, in mV (Song et al. 2005)."""
+    """``exp N(mu, sigma^2)``; the defaults are those of cortex, in mV (Song et al. 2005).
+
+    Parameters
+    ----------
+    mu : float
+    sigma : float >= 0
+    """
 
     mu: float = -0.702
     sigma: float = 0.9355
@@ -85,7 +111,12 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Constant:
-    """The same weight everywhere."""
+    """The same weight everywhere.
+
+    Parameters
+    ----------
+    value : float
+    """
 
     value: float = 0.1
 
@@ -95,7 +126,13 @@ class Constant:
 
 @dataclass(frozen=True)
 class MixedSign:
-    """Sizes from ``base``, each synapse + or - with equal probability: a start without Dale's law."""
+    """Sizes from ``base``, each synapse + or - with equal probability: a start without Dale's law.
+
+    Parameters
+    ----------
+    base : str or function of (rng, n)
+        Another initialiser.
+    """
 
     base: Init = "uniform"
 

@@ -151,6 +151,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     Nothing that the file says is believed unseen: sizes are compared with the bytes that are there, attributes with
     what their class says they must be. Memory is bounded by the size of the file.
 
+    Parameters
+    ----------
+    path : path-like
+
     Returns
     -------
     object

@@ -103,6 +103,10 @@ def background(data_dir: str | os.PathLike[str] | None = None) -> Characters:
     data_dir : path-like, optional
         Folder that holds ``omniglot/``; default ``$BIONEURO_DATA``, and a download where neither is given.
 
+    Returns
+    -------
+    Characters
+
     Raises
     ------
     DatasetNotFoundError, DatasetCorruptError
@@ -127,7 +131,14 @@ def background(data_dir: str | os.PathLike[str] | None = None) -> Characters:
 def one_shot_runs(data_dir: str | os.PathLike[str] | None = None) -> list[OneShotRun]:
     """The official one-shot task: 20 runs, 20-way, within an alphabet, one drawer learned and another one classified.
 
-    Parameters and errors as of :func:`background`.
+    Parameters
+    ----------
+    data_dir : path, optional
+        As of :func:`background`, and so are the errors.
+
+    Returns
+    -------
+    list of OneShotRun
     """
     content = _archive("all_runs.zip", data_dir)
     with reading("all_runs.zip"):

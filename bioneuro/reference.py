@@ -1,9 +1,10 @@
 """NumPy twins of every C kernel: the readable specification, and the oracle of the tests.
 
 Each function here has the name, the arguments and the result of the function of the same name in
-:mod:`bioneuro.kernels`; it is written for reading, not for speed. ``n_threads`` is accepted and ignored.
-Rows of a weight matrix are post-synaptic cells, columns are pre-synaptic cells. ``X``, ``Y``, ``dY`` are
-batch-major: ``(batch, features)``. Structure and numbers are trusted here; :mod:`bioneuro.kernels` checks them.
+:mod:`bioneuro.kernels`, which says what they mean and how large they may be; it is written for reading, not for speed.
+``n_threads`` is accepted and ignored. ``indptr (n_rows + 1,)``, ``indices (nnz,)`` and ``data (nnz,)`` are a pathway in
+CSR form: rows are post-synaptic cells, columns are pre-synaptic cells. ``X``, ``Y``, ``dY`` are batch-major:
+``(batch, features)``. Structure and numbers are trusted here; :mod:`bioneuro.kernels` checks them.
 """
 
 from __future__ import annotations
@@ -17,23 +18,28 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 __all__ = [
+    "backward",
     "candidates",
     "compete",
     "compete_grad",
     "contrast_response",
     "contrast_response_inverse",
     "contrast_response_slope",
+    "feature_map",
     "forward",
     "grow",
+    "hebbian_step",
     "input_grad",
+    "lifetime",
     "normal",
     "normalize_rows",
     "patches",
     "patches_grad",
-    "step_key",
-    "threefry",
     "plasticity_step",
     "prune",
+    "step_key",
+    "stream_key",
+    "threefry",
     "transpose_index",
     "turnover",
     "validate",
@@ -62,7 +68,20 @@ def forward(
     indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, bias: NDArray | None = None, *,
     n_threads: object = None,
 ) -> NDArray:  # fmt: skip
-    """Drive of every post-synaptic cell, ``Y = X W^T + b``, shape ``(batch, n_rows)``."""
+    """Drive of every post-synaptic cell, ``Y = X W^T + b``.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    X : ndarray, shape (batch, n_cols)
+    bias : ndarray, shape (n_rows,), optional
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    Y : ndarray, shape (batch, n_rows)
+    """
     Y = (_matrix(indptr, indices, data, X.shape[1]) @ X.T).T
     return np.ascontiguousarray(Y if bias is None else Y + bias)
 
@@ -70,19 +89,59 @@ def forward(
 def input_grad(
     indptr: NDArray, indices: NDArray, data: NDArray, dY: NDArray, n_cols: int, *, n_threads: object = None
 ) -> NDArray:
-    """Gradient with respect to the input, ``dX = dY W``, shape ``(batch, n_cols)``."""
+    """Gradient with respect to the input, ``dX = dY W``.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    dY : ndarray, shape (batch, n_rows)
+    n_cols : int
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    dX : ndarray, shape (batch, n_cols)
+    """
     return np.ascontiguousarray((_matrix(indptr, indices, data, n_cols).T @ dY.T).T)
 
 
 def weight_grad(indptr: NDArray, indices: NDArray, X: NDArray, dY: NDArray, *, n_threads: object = None) -> NDArray:
-    """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern, shape ``(nnz,)``."""
+    """Sampled product (SDDMM) ``G_ij = sum_b dY_bi X_bj`` on the stored pattern.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+    X : ndarray, shape (batch, n_cols)
+    dY : ndarray, shape (batch, n_rows)
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    G : ndarray, shape (nnz,)
+    """
     return np.einsum("bk,bk->k", dY[:, _rows(indptr)], X[:, indices])
 
 
 def backward(
     indptr: NDArray, indices: NDArray, data: NDArray, X: NDArray, dY: NDArray, *, n_threads: object = None
 ) -> tuple[NDArray, NDArray]:
-    """``(dX, G)``: :func:`input_grad` and :func:`weight_grad`."""
+    """``(dX, G)``: :func:`input_grad` and :func:`weight_grad`.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    X : ndarray, shape (batch, n_cols)
+    dY : ndarray, shape (batch, n_rows)
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    dX : ndarray, shape (batch, n_cols)
+    G : ndarray, shape (nnz,)
+    """
     return input_grad(indptr, indices, data, dY, X.shape[1]), weight_grad(indptr, indices, X, dY)
 
 
@@ -97,6 +156,19 @@ def compete(
 
     With ``k`` only the ``k`` cells of largest ``beta a - th`` stay active (ties: the lower index wins) and share
     the softmax; the others are exactly 0.
+
+    Parameters
+    ----------
+    drive : ndarray, shape (batch, n_cells)
+    beta : float
+    threshold : ndarray, shape (n_cells,), optional
+    k : int, optional
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    Y : ndarray, shape (batch, n_cells)
     """
     z = beta * drive - (0 if threshold is None else threshold)
     if k is not None and k < z.shape[1]:
@@ -111,6 +183,18 @@ def compete_grad(Y: NDArray, dY: NDArray, *, beta: float = 1.0, n_threads: objec
     """Gradient of :func:`compete` with respect to the drive: ``beta y (dy - sum_i y_i dy_i)``.
 
     Exact for softmax; for k-winners exact wherever the winners do not change.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (batch, n_cells)
+    dY : ndarray, shape (batch, n_cells)
+    beta : float
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    da : ndarray, shape (batch, n_cells)
     """
     return (beta * Y * (dY - (Y * dY).sum(axis=1, keepdims=True))).astype(Y.dtype)
 
@@ -119,7 +203,17 @@ def compete_grad(Y: NDArray, dY: NDArray, *, beta: float = 1.0, n_threads: objec
 
 
 def threefry(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Threefry2x32-20 (Salmon et al. 2011) of ``counter (n, 2)`` under ``key (2,)``, all uint32: ``(n, 2)`` uint32."""
+    """Threefry2x32-20 (Salmon et al. 2011) of each ``counter`` under ``key``.
+
+    Parameters
+    ----------
+    counter : ndarray of uint32, shape (n, 2)
+    key : ndarray of uint32, shape (2,)
+
+    Returns
+    -------
+    words : ndarray of uint32, shape (n, 2)
+    """
     a, b = counter[:, 0].astype(np.uint32), counter[:, 1].astype(np.uint32)
     k = np.append(key, key[0] ^ key[1] ^ np.uint32(0x1BD11BDA))
     a, b = a + k[0], b + k[1]
@@ -133,7 +227,17 @@ def threefry(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np
 
 
 def step_key(seed: int, step: int) -> NDArray[np.uint32]:
-    """Key ``(2,)`` of one step: :func:`threefry` of ``(step low, step high)`` under ``(seed low, seed high)``."""
+    """Key of one step: :func:`threefry` of ``(step low, step high)`` under ``(seed low, seed high)``.
+
+    Parameters
+    ----------
+    seed, step : int
+        In [0, 2^64).
+
+    Returns
+    -------
+    key : ndarray of uint32, shape (2,)
+    """
     words = np.array([[step & 0xFFFFFFFF, step >> 32], [seed & 0xFFFFFFFF, seed >> 32]], np.uint32)
     return threefry(words[:1], words[1])[0]
 
@@ -143,6 +247,17 @@ def normal(rows: NDArray, columns: NDArray, seed: int, step: int) -> NDArray[np.
 
     Counter ``(row, column)`` under :func:`step_key`; Box-Muller on the two words, ``u = (word + 0.5) / 2^32``:
     ``sqrt(-2 log u0) cos(2 pi u1)``.
+
+    Parameters
+    ----------
+    rows, columns : ndarray of int, shape (nnz,)
+        Post- and pre-synaptic cell of each synapse, in [0, 2^32).
+    seed, step : int
+        In [0, 2^64).
+
+    Returns
+    -------
+    xi : ndarray of float64, shape (nnz,)
     """
     counter = np.stack([rows, columns], axis=1).astype(np.uint32)
     u = (threefry(counter, step_key(seed, step)) + 0.5) / 2.0**32
@@ -226,7 +341,21 @@ def plasticity_step(
     zeros stays). Weights saturate at the largest number there is. Of some: ``floor`` (1e-3) and ``exponent`` (1), > 0;
     ``slope`` (1), ``w0`` (0) and ``decay`` (1), >= 0; ``bound`` (inf), > 0.
 
-    Returns the number of synapses with ``|w| < theta max_j |w_ij|`` (candidates for :func:`prune`).
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    G : ndarray, shape (nnz,)
+    c : ndarray, shape (n_rows,)
+    form : str or Plasticity
+    theta : float
+    seed, step : int
+    n_threads : object
+        Ignored.
+    **parameters : float
+
+    Returns
+    -------
+    n_silent : int
     """
     if not isinstance(form, str):
         form, parameters = form.form, form.parameters
@@ -265,7 +394,14 @@ def _unit_rows(indptr: NDArray, w: NDArray) -> NDArray:
 
 
 def normalize_rows(indptr: NDArray, indices: NDArray, data: NDArray, *, n_threads: object = None) -> None:
-    """Synaptic scaling: divide each row by its Euclidean norm, in place; rows of zeros stay."""
+    """Synaptic scaling: divide each row by its Euclidean norm, in place; rows of zeros stay.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    n_threads : object
+        Ignored.
+    """
     data[:] = _unit_rows(indptr, data.astype(float))
 
 
@@ -275,7 +411,27 @@ def hebbian_step(
     seed: int = 0, step: int = 0, n_threads: object = None, **parameters: float,
 ) -> NDArray:  # fmt: skip
     """``Y = compete(drive)``, then :func:`plasticity_step` with ``G_ij = gain_i sum_b Y_bi X_bj`` and
-    ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``."""
+    ``c_i = gain_i sum_b Y_bi`` for the cells that are active in the batch; changes their ``data``, returns ``Y``.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    X : ndarray, shape (batch, n_cols)
+    drive : ndarray, shape (batch, n_rows)
+    form : str or Plasticity
+    beta : float
+    threshold : ndarray, shape (n_rows,), optional
+    k : int, optional
+    gain : ndarray, shape (n_rows,), optional
+    seed, step : int
+    n_threads : object
+        Ignored.
+    **parameters : float
+
+    Returns
+    -------
+    Y : ndarray, shape (batch, n_rows)
+    """
     Y = compete(drive, beta=beta, threshold=threshold, k=k)
     cell_gain = np.ones(Y.shape[1]) if gain is None else gain.astype(float)
     active = (Y != 0).any(axis=0)
@@ -299,7 +455,14 @@ def _row_max(indptr: NDArray, data: NDArray) -> NDArray:
 def validate(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> None:
     """Raise ``ValueError`` naming the argument and the offending position unless this is a proper CSR structure:
     ``indptr`` starts at 0, never falls, ends at ``len(indices)``; columns of a row rise strictly and lie in
-    ``[0, n_cols)``; ``data`` (may be ``None``: structure only) is finite."""
+    ``[0, n_cols)``; ``data`` (may be ``None``: structure only) is finite.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+    data : ndarray or None
+    n_cols : int
+    """
     nnz = len(indices)
     if indptr[0] != 0:
         raise ValueError(f"indptr[0] must be 0, got {indptr[0]}")
@@ -329,7 +492,21 @@ def validate(indptr: NDArray, indices: NDArray, data: NDArray, n_cols: int) -> N
 def transpose_index(
     indptr: NDArray, indices: NDArray, n_cols: int, *, n_threads: object = None
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """CSR structure of W^T and the permutation that carries the values: ``data_T = data[permutation]``."""
+    """CSR structure of W^T and the permutation that carries the values: ``data_T = data[permutation]``.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+    n_cols : int
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    t_indptr : ndarray, shape (n_cols + 1,)
+    t_indices : ndarray, shape (nnz,)
+    permutation : ndarray, shape (nnz,)
+    """
     order = np.argsort(indices, kind="stable")
     t_indptr = np.zeros(n_cols + 1, indptr.dtype)
     np.cumsum(np.bincount(indices, minlength=n_cols), out=t_indptr[1:])
@@ -339,7 +516,19 @@ def transpose_index(
 def prune(
     indptr: NDArray, indices: NDArray, data: NDArray, theta: float, *, n_threads: object = None
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """New CSR without the synapses of ``|w| < theta max_j |w_ij|``: they turn silent and leave. ``0 <= theta <= 1``."""
+    """New CSR without the synapses of ``|w| < theta max_j |w_ij|``: they turn silent and leave. ``0 <= theta <= 1``.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    theta : float
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    indptr, indices, data : ndarray
+    """
     rows = _rows(indptr)
     keep = np.abs(data) >= theta * _row_max(indptr, data)[rows]
     new_indptr = np.zeros_like(indptr)
@@ -355,6 +544,19 @@ def candidates(
 
     Row ``i`` draws ``n_candidates`` columns, draw ``t`` being word 0 of :func:`threefry` with counter ``(i, t)`` under
     :func:`step_key`, scaled to ``[0, n_cols)`` as ``word * n_cols >> 32``; present and repeated columns drop out.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+    n_cols : int
+    n_candidates : int
+    seed, step : int
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    cand_indptr, cand_indices : ndarray
     """
     out_indptr, out = np.zeros_like(indptr), []
     counter, key = np.empty((n_candidates, 2), np.uint32), step_key(seed, step)
@@ -376,6 +578,20 @@ def grow(
 
     A newborn synapse weighs ``weight * max_j |w_ij|`` (``weight`` itself in a row without synapses; saturated, never
     infinite).
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    cand_indptr, cand_indices : ndarray
+    score : ndarray, shape (len(cand_indices),)
+    n_grow : int
+    weight : float
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    indptr, indices, data : ndarray
     """
     top = _row_max(indptr, data).astype(float)
     largest = float(np.finfo(data.dtype).max)
@@ -404,13 +620,37 @@ DEATHS, BIRTHS = 0, 1
 
 
 def stream_key(seed: int, step: int, stream: int) -> NDArray[np.uint32]:
-    """Key ``(2,)`` of another stream of one step: counter ``(2^32 - 1, stream)`` under :func:`step_key`."""
+    """Key of another stream of one step: counter ``(2^32 - 1, stream)`` under :func:`step_key`.
+
+    Parameters
+    ----------
+    seed, step : int
+        In [0, 2^64).
+    stream : int
+        ``DEATHS`` or ``BIRTHS``.
+
+    Returns
+    -------
+    key : ndarray of uint32, shape (2,)
+    """
     return threefry(np.array([[0xFFFFFFFF, stream]], np.uint32), step_key(seed, step))[0]
 
 
 def lifetime(rows: NDArray, numbers: NDArray, key: NDArray[np.uint32]) -> NDArray[np.float64]:
     """Exponential numbers of mean 1, ``-log u``: the two words of counter ``(row, number)`` are one integer, whose
-    upper 52 bits, and a half, are the numerator of ``u`` over 2^52."""
+    upper 52 bits, and a half, are the numerator of ``u`` over 2^52.
+
+    Parameters
+    ----------
+    rows, numbers : ndarray of int
+        Of one shape ``(n,)``, or broadcast to it: the row and the number of each draw, in [0, 2^32).
+    key : ndarray of uint32, shape (2,)
+        From :func:`stream_key`.
+
+    Returns
+    -------
+    lifetimes : ndarray of float64, shape (n,)
+    """
     words = threefry(np.stack(np.broadcast_arrays(rows, numbers), axis=1).astype(np.uint32), key).astype(np.uint64)
     bits = (words[:, 0] << np.uint64(32) | words[:, 1]) >> np.uint64(12)
     return -np.log((bits + 0.5) * 2.0**-52)
@@ -428,6 +668,25 @@ def turnover(
     weight ``size`` (``-size`` for ``sign="I"``). Births: row i walks its columns from the left; the t-th draw skips
     ``floor(lifetime / (birth time_i))`` of them and hits the next, which lets that column be born unless it was stored,
     even if it dies in this very call. All in double precision. With ``normalize`` :func:`normalize_rows` follows.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+    n_cols : int
+    birth, death : float
+    gamma : float
+    size : float
+    time : ndarray, shape (n_rows,), optional
+    sign : {"E", "I"}
+    normalize : bool
+    seed, step : int
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    indptr, indices, data : ndarray
+    n_died : int
     """
     rows, n_rows = _rows(indptr), len(indptr) - 1
     pace = np.ones(n_rows) if time is None else time.astype(float)
@@ -466,6 +725,17 @@ def turnover(
 def contrast_response(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
     """Naka & Rushton's ``R = R_max c^n / (c^n + c_50^n)`` with ``c_50 = semi_saturation``, ``R_max`` such that
     ``R(1) = 1``: in double precision, as a logistic function of log contrast. ``semi_saturation = inf`` gives ``c^n``.
+
+    Parameters
+    ----------
+    x : ndarray
+        Intensities in [0, 1].
+    exponent : float > 0
+    semi_saturation : float > 0
+
+    Returns
+    -------
+    r : ndarray of float64, shape of ``x``
     """
     with np.errstate(divide="ignore"):
         log_x = np.log(np.asarray(x, float))
@@ -476,7 +746,19 @@ def contrast_response(x: NDArray, exponent: float = 1.0, semi_saturation: float 
 
 
 def contrast_response_inverse(r: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
-    """The ``x`` whose :func:`contrast_response` is ``r``, for ``0 <= r <= 1``."""
+    """The ``x`` whose :func:`contrast_response` is ``r``, for ``0 <= r <= 1``.
+
+    Parameters
+    ----------
+    r : ndarray
+        Responses in [0, 1].
+    exponent : float > 0
+    semi_saturation : float > 0
+
+    Returns
+    -------
+    x : ndarray of float64, shape of ``r``
+    """
     r = np.asarray(r, float)
     if np.isinf(semi_saturation):
         return r ** (1 / exponent)
@@ -487,7 +769,19 @@ def contrast_response_inverse(r: NDArray, exponent: float = 1.0, semi_saturation
 
 
 def contrast_response_slope(x: NDArray, exponent: float = 1.0, semi_saturation: float = np.inf) -> NDArray:
-    """Derivative ``dr/dx`` of :func:`contrast_response`, for ``x > 0``: ``r n / x``, times ``1 - R / R_max``."""
+    """Derivative ``dr/dx`` of :func:`contrast_response`, for ``x > 0``: ``r n / x``, times ``1 - R / R_max``.
+
+    Parameters
+    ----------
+    x : ndarray
+        Intensities in (0, 1].
+    exponent : float > 0
+    semi_saturation : float > 0
+
+    Returns
+    -------
+    slope : ndarray of float64, shape of ``x``
+    """
     r = contrast_response(x, exponent, semi_saturation)
     x = np.asarray(x, float)
     left = 1.0 if np.isinf(semi_saturation) else expit(exponent * np.log(semi_saturation / x))
@@ -510,8 +804,21 @@ def patches(
 
     ``m`` = patch mean of each channel; ON = ``(r - m)+``, OFF = ``(m - r)+``; ``z = [ON, OFF]``;
     ``|z| = sqrt(sum z^2 + 1e-8)``; ``U = z / (|z| + c0)``; gate ``g = |z|^e / (|z|^e + g0^e)``, ``e = gate_exponent``.
-    Returns ``U (batch * height * width, 2 p p channels)`` and ``g (batch * height * width,)``; a row of ``U`` is
-    the ON half then the OFF half, each in (row, column, channel) order.
+    A row of ``U`` is the ON half then the OFF half, each in (row, column, channel) order.
+
+    Parameters
+    ----------
+    R : ndarray, shape (batch, height, width, channels)
+    patch_size : int
+    c0 : float
+    g0, gate_exponent : float
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    U : ndarray, shape (batch * height * width, 2 * p * p * channels)
+    gate : ndarray, shape (batch * height * width,)
     """
     d = _windows(R, patch_size)
     d = (d - d.mean(axis=(1, 2), keepdims=True)).reshape(len(d), -1)
@@ -529,7 +836,22 @@ def patches_grad(
     R: NDArray, dU: NDArray, dgate: NDArray, *, patch_size: int = 7, c0: float = 0.5, g0: float = 0.5,
     gate_exponent: float = 1.0, n_threads: object = None,
 ) -> NDArray:  # fmt: skip
-    """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``."""
+    """Gradient of :func:`patches` with respect to ``R``, given those with respect to ``U`` and ``g``.
+
+    Parameters
+    ----------
+    R : ndarray, shape (batch, height, width, channels)
+    dU : ndarray, shape (batch * height * width, 2 * p * p * channels)
+    dgate : ndarray, shape (batch * height * width,)
+    patch_size : int
+    c0, g0, gate_exponent : float
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    dR : ndarray, shape (batch, height, width, channels)
+    """
     batch, height, width, channels = R.shape
     p = patch_size
     d = _windows(R, p).astype(float)
@@ -555,8 +877,26 @@ def feature_map(
     R: NDArray, W: NDArray, pool_rows: NDArray, pool_cols: NDArray, *, beta: float = 1.0, k: int | None = None,
     patch_size: int = 7, c0: float = 0.5, g0: float = 0.5, gate_exponent: float = 1.0, n_threads: object = None,
 ) -> NDArray:  # fmt: skip
-    """Pooled rates ``S (batch, grid_rows, grid_cols, n_columns)``: ``y = g softmax(beta W u)`` at every pixel, with
-    ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``."""
+    """Pooled rates ``S``: ``y = g softmax(beta W u)`` at every pixel, with
+    ``u`` and ``g`` from :func:`patches`, then ``sum_yx pool_rows_ry pool_cols_cx y_yx``.
+
+    Parameters
+    ----------
+    R : ndarray, shape (batch, height, width, channels)
+    W : ndarray, shape (n_columns, 2 * p * p * channels)
+    pool_rows : ndarray, shape (grid_rows, height)
+    pool_cols : ndarray, shape (grid_cols, width)
+    beta : float
+    k : int, optional
+    patch_size : int
+    c0, g0, gate_exponent : float
+    n_threads : object
+        Ignored.
+
+    Returns
+    -------
+    S : ndarray, shape (batch, grid_rows, grid_cols, n_columns)
+    """
     U, gate = patches(R, patch_size=patch_size, c0=c0, g0=g0, gate_exponent=gate_exponent)
     Y = compete(U @ W.T, beta=beta, k=k) * gate[:, None]
     Y = Y.reshape(*R.shape[:3], len(W))

@@ -30,12 +30,16 @@ MOST = 1024
 
 
 def available_cpus(root: Path = Path("/")) -> int:
-    """Processors that this process may keep busy: affinity and quota of its container; >= 1.
+    """Processors that this process may keep busy: affinity and quota of its container.
 
     Parameters
     ----------
     root : Path
         Where ``proc`` and ``sys`` are mounted.
+
+    Returns
+    -------
+    int >= 1
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)
@@ -47,6 +51,15 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
     Limits are inherited, so the group and all above it count. In a container the path of the group may be that seen by
     the host, of which only the end of the chain, the root, exists.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` lie.
+
+    Returns
+    -------
+    float or None
     """
     try:
         groups = (root / "proc/self/cgroup").read_text().splitlines()
@@ -88,6 +101,10 @@ def one_blas_thread() -> AbstractContextManager:
     For learning, where they are small: the threads of BLAS spin while they wait for one another, and where other work
     keeps a core busy that has taken several times as long as all else. It holds for the whole process, as in
     scikit-learn.
+
+    Returns
+    -------
+    context manager
     """
     return _controller().limit(limits=1, user_api="blas")
 

@@ -62,7 +62,7 @@ C_TOKEN = re.compile(
 #: Files of tests (``test_<name>.py``), by the sources that they test.
 KERNEL_TESTS = {
     ("compete", "softmax"): ("kernels_compete",),
-    ("layout", "products", "single", "shuffle", "tile"): ("kernels_linear", "layouts"),
+    ("layout", "products", "few", "few_width", "reduce", "shuffle", "tile"): ("kernels_linear", "layouts"),
     ("plasticity", "rng", "vmath"): ("kernels_plasticity", "kernels_hebbian"),
     ("minmax",): ("kernels_hebbian",),
     ("norm", "normalize"): ("kernels_hebbian", "synapses"),

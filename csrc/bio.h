@@ -37,13 +37,16 @@ static inline size_t bio_index_size(bio_index index) { return index == BIO_INT64
 
 /* A borrowed CSR matrix: row i is post-synaptic cell i, column j is pre-synaptic cell j.
  * indptr (n_rows + 1) and indices (nnz) are of type `index`, data (nnz) of type `value`.
- * Columns of a row rise strictly. data is NULL where only the structure counts. */
+ * Columns of a row rise strictly. data is NULL where only the structure counts.
+ * narrow and order may be NULL; products with few samples are faster with them. */
 typedef struct {
     size_t n_rows, n_cols, nnz;
     const void *indptr, *indices;
     void *data;
     bio_value value;
     bio_index index;
+    const uint16_t *narrow; /* (nnz) the indices in 16 bits */
+    const uint32_t *order;  /* (n_rows) the rows in the order of their lengths */
 } bio_csr;
 
 /* Synapses of cell i. */
@@ -75,18 +78,24 @@ size_t bio_layout_bytes(const bio_layout *layout);
 
 /* ---- products.c: drive and its gradients -------------------------------------------------------------------- */
 
+/* Batches of so many samples at most need no layout. */
+enum {
+    BIO_FEW = 16,        /* forward, input_grad, backward */
+    BIO_FEW_SAMPLED = 32 /* weight_grad */
+};
+
 /* In all of them: 2 nnz batch flops a product. `layout`, which must be fresh, is that of w (forward, weight_grad) or of
- * its transpose (input_grad, backward); NULL: one is made for the call. A batch of one needs none.
+ * its transpose (input_grad, backward); NULL: one is made for the call, if it needs one.
  * Scratch: (gathered features + 2 chunks of rows) x one tile of samples a thread, and for g one more array like it;
- * the layout keeps it for the next call. Calls may share a layout. */
+ * the layout keeps it for the next call. Calls may share a layout. With few samples: all cells x all samples. */
 
 /* y (batch, n_rows) = x (batch, n_cols) W^T + bias (n_rows, or NULL).
  * Every y is one chain of multiply-adds in column order: it does not depend on batch, tile or thread. */
 bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
                        int n_threads);
 
-/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. A batch of one leaves out
- * rows whose dy is 0: only the sign of a 0 can tell. */
+/* dx (batch, n_cols) = dy (batch, n_rows) W. Every dx is one chain in row order, as above. With few samples rows whose
+ * dy are all 0 are left out: only the sign of a 0 can tell. */
 bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads);
 
 /* g (nnz) with g_ij = sum_b dy_bi x_bj on the pattern of w (w->data is not read; w->value is the type of x, dy, g).

@@ -6,16 +6,16 @@
  *     weight_grad  layout of W    in X    fixed dY             g
  *     input_grad   of W^T         in dY                out dX
  *     backward     of W^T         in dY   fixed X      out dX  g
- * A batch of one is a walk over the CSR arrays instead (single.c). */
+ * With few samples it is a walk over the CSR arrays instead (few.c). */
 #include <stdlib.h>
 
 #include "alloc.h"
 #include "bio.h"
+#include "few.h"
 #include "layout.h"
 #include "parallel.h"
 #include "products.h"
 #include "simd.h"
-#include "single.h"
 #include "tiling.h"
 
 #define SYNAPSE_NS 0.03 /* about what one costs with one sample of many */
@@ -90,18 +90,18 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
 
 bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
                        int n_threads) {
-    if (batch == 1) return bio_single_forward(w, x, bias, y, n_threads);
+    if (batch <= BIO_FEW) return bio_few_forward(w, x, bias, y, batch, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .bias = bias, .out = y, .batch = batch}, n_threads);
 }
 
 bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads) {
-    if (batch == 1) return bio_single_input_grad(w, dy, dx, n_threads);
+    if (batch <= BIO_FEW) return bio_few_input_grad(w, dy, dx, batch, n_threads);
     return product(w, layout, 1, (product_job){.in = dy, .out = dx, .batch = batch}, n_threads);
 }
 
 bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g, size_t batch,
                            int n_threads) {
-    if (batch == 1) return bio_single_weight_grad(w, x, dy, g, n_threads);
+    if (batch <= BIO_FEW_SAMPLED) return bio_few_weight_grad(w, x, dy, g, batch, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .fixed = dy, .g = g, .batch = batch}, n_threads);
 }
 
@@ -113,9 +113,9 @@ bio_status bio_weight_grad_then(const bio_csr *w, bio_layout *layout, const void
 
 bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,
                         size_t batch, int n_threads) {
-    if (batch == 1) {
-        bio_status status = bio_single_input_grad(w, dy, dx, n_threads);
-        return status ? status : bio_single_weight_grad(w, x, dy, g, n_threads);
+    if (batch <= BIO_FEW) {
+        bio_status status = bio_few_input_grad(w, dy, dx, batch, n_threads);
+        return status ? status : bio_few_weight_grad(w, x, dy, g, batch, n_threads);
     }
     const product_job job = {.in = dy, .fixed = x, .out = dx, .g = g, .batch = batch};
     return product(w, layout, 1, job, n_threads);

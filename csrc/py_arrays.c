@@ -188,6 +188,35 @@ int py_weighted(const char *call, PyObject *indptr, PyObject *indices, PyObject 
     return 0;
 }
 
+/* An array of n unsigned integers, or NULL. */
+static int unsigned_array(const char *call, PyObject *object, const char *name, const char *dtype, int type, size_t n,
+                          const void **data) {
+    py_array array;
+    if (!object || object == Py_None) return 0;
+    PyArrayObject *found = native_array(call, object, name, dtype);
+    if (!found) return -1;
+    if (PyArray_TYPE(found) != type) return wrong_dtype(call, name, dtype, found);
+    if (look_at(call, found, name, 1, &array) || py_dimension(call, &array, name, 0, n, "that of the pathway"))
+        return -1;
+    *data = array.data;
+    return 0;
+}
+
+int py_narrow(const char *call, PyObject *narrow, PyObject *order, int check, py_pathway *w) {
+    const void *columns = NULL, *rows = NULL;
+    if (unsigned_array(call, narrow, "narrow", "uint16", NPY_UINT16, w->csr.nnz, &columns) ||
+        unsigned_array(call, order, "order", "uint32", NPY_UINT32, w->csr.n_rows, &rows))
+        return -1;
+    if (columns && w->csr.n_cols > (size_t)UINT16_MAX + 1) {
+        PyErr_Format(PyExc_ValueError, "%s(): narrow cannot tell %zu columns apart", call, w->csr.n_cols);
+        return -1;
+    }
+    if (check) return 0;
+    w->csr.narrow = columns;
+    w->csr.order = rows;
+    return 0;
+}
+
 int py_apart(const char *call, const py_array *array, const char *name, const py_pathway *w) {
     return py_no_overlap(call, array, name, &w->indptr, "indptr", 0) ||
                    py_no_overlap(call, array, name, &w->indices, "indices", 0) ||

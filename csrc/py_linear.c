@@ -28,9 +28,10 @@ int py_layout(const char *call, PyObject *object, const bio_csr *w, int transpos
 
 static PyObject *forward(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "forward";
-    static char *names[] = {"indptr", "indices", "data", "X", "bias", "n_threads", "out", "layout", "check", NULL};
+    static char *names[] = {"indptr", "indices", "data",   "X",     "bias",  "n_threads",
+                            "out",    "layout",  "narrow", "order", "check", NULL};
     PyObject *indptr, *indices, *data, *x_object, *bias_object = NULL, *threads = NULL, *out = NULL;
-    PyObject *layout_object = NULL, *check_object = NULL;
+    PyObject *layout_object = NULL, *narrow = NULL, *order = NULL, *check_object = NULL;
     PyArrayObject *result = NULL;
     int n_threads, check = 0;
     size_t where = 0;
@@ -38,15 +39,15 @@ static PyObject *forward(PyObject *module, PyObject *args, PyObject *kwargs) {
     py_array x, bias, y;
     py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O$OOOO:forward", names, &indptr, &indices, &data, &x_object,
-                                     &bias_object, &threads, &out, &layout_object, &check_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O$OOOOOO:forward", names, &indptr, &indices, &data, &x_object,
+                                     &bias_object, &threads, &out, &layout_object, &narrow, &order, &check_object))
         return NULL;
     if (py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check)) return NULL;
     if (py_values(call, x_object, "X", 2, &x) || py_weighted(call, indptr, indices, data, x.shape[1], &w) ||
         py_values_of(call, x_object, "X", 2, w.csr.value, "data", &x) ||
         py_optional_values_of(call, bias_object, "bias", 1, w.csr.value, "data", &bias) ||
         py_dimension(call, &bias, "bias", 0, w.csr.n_rows, "one for each row of W") ||
-        py_layout(call, layout_object, &w.csr, 0, &layout))
+        py_layout(call, layout_object, &w.csr, 0, &layout) || py_narrow(call, narrow, order, check, &w))
         return NULL;
     const size_t batch = x.shape[0], shape[2] = {batch, w.csr.n_rows};
     if (!(result = py_output(call, out, "out", 2, shape, w.csr.value, &y))) return NULL;
@@ -67,9 +68,10 @@ fail:
 
 static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "input_grad";
-    static char *names[] = {"indptr", "indices", "data", "dY", "n_cols", "n_threads", "out", "layout", "check", NULL};
+    static char *names[] = {"indptr", "indices", "data",   "dY",    "n_cols", "n_threads",
+                            "out",    "layout",  "narrow", "check", NULL};
     PyObject *indptr, *indices, *data, *dy_object, *cols, *threads = NULL, *out = NULL;
-    PyObject *layout_object = NULL, *check_object = NULL;
+    PyObject *layout_object = NULL, *narrow = NULL, *check_object = NULL;
     PyArrayObject *result = NULL;
     int n_threads, check = 0;
     size_t n_cols, where = 0;
@@ -77,8 +79,8 @@ static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) 
     py_array dy, dx;
     py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOO:input_grad", names, &indptr, &indices, &data,
-                                     &dy_object, &cols, &threads, &out, &layout_object, &check_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOO:input_grad", names, &indptr, &indices, &data,
+                                     &dy_object, &cols, &threads, &out, &layout_object, &narrow, &check_object))
         return NULL;
     if (py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) || py_threads(call, threads, &n_threads) ||
         py_truth(call, check_object, "check", &check))
@@ -86,7 +88,7 @@ static PyObject *input_grad(PyObject *module, PyObject *args, PyObject *kwargs) 
     if (py_values(call, dy_object, "dY", 2, &dy) || py_weighted(call, indptr, indices, data, n_cols, &w) ||
         py_values_of(call, dy_object, "dY", 2, w.csr.value, "data", &dy) ||
         py_dimension(call, &dy, "dY", 1, w.csr.n_rows, "one for each row of W") ||
-        py_layout(call, layout_object, &w.csr, 1, &layout))
+        py_layout(call, layout_object, &w.csr, 1, &layout) || py_narrow(call, narrow, NULL, check, &w))
         return NULL;
     const size_t batch = dy.shape[0], shape[2] = {batch, n_cols};
     if (!(result = py_output(call, out, "out", 2, shape, w.csr.value, &dx))) return NULL;
@@ -105,9 +107,9 @@ fail:
 
 static PyObject *weight_grad(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "weight_grad";
-    static char *names[] = {"indptr", "indices", "X", "dY", "n_threads", "out", "layout", "check", NULL};
+    static char *names[] = {"indptr", "indices", "X", "dY", "n_threads", "out", "layout", "narrow", "check", NULL};
     PyObject *indptr, *indices, *x_object, *dy_object, *threads = NULL, *out = NULL;
-    PyObject *layout_object = NULL, *check_object = NULL;
+    PyObject *layout_object = NULL, *narrow = NULL, *check_object = NULL;
     PyArrayObject *result = NULL;
     int n_threads, check = 0;
     size_t where = 0;
@@ -115,8 +117,8 @@ static PyObject *weight_grad(PyObject *module, PyObject *args, PyObject *kwargs)
     py_array x, dy, g;
     py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOO:weight_grad", names, &indptr, &indices, &x_object,
-                                     &dy_object, &threads, &out, &layout_object, &check_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|$OOOOO:weight_grad", names, &indptr, &indices, &x_object,
+                                     &dy_object, &threads, &out, &layout_object, &narrow, &check_object))
         return NULL;
     if (py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check)) return NULL;
     if (py_values(call, x_object, "X", 2, &x) || py_values(call, dy_object, "dY", 2, &dy) ||
@@ -126,7 +128,7 @@ static PyObject *weight_grad(PyObject *module, PyObject *args, PyObject *kwargs)
         py_dimension(call, &dy, "dY", 1, w.csr.n_rows, "one for each row of W"))
         return NULL;
     w.csr.value = x.value;
-    if (py_layout(call, layout_object, &w.csr, 0, &layout)) return NULL;
+    if (py_layout(call, layout_object, &w.csr, 0, &layout) || py_narrow(call, narrow, NULL, check, &w)) return NULL;
     const size_t batch = x.shape[0];
     if (!(result = py_output(call, out, "out", 1, &w.csr.nnz, x.value, &g))) return NULL;
     if (py_no_overlap(call, &g, "out", &x, "X", 0) || py_no_overlap(call, &g, "out", &dy, "dY", 0) ||
@@ -146,8 +148,9 @@ fail:
 
 static PyObject *backward(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "backward";
-    static char *names[] = {"indptr", "indices", "data", "X", "dY", "n_threads", "dX", "G", "layout", "check", NULL};
-    PyObject *indptr, *indices, *data, *x_object, *dy_object, *threads = NULL, *layout_object = NULL;
+    static char *names[] = {"indptr", "indices", "data",   "X",      "dY",    "n_threads",
+                            "dX",     "G",       "layout", "narrow", "check", NULL};
+    PyObject *indptr, *indices, *data, *x_object, *dy_object, *threads = NULL, *layout_object = NULL, *narrow = NULL;
     PyObject *dx_object = NULL, *g_object = NULL, *check_object = NULL;
     PyArrayObject *dx_result = NULL, *g_result = NULL;
     int n_threads, check = 0;
@@ -156,8 +159,9 @@ static PyObject *backward(PyObject *module, PyObject *args, PyObject *kwargs) {
     py_array x, dy, dx, g;
     py_pathway w;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOO:backward", names, &indptr, &indices, &data, &x_object,
-                                     &dy_object, &threads, &dx_object, &g_object, &layout_object, &check_object))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|$OOOOOO:backward", names, &indptr, &indices, &data, &x_object,
+                                     &dy_object, &threads, &dx_object, &g_object, &layout_object, &narrow,
+                                     &check_object))
         return NULL;
     if (py_threads(call, threads, &n_threads) || py_truth(call, check_object, "check", &check)) return NULL;
     if (py_values(call, x_object, "X", 2, &x) || py_values(call, dy_object, "dY", 2, &dy) ||
@@ -166,7 +170,7 @@ static PyObject *backward(PyObject *module, PyObject *args, PyObject *kwargs) {
         py_values_of(call, dy_object, "dY", 2, w.csr.value, "data", &dy) ||
         py_dimension(call, &dy, "dY", 0, x.shape[0], "the batch of X") ||
         py_dimension(call, &dy, "dY", 1, w.csr.n_rows, "one for each row of W") ||
-        py_layout(call, layout_object, &w.csr, 1, &layout))
+        py_layout(call, layout_object, &w.csr, 1, &layout) || py_narrow(call, narrow, NULL, check, &w))
         return NULL;
     if (!(dx_result = py_output(call, dx_object, "dX", 2, x.shape, w.csr.value, &dx)) ||
         !(g_result = py_output(call, g_object, "G", 1, &w.csr.nnz, w.csr.value, &g)))
@@ -246,16 +250,16 @@ static PyObject *layout_bytes(PyObject *module, PyObject *object) {
 
 PyMethodDef py_linear_methods[] = {
     METHOD(forward,
-           "forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None, layout=None, "
-           "check=False)\n--\n\nY = X W^T + b."),
+           "forward(indptr, indices, data, X, bias=None, *, n_threads=None, out=None, layout=None, narrow=None, "
+           "order=None, check=False)\n--\n\nY = X W^T + b."),
     METHOD(input_grad,
-           "input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None, layout=None, "
+           "input_grad(indptr, indices, data, dY, n_cols, *, n_threads=None, out=None, layout=None, narrow=None, "
            "check=False)\n--\n\ndX = dY W."),
     METHOD(weight_grad,
-           "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None, "
+           "weight_grad(indptr, indices, X, dY, *, n_threads=None, out=None, layout=None, narrow=None, "
            "check=False)\n--\n\nG_ij = sum_b dY_bi X_bj on the pattern."),
     METHOD(backward,
-           "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None, "
+           "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None, narrow=None, "
            "check=False)\n--\n\n(dX, G): input_grad and weight_grad in one pass."),
     METHOD(layout,
            "layout(indptr, indices, data, n_cols, transposed, *, n_threads=None)\n--\n\n"

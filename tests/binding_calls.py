@@ -9,7 +9,7 @@ N_ROWS, N_COLS, BATCH = 5, 7, 4
 #: What an argument must be, by its name.
 KINDS = {
     "array": "indptr indices data X dY Y bias out dX G c gain threshold drive R dU dgate W pool_rows pool_cols x "
-    "cand_indptr cand_indices score time",
+    "cand_indptr cand_indices score time narrow order",
     "integer": "n_cols n_threads k n_candidates n_grow patch_size",
     "key": "seed step",
     "real": "beta theta weight birth death gamma size c0 g0 gate_exponent eta sigma floor w_min w_max",
@@ -43,17 +43,21 @@ def calls(seed=0, value=np.float32, index=np.int32):
         w = [arguments[name] for name in ("indptr", "indices", "data")]
         return arguments | {"layout": _core.layout(*w, n_cols, transposed)}
 
+    def for_few(arguments):
+        return arguments | {"narrow": arguments["indices"].astype(np.uint16)}
+
     def size(arguments):
         return len(arguments["indices"])
 
     X, Y = lambda: array(BATCH, N_COLS), lambda: array(BATCH, N_ROWS)  # noqa: E731
     common = {"n_threads": 2, "check": True}
     key = {"seed": 3, "step": 1}
-    forward = with_layout(False, weighted(X=X(), bias=array(N_ROWS), out=Y(), **common))
-    input_grad = with_layout(True, weighted(dY=Y(), n_cols=N_COLS, out=X(), **common))
-    weight_grad = with_layout(False, weighted(X=X(), dY=Y(), **common))
+    forward = for_few(with_layout(False, weighted(X=X(), bias=array(N_ROWS), out=Y(), **common)))
+    forward["order"] = np.arange(N_ROWS, dtype=np.uint32)
+    input_grad = for_few(with_layout(True, weighted(dY=Y(), n_cols=N_COLS, out=X(), **common)))
+    weight_grad = for_few(with_layout(False, weighted(X=X(), dY=Y(), **common)))
     weight_grad["out"] = weight_grad.pop("data")
-    backward = with_layout(True, weighted(X=X(), dY=Y(), dX=X(), **common))
+    backward = for_few(with_layout(True, weighted(X=X(), dY=Y(), dX=X(), **common)))
     backward["G"] = array(size(backward))
     layout = weighted(n_cols=N_COLS, transposed=True, n_threads=2)
     refresh = with_layout(False, weighted(n_cols=N_COLS, n_threads=2))

@@ -13,9 +13,11 @@ from bioneuro.research.claims.settings import Settings, split_images
 from bioneuro.research.claims.verdict import MIN_SEEDS, NOT_SHOWN, STRONG, Verdict
 from bioneuro.research.commands import main
 from bioneuro.research.differences import in_words
+from bioneuro.research.records.pictures import blank_figure
 
 COLUMNS = ["claim", "condition", "x", "measure", "value", "seed", "note"]
 N_SEEDS = 2
+SIZE = (7.2, 4.6)  # of a picture, in inches
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +53,18 @@ def test_rows_are_tidy(runs, number):
 @pytest.mark.claims
 @each_claim
 def test_verdict_and_figure_come_from_the_rows(runs, number):
-    from matplotlib.figure import Figure
-
     frame = runs(number)
     verdict = CLAIMS[number].verdict(frame)
     assert isinstance(verdict, Verdict)
     assert verdict.form == NOT_SHOWN and not verdict.passed  # two seeds are too few, whatever they say
     assert verdict.low <= verdict.effect <= verdict.high
     assert "nan" not in verdict.note
-    ax = CLAIMS[number].figure(frame, Figure().subplots())
+    figure = blank_figure(*SIZE)
+    ax = CLAIMS[number].figure(frame, figure.subplots())
     assert ax.get_xlabel() and ax.has_data()
+    figure.draw_without_rendering()
+    left, bottom, right, top = figure.get_tightbbox().extents
+    assert min(left, bottom) >= 0 and right <= SIZE[0] and top <= SIZE[1]  # nothing is cut off
 
 
 @pytest.mark.claims

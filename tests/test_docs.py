@@ -96,6 +96,26 @@ def test_methods_that_a_class_has_from_another_of_the_package_are_in_the_referen
     assert not [name for name in known if name.endswith((".set_output", ".__sklearn_tags__"))]  # scikit-learn's
 
 
+def sections_missing(item):
+    """Sections that the docstring of a function or a class ought to have and has not."""
+    doc, signature = inspect.getdoc(item) or "", inspect.signature(item)
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    taken = "Parameters|Attributes" if inspect.isclass(item) else "Parameters"
+    expected = [taken] if any(p.kind not in variable for p in signature.parameters.values()) else []
+    if not inspect.isclass(item) and signature.return_annotation not in ("None", inspect.Signature.empty):
+        expected.append("Returns|Yields")
+    return [titles for titles in expected if not re.search(rf"^({titles})\n---", doc, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("module", [*MODULES, "bioneuro.research"])
+def test_public_docstrings_say_what_is_taken_and_given(module):
+    package = importlib.import_module(module)
+    items = {name: getattr(package, name) for name in package.__all__}
+    classes = {k: v for k, v in items.items() if inspect.isclass(v) and not issubclass(v, Exception)}
+    functions = {k: v for k, v in items.items() if inspect.isroutine(v)}
+    assert not {name: missing for name, item in (classes | functions).items() if (missing := sections_missing(item))}
+
+
 def test_every_public_module_has_a_page():
     modules = {f"bioneuro.{name}" for name in bn.__all__ if inspect.ismodule(getattr(bn, name))}
     assert modules - NO_PAGE == set(MODULES) - {"bioneuro"}

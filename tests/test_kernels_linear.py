@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioneuro import kernels, reference
+from bioneuro import _core, kernels, reference
 
 VALUES = [np.float32, np.float64]
 INDICES = [np.int32, np.int64]
@@ -58,6 +58,51 @@ def test_rows_of_very_different_lengths(batch, index):
     for n_threads in 2, 3:
         np.testing.assert_array_equal(kernels.weight_grad(indptr, indices, X, dY, n_threads=n_threads), G)
         np.testing.assert_array_equal(kernels.backward(indptr, indices, data, X, dY, n_threads=n_threads)[1], other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_rows=st.integers(1, 40),
+    n_cols=st.integers(1, 300),
+    density=st.floats(0, 1),
+    batch=st.integers(1, _core.FEW_SAMPLED),
+    value=st.sampled_from(VALUES),
+    index=st.sampled_from(INDICES),
+    seed=st.integers(0, 99),
+    n_threads=st.integers(1, 3),
+)
+def test_narrow_columns_and_the_order_of_rows_do_not_show(
+    n_rows, n_cols, density, batch, value, index, seed, n_threads
+):
+    indptr, indices, data = W = pathway(n_rows, n_cols, density, value, index, seed)
+    X, dY = activity(batch, n_cols, value, seed), activity(batch, n_rows, value, seed + 1)
+    bias = activity(1, n_rows, value)[0]
+    few = {"narrow": indices.astype(np.uint16), "n_threads": n_threads}
+    order = np.random.default_rng(seed).permutation(n_rows).astype(np.uint32)  # any will do
+    np.testing.assert_array_equal(
+        _core.forward(*W, X, bias, order=order, **few), kernels.forward(*W, X, bias, n_threads=1)
+    )
+    np.testing.assert_array_equal(_core.input_grad(*W, dY, n_cols, **few), kernels.input_grad(*W, dY, n_cols))
+    np.testing.assert_array_equal(_core.weight_grad(indptr, indices, X, dY, **few), kernels.weight_grad(*W[:2], X, dY))
+    for actual, expected in zip(_core.backward(*W, X, dY, **few), kernels.backward(*W, X, dY), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("batch", [_core.FEW, _core.FEW_SAMPLED])
+def test_few_samples_and_many_agree_bit_for_bit(batch, value):
+    """Products of few run on the CSR arrays, those of more on layouts."""
+    n_rows, n_cols = 130, 700
+    W = pathway(n_rows, n_cols, 0.15, value)
+    X, dY = activity(batch + 1, n_cols, value), activity(batch + 1, n_rows, value, 2)
+    few, many = kernels.forward(*W, X[:batch]), kernels.forward(*W, X)[:batch]
+    np.testing.assert_array_equal(few, many)
+    few, many = kernels.input_grad(*W, dY[:batch], n_cols), kernels.input_grad(*W, dY, n_cols)[:batch]
+    np.testing.assert_array_equal(few, many)
+    X[batch], dY[batch] = 0, 0
+    np.testing.assert_allclose(
+        kernels.weight_grad(*W[:2], X[:batch], dY[:batch]), kernels.weight_grad(*W[:2], X, dY), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("value", VALUES)

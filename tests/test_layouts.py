@@ -1,4 +1,5 @@
-"""Block-major layouts: made, refreshed and dropped behind Synapses, and never to be seen in a result."""
+"""Block-major layouts and narrow columns: made, refreshed and dropped behind Synapses, and never to be seen in a
+result."""
 
 import numpy as np
 import pytest
@@ -17,8 +18,13 @@ def activity(batch, n, dtype=np.float32, seed=1):
     return np.random.default_rng(seed).standard_normal((batch, n)).astype(dtype)
 
 
-def assert_products_match(W, batch=20):
-    """Synapses, which keep layouts, against kernels on plain arrays, which make them for the call."""
+def assert_products_match(W):
+    """Synapses, which keep layouts and narrow columns, against kernels on plain arrays, which do not."""
+    for batch in 40, 3, 3:
+        assert_batch_matches(W, batch)
+
+
+def assert_batch_matches(W, batch):
     X, dY = activity(batch, W.n_pre, W.dtype), activity(batch, W.n_post, W.dtype, 2)
     arrays = W.indptr, W.indices, W.weights
     np.testing.assert_array_equal(W.forward(X), kernels.forward(*arrays, X))
@@ -73,6 +79,40 @@ def test_a_step_from_activity_gives_the_copy_its_weights(change, monkeypatch):
     expected = kernels.forward(W.indptr, W.indices, W.weights, X)
     monkeypatch.setattr(_core, "layout_refresh", None)  # nobody else does
     np.testing.assert_array_equal(W.forward(X), expected)
+
+
+def test_columns_are_narrowed_at_the_second_call_for_one_pattern():
+    W, X = pathway(), activity(2, 300)
+    made = []
+    for _ in range(3):
+        W.forward(X)
+        made.append(W._layouts._few)
+    assert made[0] is None and made[1] is made[2]
+    narrow, order = made[2]
+    assert narrow.dtype == np.uint16 and (narrow == W.indices).all()
+    assert (np.diff(np.diff(W.indptr)[order]) >= 0).all()
+    W.prune(0.3)
+    W.forward(X)
+    assert W._layouts._few is None
+
+
+def test_columns_that_16_bits_cannot_tell_apart():
+    W = connectivity.random(3, 2**16 + 1, density=0.01, init="half_normal", random_state=0, dtype=np.float32)
+    X = activity(2, W.n_pre)
+    expected = W.forward(X)
+    np.testing.assert_array_equal(W.forward(X), expected)
+    assert W._layouts.for_few() == (None, None)  # and its rows are long
+
+
+def test_narrow_columns_of_another_pathway():
+    W = pathway()
+    arrays, X = (W.indptr, W.indices, W.weights), activity(2, W.n_pre)
+    with pytest.raises(ValueError, match=r"narrow.shape\[0\] must be .*, that of the pathway"):
+        _core.forward(*arrays, X, narrow=np.zeros(3, np.uint16))
+    with pytest.raises(ValueError, match=r"order.shape\[0\] must be 70, that of the pathway"):
+        _core.forward(*arrays, X, order=np.zeros(3, np.uint32))
+    with pytest.raises(ValueError, match="narrow cannot tell 70000 columns apart"):
+        _core.forward(*arrays, activity(2, 70_000), narrow=W.indices.astype(np.uint16))
 
 
 def test_results_go_where_they_are_wanted():

@@ -535,6 +535,13 @@ def test_figures_are_drawn_on_the_axes_given(W, results, name):
     assert ax.get_title(loc="left")
 
 
+def test_a_title_of_ones_own_stays_alone(results):
+    _, ax = plt.subplots()
+    ax.set_title("Mine")
+    plot.robustness_curve(results, ax)
+    assert (ax.get_title(), ax.get_title(loc="left")) == ("Mine", "")
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_titles_and_legends_keep_to_their_panel(W, results, name):
     """In one of two small panels: nothing reaches into the other, and no legend squeezes the axes."""

@@ -63,6 +63,10 @@ def from_sklearn(model: Any) -> Classifier:
         With ``decision_function`` it is returned as it is. With ``predict_proba`` its logits are the logarithms of the
         probabilities. With neither only attacks that see labels alone can run.
 
+    Returns
+    -------
+    Classifier
+
     Raises
     ------
     TypeError
@@ -117,6 +121,10 @@ def to_foolbox(
     bounds : (lowest, highest)
         Range of the images that the attacks will be given, which stands for the model's [0, 1]; ``(0, 255)``, say.
 
+    Returns
+    -------
+    PyTorchModel
+
     Raises
     ------
     ImportError
@@ -147,6 +155,10 @@ def to_art(model: Classifier, image_shape: tuple[int, ...] | None = None) -> Art
     ----------
     model, image_shape
         As in :func:`to_torch`; a model without ``n_features_in_`` and ``image_shape_`` needs it.
+
+    Returns
+    -------
+    ArtClassifier
 
     Raises
     ------

@@ -28,7 +28,17 @@ def stimulus_rates(rates: ArrayLike) -> Floats:
 
 
 class PairwiseCorrelation(NamedTuple):
-    """Mean and standard deviation of the correlation over pairs of cells, mean of its size, and the cells that vary."""
+    """Result of :func:`pairwise_correlation`.
+
+    Attributes
+    ----------
+    mean, sd : float
+        Of the correlation, over pairs of cells.
+    mean_size : float
+        Mean of its absolute value.
+    n_cells : int
+        Cells that vary.
+    """
 
     mean: float
     sd: float
@@ -67,7 +77,17 @@ def pairwise_correlation(rates: ArrayLike) -> PairwiseCorrelation:
 
 
 def fraction_active(rates: ArrayLike) -> float:
-    """Share of all rates (cells x stimuli) that are above 0, in [0, 1].
+    """Share of all rates (cells x stimuli) that are above 0.
+
+    Parameters
+    ----------
+    rates : array_like of shape (n_stimuli, n_cells)
+        Finite and >= 0.
+
+    Returns
+    -------
+    float
+        In [0, 1].
 
     Raises
     ------

@@ -30,7 +30,23 @@ LEAST_SPREAD = 1e-9
 
 
 class Vuong(NamedTuple):
-    """Result of `vuong`; positive values favour the first distribution."""
+    """Result of `vuong`; positive values favour the first distribution.
+
+    Attributes
+    ----------
+    statistic : float
+        Of the test: normal where both distributions fit alike.
+    p_value : float
+        Two-sided.
+    mean_log_ratio : float
+        Log-likelihood ratio for a weight.
+    low, high : float
+        Its interval.
+    n : int
+        Weights.
+    n_groups : int
+        Independent groups of them, such as the rows of a matrix.
+    """
 
     statistic: float
     p_value: float
@@ -42,7 +58,16 @@ class Vuong(NamedTuple):
 
 
 class KSBootstrap(NamedTuple):
-    """Result of `ks_bootstrap`."""
+    """Result of `ks_bootstrap`.
+
+    Attributes
+    ----------
+    statistic : float
+        Kolmogorov-Smirnov distance of the sample from its fit.
+    p_value : float
+    n_boot : int
+        Samples that were drawn from the fit.
+    """
 
     statistic: float
     p_value: float
@@ -50,7 +75,13 @@ class KSBootstrap(NamedTuple):
 
 
 class LogMoments(NamedTuple):
-    """Moments of log w; `kurtosis` is the excess over the normal's."""
+    """Moments of log w.
+
+    Attributes
+    ----------
+    mean, sd, skewness, kurtosis : float
+        The kurtosis is the excess over the normal's.
+    """
 
     mean: float
     sd: float
@@ -379,6 +410,10 @@ def log_moments(weights: Any) -> LogMoments:
     ----------
     weights : Synapses, scipy.sparse or array_like
         Weights >= 0, of one sign.
+
+    Returns
+    -------
+    LogMoments
     """
     log_w = np.log(positive_weights(weights)[0])
     if np.ptp(log_w) == 0:

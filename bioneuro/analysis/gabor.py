@@ -30,9 +30,21 @@ N_ORIENTATIONS = 24
 class GaborFit(NamedTuple):
     """Parameters of a fitted Gabor function (see :func:`fit_gabor`) and the share of variance it explains.
 
-    ``x0, y0`` centre (column and row, pixels); ``theta`` direction in which it is modulated, in [0, pi), from the
-    columns towards larger rows; ``sigma_x, sigma_y`` sd of the envelope along and across that direction (pixels);
-    ``frequency`` (cycles/pixel); ``phase`` in [-pi, pi], 0: even, +-pi/2: odd; ``amplitude`` > 0; ``r2``.
+    Attributes
+    ----------
+    x0, y0 : float
+        Centre: column and row, in pixels.
+    theta : float in [0, pi)
+        Direction in which it is modulated, from the columns towards larger rows.
+    sigma_x, sigma_y : float
+        Standard deviation of the envelope along and across that direction, in pixels.
+    frequency : float
+        Cycles a pixel.
+    phase : float in [-pi, pi]
+        0: even, +-pi/2: odd.
+    amplitude : float > 0
+    r2 : float
+        Share of the variance that it explains.
     """
 
     x0: float

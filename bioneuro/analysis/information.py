@@ -21,7 +21,17 @@ ROWS = 512
 
 
 class DiscreteInformation(NamedTuple):
-    """I(a; b) and H(a | b) in bits; ``correction``: what the Miller-Madow terms took from the first."""
+    """Result of :func:`discrete_information`, in bits.
+
+    Attributes
+    ----------
+    information : float
+        I(a; b).
+    conditional : float
+        H(a | b).
+    correction : float
+        What the Miller-Madow terms took from the first.
+    """
 
     information: float
     conditional: float
@@ -35,6 +45,10 @@ def discrete_entropy(values: ArrayLike) -> tuple[float, float]:
     ----------
     values : array_like, (n,)
         ``m`` different ones. The plug-in estimate is too small by about the second value [1]_.
+
+    Returns
+    -------
+    entropy, correction : float
 
     References
     ----------
@@ -56,6 +70,10 @@ def discrete_information(a: ArrayLike, b: ArrayLike) -> DiscreteInformation:
     Parameters
     ----------
     a, b : array_like of discrete values, (n,)
+
+    Returns
+    -------
+    DiscreteInformation
     """
     a, b = plain_array(a, "a"), plain_array(b, "b")
     if a.shape != b.shape:
@@ -67,7 +85,20 @@ def discrete_information(a: ArrayLike, b: ArrayLike) -> DiscreteInformation:
 
 
 def shuffled_information(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n_shuffles: int = 20) -> Floats:
-    """:func:`discrete_information` with ``b`` in random order, ``(n_shuffles,)``: what is found where there is none."""
+    """:func:`discrete_information` with ``b`` in random order: what is found where there is none.
+
+    Parameters
+    ----------
+    a, b : array_like, (n,)
+        Discrete values.
+    rng : Generator
+    n_shuffles : int >= 1
+
+    Returns
+    -------
+    ndarray, (n_shuffles,)
+        Bits.
+    """
     check_count("n_shuffles", n_shuffles)
     discrete_information(a, b)  # bad arguments are refused before anything is drawn
     return np.array([discrete_information(a, rng.permutation(b)).information for _ in range(n_shuffles)])
@@ -77,8 +108,17 @@ def shuffled_information(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n
 
 
 class InformationBounds(NamedTuple):
-    """Bounds of I(X; Z) in bits: ``lower`` and ``upper`` for X uniform over the n samples, where ``cap = log2 n`` is
-    the most there can be; ``gaussian``: another upper bound of I, which knows no cap (it may lie below ``upper``)."""
+    """Bounds of I(X; Z) in bits.
+
+    Attributes
+    ----------
+    lower, upper : float
+        For X uniform over the n samples.
+    gaussian : float
+        Another upper bound, which knows no cap: it may lie below ``upper``.
+    cap : float
+        ``log2 n``: the most that ``lower`` and ``upper`` can be.
+    """
 
     lower: float
     upper: float
@@ -95,6 +135,10 @@ def relative_noise(rates: ArrayLike, share: float) -> float:
     ----------
     rates : array_like, (n, n_cells)
     share : float > 0
+
+    Returns
+    -------
+    float
     """
     rates = stimulus_rates(rates)
     check_number("share", share, "> 0")
@@ -162,6 +206,11 @@ def gaussian_information(rates: ArrayLike, noise_sd: float) -> float:
     ----------
     rates : array_like, (n, n_cells)
     noise_sd : float > 0
+
+    Returns
+    -------
+    float
+        Bits.
     """
     rates = stimulus_rates(rates)
     _check_noise(noise_sd)
@@ -180,6 +229,11 @@ def information_by_samples(
     noise_sd : float > 0
     sizes : iterable of int in [2, n]
     rng : Generator
+
+    Returns
+    -------
+    list of InformationBounds
+        One for each number of samples.
     """
     rates, sizes = stimulus_rates(rates), list(sizes)
     _check_noise(noise_sd)
@@ -197,6 +251,11 @@ def synaptic_capacity(information: float, n_non_silent: int) -> float:
     information : float >= 0
         In bits.
     n_non_silent : int >= 1
+
+    Returns
+    -------
+    float
+        Bits per synapse.
     """
     check_number("information", information, ">= 0")
     check_count("n_non_silent", n_non_silent)

@@ -13,7 +13,17 @@ from .scaling import Floats
 
 
 class MeanInterval(NamedTuple):
-    """A mean with its Student t interval."""
+    """A mean with its Student t interval.
+
+    Attributes
+    ----------
+    mean, low, high : float
+        The mean and the ends of its interval.
+    half_width : float
+        Of the interval.
+    n : int
+        Values.
+    """
 
     mean: float
     low: float
@@ -23,7 +33,18 @@ class MeanInterval(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """The mean of a - b with its Student t interval and two-sided p-value."""
+    """The mean of a - b with its Student t interval and two-sided p-value.
+
+    Attributes
+    ----------
+    mean, low, high : float
+        The mean and the ends of its interval.
+    half_width : float
+        Of the interval.
+    n : int
+        Pairs.
+    p_value : float
+    """
 
     mean: float
     low: float

@@ -81,6 +81,10 @@ def participation_ratio(rates: ArrayLike) -> float:
     Parameters
     ----------
     rates : array_like (n_stimuli, n_cells)
+
+    Returns
+    -------
+    float
     """
     rates = scaled(_rates(rates))
     centred = rates - rates.mean(axis=0)

@@ -30,13 +30,31 @@ SONG_2005 = LogNormalReference(mu=-0.702, sigma=0.9355)
 
 
 def row_index(W: Any) -> NDArray[np.intp]:
-    """Post-synaptic cell of each stored weight of `W` in CSR order, (nnz,): the `groups` of `vuong`."""
+    """Post-synaptic cell of each stored weight of `W` in CSR order: the `groups` of `vuong`.
+
+    Parameters
+    ----------
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
+
+    Returns
+    -------
+    ndarray of int, (nnz,)
+    """
     W = as_matrix(W)
     return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
 
 
 def site_index(W: Any) -> NDArray[np.intp]:
-    """Place of each stored weight of `W` in CSR order, ``row n_pre + column``, (nnz,): sorted where the columns are."""
+    """Place of each stored weight of `W` in CSR order, ``row n_pre + column``: sorted where the columns are.
+
+    Parameters
+    ----------
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
+
+    Returns
+    -------
+    ndarray of int, (nnz,)
+    """
     W = as_matrix(W)
     return row_index(W) * W.shape[1] + W.indices
 
@@ -202,7 +220,22 @@ def dale_indices(outgoing: Mapping[str, Mapping[str, Any]]) -> dict[str, Floats]
 
 
 def density(W: Any) -> float:
-    """Share of the possible synapses of `W` (Synapses, scipy.sparse or array) that are not silent, in [0, 1]."""
+    """Share of the possible synapses of a pathway that are not silent.
+
+    Parameters
+    ----------
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        A pathway of no possible synapse.
+    """
     values, size, _ = stored(W, "W")
     if size == 0:
         raise ValueError("W is empty: it has no possible synapse")
@@ -220,6 +253,10 @@ def gini(weights: Any, *, silent: bool = False) -> float:
         Weights >= 0, of one sign.
     silent : bool
         Whether silent synapses count as weights of 0; by default they are left apart.
+
+    Returns
+    -------
+    float
 
     References
     ----------

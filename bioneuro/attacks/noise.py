@@ -62,7 +62,10 @@ class UniformNoise(_Noise):
 class GaussianNoise(_Noise):
     """Gaussian noise: standard deviation epsilon / 2 cut at epsilon (Linf), or epsilon / sqrt(features) (L2).
 
-    ``n_draws`` and the other parameters are those of `UniformNoise`.
+    Parameters
+    ----------
+    n_draws, norm, random_state
+        See `UniformNoise`.
     """
 
     def noisy(self, X: NDArray, epsilon: float, random: SampleRandom, rows: NDArray) -> NDArray:
@@ -76,8 +79,12 @@ class SaltAndPepper(_Noise):
     """Features, in L0 pixels, turned white or black at random, as many as the budget holds.
 
     In L0 that is epsilon of them; in L2 as many as fit into epsilon^2; in Linf all, each as far as epsilon lets it
-    go. A pixel keeps its place in the random order but costs nothing where it has the value already. ``n_draws`` and
-    the other parameters are those of `UniformNoise`.
+    go. A pixel keeps its place in the random order but costs nothing where it has the value already.
+
+    Parameters
+    ----------
+    n_draws, norm, random_state
+        See `UniformNoise`; here ``norm`` may also be "l0".
     """
 
     norms: ClassVar[tuple[str, ...]] = tuple(NORMS)

@@ -15,6 +15,12 @@ class SampleRandom:
     """A stream of random numbers for each sample of a batch, a function of (seed, the sample's content).
 
     So an attack gives a sample the same noise whichever samples surround it.
+
+    Parameters
+    ----------
+    seed : int
+    X : ndarray, shape (n, n_features)
+        The batch.
     """
 
     def __init__(self, seed: int, X: NDArray) -> None:

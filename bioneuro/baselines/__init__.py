@@ -95,6 +95,10 @@ def make(name: str, **params: Any) -> ClassifierMixin:
     **params
         Parameters of that estimator.
 
+    Returns
+    -------
+    classifier
+
     Raises
     ------
     ValueError

@@ -81,6 +81,15 @@ def run(model: Any, stream: Stream, *, progress: bool = False) -> Result:
     stream : Stream
     progress : bool
         Show a tqdm bar.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    TypeError
+        A model without `partial_fit`, or, for a task-incremental stream, without `decision_function`.
     """
     model = clone(model)
     if not hasattr(model, "partial_fit"):
@@ -97,7 +106,18 @@ def run(model: Any, stream: Stream, *, progress: bool = False) -> Result:
 
 
 def tested(model: Any, stream: Stream) -> Result:
-    """A fitted model on every task: a result of one part, as if it had learned everything at once."""
+    """A fitted model on every task: a result of one part, as if it had learned everything at once.
+
+    Parameters
+    ----------
+    model : fitted classifier with `predict`
+        For a task-incremental stream also with `decision_function`.
+    stream : Stream
+
+    Returns
+    -------
+    Result
+    """
     _check_answers(model, stream)
     return _result([_accuracies(model, stream)], model, stream)
 
@@ -147,6 +167,14 @@ def memory(model: Any) -> int | None:
     Cells that wait to be recruited, and the moments of an optimiser, are not counted; nor is the encoder, which rivals
     on the same features share. Where a model has a method ``n_stored()``, that is the answer; None where it has neither
     that nor ``weights()``, as those of scikit-learn.
+
+    Parameters
+    ----------
+    model : fitted classifier
+
+    Returns
+    -------
+    int or None
     """
     if hasattr(model, "n_stored"):
         return int(model.n_stored())
@@ -191,7 +219,16 @@ def compare(
 
 
 def table(results: Iterable[tuple[str, int, Result]]) -> pd.DataFrame:
-    """Results of models by name and seed, as the rows of :func:`compare`."""
+    """Results of models by name and seed, as the rows of :func:`compare`.
+
+    Parameters
+    ----------
+    results : iterable of (name, seed, Result)
+
+    Returns
+    -------
+    DataFrame
+    """
     import pandas as pd
 
     columns = ["model", "seed", "part", "task", "accuracy", "chance", "memory", "cells"]
@@ -204,7 +241,17 @@ def table(results: Iterable[tuple[str, int, Result]]) -> pd.DataFrame:
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a model and seed: average accuracy, forgetting, transfers, memory and cells, from :func:`compare`."""
+    """One row a model and seed: average accuracy, forgetting, transfers, memory and cells.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From :func:`compare`.
+
+    Returns
+    -------
+    DataFrame
+    """
     import pandas as pd
 
     rows = []

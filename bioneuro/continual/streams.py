@@ -19,7 +19,16 @@ ANGLE = Number(-np.inf, np.inf)
 
 
 class Batch(NamedTuple):
-    """``X (n, n_features)`` and labels ``y (n,)``; ``part`` is the stretch of the stream that it belongs to."""
+    """What a stream shows at once.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, n_features)
+    y : ndarray, shape (n,)
+        Labels.
+    part : int
+        Stretch of the stream that it belongs to.
+    """
 
     X: NDArray
     y: NDArray
@@ -104,7 +113,17 @@ class Stream:
         return (Batch(self.X[rows], self.y[rows], int(self.part[rows.start])) for rows in self._slices())
 
     def mapped(self, transform: Callable[[NDArray], NDArray]) -> Stream:
-        """The same stream of ``transform(X)``, such as the features of an encoder: each image is encoded once."""
+        """The same stream of ``transform(X)``: each image is encoded once.
+
+        Parameters
+        ----------
+        transform : function of ``(n, n_features)``
+            Such as the `transform` of an encoder.
+
+        Returns
+        -------
+        Stream
+        """
         return replace(self, X=transform(self.X), tests=tuple((transform(X), y) for X, y in self.tests))
 
 
@@ -136,6 +155,10 @@ def split(
         All labels in the order in which they come; default sorted.
     random_state : int, Generator or None
         Of the order of samples within a task.
+
+    Returns
+    -------
+    Stream
 
     Raises
     ------
@@ -180,7 +203,25 @@ def permuted(
     """All classes in every task; from the second on, the features come in another random order (permuted MNIST).
 
     The samples are dealt out to the tasks, so that each is shown once. Goodfellow et al. 2013, arXiv:1312.6211.
-    Parameters as of :func:`split`.
+
+    Parameters
+    ----------
+    X, y, X_test, y_test : array-like
+        ``(n, n_features)`` and ``(n,)`` to learn from and to test on.
+    n_tasks : int
+        Orders of the features, the first as they are; at most one for each sample.
+    batch_size : int >= 1
+    random_state : int, Generator or None
+        Of the orders, and of which sample is of which task.
+
+    Returns
+    -------
+    Stream
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes; more tasks than samples; labels that are in one of ``y`` and ``y_test`` only.
     """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
     _check_tasks("n_tasks", n_tasks, len(y), "samples")
@@ -201,7 +242,29 @@ def rotated(
     batch_size: int = 50,
     random_state: int | np.random.Generator | None = 0,
 ) -> Stream:
-    """All classes in every task, images turned by the task's angle in degrees; dealt out as in :func:`permuted`."""
+    """All classes in every task, images turned by the task's angle in degrees; dealt out as in :func:`permuted`.
+
+    Parameters
+    ----------
+    X, y, X_test, y_test : array-like
+        ``(n, n_features)`` and ``(n,)`` to learn from and to test on.
+    image_shape : tuple of int
+        ``(height, width)`` or ``(height, width, channels)``.
+    angles : sequence of float
+        Degrees, counter-clockwise: one for each task.
+    batch_size : int >= 1
+    random_state : int, Generator or None
+        Of which sample is of which task.
+
+    Returns
+    -------
+    Stream
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes; more tasks than samples; labels that are in one of ``y`` and ``y_test`` only.
+    """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
     image_shape = _image_shape(image_shape, X.shape[1])
     for i, angle in enumerate(angles):
@@ -225,7 +288,30 @@ def drifting(
 ) -> Stream:
     """All classes throughout, images turned ever further, from 0 to ``angle`` degrees, without a boundary.
 
-    Test sets are at the middle of each of ``n_tasks`` equal stretches. Other parameters as of :func:`split`.
+    Test sets are at the middle of each of ``n_tasks`` equal stretches.
+
+    Parameters
+    ----------
+    X, y, X_test, y_test : array-like
+        ``(n, n_features)`` and ``(n,)`` to learn from and to test on.
+    image_shape : tuple of int
+        ``(height, width)`` or ``(height, width, channels)``.
+    angle : float
+        Degrees, counter-clockwise.
+    n_tasks : int
+        Test sets.
+    batch_size : int >= 1
+    random_state : int, Generator or None
+        Of the order of the samples.
+
+    Returns
+    -------
+    Stream
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes; more tasks than samples; labels that are in one of ``y`` and ``y_test`` only.
     """
     X, y, X_test, y_test = _checked(X, y, X_test, y_test, batch_size)
     image_shape = _image_shape(image_shape, X.shape[1])
@@ -250,7 +336,16 @@ def drifting(
 def blurred(stream: Stream, width: float = 0.2, *, random_state: int | np.random.Generator | None = 0) -> Stream:
     """The same samples, each moved by a normal step of ``width`` times the mean length of a part: tasks overlap.
 
-    Parts are then equal stretches of the stream, not tasks. ``width`` is >= 0.
+    Parameters
+    ----------
+    stream : Stream
+    width : float >= 0
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    Stream
+        Its parts are equal stretches of the stream, not tasks.
     """
     check_number("width", width, ">= 0")
     n, rng = len(stream.y), generator_from(random_state)
@@ -268,7 +363,18 @@ def blurred(stream: Stream, width: float = 0.2, *, random_state: int | np.random
 def imbalanced(stream: Stream, ratio: float = 10.0, *, random_state: int | np.random.Generator | None = 0) -> Stream:
     """The same stream with ever rarer classes, ``n_c = n_max ratio^(-c / (C - 1))``, in an order drawn at random.
 
-    ``ratio >= 1`` is the commonest class over the rarest (Cui et al. 2019, arXiv:1901.05555). Tests stay as they are.
+    Parameters
+    ----------
+    stream : Stream
+    ratio : float >= 1
+        The commonest class over the rarest (Cui et al. 2019, arXiv:1901.05555).
+    random_state : int, Generator or None
+        Of the order of the classes, and of which samples stay.
+
+    Returns
+    -------
+    Stream
+        Its tests are those of ``stream``.
     """
     check("ratio", ratio, Number(1))
     rng = generator_from(random_state)

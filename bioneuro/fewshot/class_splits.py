@@ -19,7 +19,15 @@ QUARTER_TURNS = (0, 1, 2, 3)
 
 
 class ClassSplit(NamedTuple):
-    """Labels for training, validation and test, no label in two of them, and the hash of that division."""
+    """Result of :func:`split_classes`.
+
+    Attributes
+    ----------
+    train, validation, test : ndarray
+        Labels, none of them in two of the three.
+    sha256 : str
+        Hash of that division.
+    """
 
     train: NDArray
     validation: NDArray

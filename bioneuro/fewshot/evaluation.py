@@ -93,6 +93,10 @@ def compare(
         The seed is the sampler's ``random_state``; an estimator keeps its own.
     sampler, encoder, n_jobs, progress
         As of :func:`evaluate`; the images are encoded once for all models.
+
+    Returns
+    -------
+    DataFrame
     """
     import pandas as pd
 

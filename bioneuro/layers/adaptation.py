@@ -18,6 +18,11 @@ class Adaptation(PrintedBySizes):
 
     ``m`` and ``s`` are the running mean and standard deviation of each input (computed by the parallel update of
     Chan, Golub & LeVeque 1979, so that batches of any size give the same result up to rounding).
+
+    Parameters
+    ----------
+    n_inputs : int
+    dtype : dtype
     """
 
     SAVED: ClassVar = {

@@ -32,9 +32,17 @@ TakeOver = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 class Learned(NamedTuple):
-    """What a learning step did: the ``rates (batch, n_cells)`` that learned, and how far each cell moved towards its
-    target, ``alpha (n_cells,)``, from 0 to 1. ``excitation (batch, n_cells)`` is the afferent drive of the cells by the
-    batch after the step, where that is known without another product."""
+    """What a learning step did.
+
+    Attributes
+    ----------
+    rates : ndarray, shape (batch, n_cells)
+        That learned.
+    alpha : ndarray, shape (n_cells,)
+        How far each cell moved towards its target, from 0 to 1.
+    excitation : ndarray, shape (batch, n_cells), or None
+        Afferent drive of the cells by the batch after the step, where that is known without another product.
+    """
 
     rates: NDArray
     alpha: NDArray

@@ -53,6 +53,13 @@ class VotesReadout:
 
     The sums are those of the kernels, not of BLAS, whose last digits depend on the batch and on the processor: a sample
     has the same logits alone and in any batch.
+
+    Parameters
+    ----------
+    association : Association
+        Or another layer with votes.
+    n_classes : int
+        That of the association; readouts are made alike.
     """
 
     SAVED: ClassVar = {"association": Part(Association)}
@@ -261,6 +268,11 @@ class PerturbationReadout(DeltaReadout):
     Synaptic noise of standard deviation ``s`` reaches each output as ``xi ~ N(0, s^2)`` (``q`` has unit norm); the
     reward ``R = log p(label)`` with and without it gives the error ``(R(xi) - R(0)) xi / s^2``, whose mean is ``t - p``
     as ``s -> 0``: no output is told its own error.
+
+    Parameters
+    ----------
+    association, n_classes, w_start, prune_every, seed
+        See :class:`DeltaReadout`.
     """
 
     noise = 0.3

@@ -24,8 +24,15 @@ POWER_STEPS = 50
 class Settled(NamedTuple):
     """Where a circuit came to rest.
 
-    ``y (batch, n_E)``, ``q (batch, n_I)``: rates; ``residual (batch,)``: ``max_i |F(y)_i - y_i|`` relative to the
-    largest rate; ``n_iter (batch,)``: evaluations of ``F``.
+    Attributes
+    ----------
+    y : ndarray, shape (batch, n_E)
+    q : ndarray, shape (batch, n_I)
+        Rates.
+    residual : ndarray, shape (batch,)
+        ``max_i |F(y)_i - y_i|`` relative to the largest rate.
+    n_iter : ndarray of int, shape (batch,)
+        Evaluations of ``F``.
     """
 
     y: NDArray

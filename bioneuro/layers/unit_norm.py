@@ -16,6 +16,11 @@ class UnitNorm(PrintedBySizes):
     """Divisive normalisation alone: ``h = x / |x|``, ``|x|^2 = sum x^2 + 1e-8``, for inputs that are rates (>= 0).
 
     One feature an input, so a synapse of the next layer belongs to one input, such as a pixel.
+
+    Parameters
+    ----------
+    n_inputs : int
+    dtype : dtype
     """
 
     SAVED: ClassVar = {"n_features": Count(1), "dtype": Floating()}

@@ -1,4 +1,4 @@
-"""Figures. Every function takes `ax=None`, draws on it or on a new one, and returns it.
+"""Figures. Every function takes `ax=None`, draws on it or on a new one, and returns it. A title of the axes stays.
 
 Colours are Okabe and Ito's, which colour-blind readers tell apart; series also differ in marker or dash. A new figure
 is one function in the file of its subject and one line here.

@@ -75,13 +75,21 @@ def points_a_unit(ax: Axes, width: float, height: float) -> float:
     return min(across / width, up / height)
 
 
+def fitting(ax: Axes, fontsize: float) -> float:
+    """That size, or a smaller one in axes narrower than three inches."""
+    return min(fontsize, max(6.5, axes_size(ax)[0] / 22))
+
+
 def letters(ax: Axes, fontsize: float) -> int:
     """How many letters of this size, about, have room beside each other over the axes."""
     return max(12, int(axes_size(ax)[0] / (0.58 * fontsize)))
 
 
 def headline(ax: Axes, text: str, fontsize: float = 10) -> None:
-    """A title on the left, no wider than the axes."""
+    """A title on the left, no wider than the axes. A title that the axes have stays as it is, alone."""
+    if ax.get_title():
+        return
+    fontsize = fitting(ax, fontsize)
     lines = (textwrap.fill(line, letters(ax, fontsize)) for line in text.splitlines())
     ax.set_title("\n".join(lines), loc="left", fontsize=fontsize)
 
@@ -96,8 +104,9 @@ def below(
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     if not handles:
         return
-    n, frame = len(handles), 6  # letters that the sample of an entry takes
-    room, longest = letters(ax, 8), frame + max(len(handle.get_label()) for handle in handles)
+    n, fontsize = len(handles), fitting(ax, 8)
+    frame = 6  # letters that the sample of an entry takes
+    room, longest = letters(ax, fontsize), frame + max(len(handle.get_label()) for handle in handles)
     ncols = max(1, min(columns or (1 if n < 6 else 2 if n < 13 else 3), room // longest))
     shift = ScaledTranslation(0, -drop / 72, ax.figure.dpi_scale_trans)
     legend = ax.legend(
@@ -108,10 +117,10 @@ def below(
         borderaxespad=0,
         ncols=ncols,
         frameon=False,
-        fontsize=8,
+        fontsize=fontsize,
         handlelength=3.2 if n > len(COLOURS) else None,  # then some lines are dashed
         title=title,
-        title_fontsize=8,
+        title_fontsize=fontsize,
         alignment="left",
     )
     for text in legend.get_texts():

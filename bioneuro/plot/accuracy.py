@@ -20,6 +20,10 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
         Columns `model`, `accuracy` (0 to 1), `seed`.
     ax : Axes, optional
     level : float
+
+    Returns
+    -------
+    Axes
     """
     ax = axes(ax)
     bars(frame, "accuracy", ax, level, "seed")

@@ -25,6 +25,10 @@ def continual_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float
     ax : Axes, optional
     level : float
         Of the band; a single seed has none.
+
+    Returns
+    -------
+    Axes
     """
     need_columns(frame, ("model", "seed", "part", "task", "accuracy"))
     ax = axes(ax)
@@ -37,7 +41,18 @@ def continual_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float
 
 
 def task_matrix(accuracy: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Accuracies `(n_parts, n_tasks)` after each part (rows) on each task, as a heat map with numbers."""
+    """Accuracies after each part (rows) on each task, as a heat map with numbers.
+
+    Parameters
+    ----------
+    accuracy : array_like, (n_parts, n_tasks)
+        In [0, 1]: `Result.accuracy`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
     R = plain_array(accuracy, "accuracy", np.float64)
     if R.ndim != 2 or not R.size:
         raise ValueError(f"accuracy must be (n_parts, n_tasks), got shape {R.shape}")

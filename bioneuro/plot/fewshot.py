@@ -41,6 +41,10 @@ def low_data_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: float 
     ax : Axes, optional
     level : float
         Of the band; a single seed has none.
+
+    Returns
+    -------
+    Axes
     """
     ax = axes(ax)
     curves(frame, "n_shot", "accuracy", ax, level)
@@ -60,6 +64,10 @@ def episodes(results: pd.DataFrame, ax: Axes | None = None, *, level: float = 0.
     ax : Axes, optional
     level : float
         Of the interval, over episodes.
+
+    Returns
+    -------
+    Axes
     """
     from matplotlib.ticker import PercentFormatter
 
@@ -111,6 +119,10 @@ def winning_prototypes(
     ax : Axes, optional
     right : array_like (m,) of bool, optional
         Whether each query was classified rightly: a green line beside it, or a dotted vermilion one.
+
+    Returns
+    -------
+    Axes
     """
     queries, supports = plain_array(queries, "queries"), plain_array(supports, "supports")
     rows, shares = plain_array(rows, "rows"), plain_array(shares, "shares")
@@ -156,6 +168,10 @@ def one_shot_errors(results: pd.DataFrame, ax: Axes | None = None, *, level: flo
         Columns `model`, `run`, `error` (0 to 1): of :func:`bioneuro.fewshot.omniglot_one_shot`, with a column more.
     ax : Axes, optional
     level : float
+
+    Returns
+    -------
+    Axes
     """
     ax = axes(ax)
     bars(results, "error", ax, level, "run")

@@ -23,6 +23,10 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
         and criteria are drawn in the order in which they come; what is missing stays blank.
     ax : Axes, optional
 
+    Returns
+    -------
+    Axes
+
     Raises
     ------
     ValueError

@@ -41,6 +41,10 @@ def robustness_curve(frame: pd.DataFrame, ax: Axes | None = None, *, level: floa
     ax : Axes, optional
     level : float
         Of the band; a single seed has none.
+
+    Returns
+    -------
+    Axes
     """
     ax = axes(ax)
     curves(frame, "epsilon", "robust_accuracy", ax, level)
@@ -65,6 +69,10 @@ def loss_landscape(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame : DataFrame
         Of `bioneuro.attacks.loss_landscape`: columns `sample`, `direction`, `distance`, `loss`.
     ax : Axes, optional
+
+    Returns
+    -------
+    Axes
     """
     ax = axes(ax)
     need_columns(frame, ("sample", "direction", "distance", "loss"))
@@ -88,6 +96,10 @@ def loss_by_step(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame : DataFrame
         Of `bioneuro.attacks.loss_by_step`: columns `sample`, `step`, `loss`.
     ax : Axes, optional
+
+    Returns
+    -------
+    Axes
     """
     ax = axes(ax)
     need_columns(frame, ("sample", "step", "loss"))

@@ -311,6 +311,10 @@ def gabor_fits(
         Fields whose R2 is lower are drawn hollow: their parameters mean little.
     label, color, marker : str
         Of this population.
+
+    Returns
+    -------
+    Axes
     """
     need_columns(frame, ("nx", "ny", "r2"))
     ax = axes(ax, (5.2, 4.6))
@@ -336,6 +340,10 @@ def rate_distribution(rates: ArrayLike, ax: Axes | None = None, *, bins: int = 4
         Mean rate of each cell, >= 0; silent cells are counted in the legend only.
     ax : Axes, optional
     bins : int
+
+    Returns
+    -------
+    Axes
     """
     rates = plain_array(rates, "rates", np.float64)
     if rates.ndim != 1 or not np.isfinite(rates).all() or (rates < 0).any():

@@ -139,6 +139,10 @@ def as_rule(rule: RuleLike) -> Rule:
         A name in :data:`RULES`, for that rule with its defaults; a rule, which is returned; or a function of
         ``(synapses, X, Y, gain)``, for a :class:`FunctionRule`.
 
+    Returns
+    -------
+    Rule
+
     Raises
     ------
     ValueError

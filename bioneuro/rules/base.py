@@ -201,6 +201,11 @@ class AdditiveRule(Rule):
     Signs: the equation is one of strengths. In "E" and "mixed" pathways the strength is the weight; in an "I" pathway
     it is ``-w``, so what makes an excitatory synapse stronger makes an inhibitory one stronger too. In "E" and "I"
     pathways strengths are clipped at 0, from where they may rise again; in "mixed" ones they cross it.
+
+    Parameters
+    ----------
+    eta, n_threads
+        See :class:`Rule`.
     """
 
     @abstractmethod
@@ -245,13 +250,31 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
 def check_rates(
     rates: NDArray, name: str, dtype: np.dtype, width: int, *, nonnegative: bool, n_threads: Threads = None
 ) -> float:
-    """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be; returns the largest magnitude.
+    """A batch of at least one row, C-contiguous, finite, and >= 0 where it must be.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (batch, width)
+    name : str
+        What messages call it.
+    dtype : dtype
+    width : int
+        Number of cells.
+    nonnegative : bool
+        Whether rates below 0 are refused.
+    n_threads : int >= 1, "auto" or None
+
+    Returns
+    -------
+    largest : float
+        The largest magnitude.
 
     Raises
     ------
     TypeError
         No array, or one of another dtype.
     ValueError
+        Another shape, an empty batch, or rates that are not finite or below 0 where they must not be.
     """
     check_array(rates, name, (dtype,), ndim=2)
     if rates.shape[1] != width or not len(rates):
@@ -260,10 +283,30 @@ def check_rates(
 
 
 def on_synapses(synapses: Synapses, cells: NDArray) -> NDArray:
-    """A value of each post-synaptic cell ``(n_post,)`` at each of its stored synapses ``(nnz,)``."""
+    """A value of each post-synaptic cell at each of its stored synapses.
+
+    Parameters
+    ----------
+    synapses : Synapses
+    cells : ndarray, shape (n_post,)
+
+    Returns
+    -------
+    ndarray, shape (nnz,)
+        In CSR order.
+    """
     return np.repeat(cells, np.diff(synapses.indptr))
 
 
 def batch_mean(A: NDArray) -> NDArray:
-    """Mean over the batch, summed in double precision, in the dtype of ``A``."""
+    """Mean over the batch, summed in double precision, in the dtype of ``A``.
+
+    Parameters
+    ----------
+    A : ndarray, shape (batch, ...)
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
     return A.mean(axis=0, dtype=float).astype(A.dtype)

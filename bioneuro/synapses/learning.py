@@ -133,8 +133,8 @@ class Learning(StoredSynapses):
                 largest_c = float((np.abs(Y).sum(axis=0, dtype=float) * (1 if gain is None else np.abs(gain))).max())
                 self._check_drive(largest_c * largest_X, largest_c, parameters, n_threads)
             layout = None
-            if self._layouts.made(False) or np.count_nonzero(Y) * SPARSE > Y.size:
-                layout = self._layouts.layout(len(X), False, self._version, n_threads, weights=False)
+            if len(X) > 1 and (self._layouts.made(False) or np.count_nonzero(Y) * SPARSE > Y.size):
+                layout = self._layouts.layout(False, self._version, n_threads, weights=False)
             key = {"seed": seed, "step": step, "n_threads": n_threads}
             n_changed = self._learn(_core.hebbian_step, X, Y, rule, gain=gain, layout=layout, **key)
             if layout is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import NDArray
 
 from .. import _core
@@ -37,19 +39,21 @@ class Products(StoredSynapses):
         """
         check_batch(X, "X", self._n_pre, self.dtype)
         with self._reading:
-            layout = self._layouts.layout(len(X), False, self._version, n_threads)
+            layout, narrow, order = self._beside(len(X), False, n_threads)
             return _core.forward(
-                self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout
-            )
+                self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout,
+                narrow=narrow, order=order,
+            )  # fmt: skip
 
     def input_grad(self, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
         check_batch(dY, "dY", self.n_post, self.dtype)
         with self._reading:
-            layout = self._layouts.layout(len(dY), True, self._version, n_threads)
+            layout, narrow, _ = self._beside(len(dY), True, n_threads)
             return _core.input_grad(
-                self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout
-            )
+                self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout,
+                narrow=narrow,
+            )  # fmt: skip
 
     def weight_grad(self, X: NDArray, dY: NDArray, n_threads: Threads = None, out: NDArray | None = None) -> NDArray:
         """Sampled product ``G_ij = sum_b dY_bi X_bj`` on the stored synapses, shape (nnz,).
@@ -59,8 +63,10 @@ class Products(StoredSynapses):
         check_batch(X, "X", self._n_pre, self.dtype)
         check_batch(dY, "dY", self.n_post, self.dtype)
         with self._reading:
-            layout = self._layouts.layout(len(X), False, self._version, n_threads, weights=False)
-            return _core.weight_grad(self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout)
+            layout, narrow, _ = self._beside(len(X), False, n_threads, few=_core.FEW_SAMPLED, weights=False)
+            return _core.weight_grad(
+                self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout, narrow=narrow
+            )
 
     def backward(
         self,
@@ -77,7 +83,17 @@ class Products(StoredSynapses):
         check_batch(dY, "dY", self.n_post, self.dtype)
         dX, G = (None, None) if out is None else out
         with self._reading:
-            layout = self._layouts.layout(len(X), True, self._version, n_threads)
+            layout, narrow, _ = self._beside(len(X), True, n_threads)
             return _core.backward(
-                self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, dX=dX, G=G, layout=layout
-            )
+                self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, dX=dX, G=G, layout=layout,
+                narrow=narrow,
+            )  # fmt: skip
+
+    def _beside(
+        self, batch: int, transposed: bool, n_threads: Threads, few: int = _core.FEW, weights: bool = True
+    ) -> tuple[Any, NDArray | None, NDArray | None]:
+        """What a product with a batch reads beside the arrays of the pathway: a layout, or narrow columns and the order
+        of the rows."""
+        if batch <= few:
+            return None, *self._layouts.for_few()
+        return self._layouts.layout(transposed, self._version, n_threads, weights), None, None

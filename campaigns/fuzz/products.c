@@ -81,6 +81,12 @@ void execute(source *s, int n_threads) {
         free(weights);
     }
 
+    /* columns in 16 bits, and the rows in some order */
+    uint16_t *narrow = calloc(w.nnz + 1, sizeof *narrow);
+    uint32_t *order = calloc(w.n_rows, sizeof *order);
+    for (size_t k = 0; k < w.nnz; k++) narrow[k] = (uint16_t)column(&w, k);
+    for (size_t i = 0; i < w.n_rows; i++) order[i] = (uint32_t)(w.n_rows - 1 - i);
+
     void *y = blank(n_y, size), *dx = blank(n_x, size), *g = blank(w.nnz, size),
          *again = blank(n_x + n_y + w.nnz, size);
     int ok = CALL(s, bio_forward(&w, NULL, x, bias, y, batch, 1));
@@ -88,6 +94,8 @@ void execute(source *s, int n_threads) {
     ok &= CALL(s, bio_weight_grad(&w, NULL, x, dy, g, batch, 1));
     if (ok) {
         require_products(&in, y, dx, g);
+        w.narrow = w.n_cols <= UINT16_MAX && below(s, 2) ? narrow : NULL;
+        w.order = below(s, 2) ? order : NULL;
         if (CALL(s, bio_forward(&w, layout, x, bias, again, batch, n_threads))) REQUIRE(same(y, again, n_y, value));
         if (CALL(s, bio_input_grad(&w, transposed, dy, again, batch, n_threads))) REQUIRE(same(dx, again, n_x, value));
         if (CALL(s, bio_weight_grad(&w, layout, x, dy, again, batch, n_threads))) REQUIRE(same(g, again, w.nnz, value));
@@ -102,6 +110,8 @@ void execute(source *s, int n_threads) {
         free(both_again);
     }
     REQUIRE(same(before.data, w.data, w.nnz, value));
+    free(narrow);
+    free(order);
     bio_layout_free(layout);
     bio_layout_free(transposed);
     free(x);

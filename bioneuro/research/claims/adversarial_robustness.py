@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from ... import analysis, attacks
 from ...classifier import BioClassifier
 from ...datasets import USUAL, Dataset
+from ...plot import MARKERS
 from ..differences import ALPHA, in_words
 from ..robustness.contenders import CEILING, CONTENDERS, CONTROL, OURS, ROBUST, SOURCES, Contender, Task, contenders
 from .claim import Claim, Track
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
 
@@ -222,10 +223,12 @@ class AdversarialRobustness(Claim[RobustnessSettings]):
             draw_mean(
                 ax,
                 curve_of(frame, name, ROBUST_ACCURACY),
-                marker="osD^vPX*<>h"[i % 11],
+                marker=MARKERS[i % len(MARKERS)],
                 linestyle=styles[CONTENDERS[name].role],
                 label=bound + name,
             )
         ax.set(xlabel=self.x_name, ylabel="accuracy under attack", ylim=(0, 1.02))
-        ax.legend(frameon=False, fontsize=7)
+        tested = sorted(frame["x"].dropna().unique())
+        ax.set_xticks(tested, labels=[f"{epsilon:g}" for epsilon in tested])
+        legend_beside(ax)
         return ax

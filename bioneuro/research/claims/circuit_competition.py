@@ -16,7 +16,7 @@ from ...schedule import Schedule
 from ..differences import in_words
 from .claim import Claim, Track
 from .controls import score
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Settings, split_images
 from .verdict import NOT_SHOWN, Verdict, weak
 
@@ -171,5 +171,7 @@ class CircuitCompetition(Claim[CompetitionSettings]):
             softmax = values_of(frame, "softmax", measure).mean()
             ax.axhline(softmax, color=colour, linestyle="--", label=f"softmax, {readout}")
         ax.set(xlabel=self.x_name, ylabel="accuracy")
-        ax.legend(frameon=False, fontsize=8)
+        lengths = sorted(frame["x"].dropna().unique())
+        ax.set_xticks(lengths, labels=[f"{length:g}" for length in lengths])
+        legend_beside(ax)
         return ax

@@ -10,10 +10,11 @@ import numpy as np
 
 from ... import analysis, continual
 from ...datasets import Dataset
+from ...plot import COLOURS, MARKERS
 from ..differences import in_words
 from ..task_streams import CEILINGS, INPUT, LEARNERS, OURS, OURS_EXPANDED, StreamPlan, measure
 from .claim import Claim, Track
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Settings
 from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
@@ -92,9 +93,11 @@ class ContinuousAdaptation(Claim[ContinualSettings]):
         return Verdict.of(effect, form, passed, unit, "\n".join(lines))
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        for name in LEARNERS:
-            style = {"marker": "o", "lw": 2.5} if name == OURS else {"marker": "."}
-            draw_mean(ax, curve_of(frame, name, "accuracy so far"), label=name, **style)
+        for i, name in enumerate(LEARNERS):
+            style = {"lw": 2.5 if name == OURS else 1.2, "linestyle": "-" if i < len(COLOURS) else "--"}
+            marker = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
+            draw_mean(ax, curve_of(frame, name, "accuracy so far"), label=name, marker=marker, markersize=4, **style)
         ax.set(xlabel=self.x_name, ylabel="accuracy on the tasks so far", ylim=(0, 1.02))
-        ax.legend(frameon=False, fontsize=8)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        legend_beside(ax)
         return ax

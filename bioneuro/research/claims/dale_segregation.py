@@ -17,7 +17,7 @@ from ...rules import TransmitterCompetition
 from ...synapses import Synapses
 from ..differences import in_words
 from .claim import Claim, Track
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
 
@@ -214,7 +214,7 @@ class DaleSegregation(Claim[DaleSettings]):
         ax.set(xscale="log", xlabel=self.x_name, ylim=(0, 1.05))
         ax.set_xticks([RULE.chi * factor for factor in FACTORS], [f"{RULE.chi * factor:g}" for factor in FACTORS])
         ax.minorticks_off()
-        ax.legend(fontsize=8, frameon=False)
+        legend_beside(ax)
         return ax
 
 

@@ -226,6 +226,8 @@ class EmergentSparsity(Claim[SparsitySettings]):
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
         """Accuracy against the density of all layers that learn; beside it that of the association over training."""
+        from matplotlib.ticker import LogLocator
+
         lines = (
             (TURNOVER, "accuracy delta", "ours, delta readout", "#D55E00", "o"),
             (TURNOVER, "accuracy votes", "ours, votes", "#E69F00", "o"),
@@ -245,17 +247,24 @@ class EmergentSparsity(Claim[SparsitySettings]):
         ):
             ax.axhline(_mean(frame, condition, measure), color="0.3", linewidth=1, linestyle=style, label=label)
         ax.set(xscale="log", xlabel="density of all layers that learn", ylabel="accuracy")
-        ax.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(1.0, 0.0))
+        ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
+        ax.minorticks_off()
+        grid = ax.get_subplotspec().subgridspec(3, 2, width_ratios=(3, 1))
+        ax.set_subplotspec(grid[:, 0])
         rates = curve_of(frame, TURNOVER, "density of association")
         course = curve_of(frame, "association, association", "density")
-        for place, curve, scale, label in ((0.72, rates, "log", self.x_name), (0.36, course, "linear", "training")):
-            beside = ax.inset_axes((1.12, place, 0.26, 0.2))
-            draw_mean(beside, curve, color="0.2")
-            beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1)
+        for row, (curve, scale, label) in enumerate(((rates, "log", self.x_name), (course, "linear", "training"))):
+            beside = ax.figure.add_subplot(grid[row, 1])
+            draw_mean(beside, curve, color="0.2", label="ours, association")
+            beside.axhline(CORTEX_DENSITY, color="0.7", linewidth=1, label="cortex, about")
             beside.set(xscale=scale, ylim=(0, max(0.3, 1.1 * curve.to_numpy().max())))
-            beside.set_xlabel(label, fontsize=6)
-            beside.set_ylabel("density, association", fontsize=6)
-            beside.tick_params(labelsize=6)
+            beside.set_xlabel(label, fontsize=7)
+            beside.set_ylabel("density, association", fontsize=7)
+            beside.tick_params(labelsize=7)
+        names = ax.figure.add_subplot(grid[2, 1])
+        names.set_axis_off()
+        handles = [handle for of in (ax, beside) for handle in of.get_legend_handles_labels()[0]]
+        names.legend(handles=handles, frameon=False, fontsize=7, loc="upper left", borderaxespad=0)
         return ax
 
 

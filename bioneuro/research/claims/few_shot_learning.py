@@ -10,10 +10,11 @@ import numpy as np
 
 from ... import analysis, fewshot
 from ...datasets import Dataset
+from ...plot import MARKERS
 from ..differences import ALPHA, in_words
 from ..few_images.models import ORIGINS, few_image_models
 from .claim import Claim, Track
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
@@ -121,14 +122,14 @@ class FewShotLearning(Claim[FewShotSettings]):
         return Verdict.of(100 * effect, form, passed, f"points ahead of {' and '.join(rivals)}, mean over k", note)
 
     def figure(self, frame: pd.DataFrame, ax: Axes) -> Axes:
-        for name, marker in zip(dict.fromkeys(frame["condition"]), "osD^vPX*", strict=False):
+        for name, marker in zip(dict.fromkeys(frame["condition"]), MARKERS, strict=False):
             style = "-" if name in (OURS, "bioneuro") else ":" if name in CONTROLS else "--"
             draw_mean(ax, curve_of(frame, name, MEASURE), marker=marker, linestyle=style, label=name)
         shots = sorted(frame["x"].dropna().unique())
         ax.set(xscale="log", xlabel=self.x_name, ylabel="test accuracy", ylim=(0, 1.02))
         ax.set_xticks(shots, labels=[f"{k:g}" for k in shots])
         ax.minorticks_off()
-        ax.legend(frameon=False, fontsize=7)
+        legend_beside(ax)
         return ax
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ... import plot
 from ..differences import MIN_SEEDS
 from ..records.ledger import write_table
 from ..records.pictures import blank_figure, save_picture
@@ -73,12 +74,11 @@ def figures(claims: Sequence[Claim[Any]], frames: Mapping[str, pd.DataFrame], ou
     written = []
     for claim in claims:
         figure = blank_figure(7.2, 4.6)
-        ax = claim.figure(frames[claim.number], figure.subplots())
+        blank = figure.subplots()
+        blank.set_prop_cycle(color=plot.COLOURS)
+        ax = claim.figure(frames[claim.number], blank)
         n_seeds = frames[claim.number]["seed"].nunique()
-        ax.set_title(
-            f"{claim.number}, {claim.title} ({n_seeds} seed{'s' * (n_seeds != 1)}; bands: 95 % intervals)",
-            loc="left",
-            fontsize=10,
-        )
+        seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds; bands: 95 % intervals"
+        ax.set_title(f"{claim.number}, {claim.title} ({seeds})", loc="left", fontsize=10)
         written.append(save_picture(figure, out / f"{claim.number}.png"))
     return written

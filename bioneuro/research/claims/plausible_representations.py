@@ -19,7 +19,7 @@ from ..differences import ALPHA, in_words
 from ..natural_images import dead_leaves, gaussian_twin
 from .claim import Claim, Track
 from .controls import STORED, hidden_rates, perceptron_rates
-from .rows import Found, values_of
+from .rows import Found, legend_beside, values_of
 from .settings import SMALL, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
@@ -311,7 +311,7 @@ class PlausibleRepresentations(Claim[RepresentationSettings]):
         ax.invert_yaxis()
         ax.axhline(len(panels) - 3.5, color="0.8", lw=0.8)  # rates above, fields below
         ax.set(xlabel="value (mean over seeds)", xlim=(-0.05, 1.05))
-        ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+        legend_beside(ax)
         return ax
 
 

@@ -18,7 +18,7 @@ from ...datasets import Dataset
 from ..differences import ALPHA, in_words
 from .claim import Claim, Track
 from .controls import class_balanced, score
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, Verdict
 
@@ -180,5 +180,5 @@ class ResourceAllocation(Claim[ResourceSettings]):
             draw_mean(ax, curve_of(frame, name, "accuracy, rare classes"), marker=marker, label=name)
         draw_mean(ax, curve_of(frame, "bioneuro", "cells in use"), color="0.5", linestyle=":", label="cells in use")
         ax.set(xscale="log", xlabel=self.x_name, ylabel=f"accuracy on the rarest {N_RARE} classes", ylim=(0, 1.02))
-        ax.legend(frameon=False, fontsize=8)
+        legend_beside(ax)
         return ax

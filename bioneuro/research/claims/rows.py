@@ -38,6 +38,13 @@ def curve_of(frame: pd.DataFrame, condition: str, measure: str) -> pd.DataFrame:
     return rows.pivot(index="x", columns="seed", values="value").sort_index()
 
 
+def legend_beside(ax: Axes, handles: list[Any] | None = None, *, left: float = 1.02) -> None:
+    """A legend to the right of the axes, from ``left`` of their width on: on nothing that is drawn."""
+    ax.legend(
+        handles=handles, frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(left, 0.5), borderaxespad=0
+    )
+
+
 def draw_mean(ax: Axes, curve: pd.DataFrame, **style: Any) -> None:
     """Mean over the seeds, with the band of the 95 % interval where there are two or more."""
     intervals = [analysis.mean_interval(row[np.isfinite(row)]) for row in curve.to_numpy()]

@@ -20,7 +20,7 @@ from ...rules import Turnover
 from ..differences import in_words
 from .claim import Claim, Track
 from .controls import hidden_rates, magnitude_pruned, perceptron_rates, score
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import DENSE, SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, TOLERATED_LOSS, Verdict, weak
 
@@ -288,8 +288,8 @@ class SynapticCapacity(Claim[CapacitySettings]):
         for marker, (name, row) in zip("sD*", PUBLISHED[200].items(), strict=True):
             ax.plot(row.capacity, row.accuracy, marker, color="k", mfc="none", label=f"published, {name} (200 cells)")
         ax.axhline(TARGET, color="0.8", linewidth=1, zorder=0)
-        ax.set(xscale="log", xlabel=f"C_S, bits per hidden synapse ({largest} cells)", ylabel="accuracy")
-        ax.legend(frameon=False, fontsize=7)
+        ax.set(xscale="log", xlabel=f"$C_S$, bits per hidden synapse ({largest} cells)", ylabel="accuracy")
+        legend_beside(ax)
         return ax
 
 

@@ -16,7 +16,7 @@ from ...datasets import Dataset
 from ...supervision import Supervision
 from .claim import Claim, Track
 from .controls import hidden_rates, score
-from .rows import Found, curve_of, draw_mean, values_of
+from .rows import Found, curve_of, draw_mean, legend_beside, values_of
 from .settings import SMALL, Images, Settings, split_images
 from .verdict import NOT_SHOWN, STRONG, Verdict
 
@@ -187,7 +187,7 @@ class TaskEncoding(Claim[TaskSettings]):
         ax.set_xscale("symlog", linthresh=0.3)
         right.set(ylabel="accuracy", ylim=(0, 1.02))
         handles = [handle for axes in (ax, right) for handle in axes.get_legend_handles_labels()[0]]
-        ax.legend(handles=handles, frameon=False, fontsize=8)
+        legend_beside(ax, handles, left=1.14)
         return ax
 
 

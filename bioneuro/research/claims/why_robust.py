@@ -27,7 +27,7 @@ from .adversarial_robustness import (
 from .claim import Claim, Track
 from .controls import STORED
 from .lesions import PixelRates, by_rank, lognormal_quantile, normal_quantile, shuffled, with_law, without_competition
-from .rows import Found, values_of
+from .rows import Found, legend_beside, values_of
 from .settings import DENSE, Images, split_images
 from .verdict import NOT_SHOWN, STRONG, Verdict, weak
 
@@ -184,5 +184,5 @@ class WhyRobust(Claim[AblationSettings]):
         ax.invert_yaxis()
         ax.set(xlabel="accuracy", xlim=(-0.02, 1.02))
         ax.grid(axis="x", color="0.9", linewidth=0.8)
-        ax.legend(frameon=False, fontsize=8)
+        legend_beside(ax)
         return ax
