@@ -438,6 +438,19 @@ def test_ranks_have_their_place_and_interval():
     assert [text.get_text() for text in ax.texts] == ["1\n1–2", "2\n1–2", "1"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ranks: ranks[:0], "ranks must have at least one row"),
+        (lambda ranks: ranks.drop(columns="low"), "frame lacks the columns"),
+        (lambda ranks: ranks.assign(rank=[1, 0]), "ranks must be >= 1, got 0"),
+    ],
+)
+def test_ranks_that_are_none(change, message):
+    with pytest.raises(ValueError, match=message):
+        plot.rank_map(change(RANKS))
+
+
 def test_task_matrix_is_a_matrix():
     with pytest.raises(ValueError, match=r"accuracy must be \(n_parts, n_tasks\), got shape \(3,\)"):
         plot.task_matrix([0.1, 0.2, 0.3])
