@@ -1,7 +1,7 @@
 # Shortcuts for developers; CONTRIBUTING.md explains them. PYTHON names the interpreter of your virtual environment.
 PYTHON ?= python
 
-.PHONY: help build test docs pictures results-page sanitize sanitize-threads fuzz coverage lint-tools lint format bench clean
+.PHONY: help build test docs pictures results-page sanitize sanitize-threads fuzz valgrind coverage lint-tools lint format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ sanitize-threads:  ## tests with threads under ThreadSanitizer, in a build folde
 
 fuzz:  ## coverage-guided fuzzing of the kernels, with clang; SHARE=.01 for a share of it
 	$(PYTHON) -m campaigns.fuzz --share $(or $(SHARE),1)
+
+valgrind:  ## calls of the C core under valgrind (Debian: apt-get install valgrind); SHARE=.1 for fewer hostile ones
+	$(PYTHON) -m campaigns.valgrind --share $(or $(SHARE),1)
 
 # Python by all tests, then C by those of the kernels: counting lines of C makes each fit six times as long.
 coverage:  ## lines and branches of Python and C that the tests reach, from a build folder of its own

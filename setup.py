@@ -50,7 +50,7 @@ if switch("NATIVE"):
 if switch("WERROR"):
     compile_args += ["-Werror"]
 if switch("SANITIZE"):
-    compile_args += [f"-fsanitize={switch('SANITIZE')}", "-fno-omit-frame-pointer", "-g"]
+    compile_args += [f"-fsanitize={switch('SANITIZE')}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
     link_args += [f"-fsanitize={switch('SANITIZE')}"]
 
 setup(

@@ -209,8 +209,7 @@ def check_labels(y: Any, name: str = "y") -> None:
     """Raise ValueError, naming its position, where a label is missing: NaN, NaT, NA or None."""
     if y is None:  # scikit-learn has the message
         return
-    check_unmasked(y, name)
-    labels = np.asarray(y)
+    labels = np.asarray(on_host(y, name))
     if labels.dtype.kind == "f":
         missing = np.isnan(labels)
     elif labels.dtype.kind in "mM":

@@ -46,17 +46,24 @@ class LogitClassifier(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Logits ``(n, n_classes)``, or their difference ``(n,)`` for two classes."""
-        z = self._logits(X)
+        z = self._finite_logits(X)
         return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
 
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Class probabilities ``(n, n_classes)``: softmax of the logits."""
-        return softmax(self._logits(X), axis=1)
+        return softmax(self._finite_logits(X), axis=1)
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Most probable class of each sample."""
-        winner = self._logits(X).argmax(axis=1)
+        winner = self._finite_logits(X).argmax(axis=1)
         return self.classes_[winner]
+
+    def _finite_logits(self, X: ArrayLike) -> NDArray:
+        z = self._logits(X)
+        if not sum_is_finite(z) and not (finite := np.isfinite(z).all(axis=1)).all():
+            row = int(np.argmin(finite))
+            raise ValueError(f"X[{row}] is too large for {type(self).__name__}: its logits overflow")
+        return z
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def generator_from(random_state: Any) -> np.random.Generator:
     ------
     ValueError
     """
-    return _made(np.random.default_rng, random_state)
+    return _made(np.random.default_rng, random_state, "Generator")
 
 
 def random_state_from(random_state: Any) -> np.random.RandomState:
@@ -30,7 +30,7 @@ def random_state_from(random_state: Any) -> np.random.RandomState:
     ------
     ValueError
     """
-    return _made(check_random_state, random_state)
+    return _made(check_random_state, random_state, "RandomState")
 
 
 def drawn_generator(random_state: Any) -> np.random.Generator:
@@ -56,10 +56,10 @@ def seed_of(random_state: int | np.random.Generator | None) -> int:
     return int(generator_from(random_state).integers(2**32))
 
 
-def _made(make: Callable[[Any], T], random_state: Any) -> T:
+def _made(make: Callable[[Any], T], random_state: Any, kind: str) -> T:
     try:
         return make(random_state)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"random_state must be an integer >= 0, a random generator or None, got {random_state!r} ({error})"
+            f"random_state must be an integer >= 0, a numpy.random.{kind} or None, got {random_state!r} ({error})"
         ) from error

@@ -19,9 +19,12 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 
 
 def spelled(cls: type[T]) -> type[T]:
-    """A class whose constructor says which parameter an unknown one may have meant."""
+    """A class whose constructor says which parameter an unknown one may have meant, unless it takes any."""
     init = cls.__init__
-    known = list(inspect.signature(init).parameters)[1:]
+    taken = list(inspect.signature(init).parameters.values())[1:]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        return cls
+    known = [parameter.name for parameter in taken]
 
     @functools.wraps(init)
     def constructor(self: T, /, *args: Any, **parameters: Any) -> None:

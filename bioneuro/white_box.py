@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import on_host
 from .estimators import class_index
 from .losses import loss_gradient
 from .network import INFERENCE_BATCH, slices
@@ -113,7 +114,7 @@ class WhiteBoxMixin(ABC):
 
     def _gradient(self, X: NDArray, y: ArrayLike, loss: Loss) -> NDArray:
         """Gradient with respect to the response to checked rows, batch by batch."""
-        labels = np.asarray(y)
+        labels = np.asarray(on_host(y, "y"))
         if labels.shape != (len(X),):
             raise ValueError(f"y must have shape ({len(X)},), one label for each row of X, got {labels.shape}")
         true, gradient = class_index(labels, self.classes_), []

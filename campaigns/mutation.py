@@ -5,6 +5,10 @@ Of the kernels (``csrc/``, compiled for the generic instruction set) and of the 
 missing, or the change makes no difference that matters. Of the tests by a file of Python those are run that reach the
 changed line, the fastest first; all, if it is a line of the module itself.
 
+A mutant of the kernels that survives them is tried once more under AddressSanitizer and UBSan, as ``make sanitize``
+runs the same tests. Those that give the same machine code count as little as those that do not compile, and those of
+which ``no_difference.toml`` says what they change instead of an answer are not tried.
+
 Each outcome is kept at once in ``build/mutation.jsonl``, and a run that is started again goes on there: what was
 noticed stays so as long as its source is the same, what survived is tried again, for there may be a test now.
 """
@@ -27,6 +31,7 @@ import sysconfig
 import threading
 import time
 import tokenize
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,9 +48,11 @@ from .record import main
 ROOT = Path(__file__).parents[1]
 ATTACKS = ROOT / "bioneuro" / "attacks"
 OUTCOMES = ROOT / "build" / "mutation.jsonl"
+#: Mutants that change no answer, by file, and what they change.
+EXPLAINED = Path(__file__).with_name("no_difference.toml")
 #: Mutants of each half in a whole campaign, and the share of them that the tests must notice.
 MUTANTS, WANTED = 100, 0.9
-NO_PROGRAM = "does not compile"
+NO_PROGRAM, NO_DIFFERENCE = "does not compile to another program", "makes no difference"
 #: What a token becomes; numbers become another number.
 CHANGED = {
     "+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "*", "**": "*", "+=": "-=", "-=": "+=", "*=": "/=",
@@ -63,7 +70,8 @@ C_TOKEN = re.compile(
 KERNEL_TESTS = {
     ("compete", "softmax"): ("kernels_compete",),
     ("layout", "products", "few", "few_width", "reduce", "shuffle", "tile"): ("kernels_linear", "layouts"),
-    ("plasticity", "rng", "vmath"): ("kernels_plasticity", "kernels_hebbian"),
+    ("plasticity", "vmath"): ("kernels_plasticity", "kernels_hebbian"),
+    ("rng",): ("kernels_plasticity", "kernels_structure"),
     ("minmax",): ("kernels_hebbian",),
     ("norm", "normalize"): ("kernels_hebbian", "synapses"),
     ("map", "patches", "retina"): ("kernels_patches",),
@@ -93,11 +101,15 @@ class Mutant(NamedTuple):
     new: str
 
     def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line.partition(':')[2]}: {self.change}"
+
+    @property
+    def change(self) -> str:
+        """The line with the token and what becomes of it."""
         text = self.file.read_text()
         begin = text.rfind("\n", 0, self.start) + 1
         line = text[begin : self.start] + f"[{text[self.start : self.stop]} -> {self.new}]"
-        line += text[self.stop :].split("\n", 1)[0]
-        return f"{self.file.relative_to(ROOT)}:{self.line.partition(':')[2]}: {line.strip()}"
+        return (line + text[self.stop :].split("\n", 1)[0]).strip()
 
     @property
     def line(self) -> str:
@@ -170,7 +182,7 @@ class Outcomes:
 class Core:
     """The C core in a copy of the package, compiled again where a mutant reaches."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.root, self.csrc, self.objects = folder / "kernels", folder / "kernels" / "csrc", folder / "objects"
         shutil.copytree(ROOT / "bioneuro", self.root / "bioneuro", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         shutil.copytree(core.CSRC, self.csrc)
@@ -180,6 +192,7 @@ class Core:
         self.sources = [p for p in sorted(self.csrc.glob("*.c")) if not p.name.endswith(".tmpl.c")]
         python = sysconfig.get_paths()["include"]
         self.flags = ["-std=gnu11", "-O0", "-fPIC", "-pthread", "-w", f"-I{python}", f"-I{np.get_include()}"]
+        self.flags += flags
         self.needs = {
             source: {Path(name).name for name in self._cc("-MM", source).stdout.split() if name != "\\"}
             for source in self.sources
@@ -208,16 +221,38 @@ class Core:
         return self.root
 
     def apply(self, mutant: Mutant) -> bool:
-        """Whether the mutant compiles; the package then has it."""
+        """Whether the mutant compiles to another program; the package then has it."""
         path, objects = self.csrc / mutant.file.name, self.objects.with_name("mutated")
         kept = path.read_text()
         shutil.rmtree(objects, ignore_errors=True)
         objects.mkdir()
         mutant.write(path)
         try:
-            return self._make([source for source, needed in self.needs.items() if path.name in needed], objects)
+            made = self._make([source for source, needed in self.needs.items() if path.name in needed], objects)
         finally:
             path.write_text(kept)
+        return made and any(one.read_bytes() != (self.objects / one.name).read_bytes() for one in objects.iterdir())
+
+
+class SanitizedCore(Core):
+    """The same under AddressSanitizer and UBSan."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "sanitized", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+        libraries = [self._cc(f"-print-file-name=lib{name}.so").stdout.strip() for name in ("asan", "ubsan")]
+        self.environment = os.environ | {
+            "LD_PRELOAD": " ".join(libraries),
+            "ASAN_OPTIONS": "detect_leaks=0",
+            "PYTHONPATH": str(self.root),
+        }
+
+    def reports(self, tests: tuple[str, ...], *options: str) -> bool:
+        """Whether a sanitizer says something while these tests run, in a process that starts with it."""
+        command = [sys.executable, "-m", "pytest", "-qsx", "-p", "no:cacheprovider", "--hypothesis-seed=0", *options]
+        done = subprocess.run(
+            [*command, *paths(tests)], cwd=self.root, env=self.environment, capture_output=True, text=True
+        )
+        return "AddressSanitizer" in done.stderr or "runtime error: " in done.stderr
 
 
 class Attacks:
@@ -310,6 +345,11 @@ class Chosen:
         items.sort(key=lambda one: (one.nodeid.partition("::")[0], self.seconds.get(one.nodeid, 0.0)))
 
 
+def paths(tests: tuple[str, ...]) -> list[str]:
+    """Files of tests by their names."""
+    return [str(ROOT / "tests" / f"test_{name}.py") for name in tests]
+
+
 def judged(root: Path, tests: tuple[str, ...], seconds: int, *plugins: object) -> tuple[str, float]:
     """Whether these tests fail with the package in ``root``, and their seconds of processor."""
     child = os.fork()
@@ -344,52 +384,75 @@ def _tests_of(root: Path, tests: tuple[str, ...], seconds: int, plugins: Sequenc
     assert Path(bioneuro.__file__).is_relative_to(root)
     hypothesis.settings.register_profile("the same each time", derandomize=True, database=None)
     hypothesis.settings.load_profile("the same each time")
-    files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests]
-    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files], [*plugins])
+    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *paths(tests)], [*plugins])
 
 
-def tested(
-    made: Core | Attacks,
-    mutants: list[Mutant],
-    tests: dict[str, tuple[str, ...]],
-    n: int,
-    faults: list[str],
-    outcomes: Outcomes,
-) -> dict[str, Any]:
+class Trial:
+    """Mutants tried one after another in one copy of the package."""
+
+    def __init__(self, made: Core | Attacks, tests: dict[str, tuple[str, ...]], outcomes: Outcomes) -> None:
+        self.made, self.tests, self.outcomes = made, tests, outcomes
+        self.explained = tomllib.loads(EXPLAINED.read_text())
+        self.usual: dict[tuple[str, ...], tuple[float, dict[str, Any]]] = {}
+        self.sanitized: SanitizedCore | None = None
+
+    def outcome(self, mutant: Mutant) -> str:
+        """What becomes of a mutant, which is kept."""
+        if mutant.change in self.explained.get(mutant.file.name, {}):
+            return NO_DIFFERENCE
+        outcome = self.outcomes.of(mutant)
+        if outcome is None:
+            outcome = self._tried(mutant, self.tests[mutant.file.name.partition(".")[0]])
+            self.outcomes.keep(mutant, outcome)
+        return outcome
+
+    def _tried(self, mutant: Mutant, names: tuple[str, ...]) -> str:
+        seconds, lines = self._unchanged(names)
+        if not self.made.apply(mutant):
+            return NO_PROGRAM
+        outcome, _ = judged(self.made.root, names, round(4 * seconds) + 10, Chosen(lines, mutant.line))
+        if outcome == "survived" and isinstance(self.made, Core):
+            self.sanitized = self.sanitized or SanitizedCore(self.made.root.parent)
+            if self.sanitized.apply(mutant) and self.sanitized.reports(names):
+                return "failed under sanitizers"
+        return outcome
+
+    def _unchanged(self, names: tuple[str, ...]) -> tuple[float, dict[str, Any]]:
+        """Seconds of these tests on the sources as they are, and what they reach."""
+        if names not in self.usual:
+            result = self.outcomes.path.with_name("reached.json")
+            reached = Reached(self.made.root / "bioneuro" / "attacks", result)
+            unchanged, seconds = judged(self.made.unchanged(), names, 600, reached)
+            if unchanged != "survived":
+                raise RuntimeError(f"{names} {unchanged} without any change")
+            self.usual[names] = seconds, json.loads(result.read_text())
+        return self.usual[names]
+
+
+def tested(trial: Trial, mutants: list[Mutant], n: int, faults: list[str]) -> dict[str, Any]:
     """Try mutants until ``n`` of them have compiled; what is wrong is added to ``faults``."""
-    usual: dict[tuple[str, ...], tuple[float, dict[str, Any]]] = {}
-    counts, survivors = Counter[str](), []
+    counts, survivors, explained = Counter[str](), [], {}
     for mutant in mutants:
         if counts["mutants"] == n:
             break
-        outcome = outcomes.of(mutant)
-        if outcome is None:
-            names = tests[mutant.file.name.partition(".")[0]]
-            if names not in usual:  # the sources as they are
-                result = outcomes.path.with_name("reached.json")
-                reached = Reached(made.root / "bioneuro" / "attacks", result)
-                unchanged, seconds = judged(made.unchanged(), names, 600, reached)
-                if unchanged != "survived":
-                    faults.append(f"{names} {unchanged} without any change")
-                    return {}
-                usual[names] = seconds, json.loads(result.read_text())
-            seconds, lines = usual[names]
-            if made.apply(mutant):
-                outcome, _ = judged(made.root, names, round(4 * seconds) + 10, Chosen(lines, mutant.line))
-            else:
-                outcome = NO_PROGRAM
-            outcomes.keep(mutant, outcome)
+        try:
+            outcome = trial.outcome(mutant)
+        except RuntimeError as error:
+            faults.append(str(error))
+            return {}
         counts[outcome] += 1
         if outcome == NO_PROGRAM:
             continue
         counts["mutants"] += 1
         if outcome == "survived":
             survivors.append(str(mutant))
+        elif outcome == NO_DIFFERENCE:
+            explained[str(mutant)] = trial.explained[mutant.file.name][mutant.change]
         print(f"{counts['mutants']} of {n}: {outcome}: {mutant}", file=sys.stderr, flush=True)
-    killed = 1 - counts["survived"] / max(counts["mutants"], 1)
-    if killed < WANTED:
-        faults.append(f"{made.root.name}: only {killed:.0%} of {counts['mutants']} mutants are noticed")
-    return {"counts": dict(counts), "survivors": survivors}
+    noticed = 1 - counts["survived"] / max(counts["mutants"] - counts[NO_DIFFERENCE], 1)
+    if noticed < WANTED:
+        faults.append(f"{trial.made.root.name}: only {noticed:.0%} of the mutants that make a difference are noticed")
+    return {"noticed": round(noticed, 3), "counts": dict(counts), "survivors": survivors, NO_DIFFERENCE: explained}
 
 
 class Half(NamedTuple):
@@ -418,7 +481,7 @@ def campaign(share: float, seed: int, folder: Path, halves: tuple[str, ...] = tu
         mutants = [mutant for file in files for mutant in half.mutants_of(file)]
         drawn = [mutants[k] for k in np.random.default_rng(seed).permutation(len(mutants))]
         n = max(1, round(share * MUTANTS))
-        found[name] = {"possible": len(mutants), **tested(half.made(folder), drawn, tests, n, faults, outcomes)}
+        found[name] = {"possible": len(mutants), **tested(Trial(half.made(folder), tests, outcomes), drawn, n, faults)}
     return {**found, "faults": faults}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import bioneuro
+from bioneuro.research.records.environment import commit
 
 RESULTS = Path(__file__).parent / "results"
 #: Runs a share of a campaign, in a folder, from a seed; gives its figures, with "faults" among them.
@@ -28,7 +29,7 @@ def main(name: str, campaign: Campaign, description: str) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="where the figures are kept")
     options = parser.parse_args()
-    start = time.perf_counter()
+    start, made_at = time.perf_counter(), commit(Path(__file__))
     with tempfile.TemporaryDirectory() as folder:
         found = campaign(options.share, options.seed, Path(folder))
     record = {
@@ -37,6 +38,7 @@ def main(name: str, campaign: Campaign, description: str) -> int:
         "seed": options.seed,
         "date": time.strftime("%Y-%m-%d"),
         "seconds": round(time.perf_counter() - start),
+        "commit": made_at,
         "versions": {
             "bioneuro": bioneuro.__version__,
             "python": platform.python_version(),

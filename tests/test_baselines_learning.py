@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 from dataclasses import fields, is_dataclass
 
 import joblib
@@ -187,6 +188,35 @@ def test_after_one_class_it_is_the_answer(name, seen, labels):
         assert np.isfinite(fitted.decision_function(Z)).all() and np.isfinite(fitted.predict_proba(Z)).all()
     if not hasattr(fitted, "_update"):  # those of backpropagation have made a step only
         assert (fitted.predict(seen) == 2).all()
+
+
+@pytest.mark.parametrize("name", STREAMING)
+@pytest.mark.parametrize("size", [1e30, 1e149, 1e300])
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+def test_inputs_too_large_to_calculate_with_are_refused_and_leave_no_trace(name, size):
+    fitted = model(name).partial_fit(X, Y, classes=range(4))
+    before = fitted.decision_function(X)
+    for use in (fitted.predict, lambda Z: fitted.partial_fit(Z, Y)):
+        try:
+            use(size * X.astype(float))
+        except ValueError as error:
+            assert re.search("too large|at most|finite", str(error))
+            np.testing.assert_array_equal(fitted.decision_function(X), before)
+    assert np.isfinite(fitted.decision_function(X)).all()
+
+
+@pytest.mark.parametrize("name", ["class-means", "streaming-lda", "streaming-least-squares"])
+def test_inputs_whose_squares_overflow_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=r"^X must be at most 1e\+150 in size, but X\[0, 0\] = 1e\+300$"):
+        model(name).fit(np.where(X == X[0, 0], 1e300, X.astype(float)), Y)
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_logits_that_overflow_are_no_answers():
+    fitted = model("class-means").fit(X, Y)
+    for answers in (fitted.predict, fitted.predict_proba, fitted.decision_function):
+        with pytest.raises(ValueError, match=r"^X\[1\] is too large for NearestClassMean: its logits overflow$"):
+            answers(np.array([X[0], np.full(X.shape[1], 1e300)]))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bioneuro  # noqa: F401  before the path below: the installed library, not the sources beside the campaigns
+from bioneuro.research.records.environment import commit
 
 ROOT = Path(__file__).parents[1]
 if not (ROOT / "campaigns").is_dir():
@@ -33,6 +34,7 @@ def test_hostile_arguments_end_in_what_is_promised(tmp_path):
     found = run("bindings", 0.075, tmp_path / "bindings.json")
     assert found["faults"] == [] and found["executions"] == 3000 == sum(found["outcomes"].values())
     assert found["outcomes"]["answered"] > 100 and found["outcomes"]["ValueError"] > 100
+    assert found["commit"] == commit(ROOT / "campaigns" / "record.py")
 
 
 def test_hostile_files_are_refused_by_one_error_and_run_nothing(tmp_path):
@@ -111,6 +113,29 @@ def test_memory_that_runs_out_is_said_and_leaves_nothing(tmp_path):
     assert found["faults"] == [] and found["counts"]["refused"] > 150
 
 
+def test_what_valgrind_says_of_the_core_is_a_fault(tmp_path):
+    """The calls without valgrind, which takes minutes; then reports: of the core, of an answer, of Python alone."""
+    frames = {"a": ("bio_forward", "_core.so"), "b": ("bytes_hash", "libpython.so"), "c": ("r_object", "libpython.so")}
+    errors = "".join(
+        f"<error><kind>{kind}</kind><stack><frame><fn>memcpy</fn></frame>"
+        f"<frame><obj>/lib/{library}</obj><fn>{name}</fn></frame></stack></error>"
+        for kind, (name, library) in frames.items()
+    )
+    report = tmp_path / "report.xml"
+    report.write_text(f"<valgrindoutput>{errors}</valgrindoutput>")
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+from pathlib import Path
+from campaigns import valgrind
+found = valgrind.faults_of(Path({str(report)!r}))
+assert found == ["a < memcpy < bio_forward", "b < memcpy < bytes_hash"], found
+counts = valgrind.work(0, 5)
+assert counts["hostile"] == 5 and counts["good"] % 4 == 0 and counts["of the wrong type"] > 8 * counts["good"], counts
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_mutant_differs_in_one_token_of_the_program(tmp_path):
     code = f"""
 import sys; sys.path.append({str(ROOT)!r})
@@ -153,11 +178,19 @@ assert [item.nodeid for item in items] == ["a.py::z", "a.py::y", "a.py::x"]
 mutation.Chosen(reached, "m.py:3").pytest_collection_modifyitems(items)
 assert [item.nodeid for item in items] == ["a.py::y", "a.py::x"]
 outcomes = mutation.Outcomes(Path({str(tmp_path)!r}) / "build" / "outcomes.jsonl")
-assert mutation.tested(Made(), mutants, {{"map": ("kernels_patches",)}}, 1, faults, outcomes) == {{}}
+trial = mutation.Trial(Made(), {{"map": ("kernels_patches",)}}, outcomes)
+assert mutation.tested(trial, mutants, 1, faults) == {{}}
 assert faults == ["('kernels_patches',) failed without any change"], faults
 outcomes.keep(mutants[0], "crashed")
 assert mutation.Outcomes(outcomes.path).of(mutants[0]) == "crashed"  # a run that goes on
-assert mutation.tested(None, mutants, {{}}, 1, faults, mutation.Outcomes(outcomes.path))["counts"]["crashed"] == 1
+trial = mutation.Trial(Made(), {{}}, mutation.Outcomes(outcomes.path))
+assert mutation.tested(trial, mutants, 1, faults)["counts"]["crashed"] == 1
+trial.explained = {{"map.c": {{mutants[0].change: "a reason"}}}}
+assert mutation.tested(trial, mutants, 1, faults)["counts"] == {{"makes no difference": 1, "mutants": 1}}
+for name, explained in mutation.tomllib.loads(mutation.EXPLAINED.read_text()).items():
+    source = next(path for half in mutation.HALVES.values() for path in half.folder.glob(name)).read_text()
+    for change in explained:
+        assert mutation.re.sub(r"\\[(\\S+) -> [^]]*\\]", r"\\1", change) in source, change
 outcomes.keep(mutants[0], "survived")
 assert mutation.Outcomes(outcomes.path).of(mutants[0]) is None
 """

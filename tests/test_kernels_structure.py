@@ -282,6 +282,19 @@ def test_synapses_of_weight_0_die_however_small_the_rate():
         assert kernels.turnover(*arrays, 1, **rule)[3] == reference.turnover(*arrays, 1, **rule)[3] == n
 
 
+def test_deaths_anywhere_in_a_long_row_of_which_most_draws_spare_all():
+    """Draws come in blocks, most of which kill nobody."""
+    n = 5000
+    indptr, indices = np.array([0, n]), np.arange(n)
+    data = np.exp(np.random.default_rng(0).standard_normal(n))
+    rule = dict(birth=0.0, death=1e-3, gamma=1.0, size=1.0, seed=3, step=0)
+    *expected, n_died = reference.turnover(indptr, indices, data, n, **rule)
+    *actual, died = kernels.turnover(indptr, indices, data, n, **rule)
+    same(actual, expected)
+    dead = np.setdiff1d(indices, actual[1])
+    assert died == n_died == len(dead) > 3 and len(set(dead // 64)) < n // 64 // 2 and max(dead) > n // 2
+
+
 def cells(n, columns, weights, n_cols, value=np.float64):
     """``n`` cells with the same synapses."""
     indptr = np.arange(n + 1) * len(columns)

@@ -1,6 +1,8 @@
 """Tables that grow by whole units: what is finished is kept, and never mixed with anything else."""
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 
 from bioneuro.research import UnitsFailedError, UserError
 from bioneuro.research.records.arrays import keep_arrays, kept_arrays
+from bioneuro.research.records.environment import commit
 from bioneuro.research.records.ledger import Ledger, ModelLedger, Row, kept_results, kept_rows
 
 UNITS = [("a", 0), ("b", 0), ("a", 1)]
@@ -218,6 +221,25 @@ def test_environments_are_kept_apart_and_once(tmp_path):
         ModelLedger(tmp_path, {}, environment).add_rows(_unit())
     kept = json.loads((tmp_path / "configuration.json").read_text())
     assert kept["environments"] == [{"commit": "a"}, {"commit": "b"}]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_commit_is_that_of_the_clone_and_says_whether_files_were_changed(tmp_path):
+    def git(*arguments):
+        command = ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    file = tmp_path / "file"
+    file.write_text("a")
+    assert commit(file) is None
+    git("init")
+    assert commit(file) is None
+    git("add", "file")
+    git("commit", "-m", "first")
+    git("tag", "v1")
+    assert commit(file) == git("rev-parse", "HEAD")
+    file.write_text("b")
+    assert commit(file) == git("rev-parse", "HEAD") + "-dirty"
 
 
 @pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "model,readout,seed,metric,setting,value,note\na,b,c\n"])

@@ -225,6 +225,34 @@ def test_a_stream_is_a_line(digits):
     assert repr(stream).count("\n") == 0 and "80 samples of 64 features, 5 tasks, 10 classes" in repr(stream)
 
 
+def test_results_of_streams_and_episodes_are_a_line(digits):
+    result = bn.continual.run(bn.baselines.NearestClassMean(), bn.continual.split(*digits, *digits))
+    assert repr(result).startswith("Result(5 tasks, tested after 5 parts: average accuracy ")
+    sampler = bn.fewshot.EpisodeSampler(*digits, n_way=5, n_shot=1, n_query=2, n_episodes=3)
+    assert repr(sampler) == "EpisodeSampler(3 episodes, 5-way 1-shot, 2 queries a class, of 10 classes)"
+
+
+class OnlyDLPack:
+    """An array of a library that NumPy does not know."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_labels_may_come_by_dlpack_as_images_may(fitted, digits):
+    X, y = digits[0][:5], digits[1][:5]
+    there = OnlyDLPack(X.copy()), OnlyDLPack(y.copy())
+    np.testing.assert_array_equal(fitted.input_gradient(*there), fitted.input_gradient(X, y))
+    attack = bn.attacks.FGSM()
+    np.testing.assert_array_equal(attack(fitted, *there, [0.1]).adversarial, attack(fitted, X, y, [0.1]).adversarial)
+
+
 def test_a_fitted_network_tells_its_layers_sizes_densities_and_signs(fitted):
     text, page = repr(fitted.network_), fitted.network_._repr_html_()
     assert text.startswith("Network(FeatureMap 64 -> Mixing 30 -> Association 20 -> votes, delta 10)")
@@ -251,6 +279,12 @@ def test_a_fitted_network_tells_its_layers_sizes_densities_and_signs(fitted):
             "MapSettings has no parameter 'n_column': did you mean 'n_columns'?",
         ),
         (lambda: bn.layers.Mixing(4, n_cell=1), "Mixing has no parameter 'n_cell': did you mean 'n_cells'?"),
+        (lambda: bn.attacks.PGD(n_step=1), "PGD has no parameter 'n_step': did you mean 'n_steps'?"),
+        (lambda: bn.attacks.Transfer(None, atack="pgd"), "Transfer has no parameter 'atack': did you mean 'attack'?"),
+        (
+            lambda: bn.baselines.SparseMLP(densty=0.1),
+            "SparseMLP has no parameter 'densty': did you mean 'density'?",
+        ),
     ],
 )
 def test_a_name_that_is_nearly_right_is_told(make, message):
@@ -261,6 +295,7 @@ def test_a_name_that_is_nearly_right_is_told(make, message):
 def test_what_is_told_of_names_leaves_the_signature_as_it_is():
     assert list(inspect.signature(bn.rules.Turnover).parameters) == ["birth", "death", "gamma"]
     assert list(inspect.signature(bn.Synapses).parameters) == ["indptr", "indices", "data", "n_pre", "sign"]
+    assert bn.baselines.NearestNeighbour(softness=0.2).get_params()["softness"] == 0.2
 
 
 def test_layers_and_callbacks_print_what_they_are(fitted):

@@ -966,6 +966,15 @@ def test_rules_of_other_classes_have_traces_of_their_own():
     assert synapses.traces["steps"] == 2
 
 
+def test_what_is_remembered_cannot_be_changed_in_place():
+    rule, synapses, mine = BCM(), pathway(), np.ones(3)
+    rule.remember(synapses, theta=mine)
+    mine[:] = 2
+    np.testing.assert_array_equal(rule.recall(synapses, "theta"), 1)
+    with pytest.raises(ValueError, match="read-only"):
+        rule.recall(synapses, "theta")[0] = 3
+
+
 @pytest.mark.parametrize(("name", "sign"), PAIRS)
 def test_a_copy_in_the_middle_goes_on_as_the_pathway(name, sign):
     rule, synapses = ready(name), pathway(sign)

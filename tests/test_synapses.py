@@ -236,15 +236,16 @@ def test_clones_are_equal_and_independent(clone):
 def test_clones_take_the_traces_along_and_have_their_own(clone):
     s = Synapses.from_scipy(csr(sign="E"), sign="E")
     s.observe(rates(N_PRE))
-    s.traces["steps"] = 3
+    s.traces |= {"steps": 3, "own": np.full(2, 3.0)}
     t = clone(s)
     assert t.traces.keys() == s.traces.keys() and t.traces["steps"] == 3
     np.testing.assert_array_equal(t.pre_sd, s.pre_sd)
     before = s.pre_mean
     t.observe(2 * rates(N_PRE))
     t.traces["steps"] = 4
+    t.traces["own"][0] = 4
     np.testing.assert_array_equal(s.pre_mean, before)
-    assert (t.pre_mean != before).any() and s.traces["steps"] == 3
+    assert (t.pre_mean != before).any() and s.traces["steps"] == 3 and (s.traces["own"] == 3).all()
 
 
 def test_unpickles_from_read_only_memory():
@@ -330,6 +331,26 @@ def edited(name, position, value):
 def test_refuses(make, error, match):
     with pytest.raises(error, match=match):
         Synapses.from_scipy(make())
+
+
+@pytest.mark.parametrize(("n_pre", "error"), [("x", TypeError), (2.0, TypeError), (True, TypeError), (0, ValueError)])
+def test_refuses_numbers_of_cells_by_name(n_pre, error):
+    with pytest.raises(error, match="^n_pre must be an integer >= 1, got [^(]*$"):
+        Synapses(*(getattr(csr(), name) for name in ("indptr", "indices", "data")), n_pre)
+
+
+def test_a_number_of_cells_that_changes_as_it_is_read_is_read_once():
+    class Falling(int):
+        asked = 0
+
+        def __index__(self):
+            type(self).asked += 1
+            return int.__index__(self) if self.asked == 1 else 1
+
+        __int__ = __index__
+
+    s = Synapses(*(getattr(csr(), name) for name in ("indptr", "indices", "data")), Falling(N_PRE))
+    assert type(s.n_pre) is int and s.indices.max() < s.n_pre
 
 
 @pytest.mark.parametrize(("sign", "wrong"), [("E", -0.5), ("I", 0.5)])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from ..checks import plain_array, unknown_labels
+from ..checks import on_host, plain_array, unknown_labels
 from ..protocols import Classifier
 
 __all__ = ["check_budget", "check_images", "check_input", "checked_names"]
@@ -22,7 +22,7 @@ def check_input(model: Classifier, X: Any, y: Any, epsilons: Any) -> tuple[NDArr
     """Images (n, features), labels (n,) and budgets (K,): arrays that are safe to read, never to be written to."""
     if not hasattr(model, "classes_"):
         raise TypeError(f"model must be fitted, but {type(model).__name__} lacks classes_")
-    X, y = check_images(X), np.asarray(y)
+    X, y = check_images(X), np.asarray(on_host(y, "y"))
     if y.shape != (len(X),):
         raise ValueError(f"y must have one label for each of the {len(X)} rows of X, got shape {y.shape}")
     unknown = unknown_labels(y, model.classes_)

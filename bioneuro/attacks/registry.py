@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..checks import Choice, check
 from ..protocols import Classifier, WhiteBox
+from ..spelling import spelled
 from .adaptive import Adaptive, offered_surrogates
 from .apgd import APGD
 from .base import Attack
@@ -66,6 +67,9 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "few-pixels": FewPixels,
     "sparse-rs": SparseRS,
 }
+_attack: Any
+for _attack in {Adaptive, Ensemble, Transfer, *(getattr(make, "func", make) for make in ATTACKS.values())}:
+    spelled(_attack)
 
 #: Before the name of an attack: run it through every surrogate that the model offers; craft it on every source.
 ADAPTIVE, TRANSFER = "adaptive:", "transfer:"

@@ -11,6 +11,7 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
+from ..spelling import spelled
 from .cnn import ConvNet
 from .dale import DaleMLP
 from .exponentiated import ExponentiatedMLP
@@ -83,6 +84,9 @@ BASELINES: dict[str, Callable[..., ClassifierMixin]] = {
     "direct-feedback-alignment": partial(FeedbackAlignmentMLP, direct=True),
     "predictive-coding": PredictiveCodingMLP,
 }
+_baseline: Any
+for _baseline in {getattr(made, "func", made) for made in BASELINES.values()}:
+    spelled(_baseline)
 
 
 def make(name: str, **params: Any) -> ClassifierMixin:

@@ -22,6 +22,7 @@ from ..estimators import (
     learned,
     validated_with_labels,
 )
+from ..layers.numeric_limits import check_magnitude
 from ..seeds import generator_from
 from .pathways import feed_forward, membership
 
@@ -58,6 +59,7 @@ class StreamingClassifier(LogitClassifier):
         """Learn from ``X (n, n_features)`` and labels ``y (n,)``, from scratch."""
         with all_or_nothing(self):
             rows, labels = validated_with_labels(self, X, y, np.float64)
+            check_magnitude(rows, "X")
             self._begin(np.unique(labels))
             self._show(rows, class_index(labels, self.classes_))
         return self
@@ -70,6 +72,7 @@ class StreamingClassifier(LogitClassifier):
         with all_or_nothing(self, *learned(self)):
             first = not hasattr(self, "classes_")
             rows, labels = validated_with_labels(self, X, y, np.float64, reset=first)
+            check_magnitude(rows, "X")
             known = known_classes(self, classes, first)
             true = class_index(labels, known)
             if first:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Accuracies ``R (n_parts, n_tasks)``: ``R[i, j]`` on the test set of task j after part i.
 
@@ -37,6 +37,13 @@ class Result:
     chance: NDArray[np.float64]
     memory: int | None
     cells: int | None
+
+    def __repr__(self) -> str:
+        n_parts, n_tasks = self.accuracy.shape
+        return (
+            f"Result({n_tasks} tasks, tested after {n_parts} parts: average accuracy {self.average_accuracy:.3f}, "
+            f"forgetting {self.forgetting:.3f})"
+        )
 
     @property
     def average_accuracy(self) -> float:

@@ -112,6 +112,11 @@ class EpisodeSampler:
         self._check_counts()
         self.random_state = seed_of(random_state)  # last: what is refused draws nothing
 
+    def __repr__(self) -> str:
+        shots = self.n_shot if self.max_shot is None else f"{self.n_shot} to {self.max_shot}"
+        protocol = f"{self.n_way}-way {shots}-shot, {self.n_query} queries a class"
+        return f"EpisodeSampler({self.n_episodes} episodes, {protocol}, of {len(self.classes)} classes)"
+
     def _checked_shots(self) -> NDArray[np.int64]:
         """Shots of each class of an episode, or the fewest where they vary."""
         given: Any = self.n_shot

@@ -31,7 +31,7 @@ def low_data_curve(
     shots: Iterable[int] = (1, 2, 5, 10, 20, 50, 100),
     n_repeats: int = 20,
     random_state: int | np.random.Generator | None = 0,
-    progress: bool = True,
+    progress: bool = False,
     *,
     unlabelled: ArrayLike | None = None,
     n_jobs: int | None = 1,

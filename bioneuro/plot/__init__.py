@@ -5,7 +5,12 @@ is one function in the file of its subject and one line here.
 """
 
 # not a figure, but what other figures are drawn with
-from ._style import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILION  # noqa: F401
+from ._style import BLUE as BLUE
+from ._style import COLOURS as COLOURS
+from ._style import GREY as GREY
+from ._style import MARKERS as MARKERS
+from ._style import SKY as SKY
+from ._style import VERMILION as VERMILION
 from ._style import new_figure as new_figure
 from .accuracy import accuracy_bars
 from .continual import continual_curve, task_matrix

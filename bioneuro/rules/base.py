@@ -139,7 +139,7 @@ class Rule(ABC):
         return synapses.traces.get(self._trace(name))
 
     def remember(self, synapses: Synapses, **values: Any) -> None:
-        """Keep numbers or arrays on the pathway, in ``synapses.traces``; arrays are not to be changed afterwards.
+        """Keep numbers or arrays on the pathway, in ``synapses.traces``: of an array, a copy that is read-only.
 
         Rules of one class share what they remember, whatever their parameters, so that a learning rate may fall from
         step to step; rules of other classes have names of their own. A name that ends in ``_ij`` is of a value for each
@@ -156,6 +156,9 @@ class Rule(ABC):
             elif isinstance(value, float | np.ndarray) and not np.isfinite(value).all():
                 raise ValueError(f"{name} of {type(self).__name__} is not finite any more: the rates are too large")
             else:
+                if isinstance(value, np.ndarray):
+                    value = np.array(value)
+                    value.flags.writeable = False
                 synapses.traces[self._trace(name)] = value
 
     def _trace(self, name: str) -> str:

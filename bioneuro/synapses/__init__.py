@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..spelling import spelled
 from .learning import Form, Learning
 from .products import Products
-from .stored import Sign
+from .stored import Sign, own_traces
 from .structure import Structure
 
 __all__ = ["Form", "Sign", "Synapses"]
@@ -80,6 +79,5 @@ def _restore(
 ) -> Synapses:
     """Unpickle. The arrays may lie in memory that others write to, so the traces are copied like the rest."""
     synapses = Synapses(indptr, indices, data, n_pre, sign=sign)
-    copies = {name: np.array(trace) if isinstance(trace, np.ndarray) else trace for name, trace in traces.items()}
-    synapses.traces.update(copies)
+    synapses.traces.update(own_traces(traces))
     return synapses

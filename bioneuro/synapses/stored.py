@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .. import _core
+from ..checks import check_count
 from .array_checks import check_array
 from .layouts import Layouts
 
@@ -39,6 +41,10 @@ class StoredSynapses:
     def _own(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign, *, copy: bool) -> None:
         if sign not in _SIGNS:
             raise ValueError(f"sign must be 'mixed', 'E' or 'I', got {sign!r}")
+        if not isinstance(n_pre, Integral) or isinstance(n_pre, bool):
+            raise TypeError(f"n_pre must be an integer >= 1, got {type(n_pre).__name__}")
+        n_pre = int(n_pre)  # once: asked again, it might be another
+        check_count("n_pre", n_pre)
         check_array(indptr, "indptr", _INDICES)
         check_array(indices, "indices", (indptr.dtype,))
         check_array(data, "data", _VALUES)
@@ -49,7 +55,7 @@ class StoredSynapses:
         except ValueError as error:
             hint = "A.sum_duplicates() sorts the columns of a csr_array and merges repeated ones"
             raise ValueError(f"{error} ({hint})") from error
-        self._hold(indptr, indices, data, int(n_pre), sign)
+        self._hold(indptr, indices, data, n_pre, sign)
         self._check_sign(data)
 
     def _hold(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int, sign: Sign) -> None:
@@ -125,7 +131,7 @@ class StoredSynapses:
         other = type(self).__new__(type(self))
         with self._reading:
             other._hold(self._indptr, self._indices, self._data.copy(), self._n_pre, self._sign)
-            other.traces.update(self.traces)
+            other.traces.update(own_traces(self.traces))
         return other
 
     __copy__ = copy
@@ -252,6 +258,11 @@ class StoredSynapses:
             raise ValueError(
                 f"sign {self._sign!r} needs weights {bound}, but data[{k}] = {data[k]} (row {i}, column {j})"
             )
+
+
+def own_traces(traces: dict[str, Any]) -> dict[str, Any]:
+    """The same traces, in arrays of their own."""
+    return {name: np.array(trace) if isinstance(trace, np.ndarray) else trace for name, trace in traces.items()}
 
 
 def sealed_view(array: NDArray) -> NDArray:

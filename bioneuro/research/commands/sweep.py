@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
                 scheduler=options.scheduler,
                 seed=options.seed,
                 n_threads=options.n_threads,
+                progress=True,
             )
         except ValueError as error:
             raise UserError(str(error)) from error

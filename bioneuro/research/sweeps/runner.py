@@ -42,7 +42,7 @@ def sweep(
     scheduler: Any = None,
     seed: int = 0,
     n_threads: int | None = None,
-    progress: bool = True,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Call a function at every point of a grid, each once, and keep what it found in one file a point.
 
