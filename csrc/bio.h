@@ -258,7 +258,8 @@ typedef struct {
  * 1 - exp(-death time_i (|w_ij| / size)^-gamma); a pair that is not stored is born, at weight `size`, with probability
  * 1 - exp(-birth time_i). Each draw is keyed by (seed, step, row, column) or, for births, (seed, step, row, number of
  * the draw): bioneuro/reference.py, turnover. What is computed is double precision for either value type.
- * n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the second; *n_died is set by the first.
+ * n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the second, but for rows for which no time
+ * passes; *n_died is set by the first. The second is not needed where nobody died and new_indptr[n_rows] is nnz.
  * BIO_INDEX_OVERFLOW: new_indptr cannot hold the result. O(nnz + n_rows + births); no scratch. */
 bio_status bio_turnover(const bio_csr *w, const bio_turnover_rule *rule, uint8_t *dies, void *new_indptr,
                         void *new_indices, void *new_data, size_t *n_died, int n_threads);

@@ -304,6 +304,9 @@ def test_accuracy_bars(results):
     assert not ax.texts  # no number over the bars
     seeds = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "o"]
     assert seeds[0] == pytest.approx(per_seed["bio"].to_numpy())
+    assert ax.get_title(loc="left") == "Accuracy\nmean, 95% interval; dots are seeds"
+    alone = plot.accuracy_bars(results[results["seed"] == 0])
+    assert alone.get_title(loc="left") == "Accuracy\none seed"
 
 
 @pytest.mark.parametrize("draw", [plot.robustness_curve, plot.low_data_curve, plot.accuracy_bars])
@@ -436,6 +439,19 @@ def test_ranks_have_their_place_and_interval():
     grid = ax.images[0].get_array()
     np.testing.assert_array_equal(np.ma.filled(grid, np.nan), [[1, np.nan], [2, 1]])
     assert [text.get_text() for text in ax.texts] == ["1\n1–2", "2\n1–2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ranks: ranks[:0], "ranks must have at least one row"),
+        (lambda ranks: ranks.drop(columns="low"), "frame lacks the columns"),
+        (lambda ranks: ranks.assign(rank=[1, 0]), "ranks must be >= 1, got 0"),
+    ],
+)
+def test_ranks_that_are_none(change, message):
+    with pytest.raises(ValueError, match=message):
+        plot.rank_map(change(RANKS))
 
 
 def test_task_matrix_is_a_matrix():

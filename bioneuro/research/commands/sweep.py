@@ -30,7 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole_or_zero, metavar="N", default=0, help="root of the seed sequence (0)")
     parser.add_argument("--n-threads", type=whole, metavar="N", help="threads within a point")
     add_processes(parser, None)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default results/<function>)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results (default results/<module>-<function>)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
