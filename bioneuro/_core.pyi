@@ -47,6 +47,7 @@ def backward(
     dX: _Values | None = None, G: _Values | None = None, layout: CapsuleType | None = None,
     narrow: NDArray[uint16] | None = None, check: bool = False,
 ) -> tuple[_Values, _Values]: ...  # fmt: skip
+def few(n_cols: int, itemsize: int) -> tuple[int, int, int]: ...
 def layout(
     indptr: _Index, indices: _Index, data: _Values, n_cols: int, transposed: bool, *, n_threads: Threads = None,
 ) -> CapsuleType: ...  # fmt: skip
@@ -67,8 +68,6 @@ class _Traits(NamedTuple):
     parameters: tuple[str, ...]
     nonnegative: tuple[str, ...]
 
-FEW: int
-FEW_SAMPLED: int
 FORMS: Mapping[str, _Traits]
 
 @final

@@ -233,8 +233,8 @@ class BioClassifier(NetworkEstimator):
         network.association.vigilance = self._set("growth").vigilance
         T = self._one_hot(y)
         with self._finite_after(self.network_, "the association"):
-            network.learn(H, T, n_epochs=1, rng=self._rng, progress=passes)
-        self._learn_readouts(network, H, T, 1, passes)
+            excitation = network.learn(H, T, n_epochs=1, rng=self._rng, progress=passes)
+        self._learn_readouts(network, H, T, 1, passes, excitation)
 
     def fit_features(self, X: ArrayLike, y: Any = None, *, on_epoch: OnEpoch | None = None) -> BioClassifier:
         """Learn retina and map without labels.

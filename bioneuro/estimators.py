@@ -213,10 +213,14 @@ def check_classes(classes: NDArray) -> None:
 
 def class_index(y: NDArray, classes: NDArray) -> NDArray[np.intp]:
     """Position of each label in ``classes``, the column of its logit."""
+    order = np.argsort(classes)  # of other libraries' models they need not be sorted
+    if y.dtype == classes.dtype and y.dtype.kind in "iu":  # at a fifth of the cost, felt where one sample is learned
+        index = order[np.minimum(np.searchsorted(classes, y, sorter=order), len(order) - 1)]
+        if (classes[index] == y).all():
+            return index
     unseen = unknown_labels(y, classes)
     if unseen.size:
         raise ValueError(f"y must hold labels out of classes_, but y[{unseen[0]}] = {y[unseen[0]]!r}")
-    order = np.argsort(classes)  # of other libraries' models they need not be sorted
     return order[np.searchsorted(classes, y, sorter=order)]
 
 

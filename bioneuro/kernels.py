@@ -640,10 +640,15 @@ def turnover(
     O(nnz + births): silent pairs are not visited. All arithmetic is in double precision: float32 weights live and die
     as the same numbers in float64 do, up to the rounding of newborns.
     """
-    return _core.turnover(
+    new_indptr, new_indices, new_data, n_died = _core.turnover(
         indptr, indices, data, n_cols, birth=birth, death=death, gamma=gamma, size=size, time=time, sign=sign,
         normalize=normalize, seed=seed, step=step, n_threads=n_threads, check=True,
     )  # fmt: skip
+    if new_data is data:  # nothing happened
+        new_indptr, new_indices, new_data = indptr.copy(), indices.copy(), data.copy()
+        if normalize:
+            normalize_rows(new_indptr, new_indices, new_data, n_threads=n_threads)
+    return new_indptr, new_indices, new_data, n_died
 
 
 # --- retina ------------------------------------------------------------------------------------------------

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from ._attributes import Each, Part
 from .checks import Choice, check
 from .layers.association import Association
-from .layers.interfaces import LEARNS_FROM, Encoder, GradientSpace, Layer, Progress, ReadCells, Readout, feature_dtype
+from .layers.interfaces import (
+    LEARNS_FROM,
+    Encoder,
+    GradientSpace,
+    Layer,
+    Progress,
+    ReadCells,
+    Readout,
+    feature_dtype,
+    is_like,
+)
 from .layers.readout import READOUTS
 from .network_table import html_table, text_table
 from .protocols import Pullback
@@ -29,6 +39,8 @@ CACHED = 256_000_000
 INFERENCE_BATCH = 512
 #: Learning steps of a layer between two rounds of structural plasticity.
 REWIRE_EVERY = 20
+#: What such a round returns in which nothing died and nothing was born.
+UNCHANGED = (0, 0)
 
 
 class Network:
@@ -57,7 +69,7 @@ class Network:
         top = self.association
         for name, readout in self.readouts.items():
             cells = readout.association
-            same = cells is top if isinstance(top, ReadCells) else cells.n_cells == top.n_features
+            same = cells is top if is_like(top, ReadCells) else cells.n_cells == top.n_features
             if not same:
                 raise ValueError(f"readout {name!r} of a Network must read its last layer, {type(top).__name__}")
             if readout.n_classes != self.n_classes:
@@ -132,7 +144,7 @@ class Network:
 
     def _top_drive(self, H: NDArray) -> NDArray:
         top = self.association
-        return top.drive(H) if isinstance(top, ReadCells) else np.ascontiguousarray(top.encode(H), self.dtype)
+        return top.drive(H) if is_like(top, ReadCells) else np.ascontiguousarray(top.encode(H), self.dtype)
 
     def _in_batches(self, X: NDArray | Rows, drive: Callable[[NDArray], NDArray]) -> NDArray:
         batches = slices(len(X), INFERENCE_BATCH)
@@ -147,16 +159,20 @@ class Network:
 
     def learn(
         self, X: NDArray | Rows, T: NDArray | Rows, *, n_epochs: int, rng: np.random.Generator, progress: Progress
-    ) -> None:
+    ) -> NDArray | None:
         """The last layer, a :class:`bioneuro.layers.PlasticLayer`, learns from ``X`` and from one-hot labels ``T``, if
-        it takes any; its synapses turn over as it goes."""
+        it takes any; its synapses turn over as it goes. Returns the excitation of its cells by ``X`` as it is then,
+        where the layer knows it (:class:`bioneuro.layers.interfaces.Learned`)."""
         name, layer = next(reversed(self.layers.items()))
         seen, labelled = self._seen(X, n_epochs), takes(layer.learn, "T")
         for rows, _ in shown(len(X), association_batch(len(X)), n_epochs, rng, progress, name):
-            layer.learn(seen(rows), *([T[rows]] if labelled else []))
+            learned = layer.learn(seen(rows), *([T[rows]] if labelled else []))
+            excitation = getattr(learned, "excitation", None)
             if layer.step % REWIRE_EVERY == 0:
-                layer.rewire()
-        layer.rewire()
+                rewired = layer.rewire()
+                excitation = None if excitation is None or rewired != UNCHANGED else excitation
+        rewired = layer.rewire()
+        return None if excitation is None or rewired != UNCHANGED or len(X) > 1 else excitation
 
     def learn_at_once(self, X: NDArray | Rows, T: Rows, *, rng: np.random.Generator, progress: Progress) -> None:
         """The last layer learns, if it does, from all samples in one call, or from batches, as its ``learns_from``
@@ -209,24 +225,26 @@ class Network:
         eta: float,
         rng: np.random.Generator,
         progress: Progress,
+        excitation: NDArray | None = None,
     ) -> None:
-        """Readouts learn from the drive of the finished layers, ever more slowly: ``eta`` falls linearly to 0."""
+        """Readouts learn from the drive of the finished layers, ever more slowly: ``eta`` falls linearly to 0. Of one
+        sample, for one epoch, the ``excitation`` that :meth:`learn` has returned will do."""
         learned = [readout for readout in self.readouts.values() if readout.pathways()]
         if not learned:
             return
-        heard = self._heard(X, learned, n_epochs)
+        heard = self._heard(X, learned, n_epochs, excitation)
         rng.permutation(len(X))  # drawn and not used, so that a seed still gives the same network
         for rows, left in shown(len(X), readout_batch(len(X)), n_epochs, rng, progress, "readout"):
             for readout, rates in zip(learned, heard(rows), strict=True):
                 readout.learn_from(rates, T[rows], eta * left)
 
     def _heard(
-        self, X: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int
+        self, X: NDArray | Rows, readouts: Sequence[Readout], n_epochs: int, excitation: NDArray | None
     ) -> Callable[[NDArray[np.int64]], list[tuple[NDArray, ...]]]:
         """What each of ``readouts`` learns from at rows of ``X``, made once where there is memory for it."""
 
         def made(rows: NDArray[np.int64] | slice) -> list[tuple[NDArray, ...]]:
-            drive = self.drive(X[rows])
+            drive = self.drive(X[rows]) if excitation is None else self.association.driven(excitation)
             return [readout.heard(drive) for readout in readouts]
 
         if n_epochs == 1:
@@ -262,7 +280,7 @@ class Network:
         def pullback(dlogits: NDArray) -> NDArray:
             da = np.ascontiguousarray(output.drive_grad(drive, dlogits), drive.dtype)
             top = len(layers) - 1
-            dH = layers[top].drive_grad(drive, da) if isinstance(layers[top], ReadCells) else encode_grad(top, da)
+            dH = layers[top].drive_grad(drive, da) if is_like(layers[top], ReadCells) else encode_grad(top, da)
             for k in reversed(range(top)):
                 dH = encode_grad(k, dH)
             return dH
@@ -274,6 +292,11 @@ class Network:
     def pathways(self) -> dict[str, Synapses]:
         """Every pathway by name: a dict of :class:`bioneuro.Synapses`."""
         return {name: synapses for name, _, synapses in self._pathways()}
+
+    def synapses(self) -> list[Synapses]:
+        """The same without their names."""
+        parts = (*self.layers.values(), *self.readouts.values())
+        return [synapses for part in parts for synapses in getattr(part, "pathways", dict)().values()]
 
     def outgoing(self) -> dict[str, dict[str, Synapses]]:
         """What each population of cells makes: its pathways by name, whose columns are its cells."""

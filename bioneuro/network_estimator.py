@@ -35,7 +35,7 @@ from .estimators import (
 )
 from .image_rows import Given, given_rows
 from .layers import Retina
-from .layers.interfaces import Encoder, GradientSpace, PlasticLayer, Progress
+from .layers.interfaces import Encoder, GradientSpace, PlasticLayer, Progress, is_like
 from .nested_parameters import NestedParameters
 from .network import Network
 from .progress import track
@@ -243,23 +243,34 @@ class NetworkEstimator(
     def _one_hot(self, y: NDArray) -> OneHot:
         return OneHot(class_index(y, self.classes_), len(self.classes_), self.dtype)
 
-    def _learn_readouts(self, network: Network, H: NDArray | Rows, T: Rows, n_epochs: int, passes: Any) -> None:
+    def _learn_readouts(
+        self,
+        network: Network,
+        H: NDArray | Rows,
+        T: Rows,
+        n_epochs: int,
+        passes: Any,
+        excitation: NDArray | None = None,
+    ) -> None:
         with self._finite_after(self.network_, "the readout"):
             eta = self._set("schedule").readout_eta
-            network.learn_readouts(H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes)
+            network.learn_readouts(
+                H, T, n_epochs=n_epochs, eta=eta, rng=self._rng, progress=passes, excitation=excitation
+            )
 
     @contextmanager
     def _finite_after(self, network: Network, learner: str) -> Iterator[None]:
         """Weights that have left the numbers are named, also where something else stumbles over them first."""
-        failure, before = None, {id(synapses): synapses.version for synapses in network.pathways().values()}
+        failure, before = None, {id(synapses): synapses.version for synapses in network.synapses()}
         try:
             yield
         except ValueError as error:
             failure = error
-        for name, synapses in network.pathways().items():
+        for synapses in network.synapses():
             if synapses.version == before.get(id(synapses)):
                 continue
             if not np.isfinite(largest_magnitude(synapses.weights, getattr(self, "n_threads", None))):
+                name = next(name for name, known in network.pathways().items() if known is synapses)
                 advice = "a rate or a gain is too large"
                 raise ValueError(f"weights of {name} are not finite after {learner} learned: {advice}") from failure
         if failure is not None:
@@ -388,7 +399,7 @@ class NetworkEstimator(
 
 def _fixed(layer: Any) -> list[Any]:
     """What learning in steps never changes: a layer that learned before, or the settings of one that learns."""
-    if not isinstance(layer, PlasticLayer):
+    if not is_like(layer, PlasticLayer):
         return [layer]
     return [part for part in getattr(layer, "__dict__", {}).values() if isinstance(part, Rule | Checked)]
 

@@ -46,7 +46,7 @@ typedef struct {
     bio_value value;
     bio_index index;
     const uint16_t *narrow; /* (nnz) the indices in 16 bits */
-    const uint32_t *order;  /* (n_rows) the rows in the order of their lengths */
+    const uint32_t *order;  /* (n_rows) in which order rows are taken: neighbours as long as each other */
 } bio_csr;
 
 /* Synapses of cell i. */
@@ -78,11 +78,11 @@ size_t bio_layout_bytes(const bio_layout *layout);
 
 /* ---- products.c: drive and its gradients -------------------------------------------------------------------- */
 
-/* Batches of so many samples at most need no layout. */
-enum {
-    BIO_FEW = 16,        /* forward, input_grad, backward */
-    BIO_FEW_SAMPLED = 32 /* weight_grad */
-};
+/* Batches of so many samples at most need no layout: they are faster without. */
+typedef struct {
+    size_t forward, input_grad, weight_grad; /* backward: as input_grad */
+} bio_few_samples;
+bio_few_samples bio_few(bio_value value, size_t n_cols);
 
 /* In all of them: 2 nnz batch flops a product. `layout`, which must be fresh, is that of w (forward, weight_grad) or of
  * its transpose (input_grad, backward); NULL: one is made for the call, if it needs one.
@@ -258,7 +258,8 @@ typedef struct {
  * 1 - exp(-death time_i (|w_ij| / size)^-gamma); a pair that is not stored is born, at weight `size`, with probability
  * 1 - exp(-birth time_i). Each draw is keyed by (seed, step, row, column) or, for births, (seed, step, row, number of
  * the draw): bioneuro/reference.py, turnover. What is computed is double precision for either value type.
- * n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the second; *n_died is set by the first.
+ * n_cols < 2^32. dies (nnz bytes) is filled by the first call and read by the second, but for rows for which no time
+ * passes; *n_died is set by the first. The second is not needed where nobody died and new_indptr[n_rows] is nnz.
  * BIO_INDEX_OVERFLOW: new_indptr cannot hold the result. O(nnz + n_rows + births); no scratch. */
 bio_status bio_turnover(const bio_csr *w, const bio_turnover_rule *rule, uint8_t *dies, void *new_indptr,
                         void *new_indices, void *new_data, size_t *n_died, int n_threads);

@@ -20,6 +20,10 @@
 
 #define SYNAPSE_NS 0.03 /* about what one costs with one sample of many */
 
+/* The samples of all columns lie side by side where there are few. Where that is more than the half of a usual L2
+ * cache, layouts are as fast; a scatter, which reads and writes it, must have four times the room. */
+enum { GATHERED_BYTES = 1 << 20, SCATTERED_BYTES = 1 << 18 };
+
 /* A unit of work is a group of tiles of samples x a group of chunks of rows. */
 typedef struct {
     const bio_csr *w;
@@ -88,20 +92,39 @@ static bio_status product(const bio_csr *w, bio_layout *layout, int transposed, 
     return status;
 }
 
+/* Samples of which one vector holds all, or four, if those of n_cols columns have room; else one. */
+static size_t side_by_side(bio_value value, size_t n_cols, size_t room) {
+    const size_t size = bio_value_size(value);
+    size_t width = BIO_WIDEST;
+    while (width > 4 && width * size > bio_vector_bytes[bio_current_isa()]) width /= 2;
+    while (width > 1 && n_cols > room / size / width) width /= 2;
+    return width < 4 ? 1 : width;
+}
+
+bio_few_samples bio_few(bio_value value, size_t n_cols) {
+    size_t sampled = 2 * BIO_WIDEST;
+    while (sampled > 1 && n_cols > GATHERED_BYTES / bio_value_size(value) / sampled) sampled /= 2;
+    return (bio_few_samples){
+        .forward = side_by_side(value, n_cols, GATHERED_BYTES),
+        .input_grad = side_by_side(value, n_cols, SCATTERED_BYTES),
+        .weight_grad = sampled,
+    };
+}
+
 bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, const void *bias, void *y, size_t batch,
                        int n_threads) {
-    if (batch <= BIO_FEW) return bio_few_forward(w, x, bias, y, batch, n_threads);
+    if (batch <= bio_few(w->value, w->n_cols).forward) return bio_few_forward(w, x, bias, y, batch, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .bias = bias, .out = y, .batch = batch}, n_threads);
 }
 
 bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads) {
-    if (batch <= BIO_FEW) return bio_few_input_grad(w, dy, dx, batch, n_threads);
+    if (batch <= bio_few(w->value, w->n_cols).input_grad) return bio_few_input_grad(w, dy, dx, batch, n_threads);
     return product(w, layout, 1, (product_job){.in = dy, .out = dx, .batch = batch}, n_threads);
 }
 
 bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g, size_t batch,
                            int n_threads) {
-    if (batch <= BIO_FEW_SAMPLED) return bio_few_weight_grad(w, x, dy, g, batch, n_threads);
+    if (batch <= bio_few(w->value, w->n_cols).weight_grad) return bio_few_weight_grad(w, x, dy, g, batch, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .fixed = dy, .g = g, .batch = batch}, n_threads);
 }
 
@@ -113,7 +136,7 @@ bio_status bio_weight_grad_then(const bio_csr *w, bio_layout *layout, const void
 
 bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,
                         size_t batch, int n_threads) {
-    if (batch <= BIO_FEW) {
+    if (batch <= bio_few(w->value, w->n_cols).input_grad) {
         bio_status status = bio_few_input_grad(w, dy, dx, batch, n_threads);
         return status ? status : bio_few_weight_grad(w, x, dy, g, batch, n_threads);
     }

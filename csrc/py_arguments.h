@@ -107,8 +107,8 @@ int py_structure(const char *call, PyObject *indptr, PyObject *indices, size_t n
 /* The same with weights. */
 int py_weighted(const char *call, PyObject *indptr, PyObject *indices, PyObject *data, size_t n_cols, py_pathway *w);
 
-/* What products with few samples may read beside it, None or absent for none: the columns as uint16, the rows in the
- * order of their lengths as uint32. Their contents are trusted, too; with `check` they are not used. */
+/* What products with few samples may read beside it, None or absent for none: the columns as uint16, the order in
+ * which rows are taken as uint32. Their contents are trusted, too; with `check` they are not used. */
 int py_narrow(const char *call, PyObject *narrow, PyObject *order, int check, py_pathway *w);
 
 /* Whether `array` shares no memory with those of the pathway (data left out where it is `array` itself). */

@@ -194,6 +194,20 @@ fail:
 
 /* ---- making layouts ---- */
 
+static PyObject *few(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static const char call[] = "few";
+    static char *names[] = {"n_cols", "itemsize", NULL};
+    PyObject *cols, *size;
+    size_t n_cols, itemsize;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:few", names, &cols, &size) ||
+        py_integer(call, cols, "n_cols", 1, PY_SSIZE_T_MAX, NULL, &n_cols) ||
+        py_integer(call, size, "itemsize", sizeof(float), sizeof(double), NULL, &itemsize))
+        return NULL;
+    const bio_few_samples most = bio_few(itemsize == sizeof(double) ? BIO_FLOAT64 : BIO_FLOAT32, n_cols);
+    return Py_BuildValue("nnn", (Py_ssize_t)most.forward, (Py_ssize_t)most.input_grad, (Py_ssize_t)most.weight_grad);
+}
+
 static PyObject *layout(PyObject *module, PyObject *args, PyObject *kwargs) {
     static const char call[] = "layout";
     static char *names[] = {"indptr", "indices", "data", "n_cols", "transposed", "n_threads", NULL};
@@ -261,6 +275,9 @@ PyMethodDef py_linear_methods[] = {
     METHOD(backward,
            "backward(indptr, indices, data, X, dY, *, n_threads=None, dX=None, G=None, layout=None, narrow=None, "
            "check=False)\n--\n\n(dX, G): input_grad and weight_grad in one pass."),
+    METHOD(few,
+           "few(n_cols, itemsize)\n--\n\n"
+           "Most samples of forward, of input_grad and backward, and of weight_grad that need no layout."),
     METHOD(layout,
            "layout(indptr, indices, data, n_cols, transposed, *, n_threads=None)\n--\n\n"
            "Block-major copy for the products; the structure is trusted."),

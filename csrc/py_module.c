@@ -77,9 +77,6 @@ static int execute(PyObject *module) {
     if (read_environment()) return -1;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         if (PyModule_AddFunctions(module, families[f])) return -1;
-    if (PyModule_AddIntConstant(module, "FEW", BIO_FEW) ||
-        PyModule_AddIntConstant(module, "FEW_SAMPLED", BIO_FEW_SAMPLED))
-        return -1;
     return py_forms_add(module) || py_lock_add(module) ? -1 : 0;
 }
 

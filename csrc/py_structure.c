@@ -85,10 +85,14 @@ static int new_begin(const bio_csr *w, new_csr *made) {
     return made->indptr ? 0 : -1;
 }
 
-static int new_arrays(const bio_csr *w, new_csr *made, int with_data) {
+static size_t new_nnz(const bio_csr *w, const new_csr *made) {
     const void *indptr = PyArray_DATA(made->indptr);
-    const size_t nnz =
-        (size_t)(w->index == BIO_INT64 ? ((const int64_t *)indptr)[w->n_rows] : ((const int32_t *)indptr)[w->n_rows]);
+    return (size_t)(w->index == BIO_INT64 ? ((const int64_t *)indptr)[w->n_rows]
+                                          : ((const int32_t *)indptr)[w->n_rows]);
+}
+
+static int new_arrays(const bio_csr *w, new_csr *made, int with_data) {
+    const size_t nnz = new_nnz(w, made);
     made->indices = py_new_indices(nnz, w->index);
     if (with_data) made->data = py_new_values(1, &nnz, w->value);
     return made->indices && (made->data || !with_data) ? 0 : -1;
@@ -300,7 +304,13 @@ static PyObject *turnover(PyObject *module, PyObject *args, PyObject *kwargs) {
                      call);
         goto fail;
     }
-    if (py_pathway_status(&w, status, where, "") || new_arrays(&w.csr, &made, 1)) goto fail;
+    if (py_pathway_status(&w, status, where, "")) goto fail;
+    if (n_died == 0 && new_nnz(&w.csr, &made) == w.csr.nnz) {
+        PyMem_RawFree(dies);
+        new_abandon(&made);
+        return Py_BuildValue("(OOOn)", indptr, indices, data, (Py_ssize_t)0);
+    }
+    if (new_arrays(&w.csr, &made, 1)) goto fail;
     Py_BEGIN_ALLOW_THREADS
     status = bio_turnover(&w.csr, &rule, dies, PyArray_DATA(made.indptr), PyArray_DATA(made.indices),
                           PyArray_DATA(made.data), &n_died, n_threads);
@@ -331,6 +341,6 @@ PyMethodDef py_structure_methods[] = {
     METHOD(turnover,
            "turnover(indptr, indices, data, n_cols, *, birth, death, gamma, size, time=None, sign='E', "
            "normalize=False, seed, step, n_threads=None, check=False)\n--\n\nCSR after random births and deaths, and "
-           "how many died."),
+           "how many died. Where nothing happened, the arrays themselves, not normalized."),
     {NULL, NULL, 0, NULL},
 };

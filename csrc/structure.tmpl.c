@@ -309,6 +309,11 @@ typedef struct {
     int changed;
 } NAME(turnover_job);
 
+/* How much time passes for cell i. Where none does, `dies` is neither filled nor read. */
+static double NAME(time_of)(const bio_turnover_rule *rule, size_t i) {
+    return rule->time ? (double)((const T *)rule->time)[i] : 1;
+}
+
 /* Who of the n synapses of cell i dies, at hazard rate (|w| / size)^-gamma; returns how many. Most cells have moved so
  * little that none can, and most draws are too far from 1 for the weakest: -log u >= 1 - u. */
 static size_t NAME(draw_deaths)(const NAME(turnover_job) *job, size_t i, const I *restrict columns,
@@ -355,14 +360,14 @@ static void NAME(turnover_task)(void *context, size_t begin, size_t end, size_t 
         const I *indices = (const I *)job->w->indices + first;
         const T *data = (const T *)job->w->data + first;
         uint8_t *dies = job->dies + first;
-        const double time = rule->time ? (double)((const T *)rule->time)[i] : 1;
+        const double time = NAME(time_of)(rule, i);
         double rate = rule->birth * time;
         if (rate * (double)n_cols <= SHORTEST) rate = 0; /* every draw skips them all */
         const int fill = job->new_indices != NULL;
         size_t to = fill ? (size_t)job->new_indptr[i] : 0, k = 0;
         const size_t stop = fill ? (size_t)job->new_indptr[i + 1] : SIZE_MAX;
-        if (!fill) to = n - NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies);
-        else if (stop - to == n && !memchr(dies, 1, n)) { /* nobody dies, so nobody is born */
+        if (!fill) to = n - (time > 0 ? NAME(draw_deaths)(job, i, indices, data, n, rule->death * time, dies) : 0);
+        else if (stop - to == n && (!(time > 0) || !memchr(dies, 1, n))) { /* nobody dies, so nobody is born */
             memcpy(job->new_indices + to, indices, n * sizeof(I));
             memcpy(job->new_data + to, data, n * SIZE);
             if (job->scaling) job->scaling(job->new_data + to, n);
@@ -417,8 +422,10 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
     for (size_t i = 0; i < w->n_rows; i++) total += (uint64_t)lengths[i];
     if (w->index == BIO_INT32 && total > INT32_MAX) return BIO_INDEX_OVERFLOW;
     NAME(lengths_to_indptr)(new_indptr, w->n_rows);
+    const I *indptr = w->indptr;
     size_t died = 0;
-    for (size_t k = 0; k < w->nnz; k++) died += dies[k];
+    for (size_t i = 0; i < w->n_rows; i++)
+        for (size_t k = (size_t)indptr[i]; NAME(time_of)(rule, i) > 0 && k < (size_t)indptr[i + 1]; k++) died += dies[k];
     *n_died = died;
     return BIO_OK;
 }

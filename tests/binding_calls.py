@@ -10,7 +10,7 @@ N_ROWS, N_COLS, BATCH = 5, 7, 4
 KINDS = {
     "array": "indptr indices data X dY Y bias out dX G c gain threshold drive R dU dgate W pool_rows pool_cols x "
     "cand_indptr cand_indices score time narrow order",
-    "integer": "n_cols n_threads k n_candidates n_grow patch_size",
+    "integer": "itemsize n_cols n_threads k n_candidates n_grow patch_size",
     "key": "seed step",
     "real": "beta theta weight birth death gamma size c0 g0 gate_exponent eta sigma floor w_min w_max",
     "flag": "check transposed normalize",
@@ -78,6 +78,7 @@ def calls(seed=0, value=np.float32, index=np.int32):
         "input_grad": input_grad,
         "weight_grad": weight_grad,
         "backward": backward,
+        "few": {"n_cols": N_COLS, "itemsize": 4},
         "layout": layout,
         "layout_refresh": refresh,
         "compete": {"drive": Y(), "beta": 2.0, "threshold": array(N_ROWS), "k": 2, "n_threads": 2, "out": Y()},

@@ -7,6 +7,7 @@ import pytest
 from test_layers import assert_same_layer
 
 from bioneuro.layers import Association, SoftmaxSettings
+from bioneuro.layers.association import LEAST_MOVED
 from bioneuro.rules import RULES, Contrastive, LogCovariance, LogRelaxation, Turnover, on_synapses
 
 N_FEATURES = 40
@@ -246,6 +247,36 @@ def test_turnover_keeps_unit_norm_and_leaves_what_does_not_learn(samples):
     assert died > 0 and born > 0
     np.testing.assert_allclose(norms(cells), 1)
     assert cells.rewire() == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_excitation_after_a_step_on_one_sample_is_exact(samples, dtype):
+    H, T = (array.astype(dtype) for array in samples)
+    cells = learned((H, T), dtype=dtype, n_steps=20)
+    assert cells.live.all() and cells.learn(H[:2], T[:2]).excitation is None
+    for vigilance in (None, 0.9):
+        cells.vigilance = vigilance
+        for k in range(40):
+            after = cells.learn(H[k : k + 1], T[k : k + 1]).excitation
+            np.testing.assert_array_equal(after, cells.excite(H[k : k + 1]))
+
+
+def test_the_excitation_is_not_known_where_cells_are_mute_or_others_may_have_changed(samples):
+    H, T = samples
+    assert learned(samples, n_cells=500).learn(H[:1], T[:1]).excitation is None
+    for rule in ("oja", LogCovariance(normalize=False)):
+        assert learned(samples, rule=rule, n_steps=20).learn(H[:1], T[:1]).excitation is None
+
+
+def test_in_growth_synapses_turn_over_once_cells_have_moved_enough(samples):
+    rates = Turnover(birth=1.0, death=1.0)
+    for vigilance, moved, turns in ((0.9, 0.9, False), (0.9, 1.1, True), (None, 0.9, True)):
+        cells = learned(samples, turnover=rates)
+        cells.vigilance, cells.unsettled[:] = vigilance, moved * LEAST_MOVED / cells.n_cells
+        due, pattern = cells.unsettled.copy(), cells.synapses.indices
+        assert any(cells.rewire()) == turns
+        np.testing.assert_array_equal(cells.unsettled, 0 if turns else due)
+        assert np.array_equal(cells.synapses.indices, pattern) != turns
 
 
 def test_learning_is_identical_for_any_thread_count(samples):

@@ -587,3 +587,17 @@ def test_partial_fit_refuses_other_classes(digits):
     model = BioClassifier(**SMALL).partial_fit(digits.X_train[:50], digits.y_train[:50], classes=np.arange(10))
     with pytest.raises(ValueError, match="classes must be those of the first call"):
         model.partial_fit(digits.X_train[:50], digits.y_train[:50], classes=np.arange(9))
+
+
+def test_readouts_learn_from_one_sample_what_they_would_learn_had_the_excitation_to_be_asked_for(monkeypatch):
+    data = bn.datasets.load("digits")
+    states = []
+    for known in (True, False):
+        model = bn.BioClassifier(n_cells=60, mixing=200, random_state=0).fit(data.X_train[:150], data.y_train[:150])
+        if not known:
+            monkeypatch.setattr(bn.layers.Association, "_excited", lambda cells, learned, H, a: learned)
+        for k in range(150, 180):
+            model.partial_fit(data.X_train[k : k + 1], data.y_train[k : k + 1])
+        states.append([W.data for W in model.weights().values()])
+    for with_it, without in zip(*states, strict=True):
+        np.testing.assert_array_equal(with_it, without)

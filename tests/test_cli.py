@@ -181,6 +181,10 @@ def test_bench_times_learning_answers_and_products(capsys):
     assert rows[0]["per_second"] == pytest.approx(30 / rows[0]["seconds"])
     words = speed.text(pd.DataFrame(rows)).splitlines()
     assert words[2].split()[0] == "fit" and words[2].endswith("images/s") and words[-1].endswith("GFLOP/s")
+    many = pd.DataFrame(
+        [{"what": "transform", "size": "500 images", "seconds": 0.03, "per_second": 14340.2, "unit": "images"}]
+    )
+    assert speed.text(many).splitlines()[2].endswith("14,340 images/s")
 
 
 def test_help_names_every_command_and_option(capsys):

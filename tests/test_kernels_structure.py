@@ -256,7 +256,7 @@ def test_turnover(
     if zeros:
         data[rng.random(len(data)) < 0.2] = 0
         data[indptr[0] : indptr[1]] = 0
-    time = None if pace is None else (pace * rng.random(n_rows)).astype(value)
+    time = None if pace is None else (pace * rng.random(n_rows) * (rng.random(n_rows) < 0.7)).astype(value)
     rule = dict(birth=birth, death=death, gamma=gamma, size=size, time=time, sign=sign, seed=key, step=step)
     *expected, n_died = reference.turnover(indptr, indices, data, n_cols, **rule)
     if normalize:
@@ -270,6 +270,18 @@ def test_turnover(
         np.testing.assert_allclose(twin[2], expected[2], rtol=1e-5)
     kernels.validate(*expected, n_cols)
     assert (expected[2] * (-1 if sign == "I" else 1) >= 0).all()
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_turnover_gives_arrays_of_its_own_where_nothing_happens(normalize):
+    arrays = pathway(9, 12, 0.5, np.float32, np.int32, 0)
+    rule = dict(birth=1.0, death=1.0, gamma=1.0, size=0.3, time=np.zeros(9, np.float32), seed=0, step=0)
+    *made, died = kernels.turnover(*arrays, 12, **rule, normalize=normalize)
+    expected = [array.copy() for array in arrays]
+    if normalize:
+        kernels.normalize_rows(*expected)
+    same(made, expected)
+    assert died == 0 and not any(np.shares_memory(a, b) for a in made for b in arrays)
 
 
 def test_synapses_of_weight_0_die_however_small_the_rate():

@@ -16,11 +16,13 @@ from bioneuro.layers import (
     DeltaReadout,
     FeatureMap,
     Hypercolumns,
+    Mixing,
     PerturbationReadout,
     Retina,
     SoftmaxSettings,
     UnitNorm,
     VotesReadout,
+    interfaces,
 )
 from bioneuro.layers.readout import WEAKEST
 from bioneuro.network import INFERENCE_BATCH, Network
@@ -492,3 +494,11 @@ def test_a_network_without_association_answers_any_number_of_rows_prints_and_can
 def test_votes_need_a_layer_that_votes():
     with pytest.raises(TypeError, match="association must be a layer with votes, as Association is, got UnitNorm"):
         VotesReadout(UnitNorm(4), 3)
+
+
+def test_what_is_like_a_protocol_is_an_instance_of_it():
+    layers = [Association(3, 4, 2), Mixing(8, 4), Adaptation(4), object(), None]
+    for protocol in (interfaces.Encoder, interfaces.Layer, interfaces.PlasticLayer, interfaces.ReadCells):
+        assert [interfaces.is_like(x, protocol) for x in layers] == [isinstance(x, protocol) for x in layers]
+    assert interfaces.is_like(layers[0], interfaces.PlasticLayer)
+    assert not interfaces.is_like(layers[1], interfaces.PlasticLayer)

@@ -86,14 +86,14 @@ def test_columns_are_narrowed_at_the_second_call_for_one_pattern():
     made = []
     for _ in range(3):
         W.forward(X)
-        made.append(W._layouts._few)
+        made.append(W._layouts._for_few)
     assert made[0] is None and made[1] is made[2]
     narrow, order = made[2]
     assert narrow.dtype == np.uint16 and (narrow == W.indices).all()
-    assert (np.diff(np.diff(W.indptr)[order]) >= 0).all()
+    assert (np.diff(np.diff(W.indptr)[order]) >= 0).all() and (np.sort(order) == np.arange(W.n_post)).all()
     W.prune(0.3)
     W.forward(X)
-    assert W._layouts._few is None
+    assert W._layouts._for_few is None
 
 
 def test_columns_that_16_bits_cannot_tell_apart():

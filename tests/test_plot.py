@@ -304,6 +304,9 @@ def test_accuracy_bars(results):
     assert not ax.texts  # no number over the bars
     seeds = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "o"]
     assert seeds[0] == pytest.approx(per_seed["bio"].to_numpy())
+    assert ax.get_title(loc="left") == "Accuracy\nmean, 95% interval; dots are seeds"
+    alone = plot.accuracy_bars(results[results["seed"] == 0])
+    assert alone.get_title(loc="left") == "Accuracy\none seed"
 
 
 @pytest.mark.parametrize("draw", [plot.robustness_curve, plot.low_data_curve, plot.accuracy_bars])

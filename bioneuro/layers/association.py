@@ -14,7 +14,7 @@ from .._attributes import Array, Maybe, Part
 from ..checks import POSITIVE_SHARE, Number, check
 from ..connectivity import Init
 from ..deprecation import warn_of_former
-from ..rules import Rule, RuleLike
+from ..rules import FusedRule, Rule, RuleLike
 from ..synapses import Synapses
 from ..threads import Threads
 from .cells import PlasticCells, hand_over, own_rule
@@ -33,6 +33,12 @@ SPREAD_MEMORY = 20
 #: How far the votes must be from certain of a label for a sample to teach anything: on MNIST it saves a fifth of the
 #: time of teaching, with no loss seen.
 LEAST_SURPRISE = 0.01
+#: How far the cells must have moved together, in growth, before synapses turn over: a cell that takes an input over
+#: moves by 1. One sample kills and bears a handful of synapses, for which all of them are gone through.
+LEAST_MOVED = 10.0
+#: The kernel leaves cells alone whose activity times learning rate, relative to that of the rule, is below 1e-6. They
+#: move by about that product times the rule's rate: by less than half of it, none has changed.
+LEAST_ALPHA = 5e-7
 #: Where every input drives all cells alike, the gain of the competition is taken at this spread.
 LEAST_SPREAD = 1e-6
 #: Former names of parameters that are fields of the settings of the competition now.
@@ -171,6 +177,7 @@ class Association(PlasticCells):
             self._observe(H)  # before anything is compared with mean and spread
         a = self.excite(H)
         self._admit(H, a, T)
+        excitation = a.copy() if len(H) == 1 else None
         self._measure_spread(a)
         match = a.max(axis=1)
         if self.top_down_gain:
@@ -185,7 +192,18 @@ class Association(PlasticCells):
         learned = self.follow(H, y, len(H), recruits)
         self._vote(learned, T)
         self.competition.learn(learned, inhibitory)
-        return learned
+        return learned if excitation is None else self._excited(learned, H, excitation)
+
+    def _excited(self, learned: Learned, H: NDArray, a: NDArray) -> Learned:
+        """With the excitation after the step, given that before it, ``a (1, n_cells)``: of the cells that took part it
+        is computed anew. Not where the rule may have changed others, too."""
+        rule = self.rule
+        if not (isinstance(rule, FusedRule) and rule.normalize and rule.relaxes and self.live.all()):
+            return learned
+        moved = np.flatnonzero(learned.alpha >= LEAST_ALPHA * rule.eta)
+        own = Synapses.from_scipy(self.synapses.to_scipy()[moved], sign="E")
+        a[:, moved] = own.forward(self.centred(H), n_threads=self.n_threads)
+        return learned._replace(excitation=a)
 
     def _check(self, H: NDArray, T: NDArray) -> None:
         self.check_input(H, "H")
@@ -224,8 +242,7 @@ class Association(PlasticCells):
 
     def _enlist(self, cells: NDArray[np.intp], H: NDArray) -> Synapses:
         """Cells take over an input each, and remember how strongly it drives them. Returns their synapses."""
-        self.take_over(cells, H)
-        own = Synapses.from_scipy(self.synapses.to_scipy()[cells], sign="E")
+        own = self.take_over(cells, H)
         taken = np.diagonal(own.forward(self.centred(H), n_threads=self.n_threads))
         self.preferred[cells] = np.maximum(taken, np.finfo(taken.dtype).tiny)
         return own
@@ -261,6 +278,13 @@ class Association(PlasticCells):
             self.unsettled += share * self.teacher.eta * np.abs(difference).sum(axis=0, dtype=float)
         self.step += 1
 
+    def rewire(self, scale: bool = True) -> tuple[int, int]:
+        """As for all plastic cells; in growth only once they have moved by :data:`LEAST_MOVED`. What has not turned
+        over yet is :attr:`unsettled`, and stays due."""
+        if self.vigilance is not None and self.unsettled.sum() < LEAST_MOVED:
+            return 0, 0
+        return super().rewire(scale)
+
     # --- what growth asks ---
 
     def match(self, a: NDArray) -> NDArray:
@@ -287,7 +311,11 @@ class Association(PlasticCells):
         """What rates and activity are computed from, shape ``(batch, n_cells)``: see
         :class:`bioneuro.layers.Competition`."""
         check_magnitude(H, "H", self.n_threads)
-        return self.competition.drive(self.excite(H), self.gain, self.threshold)
+        return self.driven(self.excite(H))
+
+    def driven(self, a: NDArray) -> NDArray:
+        """The :meth:`drive`, from the excitation ``a (batch, n_cells)``."""
+        return self.competition.drive(a, self.gain, self.threshold)
 
     def drive_grad(self, drive: NDArray, da: NDArray) -> NDArray:
         """Gradient of :meth:`drive` with respect to the input, given that with respect to the ``drive``."""

@@ -8,7 +8,6 @@ from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .._attributes import Array, Count, Part, Pathway, ThreadCount
@@ -181,9 +180,10 @@ class PlasticCells(PrintedBySizes):
         """Weight of a batch of ``n_seen`` samples in the running mean rate of a cell."""
         return np.minimum(1.0, n_seen / (self.rate_memory * self.n_rivals))
 
-    def take_over(self, cells: NDArray[np.intp], U: NDArray) -> None:
+    def take_over(self, cells: NDArray[np.intp], U: NDArray) -> Synapses:
         """Each of ``cells`` takes over one of the inputs ``U (n, n_pre)``: starting from new synapses with all inputs,
-        the rule makes one large step on that sample alone, and turnover keeps some of them."""
+        the rule makes one large step on that sample alone, and turnover keeps some of them. Returns these, a row for
+        each of the cells."""
         n, n_pre = U.shape
         rng = np.random.default_rng([self.seed, self.step, 1])
         y = np.zeros((n, self.n_cells), U.dtype)
@@ -202,7 +202,9 @@ class PlasticCells(PrintedBySizes):
         candidates.traces.update(memory)
         self._change(candidates, U, y, RECRUIT_ETA * c, c)
         rows = self.turnover.settle(candidates.weights.reshape(n, n_pre), rng)
-        self.synapses.replace_rows(np.sort(cells), sp.csr_array(rows))
+        order = np.argsort(cells)  # that of the candidates
+        self.synapses.replace_rows(cells[order], rows)
+        return Synapses.from_scipy(rows if n == 1 else rows[np.argsort(order)], sign="E")
 
     def follow(self, U: NDArray, y: NDArray, n_seen: int | NDArray, recruits: NDArray[np.intp]) -> Learned:
         """Weights, ages and mean rates follow the rates ``y (batch, n_cells)`` at inputs ``U (batch, n_pre)``.

@@ -7,6 +7,7 @@ A network is made of :class:`Layer`\\ s and :class:`Readout`\\ s of the last one
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..threads import Threads
 
 __all__ = [
     "Competition", "CompetitionMaker", "Encoder", "GrowingCells", "Growth", "Layer", "Learned", "PlasticLayer",
-    "Progress", "ReadCells", "Readout", "GradientSpace", "TakeOver",
+    "Progress", "ReadCells", "Readout", "GradientSpace", "TakeOver", "is_like",
 ]  # fmt: skip
 
 #: What a gradient is taken with respect to: the input itself, or the retina's response to it.
@@ -39,10 +40,13 @@ class Learned(NamedTuple):
         That learned.
     alpha : ndarray, shape (n_cells,)
         How far each cell moved towards its target, from 0 to 1.
+    excitation : ndarray, shape (batch, n_cells), or None
+        Afferent drive of the cells by the batch after the step, where that is known without another product.
     """
 
     rates: NDArray
     alpha: NDArray
+    excitation: NDArray | None = None
 
 
 @runtime_checkable
@@ -312,3 +316,16 @@ class Progress(Protocol):
     """Shows how far a loop over epochs has come, as ``tqdm`` does."""
 
     def __call__(self, iterable: Iterable[int], /, *, desc: str) -> Iterable[int]: ...
+
+
+def is_like(value: object, protocol: type) -> bool:
+    """``isinstance``, at a tenth of its cost: Python looks through the protocol anew each time, which is felt where one
+    sample is learned."""
+    return all(hasattr(value, name) for name in _members(protocol))
+
+
+@lru_cache(maxsize=32)
+def _members(protocol: type) -> tuple[str, ...]:
+    bases = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False) and base is not Protocol]
+    names = {name for base in bases for name in (*vars(base), *vars(base).get("__annotations__", {}))}
+    return tuple(sorted(name for name in names if not name.startswith("_")))

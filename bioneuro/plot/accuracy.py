@@ -28,5 +28,6 @@ def accuracy_bars(frame: pd.DataFrame, ax: Axes | None = None, *, level: float =
     ax = axes(ax)
     bars(frame, "accuracy", ax, level, "seed")
     ax.set(xlabel="test accuracy", xlim=(0, 1.02))
-    headline(ax, f"Accuracy\nmean, {level:.0%} interval; dots are seeds")
+    several = frame["seed"].nunique() > 1
+    headline(ax, f"Accuracy\n{f'mean, {level:.0%} interval; dots are seeds' if several else 'one seed'}")
     return ax

@@ -90,5 +90,6 @@ def text(rows: pd.DataFrame) -> str:
     """A table of them."""
     cells = [["", "of", "ms", "rate"]]
     for row in rows.itertuples():
-        cells.append([row.what, row.size, f"{1000 * row.seconds:.2f}", f"{row.per_second:,.4g} {row.unit}/s"])
+        rate = f"{row.per_second:,.0f}" if row.per_second >= 1000 else f"{row.per_second:.4g}"
+        cells.append([row.what, row.size, f"{1000 * row.seconds:.2f}", f"{rate} {row.unit}/s"])
     return grid(cells)

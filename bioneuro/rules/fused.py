@@ -42,11 +42,14 @@ class FusedRule(Rule):
     seed: int = 0
 
     form: ClassVar[Form]
+    #: Whether a step goes a share of the way to a target, and leaves cells alone that are all but silent.
+    relaxes: ClassVar[bool]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         traits = _core.FORMS[cls.form]
         cls.signs, cls.nonnegative = traits.signs, bool(traits.nonnegative)
+        cls.relaxes = "c" in traits.nonnegative
 
     def __post_init__(self) -> None:
         super().__post_init__()

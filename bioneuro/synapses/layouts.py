@@ -18,6 +18,9 @@ NARROW = 2**16
 #: processor loses the time of about 25 synapses.
 SHORT = 128
 
+#: Rows that are sorted by length among themselves: what is farther apart is not in the cache together.
+TOGETHER = 256
+
 
 class Layouts:
     """Copies for one stored pattern: of the weights, and of their transpose; columns in 16 bits. A new pattern has new
@@ -33,8 +36,10 @@ class Layouts:
     def __init__(self, indptr: NDArray, indices: NDArray, data: NDArray, n_pre: int) -> None:
         self._pathway = indptr, indices, data, n_pre
         self._made: dict[bool, tuple[Any, int]] = {}
-        self._few: tuple[NDArray | None, NDArray | None] | None = None
-        self._asked_for_few = False
+        #: Most samples of forward, of input_grad and backward, and of weight_grad that need no copy.
+        self.few: tuple[int, int, int] = _core.few(n_pre, data.itemsize)
+        self._for_few: tuple[NDArray | None, NDArray | None] | None = None
+        self._called_with_few = False
         _, self._laying_out = _core.lock()
 
     def made(self, transposed: bool) -> bool:
@@ -47,16 +52,17 @@ class Layouts:
 
         Made at the second call, since it takes about as long as a product.
         """
-        if self._few is None:
-            if not self._asked_for_few:
-                self._asked_for_few = True
+        if self._for_few is None:
+            if not self._called_with_few:
+                self._called_with_few = True
                 return None, None
             indptr, indices, _, n_pre = self._pathway
             narrow = indices.astype(np.uint16) if n_pre <= NARROW else None
-            short = len(indices) < SHORT * (len(indptr) - 1)
-            order = np.argsort(np.diff(indptr), kind="stable").astype(np.uint32) if short else None
-            self._few = narrow, order
-        return self._few
+            lengths = np.diff(indptr)
+            short = len(indices) < SHORT * len(lengths)
+            order = np.lexsort((lengths, np.arange(len(lengths)) // TOGETHER)).astype(np.uint32) if short else None
+            self._for_few = narrow, order
+        return self._for_few
 
     def layout(self, transposed: bool, version: int, n_threads: Threads, weights: bool = True) -> Any:
         """The copy (of the transpose) for products with a batch, with the weights of ``version``.

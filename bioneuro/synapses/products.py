@@ -39,7 +39,7 @@ class Products(StoredSynapses):
         """
         check_batch(X, "X", self._n_pre, self.dtype)
         with self._reading:
-            layout, narrow, order = self._beside(len(X), False, n_threads)
+            layout, narrow, order = self._beside(len(X) <= self._layouts.few[0], False, n_threads)
             return _core.forward(
                 self._indptr, self._indices, self._data, X, bias, n_threads=n_threads, out=out, layout=layout,
                 narrow=narrow, order=order,
@@ -49,7 +49,7 @@ class Products(StoredSynapses):
         """Gradient with respect to the input, ``dX = dY W`` (batch, n_pre), from ``dY`` (batch, n_post)."""
         check_batch(dY, "dY", self.n_post, self.dtype)
         with self._reading:
-            layout, narrow, _ = self._beside(len(dY), True, n_threads)
+            layout, narrow, _ = self._beside(len(dY) <= self._layouts.few[1], True, n_threads)
             return _core.input_grad(
                 self._indptr, self._indices, self._data, dY, self._n_pre, n_threads=n_threads, out=out, layout=layout,
                 narrow=narrow,
@@ -63,7 +63,7 @@ class Products(StoredSynapses):
         check_batch(X, "X", self._n_pre, self.dtype)
         check_batch(dY, "dY", self.n_post, self.dtype)
         with self._reading:
-            layout, narrow, _ = self._beside(len(X), False, n_threads, few=_core.FEW_SAMPLED, weights=False)
+            layout, narrow, _ = self._beside(len(X) <= self._layouts.few[2], False, n_threads, weights=False)
             return _core.weight_grad(
                 self._indptr, self._indices, X, dY, n_threads=n_threads, out=out, layout=layout, narrow=narrow
             )
@@ -83,17 +83,17 @@ class Products(StoredSynapses):
         check_batch(dY, "dY", self.n_post, self.dtype)
         dX, G = (None, None) if out is None else out
         with self._reading:
-            layout, narrow, _ = self._beside(len(X), True, n_threads)
+            layout, narrow, _ = self._beside(len(X) <= self._layouts.few[1], True, n_threads)
             return _core.backward(
                 self._indptr, self._indices, self._data, X, dY, n_threads=n_threads, dX=dX, G=G, layout=layout,
                 narrow=narrow,
             )  # fmt: skip
 
     def _beside(
-        self, batch: int, transposed: bool, n_threads: Threads, few: int = _core.FEW, weights: bool = True
+        self, few: bool, transposed: bool, n_threads: Threads, weights: bool = True
     ) -> tuple[Any, NDArray | None, NDArray | None]:
-        """What a product with a batch reads beside the arrays of the pathway: a layout, or narrow columns and the order
-        of the rows."""
-        if batch <= few:
+        """What a product reads beside the arrays of the pathway: a layout, or with ``few`` samples narrow columns and
+        the order of the rows."""
+        if few:
             return None, *self._layouts.for_few()
         return self._layouts.layout(transposed, self._version, n_threads, weights), None, None
