@@ -440,7 +440,7 @@ def test_subclasses_are_not_taken_for_their_parents(path):
         (np.array([object()]), r"model\.encoder\[0\] cannot be saved: a builtins\.object"),
         (np.zeros(2, [("a", int)]), r"model\.encoder cannot be saved: an array of"),
         ({"a": {1: 2}}, r"model\.encoder\['a'\] cannot be saved: its key 1 is not a string"),
-        ([sp.eye_array(2)], r"model\.encoder\[0\] cannot be saved: a scipy"),
+        ([sp.csr_array(np.eye(2))], r"model\.encoder\[0\] cannot be saved: a scipy"),
     ],
 )
 def test_what_cannot_be_saved_is_named_by_its_place(path, value, match):
