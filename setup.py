@@ -44,7 +44,7 @@ class BuildExt(build_ext):
 
 compile_args = ["-std=gnu11", "-pthread", "-Wall", "-Wextra", "-Wno-psabi"]
 link_args = ["-pthread"]
-compile_args += ["-O0", "-g"] if switch("DEBUG") else ["-O3"]
+compile_args += ["-O0", "-g"] if switch("DEBUG") else ["-O3", "-g0"]  # what Python was built with may say -g
 if switch("NATIVE"):
     compile_args += ["-march=native"]
 if switch("WERROR"):

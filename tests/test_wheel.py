@@ -1,6 +1,7 @@
 """What an installed wheel must do; cibuildwheel runs this on each that it makes. Nothing but the library is needed."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,12 @@ import bioneuro as bn
 
 def test_the_extension_is_of_this_version():
     assert bn.__version__ == version("bioneuro")
+
+
+def test_it_takes_less_than_5_mb():
+    """But for a build with BIONEURO_DEBUG, whose extension alone takes more."""
+    files = [path for path in Path(bn.__file__).parent.rglob("*") if path.suffix in (".py", ".pyi", ".so")]
+    assert sum(path.stat().st_size for path in files) < 5e6
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
