@@ -69,15 +69,26 @@ bio_status bio_few_forward(const bio_csr *w, const void *x, const void *bias, vo
     return BIO_OK;
 }
 
-bio_status bio_few_input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, int n_threads) {
+/* Bytes of scratch memory of the gradients. */
+static size_t input_grad_bytes(const bio_csr *w, size_t batch) {
+    return batch == 1 ? 0 : (w->n_cols + w->n_rows) * width_of(batch) * bio_value_size(w->value);
+}
+
+static size_t sampled_width(const bio_csr *w, size_t batch) {
+    return bio_round_up(batch, bio_vector_bytes[bio_current_isa()] / bio_value_size(w->value));
+}
+
+static size_t weight_grad_bytes(const bio_csr *w, size_t batch) {
+    return batch == 1 ? 0 : (w->n_cols + w->n_rows) * sampled_width(w, batch) * bio_value_size(w->value);
+}
+
+static void input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, char *scratch, int n_threads) {
     few_job job = {.w = w, .dy = dy, .out = dx, .width = width_of(batch)};
-    const size_t size = bio_value_size(w->value) * job.width;
-    char *scratch = NULL;
     if (batch > 1) {
-        if (!(scratch = bio_alloc((w->n_cols + w->n_rows) * size))) return BIO_NO_MEMORY;
+        char *packed = scratch + w->n_cols * job.width * bio_value_size(w->value);
+        BIO_PICK(pack_table, w->value, w->index)(dy, w->n_rows, batch, job.width, packed);
         job.out = scratch;
-        job.dy = scratch + w->n_cols * size;
-        BIO_PICK(pack_table, w->value, w->index)(dy, w->n_rows, batch, job.width, scratch + w->n_cols * size);
+        job.dy = packed;
     }
     /* As many ranges of columns as workers, unless a row's synapses in a range were so few that a processor, which
      * foresees streams of memory, fetches the other ranges' with them. */
@@ -88,28 +99,34 @@ bio_status bio_few_input_grad(const bio_csr *w, const void *dy, void *dx, size_t
     job.n_ranges = fair.workers;
     bio_parallel(BIO_PICK(input_grad_table, w->value, w->index), &job, (bio_share){fair.workers, 1, fair.workers});
     if (batch > 1) BIO_PICK(unpack_table, w->value, w->index)(job.out, w->n_cols, batch, job.width, dx);
-    bio_free(scratch);
-    return BIO_OK;
 }
 
-bio_status bio_few_weight_grad(const bio_csr *w, const void *x, const void *dy, void *g, size_t batch, int n_threads) {
+static void weight_grad(const bio_csr *w, const void *x, const void *dy, void *g, size_t batch, char *scratch,
+                        int n_threads) {
     few_job job = {.w = w, .x = x, .dy = dy, .out = g, .batch = batch};
     if (batch == 1) {
         const bio_task task = BIO_PICK(single_weight_grad_table, w->value, w->index);
         bio_parallel(task, &job, share_rows(w, SYNAPSE_NS, n_threads));
-        return BIO_OK;
+        return;
     }
-    const size_t size = bio_value_size(w->value), lanes = bio_vector_bytes[bio_current_isa()] / size;
-    job.width = bio_round_up(batch, lanes);
-    char *scratch = bio_alloc((w->n_cols + w->n_rows) * job.width * size);
-    if (!scratch) return BIO_NO_MEMORY;
-    char *fixed = scratch + w->n_cols * job.width * size;
+    job.width = sampled_width(w, batch);
+    char *fixed = scratch + w->n_cols * job.width * bio_value_size(w->value);
     BIO_PICK(tiles_table, w->value, w->index)(x, w->n_cols, batch, job.width, scratch);
     BIO_PICK(tiles_table, w->value, w->index)(dy, w->n_rows, batch, job.width, fixed);
     job.x = scratch;
     job.dy = fixed;
     const double cost = SYNAPSE_NS + SAMPLE_NS * (double)job.width;
     bio_parallel(BIO_PICK(weight_grad_table, w->value, w->index), &job, share_rows(w, cost, n_threads));
+}
+
+bio_status bio_few_gradients(const bio_csr *w, const void *x, const void *dy, void *dx, void *g, size_t batch,
+                             int n_threads) {
+    const size_t of_inputs = dx ? input_grad_bytes(w, batch) : 0, of_weights = g ? weight_grad_bytes(w, batch) : 0;
+    const size_t bytes = of_inputs > of_weights ? of_inputs : of_weights;
+    char *scratch = bytes ? bio_alloc(bytes) : NULL;
+    if (bytes && !scratch) return BIO_NO_MEMORY;
+    if (dx) input_grad(w, dy, dx, batch, scratch, n_threads);
+    if (g) weight_grad(w, x, dy, g, batch, scratch, n_threads);
     bio_free(scratch);
     return BIO_OK;
 }

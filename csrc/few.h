@@ -6,10 +6,11 @@
 
 #include "bio.h"
 
-enum { BIO_WIDEST = 16 }; /* most samples of forward and input_grad; weight_grad takes any number */
+enum { BIO_WIDEST = 16 }; /* most samples of forward and dx; g takes any number */
 
 bio_status bio_few_forward(const bio_csr *w, const void *x, const void *bias, void *y, size_t batch, int n_threads);
-bio_status bio_few_input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, int n_threads);
-bio_status bio_few_weight_grad(const bio_csr *w, const void *x, const void *dy, void *g, size_t batch, int n_threads);
+/* dx, g: either may be NULL, and is then not computed. All memory is asked for before anything is written. */
+bio_status bio_few_gradients(const bio_csr *w, const void *x, const void *dy, void *dx, void *g, size_t batch,
+                             int n_threads);
 
 #endif

@@ -118,13 +118,15 @@ bio_status bio_forward(const bio_csr *w, bio_layout *layout, const void *x, cons
 }
 
 bio_status bio_input_grad(const bio_csr *w, bio_layout *layout, const void *dy, void *dx, size_t batch, int n_threads) {
-    if (batch <= bio_few(w->value, w->n_cols).input_grad) return bio_few_input_grad(w, dy, dx, batch, n_threads);
+    if (batch <= bio_few(w->value, w->n_cols).input_grad)
+        return bio_few_gradients(w, NULL, dy, dx, NULL, batch, n_threads);
     return product(w, layout, 1, (product_job){.in = dy, .out = dx, .batch = batch}, n_threads);
 }
 
 bio_status bio_weight_grad(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *g, size_t batch,
                            int n_threads) {
-    if (batch <= bio_few(w->value, w->n_cols).weight_grad) return bio_few_weight_grad(w, x, dy, g, batch, n_threads);
+    if (batch <= bio_few(w->value, w->n_cols).weight_grad)
+        return bio_few_gradients(w, x, dy, NULL, g, batch, n_threads);
     return product(w, layout, 0, (product_job){.in = x, .fixed = dy, .g = g, .batch = batch}, n_threads);
 }
 
@@ -136,10 +138,8 @@ bio_status bio_weight_grad_then(const bio_csr *w, bio_layout *layout, const void
 
 bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,
                         size_t batch, int n_threads) {
-    if (batch <= bio_few(w->value, w->n_cols).input_grad) {
-        bio_status status = bio_few_input_grad(w, dy, dx, batch, n_threads);
-        return status ? status : bio_few_weight_grad(w, x, dy, g, batch, n_threads);
-    }
+    if (batch <= bio_few(w->value, w->n_cols).input_grad)
+        return bio_few_gradients(w, x, dy, dx, g, batch, n_threads);
     const product_job job = {.in = dy, .fixed = x, .out = dx, .g = g, .batch = batch};
     return product(w, layout, 1, job, n_threads);
 }

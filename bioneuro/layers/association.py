@@ -201,8 +201,9 @@ class Association(PlasticCells):
         if not (isinstance(rule, FusedRule) and rule.normalize and rule.relaxes and self.live.all()):
             return learned
         moved = np.flatnonzero(learned.alpha >= LEAST_ALPHA * rule.eta)
-        own = Synapses.from_scipy(self.synapses.to_scipy()[moved], sign="E")
-        a[:, moved] = own.forward(self.centred(H), n_threads=self.n_threads)
+        if moved.size:
+            own = Synapses.from_scipy(self.synapses.to_scipy()[moved], sign="E")
+            a[:, moved] = own.forward(self.centred(H), n_threads=self.n_threads)
         return learned._replace(excitation=a)
 
     def _check(self, H: NDArray, T: NDArray) -> None:
