@@ -190,6 +190,23 @@ def test_calls_start_the_threads_that_they_are_allowed():
 
 
 @linux
+@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2, reason="one processor")
+def test_helpers_keep_off_the_core_of_their_caller():
+    """There they would wait until the system moves them."""
+    code = """
+before = set(os.listdir("/proc/self/task"))
+forward(n_threads=3)
+allowed = os.sched_getaffinity(0)
+helpers = set(os.listdir("/proc/self/task")) - before
+print(len(helpers), {len(allowed - os.sched_getaffinity(int(helper))) for helper in helpers})
+os.sched_setaffinity(0, {min(allowed)})
+forward(n_threads=3)  # one core for all that it does, others for its helpers
+print({len(allowed - os.sched_getaffinity(int(helper))) for helper in helpers})
+"""
+    assert output(PRODUCT + code).split("\n")[:2] == ["2 {1}", "{1}"]
+
+
+@linux
 def test_affinity_is_kept():
     cpu = min(os.sched_getaffinity(0))
     pin = f"import os; os.sched_setaffinity(0, {{{cpu}}})\n"
