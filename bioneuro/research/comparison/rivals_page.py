@@ -95,8 +95,8 @@ REASONS = {
     "defaults, whose figures are above.",
     "mnist-tuned": "Time was short for it. Exponentiated gradients have their defaults: with the best settings of the "
     "search their weights grew beyond all bounds in one of the trainings of seed 0.",
-    "fashion-mnist": "Time was short for it and for tuning, so settings are the defaults, save those of Krotov-Hopfield, "
-    "which learns next to nothing with its own (18 %) and was searched. Seed 0 of some models was trained on a busy "
+    "fashion-mnist": "Time was short for it and for tuning, so settings are the defaults, save those of "
+    "Krotov-Hopfield, which learns next to nothing with its own (18 %) and was searched. Seed 0 of some models was trained on a busy "
     "machine: seconds of training cannot be compared here.",
 }
 
