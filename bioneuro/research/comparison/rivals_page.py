@@ -96,8 +96,8 @@ REASONS = {
     "mnist-tuned": "Time was short for it. Exponentiated gradients have their defaults: with the best settings of the "
     "search their weights grew beyond all bounds in one of the trainings of seed 0.",
     "fashion-mnist": "Time was short for it and for tuning, so settings are the defaults, save those of "
-    "Krotov-Hopfield, which learns next to nothing with its own (18 %) and was searched. Seed 0 of some models was trained on a busy "
-    "machine: seconds of training cannot be compared here.",
+    "Krotov-Hopfield, which learns next to nothing with its own (18 %) and was searched. Seed 0 of some models "
+    "was trained on a busy machine: seconds of training cannot be compared here.",
 }
 
 #: What rows of ``rivals-<dataset>-<variant>.csv`` were made with, by variant.
