@@ -352,6 +352,37 @@ def test_audit_warns_of_a_response_that_decreases(contrast):
     assert found["response inverse"] == found["response increasing"] == "warn"
 
 
+def test_audit_warns_of_a_response_that_decreases_in_one_pixel(contrast):
+    model, X, y = contrast
+
+    class Dented(Contrast):
+        def response(self, X):
+            R = super().response(X)
+            R[:, 0] = 1 - R[:, 0]
+            return R
+
+    assert audit_of(Dented(model.W), X, y)["response increasing"] == "warn"
+
+
+def test_audit_says_how_far_a_pixel_is_from_what_its_response_gives_back():
+    class Shifted(Contrast):
+        def response_inverse(self, R):
+            X = super().response_inverse(R)
+            X[:, 1] += 0.25
+            return X
+
+    X = np.array([[0.5, 0.5, 0.5]])
+    case = Case(Shifted(np.eye(2, 3)), X, np.array([0]), 0.1, "linf", 1, 1, {}, 0, 2)
+    errors = {finding.check: finding.value for finding in _response(case)}
+    assert errors["pixel error of the response inverse"] == pytest.approx(0.25)
+
+
+def test_a_weaker_attack_is_reported_by_how_much():
+    case = Case(None, np.zeros((100, 1)), None, 0.1, "linf", 1, 1, {}, 0, 1)
+    assert case.not_weaker("steps", 0.5, 0.2) == ("steps", pytest.approx(0.3), "pass")
+    assert case.not_weaker("steps", 0.2, 0.5) == ("steps", pytest.approx(-0.3), "warn")
+
+
 def test_audit_needs_a_positive_budget(moderate):
     with pytest.raises(ValueError, match="epsilon must be one positive number"):
         audit(*moderate, 0.0)
@@ -425,6 +456,10 @@ def test_checks_stay_among_images_and_take_black_and_white_pixels():
         def response(self, X):
             assert X.min() >= 0 and X.max() <= 1
             return super().response(X)
+
+        def response_inverse(self, R):
+            assert R.min() >= 0 and R.max() <= 1 + 1e-12
+            return super().response_inverse(R)
 
     X = np.array([[0, 1.0, 0.5], [1, 1, 0]])
     case = Case(Strict(np.eye(2, 3)), X, np.array([0, 1]), 0.1, "linf", 1, 1, {}, 0, 2)

@@ -16,7 +16,7 @@ from bioneuro.attacks import (
     worst_case,
 )
 from bioneuro.attacks.random_search import Proposals, RandomSearch
-from bioneuro.attacks.square import _bump, _bumps, _dipole, _odd_window_size, _share, _tiles, _window_size
+from bioneuro.attacks.square import _bump, _bumps, _dipole, _odd_window_size, _share, _signs, _tiles, _window_size
 from bioneuro.protocols import Classifier, WhiteBox
 
 # --- noise ---
@@ -104,6 +104,14 @@ def test_windows_of_square_shrink_on_the_papers_schedule():
         assert _share(0.8, (query + 1) / 10_000) == 0.4 / 2**halved
     assert _window_size(0.25, 8, 8) == (4, 4) and _window_size(0.5, 4, 10) == (4, 5) and _window_size(1, 2, 9) == (2, 9)
     assert _odd_window_size(0.01, 4, 5) == (1, 3) and _odd_window_size(0.5, 9, 9) == (7, 7)
+
+
+def test_a_window_of_square_gets_the_opposite_signs_where_it_would_not_change():
+    X, epsilon = np.full((1, 1, 2, 1), 0.5), 0.25
+    up = np.array([[0, 0, 0.9]])
+    for best, proposed in (((0.75, 0.75), (0.25, 0.25)), ((0.75, 0.25), (0.75, 0.75))):
+        found = _signs(X, np.reshape(best, X.shape), epsilon, 1, up)
+        np.testing.assert_array_equal(found, np.reshape(proposed, X.shape))
 
 
 def test_bumps_of_square_are_nested_rectangles():

@@ -136,8 +136,16 @@ def test_the_oracle_clips_and_counts(binary):
     from bioneuro.attacks.goals import Goal
 
     model, X, y = binary
-    oracle = _Oracle(model, X[:2], Goal(y[:2]), 10)
-    oracle.reached(np.full((3, D), 7.0), np.array([1, 1, 0]))
+    asked = []
+
+    class Seen(LabelsOnly):
+        def predict(self, X):
+            asked.append((X.min(), X.max()))
+            return super().predict(X)
+
+    oracle = _Oracle(Seen(model), X[:2], Goal(y[:2]), 10)
+    oracle.reached(np.linspace(-3, 7, 3 * D).reshape(3, D), np.array([1, 1, 0]))
+    assert asked == [(0, 1)]
     assert oracle.left.tolist() == [9, 8]
 
 
@@ -166,6 +174,27 @@ def test_ways_of_rays_are_signs_also_where_nothing_changes():
     X = np.array([[0.2, 0.5, 0.8]])
     ways = _directions(X, np.array([[[0.2, 0.6, 0.8], [0.1, 0.5, 1.0]]]))
     assert ways.dtype == np.int8 and ways.tolist() == [[[-1, 1, 1], [-1, 1, 1]]]
+
+
+def test_the_normal_of_a_plane_is_found_by_probes_near_its_point():
+    from bioneuro.attacks import SampleRandom
+
+    w = np.random.default_rng(0).normal(size=12)
+
+    class Oracle:
+        X = np.full((1, 12), 0.5)
+
+        def reached(self, images, rows):
+            assert np.linalg.norm(images - self.X[rows] - 0.01, axis=1).max() <= 0.05  # the point is .035 away
+            return (images - self.X[rows] - 0.01) @ w > 0
+
+    found = _normal(Oracle(), Oracle.X + 0.01, 500, (12, 1, 1), SampleRandom(0, Oracle.X), np.arange(1))
+    assert found[0] @ w / np.linalg.norm(w) > 0.9
+
+
+def test_settings_are_named():
+    with pytest.raises(TypeError, match="positional"):
+        CGBA(200)
 
 
 def test_where_all_probes_agree_the_normal_leads_to_or_away_from_them():

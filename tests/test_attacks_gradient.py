@@ -22,6 +22,11 @@ def unambiguous(model, X, y, norm, slack=0.03):
     return (np.array(fates[0]) == np.array(fates[1])).all(axis=0)
 
 
+def test_bim_starts_at_the_image():
+    with pytest.raises(TypeError, match="random_start"):
+        BIM(random_start=True)
+
+
 # --- exact on a linear model ---
 
 

@@ -131,6 +131,9 @@ def test_no_attack_changes_or_freezes_what_it_reads(layout, dtype, binary):
         ({"epsilons": np.nan}, r"epsilons must be finite and at least 0, got \[nan\]"),
         ({"y": [3.0, np.nan]}, r"y must hold labels out of model.classes_; y\[1\] is (np.float64\()?nan"),
         ({"y": ["3", "7"]}, r"y must hold labels out of model.classes_; y\[0\] is "),
+        ({"X": [[0.5] * D, [0.5, 1.5] + [0.5] * (D - 2)]}, r"X must lie in \[0, 1\]; row 1, feature 1 is 1.5"),
+        ({"X": [[-0.5] * D, [0.5] * D]}, r"X must lie in \[0, 1\]; row 0, feature 0 is -0.5"),
+        ({"X": np.empty((0, D)), "y": []}, r"X must be \(n, features\) and not empty, got shape \(0, 36\)"),
         ({"y": None}, "y must have one label for each of the 2 rows of X"),
     ],
 )
@@ -302,6 +305,11 @@ def test_attacks_made_of_attacks_stay_inside_too(binary):
         model.surrogates = lambda: {"itself": Linear(model.W, model.b, model.classes_)}
         result = attack(model, X[:20], y[:20], [0.1, 1 / 3])
         assert (result.distance <= result.epsilons[:, None]).all()
+
+
+def test_attacks_made_of_attacks_draw_no_random_numbers_of_their_own():
+    with pytest.raises(TypeError, match="random_state"):
+        Ensemble([PGD()], random_state=1)
 
 
 def test_numbers_as_text_are_other_labels():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bioneuro.attacks import FGSM, PGD, Ensemble, SaltAndPepper, SampleRandom, SparseRS, Targeted, worst_case
 from bioneuro.attacks.norms import NORMS
-from bioneuro.attacks.sparse_rs import _exchange, _painted
+from bioneuro.attacks.sparse_rs import _count, _exchange, _painted
 
 # --- the geometry ---
 
@@ -220,3 +220,13 @@ def test_exchanged_pixels_are_those_next_in_line_and_painted_pixels_change():
     every = np.array([[0, 1, 2]])
     assert _painted(clean, clean, every, np.array([[0.9, 0.1, 0.9]])).tolist() == [[[1], [0], [0]]]
     assert _painted(clean, clean, every, np.array([[0.1, 0.9, 0.1]])).tolist() == [[[1], [0], [1]]]
+    colour, pixel = np.array([[[0.0, 0.0, 1.0]]]), np.array([[0]])  # one channel that changes is enough
+    assert _painted(colour, colour, pixel, np.array([[0.9, 0.1, 0.9]])).tolist() == [[[0, 1, 0]]]
+    assert _painted(colour, colour, pixel, np.array([[0.9, 0.9, 0.1]])).tolist() == [[[1, 1, 0]]]
+
+
+def test_sparse_rs_exchanges_fewer_pixels_on_the_papers_schedule():
+    starts, divisors = (0, 50, 200, 500, 1000, 2000, 4000, 6000, 8000), (2, 4, 5, 6, 8, 10, 12, 15, 20)
+    for start, divisor in zip(starts, divisors, strict=True):
+        assert _count(120, (start + 1) / 10_000) == 120 / divisor
+    assert _count(1, 1.0) == 1

@@ -225,6 +225,24 @@ TAMPERED = {
 }
 
 
+def test_a_cache_asks_the_model_about_images_only(binary, tmp_path):
+    model, X, y = binary
+
+    class Strict(Linear):
+        def hidden(self, X):
+            assert X.min() >= 0 and X.max() <= 1
+            return X
+
+    X = np.round(X)  # all ends of the range
+    worst_case(Strict(model.W, model.b, model.classes_), X, model.predict(X), 0.1, attacks=["fgsm"], cache=tmp_path)
+
+
+def test_the_full_tier_has_what_the_standard_of_autoattack_has():
+    """Croce & Hein 2020: APGD of 100 steps, without and with targets, and 5,000 queries of Square."""
+    full = TIERS["full"]
+    assert full["apgd-ce"] == full["apgd-t"] == {"n_steps": 100} and full["square"] == {"n_queries": 5000}
+
+
 @pytest.mark.parametrize("how", TAMPERED)
 def test_edited_results_are_found_out_and_replaced(how, binary, tmp_path):
     model, X, y = binary
