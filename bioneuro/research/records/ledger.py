@@ -251,7 +251,7 @@ def _frame_of(text: bytes, path: Path, columns: Mapping[str, type] | None, unit_
     """The rows in ``text``, which is that of ``path``, every digit as it is written."""
     import pandas as pd
 
-    exact: Any = {"engine": "python"}  # the engine that reads numbers exactly
+    exact: Any = {"float_precision": "round_trip"}
     if columns is not None:  # a setting may look like a number, a note like a missing value
         exact |= {"dtype": dict(columns), "keep_default_na": False}
     try:
