@@ -1,6 +1,7 @@
 """Tables that grow by whole units: what is finished is kept, and never mixed with anything else."""
 
 import json
+import math
 import shutil
 import subprocess
 
@@ -274,7 +275,12 @@ def test_a_folder_of_rows_needs_its_configuration(tmp_path):
 
 def test_what_is_kept_is_what_was_added(tmp_path):
     ledger = ModelLedger(tmp_path, {"n": 1}, {"python": "3"})
-    ledger.add_rows([Row("a", "votes", 0, "accuracy", "07", 0.1 + 0.2, "NaN")])
+    written = [
+        Row("a", "votes", 0, "accuracy", "07", 0.1 + 0.2, "NaN"),
+        Row("a", "votes", 0, "gini", "nan", math.nan, ""),
+        Row("a", "votes", 0, "skew", "", -math.inf, "nan"),
+    ]
+    ledger.add_rows(written)
     kept = kept_results(tmp_path)
-    assert kept.frame.iloc[0].tolist() == ["a", "votes", 0, "accuracy", "07", 0.1 + 0.2, "NaN"]
+    np.testing.assert_equal(kept.frame.to_numpy().tolist(), [list(row) for row in written])
     assert kept.configuration == {"n": 1} and kept.environments == [{"python": "3"}]

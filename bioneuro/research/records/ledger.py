@@ -253,7 +253,8 @@ def _frame_of(text: bytes, path: Path, columns: Mapping[str, type] | None, unit_
 
     exact: Any = {"float_precision": "round_trip"}
     if columns is not None:  # a setting may look like a number, a note like a missing value
-        exact |= {"dtype": dict(columns), "keep_default_na": False}
+        missing = {name: ["nan"] for name, kind in columns.items() if kind is float}
+        exact |= {"dtype": dict(columns), "keep_default_na": False, "na_values": missing}
     try:
         frame = pd.read_csv(io.BytesIO(text), **exact)
         if lacking := [name for name in columns or unit_columns if name not in frame]:
