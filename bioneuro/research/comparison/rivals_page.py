@@ -93,8 +93,8 @@ with the better figure.
 REASONS = {
     "digits-tuned": "Of all but the plain CNN, for which time was short, the search found nothing better than the "
     "defaults, whose figures are above.",
-    "mnist-tuned": "The CNN that is trained adversarially has its defaults, and so have exponentiated gradients: with the "
-    "best settings of the search their weights grew beyond all bounds in one of the trainings of seed 0.",
+    "mnist-tuned": "The CNN that is trained adversarially has its defaults, and so have exponentiated gradients: with "
+    "the best settings of the search their weights grew beyond all bounds in one of the trainings of seed 0.",
     "fashion-mnist": "Time was short for it and for tuning, so settings are the defaults, save those of "
     "Krotov-Hopfield, which learns next to nothing with its own (18 %) and was searched. Seed 0 of some models "
     "was trained on a busy machine: seconds of training cannot be compared here.",
