@@ -53,12 +53,17 @@ static bio_share share_rows(const bio_csr *w, double cost, int n_threads) {
     return share;
 }
 
+/* Room for the cells of both sides, `width` samples each; NULL: none is left. */
+static char *scratch_for(const bio_csr *w, size_t width) {
+    return bio_alloc((w->n_cols + w->n_rows) * width * bio_value_size(w->value));
+}
+
 bio_status bio_few_forward(const bio_csr *w, const void *x, const void *bias, void *y, size_t batch, int n_threads) {
     few_job job = {.w = w, .x = x, .bias = bias, .out = y, .width = width_of(batch)};
     const size_t size = bio_value_size(w->value) * job.width;
     char *scratch = NULL;
     if (batch > 1) {
-        if (!(scratch = bio_alloc((w->n_cols + w->n_rows) * size))) return BIO_NO_MEMORY;
+        if (!(scratch = scratch_for(w, job.width))) return BIO_NO_MEMORY;
         BIO_PICK(pack_table, w->value, w->index)(x, w->n_cols, batch, job.width, scratch);
         job.x = scratch;
         job.out = scratch + w->n_cols * size;
@@ -69,26 +74,18 @@ bio_status bio_few_forward(const bio_csr *w, const void *x, const void *bias, vo
     return BIO_OK;
 }
 
-/* Bytes of scratch memory of the gradients. */
-static size_t input_grad_bytes(const bio_csr *w, size_t batch) {
-    return batch == 1 ? 0 : (w->n_cols + w->n_rows) * width_of(batch) * bio_value_size(w->value);
-}
-
+/* Samples of weight_grad, and what fills up the last vector. */
 static size_t sampled_width(const bio_csr *w, size_t batch) {
     return bio_round_up(batch, bio_vector_bytes[bio_current_isa()] / bio_value_size(w->value));
-}
-
-static size_t weight_grad_bytes(const bio_csr *w, size_t batch) {
-    return batch == 1 ? 0 : (w->n_cols + w->n_rows) * sampled_width(w, batch) * bio_value_size(w->value);
 }
 
 static void input_grad(const bio_csr *w, const void *dy, void *dx, size_t batch, char *scratch, int n_threads) {
     few_job job = {.w = w, .dy = dy, .out = dx, .width = width_of(batch)};
     if (batch > 1) {
-        char *packed = scratch + w->n_cols * job.width * bio_value_size(w->value);
-        BIO_PICK(pack_table, w->value, w->index)(dy, w->n_rows, batch, job.width, packed);
+        char *fixed = scratch + w->n_cols * job.width * bio_value_size(w->value);
+        BIO_PICK(pack_table, w->value, w->index)(dy, w->n_rows, batch, job.width, fixed);
         job.out = scratch;
-        job.dy = packed;
+        job.dy = fixed;
     }
     /* As many ranges of columns as workers, unless a row's synapses in a range were so few that a processor, which
      * foresees streams of memory, fetches the other ranges' with them. */
@@ -121,10 +118,9 @@ static void weight_grad(const bio_csr *w, const void *x, const void *dy, void *g
 
 bio_status bio_few_gradients(const bio_csr *w, const void *x, const void *dy, void *dx, void *g, size_t batch,
                              int n_threads) {
-    const size_t of_inputs = dx ? input_grad_bytes(w, batch) : 0, of_weights = g ? weight_grad_bytes(w, batch) : 0;
-    const size_t bytes = of_inputs > of_weights ? of_inputs : of_weights;
-    char *scratch = bytes ? bio_alloc(bytes) : NULL;
-    if (bytes && !scratch) return BIO_NO_MEMORY;
+    const size_t of_inputs = dx ? width_of(batch) : 0, of_weights = g ? sampled_width(w, batch) : 0;
+    char *scratch = NULL; /* one after the other uses it; a single sample needs none */
+    if (batch > 1 && !(scratch = scratch_for(w, of_inputs > of_weights ? of_inputs : of_weights))) return BIO_NO_MEMORY;
     if (dx) input_grad(w, dy, dx, batch, scratch, n_threads);
     if (g) weight_grad(w, x, dy, g, batch, scratch, n_threads);
     bio_free(scratch);

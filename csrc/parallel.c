@@ -47,6 +47,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, finished = PTHREAD_COND_INITIALIZER;
 static region *open_regions;
 static size_t n_helpers, n_waiting; /* callers asleep until helpers have finished */
+static int core_left = -1;          /* the core that all helpers keep off; -1: not all of them do */
 static int closing;
 static pthread_t helpers[MAX_HELPERS];
 static atomic_int default_threads = 1;
@@ -143,6 +144,7 @@ static void start_helpers(size_t n) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (n_helpers < n && n_helpers < MAX_HELPERS && !pthread_create(&helpers[n_helpers], &attributes, help, NULL))
         n_helpers++;
+    core_left = -1;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
 }
@@ -152,16 +154,13 @@ static void start_helpers(size_t n) {
  * stay where they are. */
 static void make_room(void) {
 #ifdef __linux__
-    static int core = -1;
-    static size_t n_told;
     const int here = sched_getcpu();
     cpu_set_t allowed;
-    if (open_regions || (here == core && n_told == n_helpers) || here < 0) return;
+    if (open_regions || here == core_left || here < 0) return;
     if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) == 1) return;
     CPU_CLR(here, &allowed);
     for (size_t h = 0; h < n_helpers; h++) pthread_setaffinity_np(helpers[h], sizeof allowed, &allowed);
-    core = here;
-    n_told = n_helpers;
+    core_left = here;
 #endif
 }
 

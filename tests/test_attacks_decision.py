@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from attack_models import EPSILONS, D, Linear, Quantised
 
-from bioneuro.attacks import CGBA, RayS, Square, Targeted
+from bioneuro.attacks import CGBA, RayS, SampleRandom, Square, Targeted
 from bioneuro.attacks.decision import _directions, _normal, _Oracle, _starts
 
 ATTACKS = {"linf": RayS, "l2": CGBA}
@@ -125,8 +125,6 @@ def test_a_constant_model_is_left_alone(norm):
 
 def test_starts_are_images_and_differ(binary):
     _, X, _ = binary
-    from bioneuro.attacks import SampleRandom
-
     images = _starts(X[:4], SampleRandom(0, X[:4]))
     assert images.shape == (4, 16, D) and images.min() >= 0 and images.max() <= 1
     assert len(np.unique(images.reshape(64, D), axis=0)) > 50
@@ -164,6 +162,11 @@ def test_bad_hyper_parameters(make, message):
         make()
 
 
+def test_settings_are_named():
+    with pytest.raises(TypeError, match="positional"):
+        CGBA(200)
+
+
 def test_bad_image_shape(binary):
     model, X, y = binary
     with pytest.raises(ValueError, match=r"image_shape must have a product of 36 features, got \(5, 5\)"):
@@ -177,8 +180,6 @@ def test_ways_of_rays_are_signs_also_where_nothing_changes():
 
 
 def test_the_normal_of_a_plane_is_found_by_probes_near_its_point():
-    from bioneuro.attacks import SampleRandom
-
     w = np.random.default_rng(0).normal(size=12)
 
     class Oracle:
@@ -192,14 +193,7 @@ def test_the_normal_of_a_plane_is_found_by_probes_near_its_point():
     assert found[0] @ w / np.linalg.norm(w) > 0.9
 
 
-def test_settings_are_named():
-    with pytest.raises(TypeError, match="positional"):
-        CGBA(200)
-
-
 def test_where_all_probes_agree_the_normal_leads_to_or_away_from_them():
-    from bioneuro.attacks import SampleRandom
-
     class Oracle:
         X = np.full((2, 4), 0.5)
 

@@ -22,11 +22,6 @@ def unambiguous(model, X, y, norm, slack=0.03):
     return (np.array(fates[0]) == np.array(fates[1])).all(axis=0)
 
 
-def test_bim_starts_at_the_image():
-    with pytest.raises(TypeError, match="random_start"):
-        BIM(random_start=True)
-
-
 # --- exact on a linear model ---
 
 
@@ -249,6 +244,11 @@ def test_the_cross_entropy_of_a_confident_model_is_not_masked_in_one_pass(binary
 def test_bad_hyper_parameters(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_bim_starts_at_the_image():
+    with pytest.raises(TypeError, match="random_start"):
+        BIM(random_start=True)
 
 
 # --- against an independent implementation ---

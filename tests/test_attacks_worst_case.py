@@ -110,6 +110,12 @@ def test_targeted_worst_case():
 # --- tiers and names ---
 
 
+def test_the_full_tier_has_what_the_standard_of_autoattack_has():
+    """Croce & Hein 2020: APGD of 100 steps, without and with targets, and 5,000 queries of Square."""
+    full = TIERS["full"]
+    assert full["apgd-ce"] == full["apgd-t"] == {"n_steps": 100} and full["square"] == {"n_queries": 5000}
+
+
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_tiers_name_attacks_that_exist_with_parameters_they_have(tier, norm):
@@ -208,6 +214,18 @@ def replaced_once(problem, run, whole, warning):
         same(worst_case(model, X, y, 0.02, **run), whole)
 
 
+def test_a_cache_asks_the_model_about_images_only(binary, tmp_path):
+    model, X, y = binary
+
+    class Strict(Linear):
+        def hidden(self, X):
+            assert X.min() >= 0 and X.max() <= 1
+            return X
+
+    X = np.round(X)  # all ends of the range
+    worst_case(Strict(model.W, model.b, model.classes_), X, model.predict(X), 0.1, attacks=["fgsm"], cache=tmp_path)
+
+
 TAMPERED = {
     "all broken": (lambda kept: {"success": np.ones_like(kept["success"])}, "the model does not confirm"),
     "none broken": (lambda kept: {"success": np.zeros_like(kept["success"])}, "the model does not confirm"),
@@ -223,24 +241,6 @@ TAMPERED = {
     "a bomb": (lambda kept: {"adversarial": np.zeros((3000, 1000))}, "adversarial.npy takes 24000128 bytes"),
     "one more sample": (lambda kept: {"success": np.ones(201, bool)}, r"its success is bool \(201,\)"),
 }
-
-
-def test_a_cache_asks_the_model_about_images_only(binary, tmp_path):
-    model, X, y = binary
-
-    class Strict(Linear):
-        def hidden(self, X):
-            assert X.min() >= 0 and X.max() <= 1
-            return X
-
-    X = np.round(X)  # all ends of the range
-    worst_case(Strict(model.W, model.b, model.classes_), X, model.predict(X), 0.1, attacks=["fgsm"], cache=tmp_path)
-
-
-def test_the_full_tier_has_what_the_standard_of_autoattack_has():
-    """Croce & Hein 2020: APGD of 100 steps, without and with targets, and 5,000 queries of Square."""
-    full = TIERS["full"]
-    assert full["apgd-ce"] == full["apgd-t"] == {"n_steps": 100} and full["square"] == {"n_queries": 5000}
 
 
 @pytest.mark.parametrize("how", TAMPERED)

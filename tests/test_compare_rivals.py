@@ -260,7 +260,7 @@ def test_a_better_figure_that_is_an_upper_bound_is_named_as_one():
 
 def test_the_page_says_which_models_have_fewer_seeds_and_which_are_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(rivals_page, "MODELS", dict.fromkeys(["bioneuro", "a", "slow"]))
-    monkeypatch.setattr(rivals_page, "REASONS", {"x": "An hour a seed."})
+    monkeypatch.setattr(rivals_page, "NOTES", {"x": "An hour a seed."})
     frame = frame_of(bioneuro=[0.8, 0.81, 0.82], a=[0.9])
     rows = [Row("bioneuro", "r", 0, "train_seconds", "1000", 1.0, "")]
     (tmp_path / "data").mkdir()

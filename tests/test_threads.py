@@ -169,6 +169,7 @@ def forward(X=X, **n_threads):
     return kernels.forward(W.indptr.astype("i4"), W.indices.astype("i4"), W.data, X, **n_threads)
 """
 )
+several = pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2, reason="one processor")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, sets the affinity")
 
 
@@ -180,7 +181,7 @@ def started(call, **environment):
 
 
 @linux
-@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2, reason="one processor")
+@several
 def test_calls_start_the_threads_that_they_are_allowed():
     assert started("forward()", BIONEURO_NUM_THREADS="3") == 2
     assert started("forward(n_threads=4)", BIONEURO_NUM_THREADS="1") == 3
@@ -190,7 +191,7 @@ def test_calls_start_the_threads_that_they_are_allowed():
 
 
 @linux
-@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2, reason="one processor")
+@several
 def test_helpers_keep_off_the_core_of_their_caller():
     """There they would wait until the system moves them."""
     code = """
@@ -204,6 +205,26 @@ forward(n_threads=3)  # one core for all that it does, others for its helpers
 print({len(allowed - os.sched_getaffinity(int(helper))) for helper in helpers})
 """
     assert output(PRODUCT + code).split("\n")[:2] == ["2 {1}", "{1}"]
+
+
+@linux
+@several
+def test_helpers_of_a_forked_child_keep_off_its_core():
+    code = """
+allowed = os.sched_getaffinity(0)
+def from_the_first_core():
+    os.sched_setaffinity(0, {min(allowed)})
+    os.sched_setaffinity(0, allowed)
+    forward(n_threads=3)
+from_the_first_core()
+if not os.fork():
+    from_the_first_core()  # the same core and as many helpers, but others
+    helpers = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
+    print(len(helpers), {len(allowed - os.sched_getaffinity(int(helper))) for helper in helpers}, flush=True)
+    os._exit(0)
+os.wait()
+"""
+    assert output(PRODUCT + code).split("\n")[0] == "2 {1}"
 
 
 @linux

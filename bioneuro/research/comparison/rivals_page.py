@@ -90,7 +90,7 @@ Models that are better than `bioneuro` beyond doubt, of how many; sections below
 with the better figure.
 """
 #: What is to be known of a table, by its name: why models are missing, and whose settings are others.
-REASONS = {
+NOTES = {
     "digits-tuned": "Of all but the plain CNN, for which time was short, the search found nothing better than the "
     "defaults, whose figures are above.",
     "mnist-tuned": "The CNN that is trained adversarially has its defaults, and so have exponentiated gradients: with "
@@ -162,7 +162,7 @@ def _section(name: str, frame: pd.DataFrame, ranks: pd.DataFrame, better: pd.Dat
         f"## {_title(name)}: {n_train:,} training images{_seeds(frame)}",
         f"![Ranks of all models under all criteria]({picture})",
         f"Budgets of attacks: Linf {_budgets(frame, 'robust_accuracy')}; L2 {_budgets(frame, 'robust_accuracy_l2')}.",
-        *([] if "-equal-" in name else _incomplete(name, frame)),
+        *([] if "-equal-" in name else _remarks(name, frame)),
         f"Better than `{REFERENCE}`, {doubt_of(frame)}:",
         markdown(["criterion", "how many", "models"], better.to_numpy().tolist()),
         "All figures:",
@@ -177,16 +177,16 @@ def _seeds(frame: pd.DataFrame) -> str:
     return f", {n} seed{'s' * (n > 1)}"
 
 
-def _incomplete(name: str, frame: pd.DataFrame) -> Iterator[str]:
-    """Models with fewer seeds than others, and those that are not there at all."""
+def _remarks(name: str, frame: pd.DataFrame) -> Iterator[str]:
+    """Models with fewer seeds than others, those that are not there at all, and what else is to be known."""
     seeds = frame.groupby("model", sort=False)["seed"].nunique()
     few = [f"{model} ({n})" for model, n in seeds.items() if n < seeds.max()]
     if few:
         yield _wrapped(f"Fewer seeds, so that little of it is beyond doubt: {'; '.join(few)}.")
     missing = [model for model in MODELS if model not in seeds]
-    absent = f"Not measured here: {'; '.join(missing)}." if missing else ""
-    if absent or name in REASONS:
-        yield _wrapped(f"{absent} {REASONS.get(name, '')}".strip())
+    absent = f"Not measured here: {'; '.join(missing)}. " if missing else ""
+    if note := absent + NOTES.get(name, ""):
+        yield _wrapped(note.rstrip())
 
 
 def _audits(frame: pd.DataFrame) -> Iterator[str]:
