@@ -138,8 +138,7 @@ bio_status bio_weight_grad_then(const bio_csr *w, bio_layout *layout, const void
 
 bio_status bio_backward(const bio_csr *w, bio_layout *layout, const void *x, const void *dy, void *dx, void *g,
                         size_t batch, int n_threads) {
-    if (batch <= bio_few(w->value, w->n_cols).input_grad)
-        return bio_few_gradients(w, x, dy, dx, g, batch, n_threads);
+    if (batch <= bio_few(w->value, w->n_cols).input_grad) return bio_few_gradients(w, x, dy, dx, g, batch, n_threads);
     const product_job job = {.in = dy, .fixed = x, .out = dx, .g = g, .batch = batch};
     return product(w, layout, 1, job, n_threads);
 }

@@ -425,7 +425,8 @@ static bio_status NAME(turnover)(const bio_csr *w, const bio_turnover_rule *rule
     const I *indptr = w->indptr;
     size_t died = 0;
     for (size_t i = 0; i < w->n_rows; i++)
-        for (size_t k = (size_t)indptr[i]; NAME(time_of)(rule, i) > 0 && k < (size_t)indptr[i + 1]; k++) died += dies[k];
+        for (size_t k = (size_t)indptr[i]; NAME(time_of)(rule, i) > 0 && k < (size_t)indptr[i + 1]; k++)
+            died += dies[k];
     *n_died = died;
     return BIO_OK;
 }
