@@ -101,7 +101,8 @@ class NetworkClassifier(NetworkEstimator):
     >>> from bioneuro.layers import Association, FeatureMap, Mixing
     >>> data = bn.datasets.load("digits")
     >>> features = FeatureMap((8, 8), n_columns=16, random_state=0)
-    >>> stack = [features, Mixing(features.n_features, 100), Association(50, 100, 10), Association(40, 50, 10)]
+    >>> mixing = Mixing(features.n_features, 100, random_state=0)
+    >>> stack = [features, mixing, Association(50, 100, 10), Association(40, 50, 10)]
     >>> model = bn.NetworkClassifier(stack, random_state=0).fit(data.X_train[:200], data.y_train[:200])
     >>> list(model.network_.layers)
     ['features', 'mixing', 'association_1', 'association_2']

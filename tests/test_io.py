@@ -129,7 +129,7 @@ def test_fitted_classifier_of_vectors_and_names(path):
 
 def test_mixing_goes_on_adapting(path):
     X = np.random.default_rng(0).normal(size=(20, 9))
-    encoder = Mixing(9, 30).learn(X[:10])
+    encoder = Mixing(9, 30, random_state=0).learn(X[:10])
     loaded = through(encoder, path)
     np.testing.assert_array_equal(loaded.learn(X[10:]).encode(X), encoder.learn(X[10:]).encode(X))
 
@@ -688,7 +688,7 @@ def every_saved_class():
         layers.Hypercolumns(connectivity.dense(8, 6, sign="E", random_state=0), 4, beta=2.0),
         layers.FeatureMap((6, 7), n_columns=4, retina=retina, random_state=0),
         layers.LocalMap((6, 7), n_columns=4, retina=retina, stride=2, random_state=0),
-        layers.Mixing(6, 10).learn(rng.random((5, 6))),
+        layers.Mixing(6, 10, random_state=0).learn(rng.random((5, 6))),
         retina,
         layers.UnitNorm(4),
         *(READOUTS[name](association, 3) for name in READOUTS),

@@ -497,7 +497,7 @@ def test_votes_need_a_layer_that_votes():
 
 
 def test_what_is_like_a_protocol_is_an_instance_of_it():
-    layers = [Association(3, 4, 2), Mixing(8, 4), Adaptation(4), object(), None]
+    layers = [Association(3, 4, 2), Mixing(8, 4, random_state=0), Adaptation(4), object(), None]
     for protocol in (interfaces.Encoder, interfaces.Layer, interfaces.PlasticLayer, interfaces.ReadCells):
         assert [interfaces.is_like(x, protocol) for x in layers] == [isinstance(x, protocol) for x in layers]
     assert interfaces.is_like(layers[0], interfaces.PlasticLayer)

@@ -23,7 +23,7 @@ def summed_input(mixing, H):
 
 def test_rates_are_the_rectified_standardised_input_of_unit_norm(rng):
     H = rng.gamma(1, size=(400, 24))
-    mixing = Mixing(24, 60, 3, baseline=0.5, dtype=np.float64).learn(H)
+    mixing = Mixing(24, 60, 3, baseline=0.5, dtype=np.float64, random_state=0).learn(H)
     P = summed_input(mixing, H)
     x = np.maximum((P - P.mean(axis=0)) / P.std(axis=0) + 0.5, 0)
     expected = x / np.linalg.norm(x, axis=1, keepdims=True)
@@ -33,7 +33,7 @@ def test_rates_are_the_rectified_standardised_input_of_unit_norm(rng):
 
 
 def test_every_cell_makes_synapses_of_one_sign_and_hears_as_many_of_each():
-    mixing = Mixing(30, 50, 4)
+    mixing = Mixing(30, 50, 4, random_state=0)
     pathways = mixing.pathways()
     signs = {name: np.unique(np.sign(s.weights)).tolist() for name, s in pathways.items()}
     assert signs == {"mixing_excitatory": [1], "mixing_e_to_i": [1], "mixing_inhibitory": [-1]}
@@ -44,7 +44,7 @@ def test_every_cell_makes_synapses_of_one_sign_and_hears_as_many_of_each():
 @pytest.mark.parametrize("n_inputs", [1, 2, 5, 40, 41])
 def test_every_input_reaches_an_inhibitory_cell(n_inputs):
     """Four inputs, or as many as there are, drive each; what excites and what inhibits then weighs the same."""
-    U = Mixing(n_inputs, 7, 4, dtype=np.float64).to_inhibitory.to_scipy().toarray()
+    U = Mixing(n_inputs, 7, 4, dtype=np.float64, random_state=0).to_inhibitory.to_scipy().toarray()
     assert U.shape == (-(-n_inputs // 4), n_inputs)
     np.testing.assert_array_equal(U.sum(axis=0), 0.25)
 
@@ -52,18 +52,18 @@ def test_every_input_reaches_an_inhibitory_cell(n_inputs):
 @pytest.mark.parametrize(("n_inputs", "of_each"), [(1, (1, 1)), (4, (2, 1)), (12, (6, 1)), (64, (8, 8))])
 def test_no_cell_hears_more_than_half_of_the_inputs(n_inputs, of_each):
     """If all heard all, they would be alike."""
-    mixing = Mixing(n_inputs, 10, 8)
+    mixing = Mixing(n_inputs, 10, 8, random_state=0)
     assert (mixing.excitatory.nnz / 10, mixing.inhibitory.nnz / 10) == of_each
 
 
 def test_few_inputs_are_told_apart(rng):
-    X = Mixing(4, 100, dtype=np.float64).learn(rng.gamma(1, size=(200, 4))).encode(np.eye(4) + 0.5)
+    X = Mixing(4, 100, dtype=np.float64, random_state=0).learn(rng.gamma(1, size=(200, 4))).encode(np.eye(4) + 0.5)
     assert (X @ X.T - np.eye(4)).max() < 0.9
 
 
 def test_gradient(rng):
     H = rng.gamma(1, size=(50, 16))
-    mixing = Mixing(16, 40, dtype=np.float64).learn(H)
+    mixing = Mixing(16, 40, dtype=np.float64, random_state=0).learn(H)
     dX, D = rng.normal(size=(50, 40)), rng.normal(size=H.shape)
     expected = slope(lambda Z: (mixing.encode(Z) * dX).sum(), H, D)
     assert (mixing.encode_grad(H, dX) * D).sum() == pytest.approx(expected, rel=1e-6)
@@ -71,9 +71,9 @@ def test_gradient(rng):
 
 def test_moments_do_not_depend_on_how_the_data_are_cut(rng):
     H = rng.gamma(1, size=(300, 12))
-    whole = Mixing(12, 30, dtype=np.float64).learn(H)
+    whole = Mixing(12, 30, dtype=np.float64, random_state=0).learn(H)
     for cuts in ([1, 2], [150], range(10, 300, 10)):
-        parts = Mixing(12, 30, dtype=np.float64)
+        parts = Mixing(12, 30, dtype=np.float64, random_state=0)
         for batch in np.split(H, cuts):
             parts.learn(batch)
         np.testing.assert_allclose(parts.encode(H), whole.encode(H), atol=1e-12)
@@ -82,7 +82,7 @@ def test_moments_do_not_depend_on_how_the_data_are_cut(rng):
 
 def test_a_cell_whose_input_never_varies_fires_at_its_baseline():
     H = np.tile(np.linspace(0, 1, 8), (20, 1))
-    mixing = Mixing(8, 25, dtype=np.float64).learn(H)
+    mixing = Mixing(8, 25, dtype=np.float64, random_state=0).learn(H)
     X = mixing.encode(H + 1.0)
     np.testing.assert_allclose(X, 0.2, atol=1e-6)  # 25 equal rates of norm 1
     assert not mixing.encode_grad(H, np.ones((20, 25))).any()
@@ -90,7 +90,7 @@ def test_a_cell_whose_input_never_varies_fires_at_its_baseline():
 
 def test_a_silent_layer_is_silent_and_has_a_finite_gradient(rng):
     H = rng.gamma(1, size=(50, 8))
-    mixing = Mixing(8, 6, baseline=-50.0).learn(H)
+    mixing = Mixing(8, 6, baseline=-50.0, random_state=0).learn(H)
     assert not mixing.encode(H).any() and not mixing.encode_grad(H, np.ones((50, 6), np.float32)).any()
 
 
@@ -98,7 +98,7 @@ def test_a_silent_layer_is_silent_and_has_a_finite_gradient(rng):
 def test_the_number_of_threads_changes_no_bit(rng, dtype):
     H, found = rng.gamma(1, size=(300, 64)).astype(dtype), []
     for n_threads in (1, 2, 3):
-        mixing = Mixing(64, 500, dtype=dtype, n_threads=n_threads).learn(H)
+        mixing = Mixing(64, 500, dtype=dtype, n_threads=n_threads, random_state=0).learn(H)
         X = mixing.encode(H)
         found.append((X, mixing.encode_grad(H, X)))
         assert X.dtype == dtype
@@ -118,13 +118,13 @@ def test_a_seed_gives_the_same_wiring_again_and_another_another():
 @pytest.mark.parametrize("value", [0, 2.5])
 def test_refuses_a_number_of_parts(name, value):
     with pytest.raises(ValueError, match=f"{name} must be an integer >= 1, got {value}"):
-        Mixing(**{"n_inputs": 8, name: value})
+        Mixing(**{"n_inputs": 8, name: value}, random_state=0)
 
 
 @pytest.mark.parametrize("baseline", [np.nan, np.inf])
 def test_refuses_a_baseline(baseline):
     with pytest.raises(ValueError, match=f"baseline must be a finite number, got {baseline}"):
-        Mixing(8, baseline=baseline)
+        Mixing(8, baseline=baseline, random_state=0)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_refuses_a_baseline(baseline):
 )
 def test_what_it_refuses_to_learn_leaves_no_trace(rng, H, message):
     good = rng.gamma(1, size=(5, 8)).astype(np.float32)
-    mixing = Mixing(8, 10).learn(good)
+    mixing = Mixing(8, 10, random_state=0).learn(good)
     before = mixing.encode(good)
     with pytest.raises(ValueError, match=message):
         mixing.learn(H)

@@ -128,7 +128,11 @@ def stack(*layers):
 def test_report_of_a_stack_by_hand(data):
     layers = bn.layers
     features = layers.FeatureMap((8, 8), n_columns=4, random_state=0)
-    cells = layers.Mixing(64, 60), ("v2", layers.Association(30, 60, 10)), layers.Association(20, 30, 10)
+    cells = (
+        layers.Mixing(64, 60, random_state=0),
+        ("v2", layers.Association(30, 60, 10)),
+        layers.Association(20, 30, 10),
+    )
     model = stack(features, *cells).fit(data.X_train[:60], data.y_train[:60])
     figure = bn.report(model, data.X_test[:40], data.y_test[:40])
     figure.canvas.draw()
@@ -140,7 +144,9 @@ def test_report_of_a_stack_by_hand(data):
 
 
 def test_report_of_a_last_layer_without_cells(data):
-    model = stack(bn.layers.UnitNorm(64), ("mix", bn.layers.Mixing(64, 40))).fit(data.X_train[:60], data.y_train[:60])
+    model = stack(bn.layers.UnitNorm(64), ("mix", bn.layers.Mixing(64, 40, random_state=0))).fit(
+        data.X_train[:60], data.y_train[:60]
+    )
     figure = bn.report(model, data.X_test[:40])
     assert "rates of mix" in texts(figure)
     assert [ax.texts[0].get_text() for ax in figure.axes[1:3]] == ["no more layers whose weights differ"] * 2

@@ -38,7 +38,7 @@ def deep(dtype="float32", **top):
     features = FeatureMap((8, 8), n_columns=6, random_state=0, dtype=dtype)
     return [
         features,
-        Mixing(features.n_features, 60, dtype=dtype),
+        Mixing(features.n_features, 60, dtype=dtype, random_state=0),
         Association(50, 60, 10, teacher="contrastive", dtype=dtype),
         Association(40, 50, 10, dtype=dtype, **top),
     ]
@@ -145,7 +145,7 @@ def test_what_is_too_large_to_keep_is_computed_again_to_the_same(digits, fitted,
         lambda: [Association(40, 64, 10)],
         lambda: [("pixels", UnitNorm(64)), ("cells", Association(40, 64, 10, competition="circuit"))],
         lambda: [Adaptation(64)],
-        lambda: [Adaptation(64), Mixing(128, 60)],
+        lambda: [Adaptation(64), Mixing(128, 60, random_state=0)],
         lambda: [FeatureMap((8, 8), n_columns=6, random_state=0)],
         lambda: [LocalMap((8, 8), n_columns=4, stride=2, random_state=0), Association(30, 64, 10)],
         lambda: [UnitNorm(64), competitive(64), Association(30, 20, 10)],
@@ -219,7 +219,9 @@ def test_partial_fit_goes_on_in_steps_and_a_file_resumes_bit_for_bit(digits, tmp
 
 def test_a_readout_on_features_resumes_too(digits, tmp_path):
     X, y, X_test, _ = digits
-    model = stack([Adaptation(64), Mixing(128, 60)]).partial_fit(X[:100], y[:100], classes=np.arange(10))
+    model = stack([Adaptation(64), Mixing(128, 60, random_state=0)]).partial_fit(
+        X[:100], y[:100], classes=np.arange(10)
+    )
     bn.save(model, tmp_path / "stack.npz")
     resumed = bn.load(tmp_path / "stack.npz")
     logits = [each.partial_fit(X[100:], y[100:]).decision_function(X_test) for each in (model, resumed)]
@@ -325,7 +327,7 @@ def test_a_layer_of_ones_own_takes_part_in_everything(digits, tmp_path, monkeypa
     X, y, X_test, y_test = digits
     assert isinstance(Whitening(64), Layer) and not isinstance(Whitening(64), PlasticLayer)
     monkeypatch.setitem(bn.io.CLASSES, "Whitening", Whitening)
-    model = stack([UnitNorm(64), Whitening(64), Mixing(64, 60), Association(40, 60, 10)]).fit(X, y)
+    model = stack([UnitNorm(64), Whitening(64), Mixing(64, 60, random_state=0), Association(40, 60, 10)]).fit(X, y)
     assert list(model.network_.layers) == ["unit_norm", "whitening", "mixing", "association"]
     assert model.score(X_test, y_test) > 0.5
     assert (model.transform(X_test, up_to="whitening") < 0).any()
@@ -448,9 +450,9 @@ def test_a_layer_whose_features_are_not_as_many_as_it_says_or_not_finite_is_name
             return super().encode(X) * np.inf
 
     with pytest.raises(ValueError, match=r"layer 'short': must encode n rows to finite .* \(n, 64\), got \(1, 63\)"):
-        stack([UnitNorm(64), Short(64), Mixing(64, 30)]).fit(*digits[:2])
+        stack([UnitNorm(64), Short(64), Mixing(64, 30, random_state=0)]).fit(*digits[:2])
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="layer 'endless': must encode .* to finite"):
-        stack([UnitNorm(64), Endless(64), Mixing(64, 30)]).fit(*digits[:2])
+        stack([UnitNorm(64), Endless(64), Mixing(64, 30, random_state=0)]).fit(*digits[:2])
 
 
 def test_some_of_the_layers_are_a_network(digits, fitted):

@@ -202,14 +202,18 @@ class Centred:
 
 def image_stack():
     map_ = bn.layers.FeatureMap((8, 8), n_columns=8, random_state=0)
-    mixing = bn.layers.Mixing(map_.n_features, 80)
+    mixing = bn.layers.Mixing(map_.n_features, 80, random_state=0)
     return [map_, mixing, bn.layers.Association(40, 80, 10, teacher="contrastive"), bn.layers.Association(30, 40, 10)]
 
 
 STACKS = {
     "images": image_stack,
-    "plain": lambda: [bn.layers.Adaptation(64), bn.layers.Mixing(128, 60), bn.layers.Association(30, 60, 10)],
-    "own": lambda: [Centred(64), bn.layers.Mixing(64, 60), bn.layers.Association(30, 60, 10)],
+    "plain": lambda: [
+        bn.layers.Adaptation(64),
+        bn.layers.Mixing(128, 60, random_state=0),
+        bn.layers.Association(30, 60, 10),
+    ],
+    "own": lambda: [Centred(64), bn.layers.Mixing(64, 60, random_state=0), bn.layers.Association(30, 60, 10)],
     "one": lambda: [bn.layers.Association(30, 64, 10)],
 }
 

@@ -83,7 +83,7 @@ class Mixing(PrintedBySizes):
         n_synapses: int = 4,
         *,
         baseline: float = 0.5,
-        random_state: connectivity.RandomState = 0,
+        random_state: connectivity.RandomState = None,
         dtype: DTypeLike = np.float32,
         n_threads: Threads = None,
     ) -> None:
