@@ -3,10 +3,11 @@
  * lock() gives two context managers, which are entered and left in one step each: no signal comes in between. All state
  * is guarded by the lock of the interpreter, so an uncontended passage is a few comparisons; who must wait lets go of
  * the interpreter and looks again, so that Ctrl-C gets through. A thread that changes a pathway may enter it again; one
- * that reads it may read again, but is refused when it wants to change what it is reading (a signal handler might).
+ * that reads it may read again, but is refused when it wants to change what it is reading (a signal handler might). A
+ * handler that reads what its own thread waits to change is let in, or it would wait for itself.
  *
- * At a fork the parent waits until nobody changes anything, so that the child never sees half a change; in the child
- * the threads that held a lock are no more, and their holds are dropped when the lock is next used. */
+ * At a fork the parent waits until nobody changes anything, so that the child never sees half a change. In the child
+ * only the thread that forked is left, and what others held is dropped at once: new threads may get their identity. */
 #include "py_state.h"
 
 #ifndef _WIN32
@@ -20,12 +21,19 @@ typedef struct {
     size_t depth;
 } holder;
 
-typedef struct {
-    size_t references, generation, n_readers, capacity;
-    size_t waiting;  /* threads that want to change: no new reader overtakes them */
+typedef struct pathway_lock {
+    struct pathway_lock *before, *after; /* among all locks */
+    size_t references, n_readers, capacity;
+    size_t waiting;  /* waits for a change: no new reader overtakes them */
     holder changing; /* depth 0: nobody */
     holder *readers;
 } pathway_lock;
+
+/* A wait for a change: as many of one thread as handlers interrupt each other. */
+typedef struct change_wait {
+    pathway_lock *lock;
+    struct change_wait *outer;
+} change_wait;
 
 typedef struct {
     PyObject ob_base;
@@ -33,10 +41,11 @@ typedef struct {
     int changes;
 } guard_object;
 
-static size_t generation = 0; /* forks that this process descends from */
-static size_t forking = 0;    /* threads of this process that are about to fork */
-static size_t held = 0;       /* locks that are held for a change */
+static pathway_lock *locks = NULL; /* all there are */
+static size_t forking = 0;         /* threads of this process that are about to fork */
+static size_t held = 0;            /* locks that are held for a change */
 static _Thread_local size_t held_here = 0, forking_here = 0;
+static _Thread_local change_wait *waits_here = NULL;
 
 /* ---- waiting ---- */
 
@@ -60,15 +69,10 @@ static holder *reader_of(pathway_lock *lock, unsigned long thread) {
     return NULL;
 }
 
-/* After a fork only the thread that forked is left. */
-static void drop_the_lost(pathway_lock *lock, unsigned long me) {
-    if (lock->generation == generation) return;
-    lock->generation = generation;
-    lock->waiting = 0;
-    if (lock->changing.thread != me) lock->changing.depth = 0;
-    holder *mine = reader_of(lock, me);
-    if (mine) lock->readers[0] = *mine;
-    lock->n_readers = mine != NULL;
+static size_t waits_of_mine(const pathway_lock *lock) {
+    size_t n = 0;
+    for (const change_wait *wait = waits_here; wait; wait = wait->outer) n += wait->lock == lock;
+    return n;
 }
 
 static int enter_to_read(pathway_lock *lock, unsigned long me) {
@@ -78,7 +82,7 @@ static int enter_to_read(pathway_lock *lock, unsigned long me) {
         mine->depth++;
         return 0;
     }
-    while (lock->changing.depth || lock->waiting)
+    while (lock->changing.depth || lock->waiting > waits_of_mine(lock))
         if (wait_a_while(&pause)) return -1;
     if (lock->n_readers == lock->capacity) {
         holder *more = PyMem_Realloc(lock->readers, (2 * lock->capacity + 2) * sizeof *more);
@@ -96,15 +100,18 @@ static int enter_to_read(pathway_lock *lock, unsigned long me) {
 static int enter_to_change(pathway_lock *lock, unsigned long me) {
     unsigned pause = 0;
     int failed = 0;
+    change_wait wait = {lock, waits_here};
     if (reader_of(lock, me)) {
         PyErr_SetString(PyExc_RuntimeError, "a pathway cannot be changed by the thread that is just reading it");
         return -1;
     }
+    waits_here = &wait;
     lock->waiting++;
     /* who changes something already must get to its end before a fork can go on */
     while (!failed && (lock->changing.depth || lock->n_readers || (forking && !forking_here && !held_here)))
         failed = wait_a_while(&pause);
     lock->waiting--;
+    waits_here = wait.outer;
     if (failed) return -1;
     lock->changing = (holder){me, 1};
     held++;
@@ -119,7 +126,6 @@ static PyObject *guard_enter(PyObject *self, PyObject *unused) {
     pathway_lock *lock = guard->lock;
     const unsigned long me = PyThread_get_thread_ident();
     (void)unused;
-    drop_the_lost(lock, me);
     if (lock->changing.depth && lock->changing.thread == me) lock->changing.depth++;
     else if (guard->changes ? enter_to_change(lock, me) : enter_to_read(lock, me)) return NULL;
     Py_RETURN_NONE;
@@ -129,7 +135,6 @@ static PyObject *guard_exit(PyObject *self, PyObject *unused) {
     pathway_lock *lock = ((guard_object *)self)->lock;
     const unsigned long me = PyThread_get_thread_ident();
     (void)unused;
-    drop_the_lost(lock, me);
     holder *mine = reader_of(lock, me);
     if (mine && --mine->depth == 0) {
         *mine = lock->readers[--lock->n_readers];
@@ -140,13 +145,18 @@ static PyObject *guard_exit(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static void free_lock(pathway_lock *lock) {
+    if (lock->before) lock->before->after = lock->after;
+    else locks = lock->after;
+    if (lock->after) lock->after->before = lock->before;
+    PyMem_Free(lock->readers);
+    PyMem_Free(lock);
+}
+
 static void guard_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     pathway_lock *lock = ((guard_object *)self)->lock;
-    if (lock && --lock->references == 0) {
-        PyMem_Free(lock->readers);
-        PyMem_Free(lock);
-    }
+    if (lock && --lock->references == 0) free_lock(lock);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -187,9 +197,11 @@ static PyObject *lock(PyObject *module, PyObject *unused) {
     PyObject *reading, *changing;
     (void)unused;
     if (!made) return PyErr_NoMemory();
-    made->generation = generation;
+    made->after = locks;
+    if (locks) locks->before = made;
+    locks = made;
     if (!(reading = guard_new(type, made, 0))) {
-        PyMem_Free(made);
+        free_lock(made);
         return NULL;
     }
     changing = guard_new(type, made, 1);
@@ -218,10 +230,17 @@ static PyObject *after_fork(PyObject *module, PyObject *unused) {
 }
 
 static PyObject *in_child(PyObject *module, PyObject *unused) {
+    const unsigned long survivor = PyThread_get_thread_ident();
     (void)module, (void)unused;
     forking = forking_here = 0;
     held = held_here;
-    generation++;
+    for (pathway_lock *lock = locks; lock; lock = lock->after) {
+        if (lock->changing.thread != survivor) lock->changing.depth = 0;
+        const holder *left = reader_of(lock, survivor);
+        if (left) lock->readers[0] = *left;
+        lock->n_readers = left != NULL;
+        lock->waiting = waits_of_mine(lock);
+    }
     Py_RETURN_NONE;
 }
 

@@ -344,3 +344,115 @@ def test_who_changes_a_pathway_may_fork():
     print("done")
     """
     assert output(code).strip() == "done"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_threads_of_a_child_do_not_inherit_what_lost_ones_held():
+    """glibc gives a new thread the stack, and so the identity, of one that the fork lost."""
+    code = """
+    import os, threading, time, warnings
+    warnings.simplefilter("ignore")
+    from bioneuro._core import lock
+    reading, changing = lock()
+    in_it, enough = threading.Event(), threading.Event()
+
+    def read():
+        with reading:
+            in_it.set()
+            enough.wait()
+
+    threading.Thread(target=read, daemon=True).start()
+    in_it.wait()
+    child = os.fork()
+    if child == 0:
+        done = []
+
+        def change():
+            with reading:
+                pass
+            with changing:
+                done.append(True)
+
+        thread = threading.Thread(target=change, daemon=True)
+        thread.start()
+        thread.join(20)
+        os._exit(0 if done else 1)
+    enough.set()
+    assert os.waitpid(child, 0)[1] == 0
+    print("done")
+    """
+    assert output(code).strip() == "done"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_threads_of_a_child_do_not_throw_out_the_thread_that_forked():
+    code = """
+    import os, threading
+    from bioneuro._core import lock
+    reading, changing = lock()
+    with changing:
+        child = os.fork()
+        if child == 0:
+            entered = threading.Event()
+
+            def change():
+                with changing:
+                    entered.set()
+
+            thread = threading.Thread(target=change, daemon=True)
+            thread.start()
+            early = entered.wait(0.3)
+    if child == 0:
+        thread.join(20)
+        second = os.fork()  # nobody holds anything: no wait
+        if second:
+            os.waitpid(second, 0)
+        os._exit(0 if entered.is_set() and not early else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    print("done")
+    """
+    assert output(code).strip() == "done"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this platform")
+@pytest.mark.parametrize("within", ["reading", "changing", "fork"])
+def test_a_signal_handler_gets_in_while_its_own_thread_waits_to_change(within):
+    code = f"""
+    import os, signal, threading, time, warnings
+    warnings.simplefilter("ignore")
+    from bioneuro._core import lock
+    reading, changing = lock()
+    in_it, handled = threading.Event(), threading.Event()
+
+    def read():
+        with reading:
+            in_it.set()
+            handled.wait(20)
+
+    def handler(number, frame):
+        if "{within}" == "fork":
+            child = os.fork()
+            if child:
+                handled.child = child
+        elif "{within}" == "reading":
+            with reading:
+                pass
+        else:
+            handled.set()
+            with changing:
+                pass
+        handled.set()
+
+    signal.signal(signal.SIGALRM, handler)
+    threading.Thread(target=read, daemon=True).start()
+    in_it.wait()
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with changing:
+        assert handled.is_set()
+    if "{within}" == "fork":
+        if not hasattr(handled, "child"):
+            os._exit(0)
+        assert os.waitpid(handled.child, 0)[1] == 0
+    print("done")
+    """
+    assert output(code).strip() == "done"
