@@ -45,8 +45,8 @@ class NetworkClassifier(NetworkEstimator):
 
     ``fit`` goes from the lowest layer to the last: each learns from what those below it, which have learned, make of
     the samples; labels are given to those that take them. The readout learns in the end.
-    :class:`bioneuro.BioClassifier` is such a stack, with a contrast response, turnover and vigilance, which bare layers do
-    not have.
+    :class:`bioneuro.BioClassifier` is such a stack, with a contrast response, turnover and vigilance, which bare layers
+    do not have.
 
     Parameters
     ----------

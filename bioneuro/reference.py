@@ -828,8 +828,8 @@ def patches(
 
 
 def _gate(norm: NDArray, g0: float, gate_exponent: float) -> NDArray:
-    power = norm**gate_exponent
-    return power / (power + g0**gate_exponent)
+    with np.errstate(over="ignore"):
+        return 1 / (1 + (g0 / norm) ** gate_exponent)
 
 
 def patches_grad(

@@ -170,6 +170,5 @@ size_t bio_layout_bytes(const bio_layout *layout) {
     return sizeof *layout + (n_tiles + 1) * sizeof *layout->start +
            n_tiles * layout->chunk * (sizeof *layout->length + sizeof *layout->row) +
            places * (sizeof *layout->column + size) +
-           (layout->transposed ? places * bio_index_size(layout->index) : layout->n_rows * sizeof *layout->next) +
-           (layout->spare ? *capacity(layout->spare) : 0);
+           (layout->transposed ? places * bio_index_size(layout->index) : layout->n_rows * sizeof *layout->next);
 }

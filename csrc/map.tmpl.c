@@ -1,5 +1,5 @@
-#include "retina.tmpl.h"
 #include "softmax.tmpl.h"
+#include "retina.tmpl.h"
 
 /* Drives are computed for a block of positions x a block of columns at a time, all sums of which stay in registers. */
 #undef POSITIONS
@@ -64,7 +64,7 @@ static void NAME(map_task)(void *context, size_t begin, size_t end, size_t worke
     const bio_retina *a = job->retina.retina;
     const NAME(retina_scratch) s = NAME(retina_start)(&job->retina, worker);
     const size_t half = job->retina.half, columns = job->columns, windows = map->grid_rows * map->grid_cols;
-    const T g0_power = NAME(gate_power)(a, (T)a->g0);
+    const T g0_power = NAME(gate_power)(a, NAME(fit)(a->g0));
     const T beta = NAME(fit)(map->beta), *pool_rows = map->pool_rows, *pool_cols = map->pool_cols;
     T *sum = job->memory + worker * job->scratch, *line = sum + windows * columns;
     T *drive = line + map->grid_cols * columns, *u = drive + a->width * columns, *gate = u + 2 * half * a->width;
@@ -75,7 +75,7 @@ static void NAME(map_task)(void *context, size_t begin, size_t end, size_t worke
             for (size_t x = 0; x < a->width; x++) {
                 const T norm = NAME(load_patch)(&job->retina, &s, x);
                 T *on = u + 2 * half * x;
-                NAME(rectify)(s.d, half, 1 / (norm + (T)a->c0), on, on + half);
+                NAME(rectify)(s.d, half, 1 / (norm + NAME(fit)(a->c0)), on, on + half);
                 gate[x] = NAME(gate_of)(a, norm, g0_power);
             }
             NAME(drives)(job, u, a->width, drive);

@@ -154,13 +154,15 @@ static void start_helpers(size_t n) {
  * stay where they are. */
 static void make_room(void) {
 #ifdef __linux__
+    static cpu_set_t left_to_them; /* callers may be limited to different cores */
     const int here = sched_getcpu();
     cpu_set_t allowed;
-    if (open_regions || here == core_left || here < 0) return;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) == 1) return;
+    if (open_regions || here < 0 || sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) == 1) return;
     CPU_CLR(here, &allowed);
+    if (here == core_left && CPU_EQUAL(&allowed, &left_to_them)) return;
     for (size_t h = 0; h < n_helpers; h++) pthread_setaffinity_np(helpers[h], sizeof allowed, &allowed);
     core_left = here;
+    left_to_them = allowed;
 #endif
 }
 

@@ -1,3 +1,4 @@
+#include "vmath.tmpl.h"
 #include "retina.tmpl.h"
 
 /* ---- forward: units are rows of positions ---- */
@@ -7,12 +8,12 @@ static void NAME(patches_task)(void *context, size_t begin, size_t end, size_t w
     const bio_retina *a = job->retina;
     const NAME(retina_scratch) s = NAME(retina_start)(job, worker);
     const size_t half = job->half;
-    const T g0_power = NAME(gate_power)(a, (T)a->g0);
+    const T g0_power = NAME(gate_power)(a, NAME(fit)(a->g0));
     for (size_t unit = begin; unit < end; unit++) {
         NAME(load_strip)(job, &s, unit / a->height, unit % a->height);
         for (size_t x = 0; x < a->width; x++) {
             const size_t position = unit * a->width + x;
-            const T norm = NAME(load_patch)(job, &s, x), scale = 1 / (norm + (T)a->c0);
+            const T norm = NAME(load_patch)(job, &s, x), scale = 1 / (norm + NAME(fit)(a->c0));
             T *on = job->u + 2 * half * position;
             NAME(rectify)(s.d, half, scale, on, on + half);
             job->gate[position] = NAME(gate_of)(a, norm, g0_power);
@@ -41,8 +42,8 @@ static inline void NAME(patch_grad)(const NAME(retina_job) *job, const NAME(reti
                                     size_t x, size_t y, T g0_power) {
     const bio_retina *a = job->retina;
     const size_t p = a->patch_size, c = a->channels, half = job->half, run = job->run;
-    const T norm = NAME(load_patch)(job, s, x), scale = 1 / (norm + (T)a->c0);
-    const T gate = NAME(gate_of)(a, norm, g0_power), slope = (T)a->gate_exponent * gate * (1 - gate) / norm;
+    const T norm = NAME(load_patch)(job, s, x), scale = 1 / (norm + NAME(fit)(a->c0));
+    const T gate = NAME(gate_of)(a, norm, g0_power), slope = NAME(fit)(a->gate_exponent) * gate * (1 - gate) / norm;
     const T *restrict on = job->du + 2 * half * position, *restrict off = on + half;
     const T *restrict d = s->d;
     T *restrict e = s->e;
@@ -76,7 +77,7 @@ static void NAME(patches_grad_task)(void *context, size_t begin, size_t end, siz
     const bio_retina *a = job->retina;
     const NAME(retina_scratch) s = NAME(retina_start)(job, worker);
     const size_t p = a->patch_size, before = (p - 1) / 2, line = a->width * a->channels;
-    const T g0_power = NAME(gate_power)(a, (T)a->g0);
+    const T g0_power = NAME(gate_power)(a, NAME(fit)(a->g0));
     for (size_t image = begin; image < end; image++) {
         memset(s.dr, 0, (a->height + p - 1) * job->stride * SIZE);
         for (size_t y = 0; y < a->height; y++) {

@@ -1,5 +1,4 @@
-/* Loading patches: what the retina and the feature map share. */
-#include "shuffle.tmpl.h"
+/* Loading patches: what the retina and the feature map share. Includes nothing: needs vmath.tmpl.h before it. */
 
 /* One row of output positions at a time: its p image rows, zero padded, make a strip, in which every patch row is one
  * contiguous run of p x channels values. A patch is gathered with whole vectors: what is written beyond the end of a
@@ -52,25 +51,11 @@ static NAME(retina_scratch) NAME(retina_start)(const NAME(retina_job) *job, size
     return s;
 }
 
-static inline T NAME(sum_lanes)(vec v) {
-#if LANES >= 16
-    v = LO8(v, v) + HI8(v, v);
-#endif
-#if LANES >= 8
-    v = LO4(v, v) + HI4(v, v);
-#endif
-#if LANES >= 4
-    v = LO2(v, v) + HI2(v, v);
-#endif
-    v = LO1(v, v) + HI1(v, v);
-    return v[0];
-}
-
 /* a . b over n values; both are 0 between n and the next vector border. */
 static inline T NAME(dot)(const T *a, const T *b, size_t n) {
     vec sum = {0};
     for (size_t k = 0; k < n; k += LANES) sum += *(const vec *)(a + k) * *(const vec *)(b + k);
-    return NAME(sum_lanes)(sum);
+    return NAME(sum)(sum);
 }
 
 /* Strip and window sums of the positions (image, y, .). Sums are in double: a flat patch is exactly its mean. */
@@ -107,14 +92,15 @@ static inline T NAME(load_patch)(const NAME(retina_job) *job, const NAME(retina_
     return (T)sqrt((double)NAME(dot)(s->d, s->d, job->half) + 1e-8);
 }
 
-/* |z|^m and g0^m; the gate is their ratio to their sum. m = 1 takes nothing but |z| and g0 as they are. */
+/* |z|^m and g0^m; the gate is the former over the sum of both. m = 1 takes nothing but |z| and g0 as they are. */
 static inline T NAME(gate_power)(const bio_retina *a, T norm) {
-    return a->gate_exponent == 1 ? norm : (T)pow((double)norm, a->gate_exponent);
+    return a->gate_exponent == 1 ? norm : NAME(fit)(pow((double)norm, a->gate_exponent));
 }
 
 static inline T NAME(gate_of)(const bio_retina *a, T norm, T g0_power) {
-    const T power = NAME(gate_power)(a, norm);
-    return power / (power + g0_power);
+    const T power = NAME(gate_power)(a, norm), both = power + g0_power;
+    if (both >= T_MIN && both < T_MAX) return power / both;
+    return (T)(1 / (1 + pow(a->g0 / (double)norm, a->gate_exponent))); /* powers beyond the range of T */
 }
 
 /* ON and OFF of the loaded patch, divided by |z| + c0: on (half), off (half). */

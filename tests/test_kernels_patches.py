@@ -55,6 +55,17 @@ def test_matches_the_twin(batch, height, width, channels, patch_size, c0, gate, 
 
 
 @pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("g0", [1e-3, 0.5, 3e4, 1e37])
+@pytest.mark.parametrize("largest", [3e-4, 1.0, 3e5])
+def test_the_gate_is_right_where_its_powers_leave_the_range(largest, g0, value):
+    R = responses(2, 8, 8, 1, value=value) * value(largest)
+    _, gate = kernels.patches(R, patch_size=3, g0=g0, gate_exponent=8.0)
+    _, expected = reference.patches(R, patch_size=3, g0=g0, gate_exponent=8.0)
+    assert np.isfinite(gate).all()
+    np.testing.assert_allclose(gate, expected, rtol=1e-5, atol=1e-30)
+
+
+@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize(
     ("shape", "patch_size"), [((3, 28, 28, 1), 7), ((2, 32, 32, 3), 7), ((1, 16, 40, 2), 11), ((1, 3, 3, 1), 32)]
 )

@@ -671,6 +671,17 @@ def test_competition_that_fails_changes_nothing(changed, error, message):
     np.testing.assert_array_equal(given["inhibitory"].weights, before[1])
 
 
+def test_competition_puts_excitation_back_when_inhibition_cannot_follow():
+    excitatory, inhibitory = (
+        bn.Synapses.from_scipy(sp.csr_array(np.array([[w]], np.float32)), sign=sign)
+        for w, sign in ((1.0, "E"), (-1e38, "I"))
+    )
+    one = np.ones((1, 1), np.float32)
+    with pytest.raises(ValueError, match="finite|too large|overflow"):
+        TransmitterCompetition(eta=10.0, decay=1.0).step(excitatory, inhibitory, one, one)
+    assert excitatory.weights.tolist() == [1] and inhibitory.weights.tolist() == [np.float32(-1e38)]
+
+
 # --- every rule
 
 

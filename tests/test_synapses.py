@@ -642,6 +642,9 @@ def test_replace_rows_changes_those_rows_only(seed):
         ([0, 0], (2, 5), "rows must be different integers"),
         ([0, 4], (2, 5), r"rows must be different integers in \[0, 4\)"),
         ([0], (2, 5), r"A must have shape \(1, 5\)"),
+        ([True], (1, 5), r"rows must be integers of shape \(n,\), got bool"),
+        ([0.0], (1, 5), r"rows must be integers of shape \(n,\), got float64"),
+        ([[0]], (1, 5), r"rows must be integers of shape \(n,\), got int64 of shape \(1, 1\)"),
         ([0], (1, 6), r"A must have shape \(1, 5\)"),
     ],
 )

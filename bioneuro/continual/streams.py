@@ -46,7 +46,7 @@ class Stream:
     name : str
     X, y : (n, n_features) and (n,)
     part : (n,) of int
-        Stretch of the stream, ascending from 0, after each of which models are tested.
+        Stretch of the stream, 0 and on in steps of 1, after each of which models are tested.
     tests : tuple of (X, y)
         Test set of each task.
     classes : (n_classes,)
@@ -80,7 +80,7 @@ class Stream:
             _check_rows(f"tests[{i}][0]", X, f"tests[{i}][1]", y)
         part = np.asarray(self.part)
         if part.shape != (len(self.X),) or part.dtype.kind not in "iu" or not _ascends_from_0(part):
-            raise ValueError(f"part must hold an integer for each row of X, ascending from 0, got {self.part!r}")
+            raise ValueError(f"part must hold an integer for each row of X, 0 and on in steps of 1, got {self.part!r}")
         if len(self.task_classes) != len(self.tests):
             raise ValueError(
                 f"task_classes must be one for each of the {len(self.tests)} tests, got {len(self.task_classes)}"
@@ -428,7 +428,10 @@ def _domains(
 
 
 def _ascends_from_0(part: NDArray) -> bool:
-    return not part.size or bool(part[0] >= 0 and (part[1:] >= part[:-1]).all())
+    steps = np.diff(
+        part.astype(np.int64), prepend=0
+    )  # results are kept by the number of the part, so none may be missing
+    return not part.size or bool(part[0] == 0 and ((steps == 0) | (steps == 1)).all())
 
 
 def _check_rows(X_name: str, X: NDArray, y_name: str, y: NDArray) -> None:

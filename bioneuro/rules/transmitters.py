@@ -89,6 +89,15 @@ class TransmitterCompetition:
         TypeError
             Rates or pathways of different dtypes.
         """
+        with excitatory.exclusive(), inhibitory.exclusive():
+            before = excitatory.to_scipy().copy()
+            try:
+                self._step(excitatory, inhibitory, X, Y)
+            except BaseException:  # Ctrl-C, too
+                excitatory.replace_rows(np.arange(excitatory.n_post), before)
+                raise
+
+    def _step(self, excitatory: Synapses, inhibitory: Synapses, X: NDArray, Y: NDArray) -> None:
         if (excitatory.sign, inhibitory.sign) != ("E", "I"):
             raise ValueError(f"pathways must have signs 'E' and 'I', got {excitatory.sign!r} and {inhibitory.sign!r}")
         for rates, name in (X, "X"), (Y, "Y"):

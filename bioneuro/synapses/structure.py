@@ -167,6 +167,8 @@ class Structure(StoredSynapses):
         """
         new = StoredSynapses.from_scipy(A, sign=self._sign)
         rows = np.asarray(rows)
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise ValueError(f"rows must be integers of shape (n,), got {rows.dtype} of shape {rows.shape}")
         if new.shape != (len(rows), self.n_pre) or new.dtype != self.dtype:
             wanted = f"shape {(len(rows), self.n_pre)} and dtype {self.dtype}"
             raise ValueError(f"A must have {wanted}, got {A.shape} and {A.dtype}")
