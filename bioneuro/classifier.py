@@ -54,7 +54,8 @@ class BioClassifier(NetworkEstimator):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
-    cells are recruited by samples; the log of their weights relaxes to the standardised covariance of the two cells;
+    cells are recruited by samples; the log of their weights relaxes to the standardised covariance of pre- and post-synaptic
+    rates;
     weak synapses die, others are born; labels teach the cells contrastively. The readout learns by a multiplicative
     delta rule. All of it is local and no error is propagated backwards; weights end up sparse and lognormal, and every
     cell is excitatory or inhibitory (Dale's law).
@@ -75,8 +76,8 @@ class BioClassifier(NetworkEstimator):
         defaults), or an encoder that has already learned (e.g. ``other.encoder_``) and is used as it is.
     competition : str, settings or class of competitions, default "softmax"
         How association cells compete: divided by one pool (``"softmax"``, :class:`bioneuro.layers.SoftmaxSettings`), or
-        through learned inhibitory cells (``"circuit"``, :class:`bioneuro.layers.CircuitSettings`). With a pool a sample
-        has the same logits alone and in any batch, with a circuit but for rounding.
+        through learned inhibitory cells (``"circuit"``, :class:`bioneuro.layers.CircuitSettings`). With a pool logits do
+        not depend on the batch; with a circuit they do in their last digits. A class is made with its defaults.
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample, ``partial_fit`` all of them.
     mixing : int, default 4000
@@ -94,8 +95,11 @@ class BioClassifier(NetworkEstimator):
         How association cells are recruited (:class:`bioneuro.layers.GrowthSettings`).
     schedule : Schedule or "auto"
         Passes over the samples, stage by stage, and the learning rate of the readout (:class:`bioneuro.Schedule`).
-    random_state : int, RandomState or None
+    random_state : int, RandomState or None, default None
+        Of everything that is drawn: wiring, first weights, order of the samples. An integer makes ``fit`` repeatable, bit
+        for bit.
     dtype : {"float32", "float64"}, default "float32"
+        Of rates and weights.
     n_threads : int >= 1, "auto" or None
         Threads of the kernels; results do not depend on it.
     progress : bool, default False
@@ -107,15 +111,16 @@ class BioClassifier(NetworkEstimator):
     encoder_ : FeatureMap, LocalMap or Adaptation
     network_ : Network
     image_shape_ : tuple or None
+    n_features_in_ : int
 
     Notes
     -----
     Each field of a rule and of settings is also a parameter by its long name, such as ``turnover__birth`` or
     ``encoder__n_columns``: in :meth:`get_params` and :meth:`set_params`, in grids of a search, and in the constructor.
-    Beside an encoder that has learned, those of ``encoder`` have no effect.
+    ``encoder__*`` have no effect where ``encoder`` has learned already.
 
-    Images give the same weights, bit for bit, in memory, from a file and with any number of workers, of which some may
-    be lost; plain vectors in memory differ by rounding from those in blocks.
+    Weights learned from images are the same, bit for bit, whether ``X`` is in memory, memory-mapped or on the workers of
+    a Dask cluster, even if some of these die; plain vectors in memory differ by rounding from those in blocks.
 
     Examples
     --------

@@ -71,8 +71,13 @@ class WhiteBoxMixin(ABC):
         X : array-like of shape (n, n_features)
         y : array-like of shape (n,)
             Labels out of ``classes_``.
-        loss : {"ce", "margin"}
+        loss : {"ce", "margin"}, default "ce"
             ``log(sum_k exp z_k) - z_t`` or ``max_{k != t} z_k - z_t``.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features)
+            Of each row its own gradient, since no logit depends on another row.
 
         Raises
         ------

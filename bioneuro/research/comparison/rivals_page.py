@@ -31,18 +31,20 @@ INTRODUCTION = """# Rivals
 
 Every rival of the library beside the network, on the same images, behind the same preprocessing (pixels in [0, 1],
 nothing else). Settings are the defaults of each, or those that `python -m bioneuro tune` found with one budget for all,
-where rows were made with `--tuned`; rows of `train_seconds` name them all. This page is made from `docs/data/` by
+where rows were made with `--tuned`; the notes of the rows of `train_seconds` name every one. This page is made from
+`docs/data/` by
 
 ```
 python -m bioneuro compare --page docs
 ```
 
-and the rows there by `python -m bioneuro compare --models ... --out DIR` (`DIR/results.csv`; small runs by `--quick`:
-fewer images attacked, steps and queries). Equations and sources are in `bioneuro/baselines/`.
+and the rows there by `python -m bioneuro compare --models ... --quick --out DIR` (`DIR/results.csv`). `--quick`, because
+more would take days: 50 (digits) or 100 images attacked, PGD with 5 steps, Square with 100 queries, few images at 5 a
+class. Equations and sources are in `bioneuro/baselines/`.
 
 ## What the columns are
 
-- clean: test accuracy, %. few images: mean over 1, 5 and 10 images a class (with `--quick`: 5). stream: the classes
+- clean: test accuracy, %. few images: the same from 5 images a class. stream: the classes
   come in five parts, one after another, each image once; mean accuracy on all of them at the end, %.
 - robust Linf, L2: accuracy under the worst of PGD on cross-entropy and margin (in the space of the contrast response,
   and through the surrogates, where a model has them) and the black-box Square attack, %, mean over the budgets. "≤":
@@ -61,8 +63,9 @@ fewer images attacked, steps and queries). Equations and sources are in `bioneur
 - "-": stream: the model has no `partial_fit`, which learns on; density, Dale and law: the row is older than their
   measurement of that model.
 
-Intervals are 95 %, Student, over seeds. A rank's interval: as many models are better, or worse, beyond doubt as the
-paired difference over seeds shows at 95 %, not corrected for the number of pairs.
+Intervals are 95 %, Student, over seeds. In the pictures models are in the order of their mean rank; a rank's
+range counts the models that are better, and those that are worse, by a paired difference over seeds that excludes 0 (95
+%, not corrected for the number of pairs).
 """
 
 
@@ -86,8 +89,8 @@ def rank_figure(ranks: pd.DataFrame) -> Figure:
 
 SUMMARY = """## How many are better than the network
 
-Models that are better than `bioneuro` beyond doubt, of how many; sections below name them. Of one seed alone: models
-with the better figure.
+Models that are better than `bioneuro` beyond doubt, of how many; sections below name them. Of the robust columns, "≤"
+there marks figures that a better attack may lower.
 """
 #: What is to be known of a table, by its name: why models are missing, and whose settings are others.
 NOTES = {
@@ -104,7 +107,7 @@ NOTES = {
 VARIANTS = {
     "tuned": "tuned settings",
     "equal-synapses": "as many synapses as the network",
-    "equal-accuracy": "as accurate as the network",
+    "equal-accuracy": "each at its size nearest to the network's accuracy",
 }
 
 

@@ -188,9 +188,10 @@ def tuning_lines(log: Path) -> str:
 
     frame, plan = pd.read_csv(log), read_configuration(log.with_suffix(".json"))[0]
     said = (
-        f"`python -m bioneuro tune`: for every model at most {plan['n_trials']} trials, the first its defaults, and "
-        f"{plan['seconds']:g} s of processor time (no trial begins later); {plan['n_train']} images to learn from, "
-        f"{plan['n_validation']} to choose by, all of the training set. The best of several trials is flattered on so "
+        f"`python -m bioneuro tune all --dataset {plan['dataset']} --n-train {plan['n_train']} --n-validation "
+        f"{plan['n_validation']} --trials {plan['n_trials']} --seconds {plan['seconds']:g}`: the first trial of every model "
+        "is its defaults; seconds are of processor time, and no trial begins later; all images are of the training set, "
+        "those to learn from and those to choose by. The best of several trials is flattered on so "
         "few images; what it is worth only test images say. Models without a line have nothing to tune or were not "
         "searched."
     )
