@@ -54,11 +54,10 @@ class BioClassifier(NetworkEstimator):
     """Sparse network of excitatory and inhibitory cells that learns by local multiplicative plasticity.
 
     Retina -> feature map -> pooling -> mixing -> association -> readout. The map learns without labels. Association
-    cells are recruited by samples; the log of their weights relaxes to the standardised covariance of pre- and post-synaptic
-    rates;
-    weak synapses die, others are born; labels teach the cells contrastively. The readout learns by a multiplicative
-    delta rule. All of it is local and no error is propagated backwards; weights end up sparse and lognormal, and every
-    cell is excitatory or inhibitory (Dale's law).
+    cells are recruited by samples; the log of their weights relaxes to the standardised covariance of pre- and
+    post-synaptic rates; weak synapses die, others are born; labels teach the cells contrastively. The readout learns by
+    a multiplicative delta rule. All of it is local and no error is propagated backwards; weights end up sparse and
+    lognormal, and every cell is excitatory or inhibitory (Dale's law).
 
     The estimator owns labels, parameters, defaults and checks; the layers, and what passes between them, belong to its
     ``network_``.
@@ -76,8 +75,8 @@ class BioClassifier(NetworkEstimator):
         defaults), or an encoder that has already learned (e.g. ``other.encoder_``) and is used as it is.
     competition : str, settings or class of competitions, default "softmax"
         How association cells compete: divided by one pool (``"softmax"``, :class:`bioneuro.layers.SoftmaxSettings`), or
-        through learned inhibitory cells (``"circuit"``, :class:`bioneuro.layers.CircuitSettings`). With a pool logits do
-        not depend on the batch; with a circuit they do in their last digits. A class is made with its defaults.
+        through learned inhibitory cells (``"circuit"``, :class:`bioneuro.layers.CircuitSettings`). With a pool logits
+        do not depend on the batch; with a circuit they do in their last digits. A class is made with its defaults.
     n_cells : int, default 3000
         Association cells; ``fit`` takes at most one for each sample, ``partial_fit`` all of them.
     mixing : int, default 4000
@@ -96,8 +95,8 @@ class BioClassifier(NetworkEstimator):
     schedule : Schedule or "auto"
         Passes over the samples, stage by stage, and the learning rate of the readout (:class:`bioneuro.Schedule`).
     random_state : int, RandomState or None, default None
-        Of everything that is drawn: wiring, first weights, order of the samples. An integer makes ``fit`` repeatable, bit
-        for bit.
+        Of everything that is drawn: wiring, first weights, order of the samples. An integer makes ``fit`` repeatable,
+        bit for bit.
     dtype : {"float32", "float64"}, default "float32"
         Of rates and weights.
     n_threads : int >= 1, "auto" or None
@@ -119,8 +118,8 @@ class BioClassifier(NetworkEstimator):
     ``encoder__n_columns``: in :meth:`get_params` and :meth:`set_params`, in grids of a search, and in the constructor.
     ``encoder__*`` have no effect where ``encoder`` has learned already.
 
-    Weights learned from images are the same, bit for bit, whether ``X`` is in memory, memory-mapped or on the workers of
-    a Dask cluster, even if some of these die; plain vectors in memory differ by rounding from those in blocks.
+    Weights learned from images are the same, bit for bit, whether ``X`` is in memory, memory-mapped or on the workers
+    of a Dask cluster, even if some of these die; plain vectors in memory differ by rounding from those in blocks.
 
     Examples
     --------

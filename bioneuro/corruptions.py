@@ -22,6 +22,7 @@ from .attacks.inputs import check_images, check_input, checked_names
 from .attacks.sample_random import SampleRandom
 from .checks import check_count
 from .corruption_functions import Distortion, Draws
+from .extras import pandas
 from .image_shapes import resolve_shape
 from .progress import track
 from .protocols import Classifier
@@ -153,10 +154,7 @@ def evaluate(
     TypeError, ValueError
         As `corrupt`; also labels or a batch size out of range.
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("tables of results need pandas: pip install pandas") from error
+    pd = pandas()
     rows, labels, _ = check_input(model, X, y, 0.0)
     check_count("batch_size", batch_size)
     check_count("random_state", random_state, 0)

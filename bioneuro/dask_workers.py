@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .extras import wanted
+
 if TYPE_CHECKING:
     from distributed import Client, Future
 
@@ -42,22 +44,19 @@ def connected(scheduler: str | Client | None, n_workers: int) -> Iterator[Client
     ConnectionRefusedError
         No scheduler answers at the address.
     """
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ImportError('distributed is not installed: pip install "bioneuro[distributed]"') from error
-    if isinstance(scheduler, Client):
+    distributed = wanted("distributed", "distributed is not installed", "distributed")
+    if isinstance(scheduler, distributed.Client):
         yield scheduler
     elif scheduler is not None:
         try:
-            client = Client(scheduler, set_as_default=False, timeout=CONNECT_SECONDS)
+            client = distributed.Client(scheduler, set_as_default=False, timeout=CONNECT_SECONDS)
         except (OSError, ValueError) as error:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "No Dask scheduler answers", scheduler) from error
         with client:
             yield client
     else:
         parts = {"n_workers": n_workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-        with LocalCluster(**parts) as cluster, Client(cluster, set_as_default=False) as client:
+        with distributed.LocalCluster(**parts) as cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
 
 

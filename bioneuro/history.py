@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .analysis.weight_samples import stored
 from .checks import check_count
+from .extras import pandas
 from .spelling import spelled
 
 if TYPE_CHECKING:
@@ -106,14 +107,14 @@ class History:
     def frame(self) -> pd.DataFrame:
         """A row for each measurement: ``epoch`` (passes since the cells began to learn), ``stage``, ``readout``,
         ``accuracy``."""
-        import pandas as pd
+        pd = pandas()
 
         return pd.DataFrame(self._rows, columns=["epoch", "stage", "readout", "accuracy"])
 
     def weight_frame(self) -> pd.DataFrame:
         """A row for each weight that was kept, inhibitory ones as magnitudes: ``epoch``, ``stage``, ``density`` (share
         of the pathway's pairs of cells that had a synapse then), ``weight``. Empty without ``weights=``."""
-        import pandas as pd
+        pd = pandas()
 
         columns = ["epoch", "stage", "density", "weight"]
         parts = [

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from . import analysis, plot
-from .analysis.fits import pandas
+from .extras import pandas
 from .layers import FeatureMap, LocalMap
 from .network import Network
 from .network_estimator import NetworkEstimator

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset_files import DatasetCorruptError, check_sha256, folder_of, obtain, reading
+from .extras import wanted
 
 __all__ = ["Characters", "OneShotRun", "background", "one_shot_runs", "resize"]
 
@@ -213,10 +214,7 @@ def _archive(filename: str, data_dir: str | os.PathLike[str] | None) -> dict[str
 
 def _ink(content: dict[str, bytes], path: str) -> NDArray[np.bool_]:
     """The drawing in a PNG file: True where it is black."""
-    try:
-        from PIL import Image  # an optional dependency, needed only here
-    except ImportError as error:
-        raise ImportError('the images of Omniglot need Pillow: pip install "bioneuro[data]"') from error
+    Image = wanted("PIL.Image", "the images of Omniglot need Pillow", "data")
     # Without a format, Pillow would try every one it knows, and PostScript is run as a program.
     with reading(path), Image.open(io.BytesIO(content[path]), formats=["PNG"]) as image:
         if image.size != (SIDE, SIDE):  # before anything of that size is made

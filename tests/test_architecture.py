@@ -12,7 +12,7 @@ PACKAGE = Path(bioneuro.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: The layers, the lowest first: what a room imports is in the lines above its own. CONTRIBUTING.md draws the same.
 LAYERS = """
-_core checks deprecation moments network_table qualified_names spelling
+_core checks deprecation extras moments network_table qualified_names spelling
 threads _npz reference contrast_response seeds progress atomic_write protocols dataset_files _dask_plugin
 kernels dask_workers row_sources synapses losses estimators nested_parameters image_shapes analysis omniglot
 _attributes _image_files history image_rows

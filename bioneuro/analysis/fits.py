@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from ..checks import check_count, check_level, plain_array
+from ..extras import pandas
 from ..seeds import generator_from
 from .laws import DISTRIBUTIONS, Candidate, Params
 from .scaling import Floats
@@ -87,14 +88,6 @@ class LogMoments(NamedTuple):
     sd: float
     skewness: float
     kurtosis: float
-
-
-def pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError('tables of results need pandas: pip install "bioneuro[experiments]"') from error
-    return pandas
 
 
 def _candidate(name: str) -> Candidate:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize
 
 from ..checks import plain_array
-from .fits import pandas
+from ..extras import pandas
 from .scaling import Floats
 
 if TYPE_CHECKING:

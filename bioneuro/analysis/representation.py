@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_labels, plain_array
+from ..extras import pandas
 from ..seeds import generator_from
 from .activity import finite_rates, pairwise_correlation, treves_rolls
-from .fits import pandas
 from .scaling import Floats, scaled
 
 if TYPE_CHECKING:

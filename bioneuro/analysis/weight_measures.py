@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from ..checks import SHARE, check
-from .fits import fit_weight_distribution, log_moments, pandas
+from ..extras import pandas
+from .fits import fit_weight_distribution, log_moments
 from .scaling import Floats, exponents, scaled
 from .weight_samples import as_matrix, check_cut, check_weights, positive_part, stored
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from ..checks import Flag, check, check_count
+from ..extras import pandas
 from ..progress import track
 from ..protocols import WhiteBox
 from .gradient import PGD
@@ -103,10 +104,7 @@ def audit(
     ImportError
         pandas is not installed.
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("tables of results need pandas: pip install pandas") from error
+    pd = pandas()
     PGD(norm=norm, n_steps=n_steps).check_model(model)
     images, labels, budgets = check_input(model, X, y, epsilon)
     check_count("random_state", random_state, 0)

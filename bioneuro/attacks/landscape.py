@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import check_count, check_number
+from ..extras import pandas
 from ..protocols import Classifier, Loss, WhiteBox
 from .answers import losses_of
 from .goals import Goal
@@ -78,7 +79,7 @@ def loss_landscape(
     ImportError
         pandas is not installed.
     """
-    pd = _pandas()
+    pd = pandas()
     check_count("n_points", n_points, 2)
     check_number("reach", reach, "> 0")
     images, labels, epsilon = _checked(model, X, y, epsilon, norm, random_state)
@@ -139,7 +140,7 @@ def loss_by_step(
     ImportError
         pandas is not installed.
     """
-    pd = _pandas()
+    pd = pandas()
     images, labels, epsilon = _checked(model, X, y, epsilon, norm, random_state)
     seen = _Recorder(model)
     attack = PGD(norm=norm, loss=loss, n_steps=n_steps, early_stop=False, random_state=random_state)
@@ -187,11 +188,3 @@ def _checked(
     check_count("random_state", random_state, 0)
     X, y, budgets = check_input(model, X, y, epsilon)
     return X, y, check_budget(budgets)
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError("tables of results need pandas: pip install pandas") from error
-    return pandas

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import Choice, Flag, check, check_count
+from ..extras import pandas
 from ..progress import track
 from ..protocols import Classifier, WhiteBox
 from .base import Attack, AttackResult
@@ -68,10 +69,7 @@ class WorstCase(AttackResult):
         ImportError
             pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("tables of results need pandas: pip install pandas") from error
+        pd = pandas()
         rows = []
         for k, epsilon in enumerate(self.epsilons):
             standing = self.success.shape[1] * self.robust_accuracy[k] + self.n_broken[k].sum()

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import Integer, Number, check_count
+from ..extras import wanted
 from ..image_shapes import row_or_image
 from ..protocols import Pullback
 from ..white_box import Front
@@ -248,11 +249,7 @@ def _by_channel(W: NDArray) -> NDArray:
 
 def _torch() -> Any:
     """torch, an optional extra: only those who want a convolutional network need it."""
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError('ConvNet needs torch: pip install "bioneuro[torch]"') from error
-    return torch
+    return wanted("torch", "ConvNet needs torch", "torch")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..estimators import made
+from ..extras import pandas
 from ..progress import track
 from .streams import Stream
 
@@ -236,7 +237,7 @@ def table(results: Iterable[tuple[str, int, Result]]) -> pd.DataFrame:
     -------
     DataFrame
     """
-    import pandas as pd
+    pd = pandas()
 
     columns = ["model", "seed", "part", "task", "accuracy", "chance", "memory", "cells"]
     rows = [
@@ -259,7 +260,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
     """
-    import pandas as pd
+    pd = pandas()
 
     rows = []
     for (model, seed), part in frame.groupby(["model", "seed"], sort=False):

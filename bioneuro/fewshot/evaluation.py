@@ -12,6 +12,7 @@ from sklearn.base import clone
 from ..analysis.intervals import holm, mean_interval, paired_difference
 from ..checks import Choice, check, check_count
 from ..estimators import made
+from ..extras import pandas
 from ..progress import track
 from .episodes import EpisodeSampler
 
@@ -98,8 +99,7 @@ def compare(
     -------
     DataFrame
     """
-    import pandas as pd
-
+    pd = pandas()
     if not models:
         raise ValueError("models must not be empty")
     if encoder is not None:
@@ -207,11 +207,7 @@ def accuracy(model: Any, X: NDArray, y: NDArray) -> float:
 
 def frame(rows: Sequence[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
     """A table of results."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("tables of results need pandas: pip install pandas") from error
-    return pd.DataFrame(rows, columns=columns)
+    return pandas().DataFrame(rows, columns=columns)
 
 
 def _need(results: pd.DataFrame, columns: tuple[str, ...]) -> None:

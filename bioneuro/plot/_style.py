@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import analysis
 from ..analysis.scaling import Floats
+from ..extras import wanted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +33,7 @@ GREY = "0.35"
 
 
 def pyplot() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "bioneuro[plot]"') from error
-    return plt
+    return wanted("matplotlib.pyplot", "figures need matplotlib", "plot")
 
 
 def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> Figure:

@@ -38,9 +38,9 @@ where rows were made with `--tuned`; the notes of the rows of `train_seconds` na
 python -m bioneuro compare --page docs
 ```
 
-and the rows there by `python -m bioneuro compare --models ... --quick --out DIR` (`DIR/results.csv`). `--quick`, because
-more would take days: 50 (digits) or 100 images attacked, PGD with 5 steps, Square with 100 queries, few images at 5 a
-class. Equations and sources are in `bioneuro/baselines/`.
+and the rows there by `python -m bioneuro compare --models ... --quick --out DIR` (`DIR/results.csv`). `--quick`,
+because more would take days: 50 (digits) or 100 images attacked, PGD with 5 steps, Square with 100 queries, few images
+at 5 a class. Equations and sources are in `bioneuro/baselines/`.
 
 ## What the columns are
 
