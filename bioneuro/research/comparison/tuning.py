@@ -192,7 +192,8 @@ def tuning_lines(log: Path) -> str:
         f"{plan['n_validation']} --trials {plan['n_trials']} --seconds {plan['seconds']:g}`: the first trial of every "
         "model is its defaults; seconds are of processor time, and no trial begins later; all images, those to learn "
         "from and those to choose by, are of the training set. The best of several trials is flattered on so few "
-        "images; what it is worth only test images say. Models without a line have nothing to tune or were not searched."
+        "images; what it is worth only test images say. Models without a line have nothing to tune or were not "
+        "searched."
     )
     counts = frame.groupby("model", sort=False).size()
     short = [f"{name} ({n})" for name, n in counts.items() if n < plan["n_trials"]]
