@@ -182,6 +182,12 @@ def check_number(name: str, value: Any, low: Literal["> 0", ">= 0"]) -> None:
     check(name, value, POSITIVE if low == "> 0" else Number(0))
 
 
+def check_width(X: Any, width: int, name: str = "X") -> None:
+    """Raise ValueError unless ``X`` has rows of so many numbers."""
+    if np.ndim(X) != 2 or np.shape(X)[1] != width:
+        raise ValueError(f"{name} must have shape (n, {width}), got {np.shape(X)}")
+
+
 def check_level(level: Any) -> None:
     """Raise ValueError unless ``level`` is a level of confidence."""
     check("level", level, PROPER_SHARE)

@@ -125,7 +125,7 @@ class Network:
 
     def encode(self, X: NDArray) -> NDArray:
         """What the last layer makes of ``X``, ``(n, n_features)``."""
-        return self.association.encode(self.seen(X))
+        return _made(self.association, self.seen(X))
 
     def seen(self, X: NDArray) -> NDArray:
         """What the last layer sees of ``X``."""
@@ -135,7 +135,7 @@ class Network:
         """What each layer sees of ``X``."""
         seen, layers = [X], list(self.layers.values())
         for layer, above in pairwise(layers):
-            seen.append(_as_taken(above, layer.encode(seen[-1])))
+            seen.append(_as_taken(above, _made(layer, seen[-1])))
         return seen
 
     def drive(self, X: NDArray | Rows) -> NDArray:
@@ -409,6 +409,16 @@ def _begins(name: str, cells: str) -> bool:
 def _renamed(name: str, own: str, given: str) -> str:
     """A name that begins with that of the cells, ``own``, where these are ``given`` another one."""
     return given + name[len(own) :] if _begins(name, own) else name
+
+
+def _made(layer: Any, X: NDArray) -> NDArray:
+    """What a layer, which may be the user's, makes of ``X``: a row of numbers for each."""
+    H = layer.encode(X)
+    if not isinstance(H, np.ndarray) or H.shape != (len(X), layer.n_features) or H.dtype.kind not in "biuf":
+        got = f"{H.dtype} of shape {H.shape}" if isinstance(H, np.ndarray) else type(H).__name__
+        wanted = f"an array of real numbers of shape (n, {layer.n_features})"
+        raise ValueError(f"{type(layer).__name__} must encode n rows to {wanted}, got {got} from {len(X)} rows")
+    return H
 
 
 def _as_taken(layer: Any, X: NDArray) -> NDArray:

@@ -35,7 +35,7 @@ from .estimators import (
 )
 from .image_rows import Given, given_rows
 from .layers import Retina
-from .layers.interfaces import Encoder, GradientSpace, PlasticLayer, Progress, is_like
+from .layers.interfaces import Encoder, GradientSpace, PlasticLayer, Progress, feature_dtype, is_like
 from .nested_parameters import NestedParameters
 from .network import Network
 from .progress import track
@@ -45,6 +45,7 @@ from .rules import Rule
 from .seeds import drawn_generator
 from .surrogates import variants
 from .synapses.array_checks import largest_magnitude
+from .synapses.stored import sealed_view
 from .threads import one_blas_thread
 from .white_box import Front, Identity, WhiteBoxMixin
 
@@ -97,11 +98,14 @@ class NetworkEstimator(
             raise ValueError(f"image_shape_ of {name} must make {self.n_features_in_} features, got {shape}")
         if hasattr(self, "network_"):
             self._check_parameters()
-            dtype = self.network_.dtype
-            if np.dtype(self.dtype) != dtype:
-                raise ValueError(f"dtype must be that of what was learned, {dtype}, got {self.dtype!r}: fit again")
+            self._check_dtype()
             if not hasattr(self, "_rng") or self.network_.encoder.n_features != self.encoder_.n_features:
                 raise ValueError(f"{name} that has learned must have _rng, and encoder_ be that of network_")
+
+    def _check_dtype(self) -> None:
+        learned = self.network_.dtype
+        if np.dtype(self.dtype) != learned:
+            raise ValueError(f"dtype must be that of what was learned, {learned}, got {self.dtype!r}: fit again")
 
     @abstractmethod
     def _check_parameters(self) -> None:
@@ -215,7 +219,7 @@ class NetworkEstimator(
             As for :meth:`fit`.
         """
         refuse(self, unsupported)
-        with self._all_or_nothing("network_", "_rng"), one_blas_thread():
+        with self._all_or_nothing("network_", "encoder_", "_rng"), one_blas_thread():
             first = not hasattr(self, "network_")
             X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
             known = known_classes(self, classes, first)
@@ -350,8 +354,9 @@ class NetworkEstimator(
     # --- checks ---
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
-        if reset:
-            self._check_parameters()
+        self._check_parameters()
+        if hasattr(self, "network_") and not reset:
+            self._check_dtype()
         given = given_rows(X)
         rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
         return self._checked_images(given, rows, reset), labels
@@ -381,7 +386,8 @@ class NetworkEstimator(
             self._check_parameters()
             rows = validate_data(self, given.rows, reset=True, dtype=np.dtype(self.dtype), order="C")
         else:
-            rows = validated(self, given.rows, self.dtype)
+            learned = self.network_ if hasattr(self, "network_") else self.encoder_
+            rows = validated(self, given.rows, feature_dtype(learned))  # whatever the parameter has been set to since
         return self._checked_images(given, rows, reset)
 
     def _checked_images(self, given: Given, rows: NDArray, reset: bool) -> NDArray:
@@ -389,7 +395,7 @@ class NetworkEstimator(
         if reset:
             self.image_shape_ = self._image_shape(given, rows)
         given.check(rows, self.image_shape_)
-        return rows
+        return sealed_view(rows)  # they may be the caller's own, and layers may be the user's
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -262,3 +262,22 @@ def test_nonnegative_gradient_of_the_input():
 def test_nonnegative_refuses_a_bad_sparsity():
     with pytest.raises(ValueError, match="sparsity must be a finite number >= 0, got -1"):
         NonNegativeMLP((4,), sparsity=-1).fit(X3, Y3)
+
+
+@pytest.mark.parametrize("name", sorted(set(baselines.BASELINES) - {"cnn"}))
+def test_numpy_scalars_are_numbers(name):
+    """A search over np.logspace hands them over."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((40, 16)).astype(np.float32), np.arange(40) % 2
+    model = baselines.make(name)
+    known = model.get_params()
+    few = {"n_epochs": 1, "hidden_epochs": 1, "random_state": 0, "n_hidden": 8, "hidden": (8,), "first_length": 1}
+    model.set_params(**{key: value for key, value in few.items() if key in known})
+    scalar = {
+        key: (np.float64 if isinstance(value, float) else np.int64)(value)
+        for key, value in model.get_params().items()
+        if type(value) in (float, int)
+    }
+    numbers = clone(model).fit(X, y).decision_function(X)
+    scalars = clone(model).set_params(**scalar).fit(X, y).decision_function(X)
+    np.testing.assert_array_equal(numbers, scalars)

@@ -601,3 +601,32 @@ def test_readouts_learn_from_one_sample_what_they_would_learn_had_the_excitation
         states.append([W.data for W in model.weights().values()])
     for with_it, without in zip(*states, strict=True):
         np.testing.assert_array_equal(with_it, without)
+
+
+@pytest.mark.parametrize("image_shape", [None, "auto", (4, 8)])
+def test_an_encoder_that_has_learned_other_inputs_is_refused(digits, small, image_shape):
+    model = BioClassifier(**SMALL | {"encoder": small.encoder_, "image_shape": image_shape})
+    with pytest.raises(ValueError, match="X must have 64 features, as encoder takes, got 32"):
+        model.fit(digits.X_train[:100, :32], digits.y_train[:100])
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize("dtype", ["int", "bool", "float64"])
+def test_a_dtype_that_was_set_since_does_not_matter_to_what_was_learned(digits, small, dtype):
+    X, y = digits.X_test[:50], digits.y_test[:50]
+    model = pickle.loads(pickle.dumps(small)).set_params(dtype=dtype)
+    np.testing.assert_array_equal(model.decision_function(X), small.decision_function(X))
+    np.testing.assert_array_equal(model.transform(X), small.transform(X))
+    with pytest.raises((TypeError, ValueError), match="dtype must be"):
+        model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("growth", 3), ("schedule", None), ("readout", 3), ("rule", 3), ("progress", 3), ("dtype", "int")],
+)
+def test_parameters_are_checked_whenever_it_learns(digits, small, name, value):
+    model = pickle.loads(pickle.dumps(small))
+    setattr(model, name, value)
+    with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
+        model.partial_fit(digits.X_train[:5], digits.y_train[:5])

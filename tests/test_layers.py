@@ -16,6 +16,7 @@ from bioneuro.layers import (
     DeltaReadout,
     FeatureMap,
     Hypercolumns,
+    LocalMap,
     Mixing,
     PerturbationReadout,
     Retina,
@@ -502,3 +503,34 @@ def test_what_is_like_a_protocol_is_an_instance_of_it():
         assert [interfaces.is_like(x, protocol) for x in layers] == [isinstance(x, protocol) for x in layers]
     assert interfaces.is_like(layers[0], interfaces.PlasticLayer)
     assert not interfaces.is_like(layers[1], interfaces.PlasticLayer)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        FeatureMap((8, 8), n_columns=4, random_state=0),
+        LocalMap((8, 8), n_columns=2, random_state=0),
+        UnitNorm(64),
+        Adaptation(64),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("shape", [(64,), (8, 32), (2, 8, 8)])
+def test_rows_of_another_width_are_refused(layer, shape):
+    with pytest.raises(ValueError, match=r"X must have shape \(n, 64\), got \(" + str(shape[0])):
+        layer.encode(np.zeros(shape, np.float32))
+    if not isinstance(layer, UnitNorm):  # which learns nothing
+        with pytest.raises(ValueError, match=r"X must have shape \(n, 64\)"):
+            layer.learn(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize(("made", "name"), [(UnitNorm, "n_inputs"), (Adaptation, "n_inputs")])
+@pytest.mark.parametrize("n", [-1, 0, 1.5])
+def test_a_number_of_inputs_is_a_count(made, name, n):
+    with pytest.raises((TypeError, ValueError), match=f"{name} must be an integer >= 1"):
+        made(n)
+
+
+def test_an_association_needs_classes():
+    with pytest.raises(ValueError, match="n_classes must be an integer >= 1, got 0"):
+        Association(4, 64, 0)

@@ -449,7 +449,7 @@ def test_a_layer_whose_features_are_not_as_many_as_it_says_or_not_finite_is_name
         def encode(self, X):
             return super().encode(X) * np.inf
 
-    with pytest.raises(ValueError, match=r"layer 'short': must encode n rows to finite .* \(n, 64\), got \(1, 63\)"):
+    with pytest.raises(ValueError, match=r"'short': Short must encode n rows .* \(n, 64\), got .* \(1, 63\) from 1"):
         stack([UnitNorm(64), Short(64), Mixing(64, 30, random_state=0)]).fit(*digits[:2])
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="layer 'endless': must encode .* to finite"):
         stack([UnitNorm(64), Endless(64), Mixing(64, 30, random_state=0)]).fit(*digits[:2])
@@ -462,3 +462,61 @@ def test_some_of_the_layers_are_a_network(digits, fitted):
     assert isinstance(part, Network) and list(part.layers) == ["features", "mixing"] and not part.readouts
     np.testing.assert_array_equal(network.part(2).logits(part.encode(X), "delta"), network.logits(X, "delta"))
     np.testing.assert_array_equal(network.seen(X), network.part(0, 3).encode(X))
+
+
+@pytest.mark.parametrize(
+    ("made", "got"),
+    [
+        (lambda X: X.tolist(), "list"),
+        (lambda X: None, "NoneType"),
+        (lambda X: X.astype(complex), "complex128"),
+        (lambda X: X[:-1] if len(X) > 1 else X, "float32 of shape .* from"),
+    ],
+)
+def test_what_a_layer_of_ones_own_makes_is_checked_at_every_row(digits, made, got):
+    class Own(UnitNorm):
+        def encode(self, X):
+            return made(super().encode(X))
+
+    with pytest.raises(ValueError, match=rf"Own must encode n rows to an array of real numbers .* got {got}"):
+        stack([Own(64), Mixing(64, 60, random_state=0), Association(30, 60, 10)]).fit(*digits[:2])
+
+
+def test_a_layer_of_ones_own_cannot_change_the_arrays_of_the_caller(digits):
+    class Greedy(UnitNorm):
+        def encode(self, X):
+            X *= 0.5
+            return super().encode(X)
+
+    X, y = digits[0].copy(), digits[1]
+    with pytest.raises(ValueError, match="layer 'greedy': .*read-only"):
+        stack([Greedy(64), Mixing(64, 60, random_state=0)]).fit(X, y)
+    np.testing.assert_array_equal(X, digits[0])
+
+
+def test_a_step_that_fails_puts_the_first_layer_back_too(digits):
+    X, y = digits[:2]
+    calls = {"left": 10**9}
+
+    def late(synapses, X, Y, gain):
+        calls["left"] -= 1
+        if calls["left"] < 0:
+            raise RuntimeError("no more")
+        return 0.01 * synapses.weight_grad(X, Y)
+
+    model = stack([Association(30, 64, 10, rule=late)]).partial_fit(X[:100], y[:100], classes=np.arange(10))
+    before = model.encoder_.synapses.weights.copy()
+    calls["left"] = 1
+    with pytest.raises(RuntimeError, match="no more"):
+        model.partial_fit(X[100:], y[100:])
+    assert model.encoder_ is model.network_.encoder
+    np.testing.assert_array_equal(model.encoder_.synapses.weights, before)
+
+
+def test_layers_that_were_set_since_do_not_matter_to_what_was_learned(digits):
+    model = stack([UnitNorm(64), Mixing(64, 60, random_state=0)]).fit(*digits[:2])
+    before = model.predict(digits[2])
+    model.layers = []
+    np.testing.assert_array_equal(model.predict(digits[2]), before)
+    with pytest.raises(ValueError, match="layers must be a list with at least one layer"):
+        model.partial_fit(*digits[:2])

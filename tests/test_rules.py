@@ -1173,3 +1173,57 @@ def test_a_rule_of_ones_own_is_checked_and_keeps_signs():
         np.testing.assert_allclose(synapses.weights, expected, atol=1e-15)
     with pytest.raises(ValueError, match="X must have shape"):
         Decay().step(synapses, np.ones((2, 3)), np.ones((2, N_POST)))
+
+
+# --- what a rule returns
+
+
+def additive(returned):
+    class Mine(rules.AdditiveRule):
+        def delta(self, synapses, w, X, Y):
+            return returned(synapses)
+
+    return Mine()
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (lambda s: 1.0, ValueError, r"delta of Mine must return a change of shape \(nnz,\)"),
+        (lambda s: np.ones((s.nnz, 1)), ValueError, r"delta of Mine must return a change of shape \(nnz,\)"),
+        (lambda s: None, (TypeError, ValueError), "what delta of Mine returns"),
+        (lambda s: "many", (TypeError, ValueError), "what delta of Mine returns"),
+        (lambda s: np.ones(s.nnz, complex), (TypeError, ValueError), "what delta of Mine returns"),
+        (lambda s: np.ma.masked_all(s.nnz), (TypeError, ValueError), "what delta of Mine returns"),
+        (lambda s: np.full(s.nnz, -np.inf), ValueError, "changes of weights must be finite"),
+        (lambda s: np.full(s.nnz, np.inf), ValueError, "changes of weights must be finite"),
+    ],
+)
+@pytest.mark.parametrize("sign", ["E", "I", "mixed"])
+def test_what_an_additive_rule_returns_is_checked(returned, error, message, sign):
+    synapses = pathway(sign)
+    before = synapses.weights.copy()
+    with pytest.raises(error, match=message):
+        additive(returned).step(synapses, *rates())
+    np.testing.assert_array_equal(synapses.weights, before)
+
+
+def test_whole_numbers_of_a_rule_are_numbers():
+    synapses = pathway("I")
+    before = synapses.weights.copy()
+    additive(lambda s: np.ones(s.nnz, np.uint8)).step(synapses, *rates())
+    np.testing.assert_allclose(synapses.weights, before - 1)
+
+
+def test_an_interrupted_step_leaves_no_trace():
+    class Mine(rules.AdditiveRule):
+        observes = True
+
+        def delta(self, synapses, w, X, Y):
+            self.remember(synapses, seen=1)
+            raise KeyboardInterrupt
+
+    synapses = pathway("E")
+    with pytest.raises(KeyboardInterrupt):
+        Mine().step(synapses, *rates())
+    assert synapses.traces == {}

@@ -29,7 +29,8 @@ class Adam:
         scale = np.sqrt(self.v, out=gradient)
         scale /= math.sqrt(1 - self.beta2**self.n_steps)
         scale += self.epsilon
-        return self.m * (-learning_rate / (1 - self.beta1**self.n_steps)) / scale
+        rate = float(learning_rate)  # a NumPy scalar would make a step of float64
+        return self.m * (-rate / (1 - self.beta1**self.n_steps)) / scale
 
     def move(self, place: NDArray[np.intp], stays: NDArray[np.bool_]) -> None:
         """The parameters were rearranged: entry i now is what entry ``place[i]`` was if it ``stays``, else new."""

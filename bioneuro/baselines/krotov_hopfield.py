@@ -59,4 +59,5 @@ class KrotovHopfieldClassifier(UnsupervisedClassifier):
 
     def _respond(self, R: NDArray) -> tuple[NDArray, ToInput]:
         a = np.maximum(self._drive(R), 0)
-        return a**self.power, lambda dh: self._drive_back(dh * self.power * a ** (self.power - 1))
+        power = float(self.power)
+        return a**power, lambda dh: self._drive_back(dh * power * a ** (power - 1))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating
+from ..checks import check_count, check_width
 from ..moments import Moments
 from ..network_table import PrintedBySizes
 from .numeric_limits import check_magnitude, check_norm
@@ -35,6 +36,7 @@ class Adaptation(PrintedBySizes):
     learns_from: ClassVar[str] = "batches"
 
     def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
+        check_count("n_inputs", n_inputs)
         self.dtype = np.dtype(dtype)
         self.count = 0
         self.mean = np.zeros(n_inputs)
@@ -57,8 +59,7 @@ class Adaptation(PrintedBySizes):
 
     def learn(self, X: ArrayLike, **_: Any) -> Adaptation:
         """Adapt to a batch ``X (n, n_inputs)``."""
-        X = np.asarray(X, float)
-        check_magnitude(X, "X")
+        X = self._checked(X)
         return self.add(Moments.none(self.n_inputs).add(X))
 
     def add(self, moments: Moments) -> Adaptation:
@@ -66,10 +67,15 @@ class Adaptation(PrintedBySizes):
         self.count, self.mean, self._squares = Moments(self.count, self.mean, self._squares).merge(moments)
         return self
 
+    def _checked(self, X: ArrayLike) -> NDArray[np.float64]:
+        X = np.asarray(X, float)
+        check_width(X, self.n_inputs)
+        check_magnitude(X, "X")
+        return X
+
     def _rates(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Adapted inputs, their ON and OFF rates, and the norm of these."""
-        X = np.asarray(X, float)
-        check_magnitude(X, "X")
+        X = self._checked(X)
         d = (X - self.mean) / self.sd
         z = np.concatenate([np.maximum(d, 0), np.maximum(-d, 0)], axis=1)
         with np.errstate(over="ignore"):

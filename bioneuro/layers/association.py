@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import connectivity
 from .._attributes import Array, Maybe, Part
-from ..checks import POSITIVE_SHARE, Number, check
+from ..checks import POSITIVE_SHARE, Number, check, check_count
 from ..connectivity import Init
 from ..deprecation import warn_of_former
 from ..rules import FusedRule, Rule, RuleLike
@@ -112,6 +112,7 @@ class Association(PlasticCells):
         n_threads: Threads = None,
         **cells: Any,
     ) -> None:
+        check_count("n_classes", n_classes)
         check("kappa", kappa, GAIN_OR_NONE)
         check("vigilance", vigilance, POSITIVE_SHARE, None)
         check("activity_gain", activity_gain, GAIN)

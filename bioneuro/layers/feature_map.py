@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import _core, connectivity
 from .._attributes import Array, Part
+from ..checks import check_width
 from ..connectivity import Init
 from ..image_shapes import with_channels
 from ..row_sources import Rows
@@ -127,6 +128,7 @@ class FeatureMap(ImageMap):
 
     def sample_patches(self, X: NDArray, n_patches: int, min_gate: float, rng: np.random.Generator) -> NDArray:
         """At most ``n_patches`` random patches of images ``X (n, n_pixels)``, with a gate above ``min_gate``."""
+        check_width(X, self.n_inputs)
         kept = []
         for R in self._chunks(self.retina.response(X)):
             U, gate = self.retina.patches(R)

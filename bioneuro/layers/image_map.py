@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._attributes import Array, Count, Floating, Part
-from ..checks import check_count
+from ..checks import check_count, check_width
 from ..image_shapes import with_channels
 from ..network_table import PrintedBySizes
 from ..synapses import Synapses
@@ -105,6 +105,7 @@ class ImageMap(PrintedBySizes):
 
     def encode(self, X: NDArray) -> NDArray:
         """Features ``h (n, n_features)`` of images ``X (n, n_pixels)``: rates >= 0, rows of unit norm."""
+        check_width(X, self.n_inputs)
         out = np.empty((len(X), self.n_features), self.dtype)
         start = 0
         for R in self._chunks(self.retina.response(X)):
@@ -116,6 +117,7 @@ class ImageMap(PrintedBySizes):
     def encode_grad(self, X: NDArray, dH: NDArray, *, space: GradientSpace = "image") -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X`` (``space="image"``) or to its contrast response
         (``space="response"``), given that with respect to the features."""
+        check_width(X, self.n_inputs)
         response = self.retina.response(X)
         grad = np.empty_like(response)
         start = 0

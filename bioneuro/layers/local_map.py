@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import connectivity
 from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
-from ..checks import Choice, Integer, check, check_count
+from ..checks import Choice, Integer, check, check_count, check_width
 from ..connectivity import Init
 from ..image_shapes import with_channels
 from ..row_sources import Rows
@@ -184,6 +184,7 @@ class LocalMap(ImageMap):
         they started.
         """
         rng = generator_from(random_state)
+        check_width(X[:1], self.n_inputs)
         if self.start == "tied":
             self._copy_tied(X, min_gate, rng, progress)
         drawn = X[rng.permutation(len(X))[:n_images]]

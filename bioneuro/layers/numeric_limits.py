@@ -46,6 +46,8 @@ def check_magnitude(rates: NDArray, name: str, n_threads: Threads = None) -> Non
     ValueError
         Names the first that is not.
     """
+    if rates.dtype not in LARGEST_RATE:
+        raise TypeError(f"{name} must be float32 or float64, got {rates.dtype}")
     if not rates.size:
         return
     largest = LARGEST_RATE[rates.dtype]

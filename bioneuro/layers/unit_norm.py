@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._attributes import Count, Floating
+from ..checks import check_count, check_width
 from ..network_table import PrintedBySizes
 from .numeric_limits import check_magnitude
 
@@ -27,6 +28,7 @@ class UnitNorm(PrintedBySizes):
     learns_from: ClassVar[str] = "batches"
 
     def __init__(self, n_inputs: int, dtype: DTypeLike = np.float32) -> None:
+        check_count("n_inputs", n_inputs)
         self.n_features = int(n_inputs)
         self.dtype = np.dtype(dtype)
 
@@ -39,9 +41,9 @@ class UnitNorm(PrintedBySizes):
         """There is nothing to learn."""
         return self
 
-    @staticmethod
-    def _norm(X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _norm(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         X = np.asarray(X, float)
+        check_width(X, self.n_inputs)
         if X.size and X.min() < 0:
             i, j = np.argwhere(X < 0)[0]
             raise ValueError(f"X must be >= 0 (rates), but X[{i}, {j}] = {X[i, j]}")

@@ -144,7 +144,7 @@ def _attempt(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -
     start = time.perf_counter()
     try:
         value = function(*call)
-    except Exception as error:  # an interruption goes through
+    except (Exception, SystemExit) as error:  # an interruption goes through
         return Outcome(number, None, time.perf_counter() - start, _line(error), traceback.format_exc())
     return Outcome(number, value, time.perf_counter() - start)
 

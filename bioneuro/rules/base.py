@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._attributes import Need
-from ..checks import check_count, check_number
+from ..checks import check_count, check_number, plain_array
 from ..synapses import Sign, Synapses
 from ..synapses.array_checks import check_array, check_range, check_vector
 from ..threads import Threads
@@ -112,7 +112,7 @@ class Rule(ABC):
                     if self.observes and observe:
                         synapses.observe(X, self.n_threads)
                     self.change(synapses, X, Y, gain, reward)
-            except Exception:
+            except BaseException:  # Ctrl-C, too
                 synapses.traces = before
                 raise
             synapses.traces["steps"] = before.get("steps", 0) + 1
@@ -219,7 +219,18 @@ class AdditiveRule(Rule):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         inhibitory = synapses.sign == "I"
         delta = self.delta(synapses, -synapses.weights if inhibitory else synapses.weights, X, Y)
+        delta = as_change(delta, synapses, f"delta of {type(self).__name__}")
         add_within_sign(synapses, -delta if inhibitory else delta, gain, self.n_threads)
+
+
+def as_change(delta: Any, synapses: Synapses, who: str) -> NDArray:
+    """What a rule returned, as floating-point numbers of shape ``(nnz,)``, or an error that names the rule."""
+    change = plain_array(delta, f"what {who} returns")
+    if change.dtype.kind != "f":
+        change = plain_array(delta, f"what {who} returns", synapses.dtype)
+    if change.shape != (synapses.nnz,):
+        raise ValueError(f"{who} must return a change of shape (nnz,) = ({synapses.nnz},), got {change.shape}")
+    return change
 
 
 def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = None, n_threads: Threads = None) -> None:
@@ -237,11 +248,13 @@ def add_within_sign(synapses: Synapses, delta: NDArray, gain: NDArray | None = N
     Raises
     ------
     ValueError
-        The sum is not finite.
+        The change or the sum is not finite.
     """
     if gain is not None:
         delta = on_synapses(synapses, gain) * delta
     w = synapses.weights
+    if not np.isfinite(delta).all():  # before it is cut off at 0
+        raise ValueError("changes of weights must be finite: the rates are too large, or the rule is wrong")
     # w + (-w) is exactly 0 and rounding is monotonic: nothing added so carries a weight past 0
     if synapses.sign == "E":
         delta = np.maximum(delta, -w)

@@ -10,10 +10,9 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import plain_array
 from ..synapses import Synapses
 from ..synapses.stored import sealed_view
-from .base import Rule, add_within_sign
+from .base import Rule, add_within_sign, as_change
 
 #: What a function that is a rule takes.
 ARGUMENTS = ("synapses", "X", "Y", "gain")
@@ -43,11 +42,7 @@ class FunctionRule(Rule):
     def change(self, synapses: Synapses, X: NDArray, Y: NDArray, gain: NDArray | None, reward: float | None) -> None:
         given = np.ones(synapses.n_post, synapses.dtype) if gain is None else gain
         name = self.function.__name__
-        delta = plain_array(self.function(synapses, *map(sealed_view, (X, Y, given))), f"what {name} returns")
-        if delta.dtype.kind not in "biuf":
-            delta = plain_array(delta, f"what {name} returns", synapses.dtype)
-        if delta.shape != (synapses.nnz,):
-            raise ValueError(f"{name} must return a change of shape (nnz,) = ({synapses.nnz},), got {delta.shape}")
+        delta = as_change(self.function(synapses, *map(sealed_view, (X, Y, given))), synapses, name)
         add_within_sign(synapses, self.eta * delta)
 
 
