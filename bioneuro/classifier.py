@@ -25,7 +25,7 @@ from .row_sources import Rows
 from .rules import RuleLike, Turnover, as_rule
 from .schedule import Schedule
 from .supervision import Supervision
-from .threads import Threads, one_blas_thread
+from .threads import MOST, Threads, one_blas_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,7 +41,7 @@ PARAMETERS = {
     "supervision": (Instance(Supervision), "auto", None),
     "growth": (Instance(GrowthSettings), "auto"),
     "schedule": (Instance(Schedule), "auto"),
-    "n_threads": (Integer(), "auto", None),
+    "n_threads": (Integer(1, MOST), "auto", None),
     "progress": (Flag(),),
 }
 

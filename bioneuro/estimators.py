@@ -230,6 +230,8 @@ def known_classes(model: LogitClassifier, classes: ArrayLike | None, first: bool
         if classes is None:
             raise ValueError("classes must be passed to the first call of partial_fit")
         check_labels(classes, "classes")
+        if np.ndim(classes) != 1 or not np.size(classes):
+            raise ValueError(f"classes must be a sequence of labels, got {classes!r}")
         return np.unique(classes)
     if classes is not None and not np.array_equal(np.unique(classes), model.classes_):
         raise ValueError(f"classes must be those of the first call, {model.classes_}, got {np.unique(classes)}")

@@ -104,6 +104,7 @@ class NestedParameters(BaseEstimator):
         by_field = {long.rpartition("__")[2]: long for long in known if "__" in long}
         former = {old: new[0] for old, new in self.FORMER.items()}
         known = by_field | former | known
+        known.pop(name, None)  # of settings that are none at the moment
         near = meant(name, known) or meant(name.rpartition("__")[2], known)
         hint = f"did you mean {known[near]!r}?" if near else f"it has {', '.join(self._get_param_names())}"
         return f"{type(self).__name__} has no parameter {name!r}: {hint}"

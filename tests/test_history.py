@@ -151,12 +151,12 @@ def test_ridges_are_histograms_of_the_passes_on_one_scale(learned):
 
 
 def test_no_weights_kept_are_no_ridges(data):
-    with pytest.raises(ValueError, match="frame is empty"):
+    with pytest.raises(ValueError, match="frame must have at least one row"):
         bn.plot.weights_over_time(bn.History(data[2], data[3]))
 
 
 def test_nothing_recorded_is_no_curve(data):
-    with pytest.raises(ValueError, match="frame is empty"):
+    with pytest.raises(ValueError, match="frame must have at least one row"):
         bn.plot.learning_curve(bn.History(data[2], data[3]))
 
 

@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier
 from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -321,3 +322,75 @@ def test_public_names_are_there_when_asked_for():
 def test_docstrings_are_whole(name):
     text = getattr(BioClassifier, name).__doc__
     assert "Returns\n        -------" in text and "Raises\n        ------" in text
+
+
+# --- a slip of the pen is named
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, X, y: bn.attacks.worst_case(m, X, y, [0.1], attacks=[3]), "attacks must be names or Attack objects"),
+        (
+            lambda m, X, y: bn.attacks.worst_case(m, X, y, [0.1], attacks=[bn.attacks.PGD]),
+            "attacks must be names or Attack objects",
+        ),
+        (
+            lambda m, X, y: clone(m).partial_fit(X, y, classes={0, 1, 2}),
+            "classes must be a sequence of labels, got {0, 1, 2}",
+        ),
+        (lambda m, X, y: clone(m).partial_fit(X, y, classes=[]), r"classes must be a sequence of labels, got \[\]"),
+        (lambda m, X, y: clone(m).set_params(rule=3, rule__eta=0.2), "has no parameter 'rule__eta': (?!.*'rule__eta')"),
+        (lambda m, X, y: clone(m).set_params(n_threads=2000).fit(X, y), r"n_threads must be an integer in \[1, 1024\]"),
+        (lambda m, X, y: bn.analysis.density(np.array([[np.nan, 0.0]])), "W must be finite"),
+        (lambda m, X, y: bn.baselines.make("mlp", hidden=3).fit(X, y), "hidden must be a sequence of integers, got 3"),
+        (lambda m, X, y: bn.baselines.make("mlp", contrast=1.5).fit(X, y), "contrast must be None or .* got 1.5"),
+        (lambda m, X, y: bn.plot.weight_distribution(m, ax=3), "ax must be one Axes or None, got int"),
+        (lambda m, X, y: bn.plot.rank_map([1]), "ranks must be a DataFrame, got list"),
+        (
+            lambda m, X, y: bn.plot.receptive_fields(np.zeros((0, 64)), (8, 8)),
+            "W must be finite and have at least one row",
+        ),
+        (
+            lambda m, X, y: bn.plot.receptive_fields(np.full((1, 64), np.nan), (8, 8)),
+            "W must be finite and have at least one row",
+        ),
+        (
+            lambda m, X, y: bn.fewshot.ElasticMatcher(image_shape=(8, 8), rings=[(0, 1, np.nan, 1)]).fit(X),
+            r"blur of rings\[0\] must be a finite number >= 0, got nan",
+        ),
+        (
+            lambda m, X, y: bn.fewshot.ElasticMatcher(image_shape=(8, 8), rings=[(1, 0, 1, 1)]).fit(X),
+            r"n_angles of rings\[0\] must be an integer >= 1, got 0",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(few, call, message):
+    model, X, y = few
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(model, X, y)
+
+
+@pytest.fixture(scope="module")
+def few():
+    data = bn.datasets.load("digits")
+    X, y = data.X_train[:60], data.y_train[:60] % 3
+    return bn.BioClassifier(n_cells=20, mixing=50, random_state=0).fit(X, y), X, y
+
+
+def test_threads_of_the_matcher_may_be_left_to_the_library():
+    drawings = np.random.default_rng(0).random((6, 64)) > 0.5
+    matcher = bn.fewshot.ElasticMatcher(
+        image_shape=(8, 8), side=12, n_columns=4, patch_size=3, n_points=6, n_threads="auto", random_state=0
+    )
+    assert matcher.fit(drawings.astype(np.float32)).map_ is not None
+
+
+def test_rows_of_a_pathway_may_be_counted_in_any_integer():
+    W = bn.connectivity.random(300, 4, density=0.5, random_state=0)
+    for i in (np.uint8(200), np.int64(200)):
+        np.testing.assert_array_equal(W.row(i)[1], W.row(200)[1])
+    with pytest.raises(TypeError, match="integer"):
+        W.row(1.5)
+    W.replace_rows(np.array([255], np.uint8), W.to_scipy()[[0]])
+    np.testing.assert_array_equal(W.row(255)[1], W.row(0)[1])

@@ -313,7 +313,7 @@ def test_accuracy_bars(results):
 def test_frames_must_be_tidy(results, draw):
     with pytest.raises(ValueError, match=r"frame lacks the columns \['seed'\]"):
         draw(results.drop(columns="seed"))
-    with pytest.raises(ValueError, match="frame is empty"):
+    with pytest.raises(ValueError, match="frame must have at least one row"):
         draw(results.iloc[:0])
 
 

@@ -440,3 +440,16 @@ def test_the_command_runs_on_a_cluster_that_has_no_such_module(here, cluster, ca
 def test_the_command_refuses(here, arguments, message, capsys):
     assert main(["sweep", *arguments, "--n-jobs", "1"]) == 2
     assert message in capsys.readouterr().err
+
+
+def exits(a):
+    if a:
+        sys.exit(3)
+    return a
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_point_that_exits_is_listed_and_loses_no_other(tmp_path, n_jobs):
+    with pytest.warns(UserWarning, match="1 of 2 points failed"):
+        frame = swept(exits, {"a": [1, 0]}, tmp_path, n_jobs=n_jobs)
+    assert frame.set_index("a")["error"].str.contains("SystemExit: 3").to_dict() == {1: True, 0: False}

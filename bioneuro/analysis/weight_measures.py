@@ -240,6 +240,8 @@ def density(W: Any) -> float:
     values, size, _ = stored(W, "W")
     if size == 0:
         raise ValueError("W is empty: it has no possible synapse")
+    if not np.isfinite(values).all():
+        raise ValueError("W must be finite")
     return np.count_nonzero(values) / size
 
 

@@ -176,6 +176,8 @@ def named_attacks(
     for attack in asked:
         if isinstance(attack, str):
             found += _made(model, attack, dict(parameters.get(attack, {})), norm, named, random_state)
+        elif not isinstance(attack, Attack):
+            raise TypeError(f"attacks must be names or Attack objects, got {attack!r}")
         elif attack.norm != norm:
             raise ValueError(f"{type(attack).__name__} is for norm {attack.norm!r}, worst_case was asked for {norm!r}")
         else:

@@ -17,7 +17,7 @@ from ..connectivity import generator
 from ..estimators import all_or_nothing, class_index, known_classes, learned
 from ..network import batches
 from ..progress import track
-from ..threads import Threads
+from ..threads import MOST, Threads
 from .base import GradientClassifier
 
 __all__ = ["BackpropClassifier", "mean_cross_entropy"]
@@ -74,7 +74,7 @@ class BackpropClassifier(GradientClassifier):
         "n_epochs": (Integer(), "auto"),
         "batch_size": (Integer(),),
         "weight_decay": (Number(0),),
-        "n_threads": (Integer(), "auto", None),
+        "n_threads": (Integer(1, MOST), "auto", None),
         "progress": (Flag(),),
     }
     #: Name of the progress bar.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,8 @@ def input_response(contrast: tuple[float, float] | None = None, binarise: float 
     ValueError
         ``contrast`` is not two numbers > 0, ``binarise`` does not lie in (0, 1], or both are given.
     """
-    if contrast is not None and (len(contrast) != 2 or not all(value > 0 for value in contrast)):
+    two = isinstance(contrast, Sized) and len(contrast) == 2
+    if contrast is not None and not (two and all(value > 0 for value in contrast)):
         raise ValueError(f"contrast must be None or (exponent, semi_saturation), both > 0, got {contrast!r}")
     check("binarise", binarise, POSITIVE_SHARE, None)
     if contrast is not None and binarise is not None:

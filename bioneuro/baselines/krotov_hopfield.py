@@ -53,7 +53,7 @@ class KrotovHopfieldClassifier(UnsupervisedClassifier):
             raise ValueError(f"k must be at most n_hidden = {self.n_hidden}, got {self.k}")
 
     def _hidden_step(self, R: NDArray, rate: float) -> None:
-        rule = KrotovHopfield(eta=1.0, k=self.k, anti=self.anti)
+        rule = KrotovHopfield(eta=1.0, k=self.k, anti=float(self.anti))
         change = rule.delta(self.hidden_, self.hidden_.weights, R, self._drive(R))
         add_within_sign(self.hidden_, change * (rate / max(float(np.abs(change).max()), np.finfo(change.dtype).tiny)))
 

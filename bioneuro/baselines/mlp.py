@@ -147,6 +147,8 @@ class BackpropMLP(BackpropClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        if not isinstance(self.hidden, Iterable):
+            raise TypeError(f"hidden must be a sequence of integers, got {self.hidden!r}")
         for size in self.hidden:
             check_count("hidden", size)
 

@@ -115,7 +115,7 @@ class UnsupervisedClassifier(BackpropClassifier):
             passes = self._passes(len(X)) if self.hidden_epochs == "auto" else self.hidden_epochs
         for done in track(range(passes), self.progress, "hidden layer"):
             for rows in batches(len(R), self.batch_size, self._rng):
-                self._hidden_step(R[rows], float(self.hidden_rate) * (1 - done / passes))
+                self._hidden_step(R[rows], float(self.hidden_rate * (1 - done / passes)))
         if self._n_planned:
             self._finish_hidden()
         super()._learn(X, true, n_epochs)

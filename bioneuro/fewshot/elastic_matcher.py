@@ -11,14 +11,17 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import POSITIVE, SHARE, Integer, Number, check_parameters, on_host
+from ..checks import POSITIVE, SHARE, Integer, Number, check, check_parameters, on_host
 from ..estimators import all_or_nothing, validated
 from ..image_shapes import gray_shape_of
 from ..layers import FeatureMap, Retina
 from ..seeds import drawn_generator
-from ..threads import Threads
+from ..threads import MOST, Threads
 from .alignment import PointSets, similarity_of
 from .normalisation import inked, normalised
+
+#: What radius, n_angles, blur and weight of a ring may be.
+RING = Number(0), Integer(), Number(0), Number(0)
 
 #: Images whose fields are in memory at a time.
 CHUNK = 16
@@ -108,7 +111,7 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         "radius": (POSITIVE,),
         "stiffness": (POSITIVE,),
         "penalty": (Number(),),
-        "n_threads": (Integer(), None),
+        "n_threads": (Integer(1, MOST), "auto", None),
     }
 
     def fit(self, X: ArrayLike, y: Any = None) -> ElasticMatcher:
@@ -121,6 +124,9 @@ class ElasticMatcher(TransformerMixin, BaseEstimator):
         check_parameters(self, self._parameters)
         if not len(self.rings) or any(len(ring) != 4 for ring in self.rings):
             raise ValueError(f"rings must be (radius, n_angles, blur, weight) each, got {self.rings}")
+        for i, ring in enumerate(self.rings):
+            for part, value, kind in zip(("radius", "n_angles", "blur", "weight"), ring, RING, strict=True):
+                check(f"{part} of rings[{i}]", value, kind)
         rows = validate_data(self, on_host(X), dtype=np.float32, order="C")
         self.image_shape_ = gray_shape_of(self.image_shape, rows.shape[1])
         rng = drawn_generator(self.random_state)

@@ -43,6 +43,8 @@ def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> Figure:
 
 def axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
     plt = pyplot()
+    if ax is not None and not hasattr(ax, "plot"):
+        raise TypeError(f"ax must be one Axes or None, got {type(ax).__name__}")
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
@@ -127,11 +129,13 @@ def below(
 # --- Results over seeds ---
 
 
-def need_columns(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
+def need_columns(frame: pd.DataFrame, columns: tuple[str, ...], name: str = "frame") -> None:
+    if not hasattr(frame, "columns"):
+        raise TypeError(f"{name} must be a DataFrame, got {type(frame).__name__}")
     if missing := [column for column in columns if column not in frame.columns]:
-        raise ValueError(f"frame lacks the columns {missing}: it has {list(frame.columns)}")
+        raise ValueError(f"{name} lacks the columns {missing}: it has {list(frame.columns)}")
     if frame.empty:
-        raise ValueError("frame is empty: there is nothing to draw")
+        raise ValueError(f"{name} must have at least one row")
 
 
 def over_seeds(frame: pd.DataFrame, x: str, y: str, level: float) -> Floats:

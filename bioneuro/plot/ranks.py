@@ -32,9 +32,7 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ValueError
         No ranks, a column is missing, or a rank is below 1.
     """
-    if ranks.empty:
-        raise ValueError("ranks must have at least one row")
-    need_columns(ranks, ("model", "criterion", "rank", "low", "high"))
+    need_columns(ranks, ("model", "criterion", "rank", "low", "high"), "ranks")
     if (ranks["rank"] < 1).any():
         raise ValueError(f"ranks must be >= 1, got {ranks['rank'].min():g}")
     models, criteria = (list(dict.fromkeys(ranks[name])) for name in ("model", "criterion"))

@@ -271,6 +271,8 @@ def receptive_fields(W: Any, image_shape: tuple[int, int], ax: Axes | None = Non
     size = height * width
     check_count("n", n)
     rows = as_matrix(W)[:n].toarray()
+    if not rows.size or not np.isfinite(rows).all():
+        raise ValueError(f"W must be finite and have at least one row, got shape {rows.shape}")
     if rows.shape[1] not in (size, 2 * size):
         raise ValueError(f"W must have {size} or {2 * size} columns for {height} x {width} images, got {rows.shape}")
     on_off = rows.shape[1] == 2 * size

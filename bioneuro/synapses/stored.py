@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -209,6 +210,7 @@ class StoredSynapses:
 
     def row(self, i: int) -> tuple[NDArray, NDArray]:
         """Synapses onto cell ``i`` (-n_post <= i < n_post): its pre-synaptic cells and weights, read-only views."""
+        i = operator.index(i)
         if not -self.n_post <= i < self.n_post:
             raise IndexError(f"row {i} is outside a pathway of {self.n_post} post-synaptic cells")
         i %= self.n_post

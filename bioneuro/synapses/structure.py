@@ -169,6 +169,7 @@ class Structure(StoredSynapses):
         rows = np.asarray(rows)
         if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
             raise ValueError(f"rows must be integers of shape (n,), got {rows.dtype} of shape {rows.shape}")
+        rows = rows.astype(np.intp)
         if new.shape != (len(rows), self.n_pre) or new.dtype != self.dtype:
             wanted = f"shape {(len(rows), self.n_pre)} and dtype {self.dtype}"
             raise ValueError(f"A must have {wanted}, got {A.shape} and {A.dtype}")

@@ -17,6 +17,9 @@ from .failures import FAILED, kept_in, need_extra
 from .options import add_processes, whole, whole_or_zero
 from .printing import show
 
+#: Values of one parameter at most, so that a slip of the pen does not fill the memory.
+MOST_POINTS = 1_000_000
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
@@ -96,6 +99,8 @@ def _axis(text: str) -> tuple[str, list[Any]]:
         raise UserError(f"a parameter of the grid must be NAME=VALUES, got {text}")
     start, colon, stop = values.partition(":")
     if colon and start.isdigit() and stop.isdigit():
+        if int(stop) - int(start) > MOST_POINTS:
+            raise UserError(f"{name}={values} has more than {MOST_POINTS:,} values")
         return name, list(range(int(start), int(stop)))
     return name, [_value(part) for part in values.split(",")]
 
