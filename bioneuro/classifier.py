@@ -275,8 +275,8 @@ class BioClassifier(NetworkEstimator):
         settings: MapSettings | None = self._set("encoder")
         if settings is None:
             self.encoder_ = cast(Encoder, self.encoder)  # a finished one, or there would be settings
-            if self.encoder_.n_inputs != self.n_features_in_:
-                wanted, got = self.encoder_.n_inputs, self.n_features_in_
+            wanted, got = getattr(self.encoder_, "n_inputs", self.n_features_in_), self.n_features_in_
+            if wanted != got:
                 raise ValueError(f"X must have {wanted} features, as encoder takes, got {got}")
         elif self.image_shape_ is not None:
             made = settings.make(self.image_shape_, random_state=rng, dtype=self.dtype, n_threads=self.n_threads)

@@ -445,7 +445,7 @@ def test_ranks_have_their_place_and_interval():
     ("change", "message"),
     [
         (lambda ranks: ranks[:0], "ranks must have at least one row"),
-        (lambda ranks: ranks.drop(columns="low"), "frame lacks the columns"),
+        (lambda ranks: ranks.drop(columns="low"), "ranks lacks the columns"),
         (lambda ranks: ranks.assign(rank=[1, 0]), "ranks must be >= 1, got 0"),
     ],
 )

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import POSITIVE, SHARE, Integer, Number, check, check_parameters, on_host
+from ..checks import POSITIVE, SHARE, Integer, Kind, Number, check, check_parameters, on_host
 from ..estimators import all_or_nothing, validated
 from ..image_shapes import gray_shape_of
 from ..layers import FeatureMap, Retina
@@ -21,7 +21,7 @@ from .alignment import PointSets, similarity_of
 from .normalisation import inked, normalised
 
 #: What radius, n_angles, blur and weight of a ring may be.
-RING = Number(0), Integer(), Number(0), Number(0)
+RING: tuple[Kind, ...] = Number(0), Integer(), Number(0), Number(0)
 
 #: Images whose fields are in memory at a time.
 CHUNK = 16
