@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thread_sharing import shared
 
 from bioneuro import kernels, reference
 
@@ -67,17 +68,21 @@ def test_the_gate_is_right_where_its_powers_leave_the_range(largest, g0, value):
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize(
-    ("shape", "patch_size"), [((3, 28, 28, 1), 7), ((2, 32, 32, 3), 7), ((1, 16, 40, 2), 11), ((1, 3, 3, 1), 32)]
+    ("shape", "patch_size"), [((3, 28, 28, 1), 7), ((2, 32, 32, 3), 7), ((1, 16, 40, 2), 11), ((2, 24, 24, 1), 32)]
 )
 def test_threads_do_not_show(shape, patch_size, value):
     R = responses(*shape, value=value)
-    runs = []
-    for n in (1, 2, 3, 4):
-        U, gate = kernels.patches(R, patch_size=patch_size, n_threads=n)
-        runs.append((U, gate, kernels.patches_grad(R, *upstream(U, gate), patch_size=patch_size, n_threads=n)))
-    for run in runs[1:]:
-        for a, b in zip(run, runs[0], strict=True):
-            np.testing.assert_array_equal(a, b)
+    runs = shared(lambda n: kernels.patches(R, patch_size=patch_size, n_threads=n), 2, 3, 4)
+    dU, dgate = upstream(*runs[0])
+
+    def gradient(n):
+        return [kernels.patches_grad(R, dU, dgate, patch_size=patch_size, n_threads=n)]
+
+    gradients = shared(gradient, 2, 3, 4) if len(R) > 1 else [gradient(n) for n in (1, 2, 3, 4)]  # one task an image
+    for results in runs, gradients:
+        for result in results[1:]:
+            for a, b in zip(result, results[0], strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_an_image_does_not_depend_on_its_batch():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thread_sharing import shared
 
 from bioneuro import _core, kernels, reference
 
@@ -129,14 +130,14 @@ def test_every_row_length(value, n):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("value", VALUES)
 def test_bit_identical_for_any_number_of_threads(value, form):
-    indptr, indices, data, G, c = pathway(form, value, n_rows=600, n_cols=300)
-    results = []
-    for n_threads in (1, 2, 3, 4):
+    indptr, indices, data, G, c = pathway(form, value, n_rows=700, n_cols=900)
+
+    def stepped(n_threads):
         w = data.copy()
         n = _core.plasticity_step(indptr, indices, w, G, c, form=form, sigma=0.3, theta=0.1, n_threads=n_threads)
-        results.append((w.tobytes(), n))
-    assert len(data) > 2 * 16384  # enough to be shared out
-    assert len(set(results)) == 1
+        return w.tobytes(), n
+
+    assert len(set(shared(stepped, 2, 3, 4))) == 1
 
 
 def test_a_row_does_not_depend_on_its_neighbours():
