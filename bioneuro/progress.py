@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["track"]
+__all__ = ["silent", "track"]
 
 T = TypeVar("T")
+
+
+def silent(items: Iterable[T], **_: Any) -> Iterable[T]:
+    """The items, and no bar."""
+    return items
 
 
 def track(items: Iterable[T], progress: bool, description: str, total: int | None = None) -> Iterable[T]:

@@ -46,12 +46,11 @@ from .weight_measures import (
     dale_indices,
     density,
     gini,
-    row_index,
     row_thresholds,
     site_index,
     weight_report,
 )
-from .weight_samples import positive_weights
+from .weight_samples import positive_weights, row_index
 
 __all__ = [
     "DISTRIBUTIONS",

@@ -13,7 +13,7 @@ from ..checks import SHARE, check
 from ..extras import pandas
 from .fits import fit_weight_distribution, log_moments
 from .scaling import Floats, exponents, scaled
-from .weight_samples import as_matrix, check_cut, check_weights, positive_part, stored
+from .weight_samples import as_matrix, check_cut, check_weights, positive_part, row_index, stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +28,6 @@ class LogNormalReference(NamedTuple):
 
 SONG_2005 = LogNormalReference(mu=-0.702, sigma=0.9355)
 """Excitatory cortical synapses, ln(EPSP in mV): Song et al. 2005, PLoS Biology 3:e68."""
-
-
-def row_index(W: Any) -> NDArray[np.intp]:
-    """Post-synaptic cell of each stored weight of `W` in CSR order: the `groups` of `vuong`.
-
-    Parameters
-    ----------
-    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
-
-    Returns
-    -------
-    ndarray of int, (nnz,)
-    """
-    W = as_matrix(W)
-    return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
 
 
 def site_index(W: Any) -> NDArray[np.intp]:

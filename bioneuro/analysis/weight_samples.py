@@ -59,11 +59,26 @@ def as_matrix(W: Any, name: str = "W") -> sparse.csr_array:
     return A if summed.nnz == A.nnz else summed  # in the order given, if the matrix is otherwise canonical
 
 
+def row_index(W: Any) -> NDArray[np.intp]:
+    """Post-synaptic cell of each stored weight of `W` in CSR order: the `groups` of `vuong`.
+
+    Parameters
+    ----------
+    W : Synapses, scipy.sparse or array_like, (n_post, n_pre)
+
+    Returns
+    -------
+    ndarray of int, (nnz,)
+    """
+    W = as_matrix(W)
+    return np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
+
+
 def stored(weights: Any, name: str = "weights") -> Stored:
     """Stored values as float64, and the number of synapses that could have been stored. Masked ones are left out."""
     if hasattr(weights, "to_scipy") or (sparse.issparse(weights) and weights.ndim == 2):
         A = as_matrix(weights, name)
-        return Stored(A.data, A.shape[0] * A.shape[1], np.repeat(np.arange(A.shape[0]), np.diff(A.indptr)))
+        return Stored(A.data, A.shape[0] * A.shape[1], row_index(A))
     if sparse.issparse(weights):
         return stored(sparse.coo_array(weights).reshape(1, -1), name)
     keep = ~np.ma.getmaskarray(weights).ravel() if np.ma.is_masked(weights) else slice(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..connectivity import HalfNormal, MixedSign, dense
 from ..estimators import LogitClassifier, all_or_nothing, check_classes, validated, validated_with_labels
 from ..layers import READOUTS, SoftmaxSettings, UnitNorm
 from ..network import epochs_of, readout_batch, untaught
+from ..progress import silent
 from ..seeds import drawn_generator
 from .feature_readout import FeatureReadout
 
@@ -99,9 +100,9 @@ class AssociationHead(LogitClassifier):
             rule="log-relaxation",
             intrinsic=False,
         )
-        self.network_.on_features.learn(H, T, n_epochs=ASSOCIATION_EPOCHS, rng=rng, progress=_silent)
+        self.network_.on_features.learn(H, T, n_epochs=ASSOCIATION_EPOCHS, rng=rng, progress=silent)
         n_epochs = epochs_of(READOUT_UPDATES, readout_batch(len(H)), len(H))
-        self.network_.on_features.learn_readouts(H, T, n_epochs=n_epochs, eta=READOUT_ETA, rng=rng, progress=_silent)
+        self.network_.on_features.learn_readouts(H, T, n_epochs=n_epochs, eta=READOUT_ETA, rng=rng, progress=silent)
 
     def _logits(self, X: ArrayLike) -> NDArray:
         H = self._encoded(X)
@@ -216,10 +217,6 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         """Most probable class of each sample."""
         check_is_fitted(self, "network_")
         return self.network_.predict(X)
-
-
-def _silent(iterable: Iterable[int], desc: str) -> Iterable[int]:
-    return iterable
 
 
 #: Heads on the features of an encoder, by name: ``evaluate(HEADS["1-nn"](), sampler, encoder=encoder)``.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from sklearn.metrics.pairwise import cosine_similarity
 
 from .. import omniglot
 from ..omniglot import OneShotRun
@@ -92,14 +93,8 @@ def omniglot_one_shot(
 def _similarity(encoder: Any, A: Any, B: Any) -> NDArray:
     if hasattr(encoder, "similarity"):
         return encoder.similarity(A, B)
-    return cosine(np.asarray(A, float), np.asarray(B, float))
-
-
-def cosine(A: NDArray, B: NDArray) -> NDArray:
-    """Cosines of the rows of two matrices, (len(A), len(B)); 0 where a row is 0."""
-    A, B = (Z.reshape(len(Z), -1) for Z in (A, B))
-    A, B = (Z / np.maximum(np.linalg.norm(Z, axis=1, keepdims=True), np.finfo(float).tiny) for Z in (A, B))
-    return A @ B.T
+    A, B = (np.asarray(Z, float).reshape(len(Z), -1) for Z in (A, B))
+    return cosine_similarity(A, B)
 
 
 class Pixels:

@@ -12,6 +12,7 @@ from ..checks import check_count, check_width
 from ..moments import Moments
 from ..network_table import PrintedBySizes
 from .numeric_limits import check_magnitude, check_norm
+from .unit_norm import unit_norm_grad
 
 
 class Adaptation(PrintedBySizes):
@@ -91,6 +92,6 @@ class Adaptation(PrintedBySizes):
     def encode_grad(self, X: ArrayLike, dH: NDArray) -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X``."""
         d, z, norm = self._rates(X)
-        dz = (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm
+        dz = unit_norm_grad(z, norm, dH)
         half = d.shape[1]
         return ((dz[:, :half] * (d > 0) - dz[:, half:] * (d < 0)) / self.sd).astype(self.dtype)

@@ -343,10 +343,6 @@ class Association(PlasticCells):
         """Rates, shape ``(batch, n_cells)``."""
         return self.rates(self.drive(H))
 
-    def respond_grad(self, Y: NDArray, dY: NDArray) -> NDArray:
-        """Gradient with respect to the input, given the rates ``Y`` of that input and ``dY``."""
-        return self.drive_grad(Y, self.rates_grad(Y, dY))
-
     def encode(self, H: NDArray) -> NDArray:
         """What the layer above sees: the activity, shape ``(batch, n_cells)``."""
         return self.activity(self.drive(H))

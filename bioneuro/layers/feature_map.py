@@ -12,6 +12,7 @@ from .._attributes import Array, Part
 from ..checks import check_width
 from ..connectivity import Init
 from ..image_shapes import with_channels
+from ..progress import silent
 from ..row_sources import Rows
 from ..rules import LogRelaxation, RuleLike
 from ..seeds import generator_from
@@ -111,7 +112,7 @@ class FeatureMap(ImageMap):
         batch_size: int = 500,
         min_gate: float = 0.2,
         random_state: int | np.random.Generator | None = None,
-        progress: Progress = lambda iterable, **_: iterable,
+        progress: Progress = silent,
     ) -> FeatureMap:
         """Learn the columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
 

@@ -17,6 +17,7 @@ from .competitive import CompetitiveLayer
 from .interfaces import GradientSpace
 from .numeric_limits import check_magnitude
 from .retina import Retina
+from .unit_norm import unit_norm_grad
 
 #: Floor under the square root of the pooled activity: keeps the slope finite where a column is silent.
 POOL_FLOOR = 1e-8
@@ -178,8 +179,7 @@ class ImageMap(PrintedBySizes):
         Y = self._respond(U)
         f = self._roots(self._pool(Y, gate, len(R)))
         norm = np.linalg.norm(f, axis=1, keepdims=True)
-        df = (dH - f * (dH * f).sum(axis=1, keepdims=True) / norm**2) / norm
-        dF = (df / (2 * f)).reshape(len(R), len(self._pool_rows), len(self._pool_cols), -1)
+        dF = (unit_norm_grad(f, norm, dH) / (2 * f)).reshape(len(R), len(self._pool_rows), len(self._pool_cols), -1)
         dF = (self._pool_cols.T @ dF).reshape(len(R), len(self._pool_rows), -1)
         dF = (self._pool_rows.T @ dF).reshape(Y.shape)
         dgate = (dF * Y).sum(axis=1)

@@ -14,6 +14,7 @@ from .._attributes import Count, Floating, Items, Part, Plain, Same, ThreadCount
 from ..checks import Choice, Integer, check, check_count, check_width
 from ..connectivity import Init
 from ..image_shapes import with_channels
+from ..progress import silent
 from ..row_sources import Rows
 from ..rules import RuleLike
 from ..seeds import generator_from
@@ -175,7 +176,7 @@ class LocalMap(ImageMap):
         batch_size: int = 100,
         min_gate: float = 0.2,
         random_state: int | np.random.Generator | None = None,
-        progress: Progress = lambda iterable, **_: iterable,
+        progress: Progress = silent,
     ) -> LocalMap:
         """Learn all columns from images ``X (n, n_pixels)`` in [0, 1], without labels.
 

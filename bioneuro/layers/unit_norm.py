@@ -58,4 +58,9 @@ class UnitNorm(PrintedBySizes):
     def encode_grad(self, X: ArrayLike, dH: NDArray) -> NDArray:
         """Gradient of :meth:`encode` with respect to ``X``."""
         X, norm = self._norm(X)
-        return ((dH - X * (dH * X).sum(axis=1, keepdims=True) / norm**2) / norm).astype(self.dtype)
+        return unit_norm_grad(X, norm, dH).astype(self.dtype)
+
+
+def unit_norm_grad(z: NDArray, norm: NDArray, dH: NDArray) -> NDArray:
+    """Gradient of ``h = z / |z|`` with respect to the rows ``z``, given their norms ``(n, 1)`` and that by ``h``."""
+    return (dH - z * (dH * z).sum(axis=1, keepdims=True) / norm**2) / norm

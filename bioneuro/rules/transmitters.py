@@ -12,6 +12,7 @@ from ..checks import Choice, check, check_number
 from ..synapses import Synapses
 from ..synapses.array_checks import check_array, check_range
 from ..threads import Threads
+from .base import on_synapses
 
 __all__ = ["TransmitterCompetition"]
 
@@ -135,7 +136,7 @@ class TransmitterCompetition:
         if self.shared_by == "axon":
             who = excitatory.indices
         elif self.shared_by == "dendrite":
-            who = np.repeat(np.arange(excitatory.n_post), np.diff(excitatory.indptr))
+            who = on_synapses(excitatory, np.arange(excitatory.n_post))
         else:
             who = np.arange(excitatory.nnz)
         net, total = np.bincount(who, up + down), np.bincount(who, up - down)

@@ -14,6 +14,7 @@ from ...classifier import BioClassifier
 from ...layers import DeltaReadout, Retina, UnitNorm
 from ...layers.interfaces import GradientSpace
 from ...network import Network
+from ...progress import silent
 from ...schedule import Schedule
 from .settings import Images
 
@@ -52,7 +53,7 @@ def read_anew(network: BioClassifier, layers: Mapping[str, Any], train: Images, 
     features = network.encoder_.encode(np.asarray(train.X, network.dtype))
     changed.network_.on_features.learn_readouts(
         features, T, n_epochs=schedule.of_readout(len(train.y)), eta=schedule.readout_eta,
-        rng=np.random.default_rng(seed), progress=lambda passes, desc: passes,
+        rng=np.random.default_rng(seed), progress=silent,
     )  # fmt: skip
     return changed
 
