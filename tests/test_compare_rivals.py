@@ -218,7 +218,7 @@ def test_rank_map_draws_every_rank_and_refuses_none():
         plot.rank_map(found[:0])
     with pytest.raises(ValueError, match="ranks must be >= 1, got 0"):
         plot.rank_map(found.assign(rank=0))
-    with pytest.raises(ValueError, match=r"frame lacks the columns \['high'\]"):
+    with pytest.raises(ValueError, match=r"ranks lacks the columns \['high'\]"):
         plot.rank_map(found.drop(columns="high"))
 
 

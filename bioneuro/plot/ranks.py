@@ -19,8 +19,9 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     ranks : DataFrame
-        Columns ``model``, ``criterion``, ``rank`` (1: best), ``low`` and ``high`` (the interval of the rank). Models
-        and criteria are drawn in the order in which they come; what is missing stays blank.
+        Columns ``model``, ``criterion``, ``rank`` (1: best), ``low`` and ``high`` (the interval of the rank), and, if
+        you like, ``bound`` (the rank may be worse than it looks). Models and criteria are drawn in the order in which
+        they come; what is missing stays blank.
     ax : Axes, optional
 
     Returns
@@ -47,10 +48,12 @@ def rank_map(ranks: pd.DataFrame, ax: Axes | None = None) -> Axes:
         interval = "" if row.low == row.high else f"\n{row.low:g}–{row.high:g}"
         light = np.dot(colours((row.rank - 1) / (worst - 1))[:3], (0.299, 0.587, 0.114))
         colour = "white" if light < 0.5 else "black"
-        ax.text(*place, f"{row.rank:g}{interval}", ha="center", va="center", fontsize=6.5, color=colour)
+        mark = "*" if getattr(row, "bound", False) else ""
+        ax.text(*place, f"{row.rank:g}{mark}{interval}", ha="center", va="center", fontsize=6.5, color=colour)
     ax.set_xticks(range(len(criteria)), criteria, rotation=35, ha="left", fontsize=8)
     ax.xaxis.tick_top()
-    headline(ax, "Ranks (1: best)")
+    bounded = "; *: at best" if "bound" in ranks and ranks["bound"].any() else ""
+    headline(ax, f"Ranks (1: best; below: interval{bounded})")
     ax.set_yticks(range(len(models)), models, fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -36,7 +36,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--models",
         nargs="+",
         metavar="M",
-        help="the grand table (more measurements, ranks) of these models: names of rivals, or all; more may be added",
+        help="the grand table (more measurements, ranks) of all, or of these models (a wrong name, such as ?, lists "
+        "them); more may be added",
     )
     parser.add_argument("--tuned", type=Path, metavar="LOG", help="with --models: the settings that tune found best")
     parser.add_argument(

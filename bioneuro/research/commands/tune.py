@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "is kept when its search ends, and a model that has one is not searched again. bioneuro compare --models ... "
         "--tuned LOG takes the best settings of each. Example: bioneuro tune MLP --trials 4 --n-train 200"
     )
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="names as in compare --models, or all")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="all, or names (a wrong one, such as ?, lists them)")
     add_dataset(parser)
     add_n_train(parser, "training images of each trial (default 600)")
     parser.add_argument(

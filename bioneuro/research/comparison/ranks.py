@@ -82,11 +82,12 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[RankCriterion] = CRITERIA
     Returns
     -------
     DataFrame
-        Columns model, criterion, rank, low, high: criteria in their order, within each the best models overall first.
+        Columns model, criterion, rank, low, high, and bound (whether a better attack may lower it): criteria in their
+        order, within each the best models overall first.
     """
     import pandas as pd
 
-    found, criteria = [], list(criteria)
+    found, criteria, doubted = [], list(criteria), warned(frame)
     for criterion in criteria:
         values = scores(frame, criterion) * (1 if criterion.higher else -1)
         means = values.mean()
@@ -95,8 +96,9 @@ def rank_table(frame: pd.DataFrame, criteria: Iterable[RankCriterion] = CRITERIA
             better, worse = (sum(pair[side] == model for pair in beaten) for side in (1, 0))
             rank = int((means > means[model]).sum()) + 1
             low, high = min(better + 1, rank), max(len(means) - worse, rank)
-            found.append((model, criterion.label, rank, low, high))
-    table = pd.DataFrame(found, columns=["model", "criterion", "rank", "low", "high"])
+            bound = criterion.metric.startswith("robust") and model in doubted
+            found.append((model, criterion.label, rank, low, high, bound))
+    table = pd.DataFrame(found, columns=["model", "criterion", "rank", "low", "high", "bound"])
     places = {model: i for i, model in enumerate(overall(table))}
     columns = {criterion.label: i for i, criterion in enumerate(criteria)}
     return table.sort_values(
