@@ -61,7 +61,7 @@ class Association(PlasticCells):
 
     Parameters
     ----------
-    n_cells, n_features, n_classes : int
+    n_cells, n_inputs, n_classes : int
     rule : str, Rule or function, default "log-covariance"
         See :class:`CompetitiveLayer`.
     teacher : Rule or None
@@ -97,7 +97,7 @@ class Association(PlasticCells):
     def __init__(
         self,
         n_cells: int,
-        n_features: int,
+        n_inputs: int,
         n_classes: int,
         *,
         competition: CompetitionLike = "softmax",
@@ -124,7 +124,7 @@ class Association(PlasticCells):
                 "gradient a teacher follows"
             )
         super().__init__(
-            _unconnected(n_cells, n_features, dtype), rivalry, rule=rule, init=connectivity.initialiser(init),
+            _unconnected(n_cells, n_inputs, dtype), rivalry, rule=rule, init=connectivity.initialiser(init),
             seed=seed, n_threads=n_threads, **{"recruitment": 0.25, "intrinsic": True, **cells},
         )  # fmt: skip
         self.teacher = None if teacher is None else own_rule(teacher, seed, n_threads, "teacher")
@@ -172,7 +172,7 @@ class Association(PlasticCells):
     # --- learning ---
 
     def learn(self, H: NDArray, T: NDArray) -> Learned:
-        """One learning step on features ``H (batch, n_features)`` and one-hot labels ``T (batch, n_classes)``."""
+        """One learning step on features ``H (batch, n_inputs)`` and one-hot labels ``T (batch, n_classes)``."""
         self._check(H, T)
         if self.intrinsic or any(rule.observes for rule in (self.rule, self.teacher) if rule is not None):
             self._observe(H)  # before anything is compared with mean and spread
@@ -377,5 +377,5 @@ def _with_former(competition: CompetitionMaker, cells: dict[str, Any]) -> Compet
     return replace(competition, **former)
 
 
-def _unconnected(n_cells: int, n_features: int, dtype: DTypeLike) -> Synapses:
-    return Synapses(np.zeros(n_cells + 1, np.int32), np.zeros(0, np.int32), np.zeros(0, dtype), n_features, sign="E")
+def _unconnected(n_cells: int, n_inputs: int, dtype: DTypeLike) -> Synapses:
+    return Synapses(np.zeros(n_cells + 1, np.int32), np.zeros(0, np.int32), np.zeros(0, dtype), n_inputs, sign="E")
