@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.spatial.distance import cdist
 
-from .checks import POSITIVE_SHARE, check, check_count, check_number
+from .checks import POSITIVE_SHARE, check, check_count, check_number, plain_array
 from .image_shapes import with_channels
 from .seeds import random_state_from
 from .synapses import Sign, Synapses
@@ -402,7 +402,7 @@ def _pathway(
     index = np.int32 if max(len(columns), n_pre) <= np.iinfo(np.int32).max else np.int64
     indptr = np.zeros(len(row_sizes) + 1, index)
     np.cumsum(row_sizes, out=indptr[1:])
-    weights = np.array(initialiser(init)(rng, len(columns)), dtype=dtype, order="C")  # it may return what it keeps
+    weights = np.array(plain_array(initialiser(init)(rng, len(columns)), "what init returns", dtype))  # its own
     return Synapses.of_fresh(indptr, columns.astype(index), -weights if sign == "I" else weights, n_pre, sign)
 
 

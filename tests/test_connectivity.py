@@ -207,3 +207,9 @@ def test_any_function_is_an_initialiser():
 def test_refuses(make, error, match):
     with pytest.raises(error, match=match):
         make()
+
+
+@pytest.mark.parametrize("made", [lambda n: np.ones(n, complex), lambda n: ["a"] * n, lambda n: None])
+def test_what_an_initialiser_of_ones_own_returns_is_checked(made):
+    with pytest.raises(TypeError, match="what init returns must be an array of numbers"):
+        con.random(4, 5, density=0.5, init=lambda rng, n: made(n), random_state=0)
