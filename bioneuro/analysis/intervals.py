@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from ..checks import check_level, plain_array
 from .scaling import Floats
@@ -68,6 +68,10 @@ def _finite_1d(values: ArrayLike, name: str) -> Floats:
     return values
 
 
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1) / np.sqrt(values.size))
+
+
 def mean_interval(values: ArrayLike, level: float = 0.95) -> MeanInterval:
     """Mean over seeds with its Student t interval, mean +- t_{n-1} sd / sqrt(n).
 
@@ -85,7 +89,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> MeanInterval:
     check_level(level)
     values = _finite_1d(values, "values")
     mean, n = float(values.mean()), values.size
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values)) if n > 1 else np.nan
+    half = float(stdtrit(n - 1, (1 + level) / 2) * _standard_error(values)) if n > 1 else np.nan
     return MeanInterval(mean, mean - half, mean + half, half, n)
 
 
@@ -110,12 +114,12 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     interval = mean_interval(a - b, level)
     if interval.n == 1:
         return PairedDifference(*interval, np.nan)
-    error, rounding = float(stats.sem(a - b)), np.finfo(float).eps * float(np.abs(a).max() + np.abs(b).max())
+    error, rounding = _standard_error(a - b), np.finfo(float).eps * float(np.abs(a).max() + np.abs(b).max())
     if error <= rounding:
         if np.abs(a - b).max() > rounding:
             return PairedDifference(interval.mean, -np.inf, np.inf, np.inf, interval.n, 1.0)
         return PairedDifference(*interval, 1.0)
-    return PairedDifference(*interval, float(2 * stats.t.sf(abs(interval.mean) / error, interval.n - 1)))
+    return PairedDifference(*interval, float(2 * stdtr(interval.n - 1, -abs(interval.mean) / error)))
 
 
 def holm(p_values: ArrayLike) -> Floats:
