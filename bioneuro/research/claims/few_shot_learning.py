@@ -50,7 +50,7 @@ class FewShotLearning(Claim[FewShotSettings]):
     x_name = "training images per class"
     # with few images an epoch is few updates: those of other claims' small settings would leave every rival untrained
     small = FewShotSettings(
-        **SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 100}, n_draws=1, shots=(1, 5)
+        **SMALL | {"n_train": 400, "n_test": 400, "changed": {}, "mlp_epochs": 300}, n_draws=1, shots=(1, 5)
     )
     full = FewShotSettings()
 
