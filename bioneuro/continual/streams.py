@@ -428,9 +428,8 @@ def _domains(
 
 
 def _ascends_from_0(part: NDArray) -> bool:
-    steps = np.diff(
-        part.astype(np.int64), prepend=0
-    )  # results are kept by the number of the part, so none may be missing
+    """Whether no part is missing: results are kept by its number."""
+    steps = np.diff(part.astype(np.int64), prepend=0)
     return not part.size or bool(part[0] == 0 and ((steps == 0) | (steps == 1)).all())
 
 

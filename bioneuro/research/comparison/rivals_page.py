@@ -98,8 +98,8 @@ NOTES = {
     "defaults, whose figures are above.",
     "mnist-tuned": "The CNN that is trained adversarially has its defaults, and so have exponentiated gradients: with "
     "the best settings of the search their weights grew beyond all bounds in one of the trainings of seed 0.",
-    "fashion-mnist-tuned": "The CNN that is trained adversarially was not searched and has its defaults. Everything was "
-    "trained beside other work: seconds of training cannot be compared here.",
+    "fashion-mnist-tuned": "The CNN that is trained adversarially was not searched and has its defaults. Everything "
+    "was trained beside other work: seconds of training cannot be compared here.",
 }
 
 #: What rows of ``rivals-<dataset>-<variant>.csv`` were made with, by variant.
