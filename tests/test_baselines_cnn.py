@@ -210,7 +210,7 @@ def test_without_torch_says_how_to_get_it(monkeypatch):
         ({"hidden": 0}, "hidden must be an integer >= 1, got 0"),
         ({"shift": -1}, "shift must be an integer >= 0, got -1"),
         ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\), got 1.0"),
-        ({"n_threads": 0}, "n_threads must be an integer >= 1 or 'auto' or None, got 0"),
+        ({"n_threads": 0}, r"n_threads must be an integer in \[1, 1024\] or 'auto' or None, got 0"),
         ({"image_shape": (2, 2)}, r"image_shape must have a product of 2 features, got \(2, 2\)"),
         (
             {"image_shape": "square"},

@@ -535,7 +535,7 @@ def fit_with(**parameters):
         ({"growth__vigilance": 1.5}, r"vigilance must be a number in \(0, 1\] or None, got 1.5"),
         ({"encoder__exponent": 0.0}, "exponent must be a finite number > 0, got 0.0"),
         ({"encoder__semi_saturation": -np.inf}, "semi_saturation must be a finite number > 0 or inf, got -inf"),
-        ({"n_threads": 0}, "n_threads must be an integer >= 1"),
+        ({"n_threads": 0}, r"n_threads must be an integer in \[1, 1024\]"),
         ({"progress": "yes"}, "progress must be True or False, got 'yes'"),
         ({"competition__beta": 0.0}, r"beta must be a number in \(0, 1e\+06\], got 0.0"),
         ({"competition__beta": 1e30}, r"beta must be a number in \(0, 1e\+06\], got 1e\+30"),
