@@ -12,11 +12,7 @@ LARGEST = 400_000
 SMALLER = {
     "01_quickstart": {"n_repeats=4": "n_repeats=1", "n_epochs=300": "n_epochs=50", "n_queries=200": "n_queries=50"},
     "02_weights_and_dale": {"range(3000)": "range(300)"},
-    "03_representations": {
-        "fit_gabors(F)": "fit_gabors(F[:2])",
-        "leaves, 32, seed=0": "leaves, 8, seed=0",
-        "noise, 32, seed=0": "noise, 8, seed=0",
-    },
+    "03_representations": {"fit_gabors(F)": "fit_gabors(F[:2])"},
     "05_few_shot": {"n_repeats=4": "n_repeats=1", "n_epochs=300": "n_epochs=50", "n_episodes=100": "n_episodes=20"},
     "06_continual": {"for seed in range(3)": "for seed in range(1)"},
     "07_rivals": {"n_seeds=3": "n_seeds=2", '"n_epochs": 60': '"n_epochs": 10', "n_train=200": "n_train=100"},
