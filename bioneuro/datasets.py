@@ -402,5 +402,7 @@ DATASETS: dict[str, DatasetInfo] = {
         read=_read_omniglot, image_shape=(28, 28), n_classes=136, n_train=2_040, n_test=680, url=omniglot.URL
     ),
 }  # fmt: skip
+#: By its former name, which programs from outside use.
+_REGISTRY = DATASETS
 #: Data sets that experiments know, with how much of each they use.
 USUAL: dict[str, Usual] = {name: info.usual for name, info in DATASETS.items() if info.usual is not None}
