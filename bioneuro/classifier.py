@@ -263,6 +263,7 @@ class BioClassifier(NetworkEstimator):
             As for :meth:`fit`.
         """
         with self._all_or_nothing(), one_blas_thread():
+            self._check_parameters()
             X = self._validate(X, reset=True)
             if hasattr(self, "network_"):
                 del self.network_  # it was learned on other features

@@ -220,7 +220,10 @@ class NetworkEstimator(
         """
         refuse(self, unsupported)
         with self._all_or_nothing("network_", "encoder_", "_rng"), one_blas_thread():
+            self._check_parameters()
             first = not hasattr(self, "network_")
+            if not first:
+                self._check_dtype()
             X, y = self._validate_labelled(X, y, reset=not hasattr(self, "encoder_"))
             known = known_classes(self, classes, first)
             class_index(y, known)  # before anything is learned
@@ -354,9 +357,6 @@ class NetworkEstimator(
     # --- checks ---
 
     def _validate_labelled(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[NDArray, NDArray]:
-        self._check_parameters()
-        if hasattr(self, "network_") and not reset:
-            self._check_dtype()
         given = given_rows(X)
         rows, labels = validated_with_labels(self, given.rows, y, self.dtype, reset=reset)
         return self._checked_images(given, rows, reset), labels
@@ -383,7 +383,6 @@ class NetworkEstimator(
     def _validate(self, X: ArrayLike, reset: bool = False) -> NDArray:
         given = given_rows(X)
         if reset:
-            self._check_parameters()
             rows = validate_data(self, given.rows, reset=True, dtype=np.dtype(self.dtype), order="C")
         else:
             learned = self.network_ if hasattr(self, "network_") else self.encoder_

@@ -86,8 +86,8 @@ class FoolboxAttack(Attack):
 
     def _made(self) -> tuple[Any, bool]:
         """The attack, and whether it seeks the smallest perturbation."""
-        require("torch", "bioneuro[attacks]")
-        require("foolbox", "bioneuro[attacks]")
+        require("torch", "attacks")
+        require("foolbox", "attacks")
         from foolbox import attacks
         from foolbox.attacks.base import FlexibleDistanceMinimizationAttack, MinimizationAttack
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from ..attacks.probabilities import with_logits
+from ..extras import wanted
 from ..protocols import Classifier
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def from_torch(module: nn.Module, classes: ArrayLike, image_shape: tuple[int, ..
     TypeError, ValueError
         Not a module; labels that are not different; not the shape of an image.
     """
-    require("torch", "bioneuro[torch]")
+    require("torch", "torch")
     from .torch_classifier import TorchClassifier
 
     return TorchClassifier(module, classes, image_shape)
@@ -103,7 +103,7 @@ def to_torch(model: Classifier, image_shape: tuple[int, ...] | None = None) -> T
     ValueError
         image_shape does not fit the model.
     """
-    require("torch", "bioneuro[torch]")
+    require("torch", "torch")
     from .torch_module import TorchModule
 
     return TorchModule(model, image_shape)
@@ -132,8 +132,8 @@ def to_foolbox(
     ValueError
         bounds are not increasing, or image_shape does not fit the model.
     """
-    require("torch", "bioneuro[attacks]")
-    require("foolbox", "bioneuro[attacks]")
+    require("torch", "attacks")
+    require("foolbox", "attacks")
     from foolbox import PyTorchModel
 
     low, high = bounds
@@ -167,13 +167,12 @@ def to_art(model: Classifier, image_shape: tuple[int, ...] | None = None) -> Art
     ValueError
         image_shape does not fit the model, or is needed.
     """
-    require("art", "bioneuro[attacks]")
+    require("art", "attacks")
     from .art_classifier import ArtClassifier
 
     return ArtClassifier(model, image_shape)
 
 
-def require(module: str, requirement: str) -> None:
+def require(module: str, extra: str) -> None:
     """Raise ImportError, with the command that installs it, if a module is not there."""
-    if find_spec(module) is None:
-        raise ImportError(f'this adapter needs {module}: pip install "{requirement}"')
+    wanted(module, f"this adapter needs {module}", extra)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ..checks import Choice, check, check_number
 from ..synapses import Synapses
@@ -91,11 +92,12 @@ class TransmitterCompetition:
             Rates or pathways of different dtypes.
         """
         with excitatory.exclusive(), inhibitory.exclusive():
-            before = excitatory.to_scipy().copy()
+            before = excitatory.weights.copy()
             try:
                 self._step(excitatory, inhibitory, X, Y)
             except BaseException:  # Ctrl-C, too
-                excitatory.replace_rows(np.arange(excitatory.n_post), before)
+                A = csr_array((before, excitatory.indices, excitatory.indptr), excitatory.shape)
+                excitatory.replace_rows(np.arange(excitatory.n_post), A)
                 raise
 
     def _step(self, excitatory: Synapses, inhibitory: Synapses, X: NDArray, Y: NDArray) -> None:
