@@ -47,7 +47,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, finished = PTHREAD_COND_INITIALIZER;
 static region *open_regions;
 static size_t n_helpers, n_waiting; /* callers asleep until helpers have finished */
-static int core_left = -1;          /* the core that all helpers keep off; -1: not all of them do */
+static int placed;                  /* whether all helpers were told on which cores to stay */
 static int closing;
 static pthread_t helpers[MAX_HELPERS];
 static atomic_int default_threads = 1;
@@ -144,7 +144,7 @@ static void start_helpers(size_t n) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (n_helpers < n && n_helpers < MAX_HELPERS && !pthread_create(&helpers[n_helpers], &attributes, help, NULL))
         n_helpers++;
-    core_left = -1;
+    placed = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
 }
@@ -154,15 +154,15 @@ static void start_helpers(size_t n) {
  * stay where they are. */
 static void make_room(void) {
 #ifdef __linux__
-    static cpu_set_t left_to_them; /* callers may be limited to different cores */
+    static cpu_set_t told; /* depends on the caller, which may be limited to some cores */
     const int here = sched_getcpu();
     cpu_set_t allowed;
     if (open_regions || here < 0 || sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) == 1) return;
     CPU_CLR(here, &allowed);
-    if (here == core_left && CPU_EQUAL(&allowed, &left_to_them)) return;
+    if (placed && CPU_EQUAL(&allowed, &told)) return;
     for (size_t h = 0; h < n_helpers; h++) pthread_setaffinity_np(helpers[h], sizeof allowed, &allowed);
-    core_left = here;
-    left_to_them = allowed;
+    told = allowed;
+    placed = 1;
 #endif
 }
 
