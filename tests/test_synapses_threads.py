@@ -4,6 +4,7 @@ import faulthandler
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 
@@ -346,23 +347,28 @@ def test_who_changes_a_pathway_may_fork():
     assert output(code).strip() == "done"
 
 
+#: A lock that a thread reads under until `enough` is set.
+READER = """
+import os, signal, threading, warnings
+warnings.simplefilter("ignore")
+from bioneuro._core import lock
+reading, changing = lock()
+in_it, enough = threading.Event(), threading.Event()
+
+def read():
+    with reading:
+        in_it.set()
+        enough.wait(20)
+
+threading.Thread(target=read, daemon=True).start()
+in_it.wait()
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_threads_of_a_child_do_not_inherit_what_lost_ones_held():
     """glibc gives a new thread the stack, and so the identity, of one that the fork lost."""
     code = """
-    import os, threading, time, warnings
-    warnings.simplefilter("ignore")
-    from bioneuro._core import lock
-    reading, changing = lock()
-    in_it, enough = threading.Event(), threading.Event()
-
-    def read():
-        with reading:
-            in_it.set()
-            enough.wait()
-
-    threading.Thread(target=read, daemon=True).start()
-    in_it.wait()
     child = os.fork()
     if child == 0:
         done = []
@@ -381,7 +387,7 @@ def test_threads_of_a_child_do_not_inherit_what_lost_ones_held():
     assert os.waitpid(child, 0)[1] == 0
     print("done")
     """
-    assert output(code).strip() == "done"
+    assert output(READER + textwrap.dedent(code)).strip() == "done"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
@@ -418,41 +424,28 @@ def test_threads_of_a_child_do_not_throw_out_the_thread_that_forked():
 @pytest.mark.parametrize("within", ["reading", "changing", "fork"])
 def test_a_signal_handler_gets_in_while_its_own_thread_waits_to_change(within):
     code = f"""
-    import os, signal, threading, time, warnings
-    warnings.simplefilter("ignore")
-    from bioneuro._core import lock
-    reading, changing = lock()
-    in_it, handled = threading.Event(), threading.Event()
-
-    def read():
-        with reading:
-            in_it.set()
-            handled.wait(20)
-
     def handler(number, frame):
         if "{within}" == "fork":
             child = os.fork()
             if child:
-                handled.child = child
+                enough.child = child
         elif "{within}" == "reading":
             with reading:
                 pass
         else:
-            handled.set()
+            enough.set()
             with changing:
                 pass
-        handled.set()
+        enough.set()
 
     signal.signal(signal.SIGALRM, handler)
-    threading.Thread(target=read, daemon=True).start()
-    in_it.wait()
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     with changing:
-        assert handled.is_set()
+        assert enough.is_set()
     if "{within}" == "fork":
-        if not hasattr(handled, "child"):
+        if not hasattr(enough, "child"):
             os._exit(0)
-        assert os.waitpid(handled.child, 0)[1] == 0
+        assert os.waitpid(enough.child, 0)[1] == 0
     print("done")
     """
-    assert output(code).strip() == "done"
+    assert output(READER + textwrap.dedent(code)).strip() == "done"
