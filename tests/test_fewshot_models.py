@@ -377,3 +377,11 @@ def test_features_of_a_readout_have_names_and_come_in_the_container_asked_for(di
     out = FeatureReadout(n_updates=5).set_output(transform="pandas").fit(X, y).transform(X[:3])
     assert list(out.columns) == [f"featurereadout{i}" for i in range(64)]
     np.testing.assert_array_equal(out, FeatureReadout(n_updates=5).fit(X, y).transform(X[:3]))
+
+
+def test_threads_of_the_matcher_may_be_left_to_the_library():
+    drawings = np.random.default_rng(0).random((6, 64)) > 0.5
+    matcher = ElasticMatcher(
+        image_shape=(8, 8), side=12, n_columns=4, patch_size=3, n_points=6, n_threads="auto", random_state=0
+    )
+    assert matcher.fit(drawings.astype(np.float32)).map_ is not None

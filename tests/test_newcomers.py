@@ -376,21 +376,3 @@ def few():
     data = bn.datasets.load("digits")
     X, y = data.X_train[:60], data.y_train[:60] % 3
     return bn.BioClassifier(n_cells=20, mixing=50, random_state=0).fit(X, y), X, y
-
-
-def test_threads_of_the_matcher_may_be_left_to_the_library():
-    drawings = np.random.default_rng(0).random((6, 64)) > 0.5
-    matcher = bn.fewshot.ElasticMatcher(
-        image_shape=(8, 8), side=12, n_columns=4, patch_size=3, n_points=6, n_threads="auto", random_state=0
-    )
-    assert matcher.fit(drawings.astype(np.float32)).map_ is not None
-
-
-def test_rows_of_a_pathway_may_be_counted_in_any_integer():
-    W = bn.connectivity.random(300, 4, density=0.5, random_state=0)
-    for i in (np.uint8(200), np.int64(200)):
-        np.testing.assert_array_equal(W.row(i)[1], W.row(200)[1])
-    with pytest.raises(TypeError, match="integer"):
-        W.row(1.5)
-    W.replace_rows(np.array([255], np.uint8), W.to_scipy()[[0]])
-    np.testing.assert_array_equal(W.row(255)[1], W.row(0)[1])

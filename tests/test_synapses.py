@@ -714,3 +714,13 @@ def test_traces_of_synapses_are_dropped_with_the_pattern_and_others_stay(change,
     names = set(s.traces)
     change(s)
     assert set(s.traces) == names - (set() if kept else {"Mine.eligibility_ij"})
+
+
+def test_rows_of_a_pathway_may_be_counted_in_any_integer():
+    W = connectivity.random(300, 4, density=0.5, random_state=0)
+    for i in (np.uint8(200), np.int64(200)):
+        np.testing.assert_array_equal(W.row(i)[1], W.row(200)[1])
+    with pytest.raises(TypeError, match="integer"):
+        W.row(1.5)
+    W.replace_rows(np.array([255], np.uint8), W.to_scipy()[[0]])
+    np.testing.assert_array_equal(W.row(255)[1], W.row(0)[1])
